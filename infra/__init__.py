@@ -1,0 +1,1 @@
+"""Everything that reaches AWS, run as modules: `python -m infra.…`."""

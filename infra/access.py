@@ -1,0 +1,126 @@
+"""Who may deploy, once per account: GitHub's identity provider, one role per kind of trust, CloudFormation's policy."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+
+from infra import permissions
+from infra.base import BaseStack, acknowledge, wildcard
+
+ISSUER = "token.actions.githubusercontent.com"
+SESSION = cdk.Duration.hours(1)
+"""A deployment takes minutes; a rollback of a stuck one less than an hour."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """A kind of workflow run on GitHub, and what it may do here."""
+
+    role: str
+    subjects: tuple[str, ...]
+    """What follows `repo:OWNER/NAME:` in the subject of GitHub's token."""
+    statements: tuple[permissions.Statement, ...]
+    why: str
+
+
+TRUSTS = (
+    Trust(
+        role="comments-deploy-dev",
+        subjects=("environment:dev",),
+        statements=(*permissions.DEPLOY, permissions.PUSH, *permissions.OBSERVE, permissions.EMPTY_LOGS),
+        why="main, after its checks",
+    ),
+    Trust(
+        role="comments-deploy-prod",
+        subjects=("environment:prod",),
+        statements=(*permissions.DEPLOY, permissions.TAG, *permissions.OBSERVE),
+        why="a digest that dev proved, after approval; it cannot push one of its own",
+    ),
+    Trust(
+        role="comments-preview",
+        subjects=("pull_request",),
+        statements=(*permissions.DEPLOY, permissions.PUSH, *permissions.OBSERVE, permissions.EMPTY_LOGS),
+        why="a pull request's preview; GitHub gives no token to a fork's",
+    ),
+    Trust(
+        role="comments-read",
+        subjects=("ref:refs/heads/main", "pull_request"),
+        statements=permissions.OBSERVE,
+        why="diff and drift, which change nothing",
+    ),
+)
+
+
+class AccessStack(BaseStack):
+    """Costs nothing, and needs no bootstrap, so that the bootstrap can use its policy.
+
+    Without a repository there is no provider and no role: then nothing on GitHub may deploy, only people who hold
+    credentials of the account.
+    """
+
+    def __init__(self, scope: cdk.App, construct_id: str, *, github: str | None, **kwargs: Any) -> None:
+        """`github` is the repository, `owner/name`."""
+        super().__init__(scope, construct_id, synthesizer=cdk.BootstraplessSynthesizer(), **kwargs)
+        policy = iam.ManagedPolicy(
+            self,
+            "Execution",
+            managed_policy_name=permissions.EXECUTION_POLICY,
+            description="What CloudFormation may do for the comment service: cdk bootstrap takes it",
+            statements=self._statements(permissions.EXECUTION),
+        )
+        self._acknowledge(policy, permissions.EXECUTION)
+        unconstrained = "CloudFormation makes what has no name yet; what can be named is held to comments*"
+        acknowledge(policy, {f"CKV_AWS_{number}": unconstrained for number in (107, 108, 109, 110, 111)})
+        cdk.CfnOutput(self, "ExecutionPolicyArn", value=policy.managed_policy_arn)
+        if github is None:
+            return
+        provider = iam.CfnOIDCProvider(self, "GitHub", url=f"https://{ISSUER}", client_id_list=["sts.amazonaws.com"])
+        for trust in TRUSTS:
+            self._role(trust, github, provider.attr_arn)
+
+    def _role(self, trust: Trust, github: str, provider_arn: str) -> None:
+        role = iam.Role(
+            self,
+            trust.role.title().replace("-", ""),
+            role_name=trust.role,
+            description=trust.why,
+            max_session_duration=SESSION,
+            assumed_by=iam.WebIdentityPrincipal(
+                provider_arn,
+                {
+                    "StringEquals": {
+                        f"{ISSUER}:aud": "sts.amazonaws.com",
+                        f"{ISSUER}:sub": [f"repo:{github}:{subject}" for subject in trust.subjects],
+                    }
+                },
+            ),
+        )
+        policy = iam.Policy(self, f"{role.node.id}Policy", roles=[role], statements=self._statements(trust.statements))
+        self._acknowledge(policy, trust.statements)
+        cdk.CfnOutput(self, f"{role.node.id}Arn", value=role.role_arn)
+
+    def _statements(self, statements: Iterable[permissions.Statement]) -> list[iam.PolicyStatement]:
+        return [
+            iam.PolicyStatement(
+                sid=statement.sid,
+                actions=list(statement.actions),
+                resources=[self._arn(resource) for resource in statement.resources],
+            )
+            for statement in statements
+        ]
+
+    def _arn(self, resource: str) -> str:
+        """Fill PARTITION, REGION and ACCOUNT in."""
+        for word, value in (("PARTITION", self.partition), ("REGION", self.region), ("ACCOUNT", self.account)):
+            resource = resource.replace(word, value)
+        return resource
+
+    def _acknowledge(self, policy: iam.Policy | iam.ManagedPolicy, statements: Iterable[permissions.Statement]) -> None:
+        """Accept the wildcards that a statement gives its reason for, each by itself."""
+        for statement in statements:
+            actions = (f"AwsSolutions-IAM5[Action::{action}]" for action in statement.actions if "*" in action)
+            resources = (wildcard(self, self._arn(resource)) for resource in statement.resources if "*" in resource)
+            acknowledge(policy, dict.fromkeys((*actions, *resources), statement.why))

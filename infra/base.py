@@ -1,0 +1,48 @@
+"""What every stack shares: a synthesis that looks nothing up, tags, and acknowledged findings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aws_cdk as cdk
+from constructs import IConstruct
+
+from infra.stages import PROJECT
+
+ZONES = 2
+
+
+class BaseStack(cdk.Stack):
+    """A stack that synthesizes with no account and no credentials."""
+
+    def __init__(self, scope: cdk.App, construct_id: str, **kwargs: Any) -> None:
+        super().__init__(scope, construct_id, **kwargs)
+        cdk.Tags.of(self).add("project", PROJECT)
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """The first zones of whichever region it lands in, chosen by CloudFormation instead of a look-up."""
+        return [cdk.Fn.select(index, cdk.Fn.get_azs()) for index in range(ZONES)]
+
+
+def wildcard(scope: IConstruct, arn: str) -> str:
+    """Return cdk-nag's id of "this resource of a policy has a wildcard", which spells references in its own way."""
+    resolved = cdk.Stack.of(scope).resolve(arn)
+    parts = resolved["Fn::Join"][1] if isinstance(resolved, dict) else [resolved]
+    spelt = "".join(part if isinstance(part, str) else f"<{part['Ref']}>" for part in parts)
+    return f"AwsSolutions-IAM5[Resource::{spelt}]"
+
+
+def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
+    """Accept findings on a construct, each rule with the reason; CKV_* belong to checkov, the rest to cdk-nag."""
+    nag = {rule: reason for rule, reason in findings.items() if not rule.startswith("CKV")}
+    if nag:
+        cdk.Validations.of(construct).acknowledge(
+            *(cdk.Acknowledgment(id=rule, reason=reason) for rule, reason in nag.items())
+        )
+    skipped = [{"id": rule, "comment": reason} for rule, reason in findings.items() if rule.startswith("CKV")]
+    if skipped:
+        resource = construct if isinstance(construct, cdk.CfnResource) else construct.node.default_child
+        if not isinstance(resource, cdk.CfnResource):
+            raise TypeError(f"{construct.node.path} has no CloudFormation resource of its own to acknowledge for")
+        present = resource.get_metadata("checkov") or {"skip": []}
+        resource.add_metadata("checkov", {"skip": [*present["skip"], *skipped]})

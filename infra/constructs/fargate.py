@@ -1,0 +1,146 @@
+"""The service: a Fargate task of the API, how it is replaced without losing a request, and how many of it there are."""
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.base import acknowledge
+from infra.constructs.network import HTTPS, Network
+from infra.stages import Architecture, Stage
+
+CONTAINER = "api"
+PORT = 8000
+USER = "10001:10001"
+"""Numeric, so that it needs no /etc/passwd; nobody on the host has it."""
+STOP_TIMEOUT = cdk.Duration.seconds(30)
+"""From SIGTERM to SIGKILL; more than gunicorn's graceful_timeout."""
+GRACE_PERIOD = cdk.Duration.seconds(30)
+"""How long a new task may fail its checks: AWS counts from its start, and the slowest measured start is 2.4 s."""
+
+
+class ApiService(Construct):
+    """The cluster, the task and its service; about $9 a month for each task of a quarter of a vCPU."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: Stage,
+        network: Network,
+        image: ecs.ContainerImage,
+        environment: Mapping[str, str],
+        log_group: logs.ILogGroup,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.cluster = ecs.Cluster(
+            self,
+            "Cluster",
+            cluster_name=stage.cluster,
+            vpc=network.vpc,
+            container_insights_v2=(
+                ecs.ContainerInsights.ENABLED if stage.container_insights else ecs.ContainerInsights.DISABLED
+            ),
+            enable_fargate_capacity_providers=True,
+        )
+        if not stage.container_insights:
+            reason = "a preview has one task and lives for days"
+            acknowledge(self.cluster, {"AwsSolutions-ECS4": reason, "CKV_AWS_65": reason})
+        self.task_definition = self._task(stage, image, environment, log_group)
+        self.security_group = ec2.SecurityGroup(
+            self,
+            "TaskSecurityGroup",
+            vpc=network.vpc,
+            description="Tasks: in from the balancer, out to AWS by HTTPS",
+            allow_all_outbound=False,
+        )
+        self.security_group.add_egress_rule(ec2.Peer.any_ipv4(), HTTPS, "AWS: DynamoDB, ECR, logs, secrets")
+        self.service = ecs.FargateService(
+            self,
+            "Service",
+            service_name=stage.service,
+            cluster=self.cluster,
+            task_definition=self.task_definition,
+            # No desired_count: a deployment would reset what autoscaling chose.
+            min_healthy_percent=100,
+            max_healthy_percent=200,
+            circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
+            deployment_alarms=ecs.DeploymentAlarmConfig(
+                alarm_names=list(stage.deployment_alarms), behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
+            ),
+            health_check_grace_period=GRACE_PERIOD,
+            availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
+            capacity_provider_strategies=_capacity(spot=stage.spot),
+            vpc_subnets=network.task_subnets,
+            assign_public_ip=network.assign_public_ip,
+            security_groups=[self.security_group],
+            propagate_tags=ecs.PropagatedTagSource.SERVICE,
+            enable_ecs_managed_tags=True,
+        )
+
+    def _task(
+        self, stage: Stage, image: ecs.ContainerImage, environment: Mapping[str, str], log_group: logs.ILogGroup
+    ) -> ecs.FargateTaskDefinition:
+        task = ecs.FargateTaskDefinition(
+            self,
+            "Task",
+            family=stage.service,
+            cpu=stage.cpu,
+            memory_limit_mib=stage.memory,
+            runtime_platform=ecs.RuntimePlatform(
+                cpu_architecture=_CPU[stage.architecture], operating_system_family=ecs.OperatingSystemFamily.LINUX
+            ),
+        )
+        no_capabilities = ecs.LinuxParameters(self, "Linux")
+        no_capabilities.drop_capabilities(ecs.Capability.ALL)
+        task.add_container(
+            CONTAINER,
+            image=image,
+            user=USER,
+            readonly_root_filesystem=True,
+            linux_parameters=no_capabilities,
+            port_mappings=[ecs.PortMapping(container_port=PORT)],
+            environment=dict(environment),
+            stop_timeout=STOP_TIMEOUT,
+            logging=ecs.LogDrivers.aws_logs(stream_prefix=CONTAINER, log_group=log_group),
+        )
+        acknowledge(task, {"AwsSolutions-ECS2": "names only; the one secret comes from Secrets Manager"})
+        return task
+
+    def scale(self, *, stage: Stage, target_group: elbv2.ApplicationTargetGroup) -> None:
+        """Follow CPU and requests; out within a minute, in after five, since a wrong step in costs more than a task."""
+        tasks = self.service.auto_scale_task_count(min_capacity=stage.min_tasks, max_capacity=stage.max_tasks)
+        tasks.scale_on_cpu_utilization(
+            "Cpu",
+            target_utilization_percent=stage.cpu_target,
+            scale_out_cooldown=cdk.Duration.minutes(1),
+            scale_in_cooldown=cdk.Duration.minutes(5),
+        )
+        tasks.scale_on_request_count(
+            "Requests",
+            requests_per_target=stage.requests_per_target,
+            target_group=target_group,
+            scale_out_cooldown=cdk.Duration.minutes(1),
+            scale_in_cooldown=cdk.Duration.minutes(5),
+        )
+
+
+_CPU = {
+    Architecture.X86_64: ecs.CpuArchitecture.X86_64,
+    Architecture.ARM64: ecs.CpuArchitecture.ARM64,
+}
+
+
+def _capacity(*, spot: bool) -> list[ecs.CapacityProviderStrategy]:
+    """Always a strategy, never a launch type: changing one for the other would replace the service."""
+    if not spot:
+        return [ecs.CapacityProviderStrategy(capacity_provider="FARGATE", weight=1)]
+    return [
+        ecs.CapacityProviderStrategy(capacity_provider="FARGATE", base=1, weight=0),
+        ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=1),
+    ]
