@@ -1,0 +1,109 @@
+"""Releases a commit to a stage: `python -m infra.release STAGE [--tag TAG]`; `release` is the order of its steps.
+
+Exit status: 0 released, 1 failed, 2 nothing was changed (arguments, preflight), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from infra.release import preflight, verify
+from infra.release.build import build, push
+from infra.release.causes import explain
+from infra.release.command import run_command
+from infra.release.deploy import Cdk
+from infra.release.errors import DeploymentError, NotReleasableError, ReleaseError
+from infra.release.images import PROVEN_IN, Images, require_proven
+from infra.release.preflight import Plan
+from infra.release.scan import wait_for_scan
+from infra.release.stacks import base_url
+from infra.release.steps import Steps
+from infra.release.watch import Watch
+from infra.stages import REPOSITORY, Stage, stage_named
+
+
+def release(stage: Stage, *, older: str | None, steps: Steps) -> None:
+    """Bring the stage to this commit's image, or to the one that `older` names; safe to repeat at any point."""
+    with steps.step(f"preflight for {stage.name}"):
+        plan = preflight.plan(stage, older=older, note=steps.note)
+    aws = plan.aws
+    images = Images(aws.ecr, account=aws.registry_account, repository=REPOSITORY)
+    cdk = Cdk(aws, steps.note)
+
+    with steps.step("registry and foundation"):
+        cdk.deploy(*plan.groundwork)
+    with steps.step(f"image {plan.tag}"):
+        digest = find_or_build(plan, images, steps.note)
+    with steps.step("scan"):
+        findings = wait_for_scan(aws.ecr, account=aws.registry_account, repository=REPOSITORY, digest=digest)
+        steps.note(aws.platform.scan_verdict(findings))
+    with steps.step(f"service at {digest}"):
+        deploy_watched(plan, cdk, digest, steps.note)
+    with steps.step("verify"):
+        address = prove(plan, digest, steps.note)
+    with steps.step(f"mark as proven: {plan.proven_tag}"):
+        steps.note("tagged" if images.add_tag(digest, plan.proven_tag) else "tagged already")
+
+    steps.result(f"address  {address}")
+    steps.result(f"digest   {digest}")
+    steps.result(f"logs     make logs ENV={stage.name}")
+
+
+def find_or_build(plan: Plan, images: Images, note: Callable[[str], None]) -> str:
+    """Return the digest of the plan's tag, which is built and pushed only if the registry lacks it."""
+    aws = plan.aws
+    digest = images.digest(plan.tag)
+    if digest:
+        note("in the registry already: nothing to build")
+        require_proven(aws.stage.name, digest, images.tags(digest))
+        return digest
+    if not plan.builds:
+        before = PROVEN_IN.get(aws.stage.name)
+        hint = f"release it to {before} first, nothing is built for {aws.stage.name}" if before else "see its tags"
+        raise NotReleasableError(f"the registry holds no image {plan.tag}: {hint}")
+    reference = f"{aws.image_name}:{plan.tag}"
+    build(reference, architecture=aws.stage.architecture, environment=aws.environment, note=note)
+    note(f"pushing {reference}")
+    push(reference, ecr=aws.ecr, account=aws.registry_account, environment=aws.environment)
+    digest = images.digest(plan.tag)
+    if not digest:
+        raise ReleaseError(f"the registry took {reference} and does not list it")
+    return digest
+
+
+def deploy_watched(plan: Plan, cdk: Cdk, digest: str, note: Callable[[str], None]) -> None:
+    """Deploy the service; if that fails, raise DeploymentError with the causes that were seen meanwhile."""
+    stack = plan.aws.stage.service_stack
+    watch = Watch(plan.aws, note)
+    try:
+        with watch:
+            cdk.deploy(stack, digest=digest)
+    except DeploymentError as failure:
+        raise DeploymentError(failure.summary, *explain(watch.evidence, failure.details)) from failure
+
+
+def prove(plan: Plan, digest: str, note: Callable[[str], None]) -> str:
+    """Return the public address, once the digest runs and the API answers there."""
+    aws = plan.aws
+    tasks = verify.running_tasks(aws, digest)
+    note(f"{len(tasks)} tasks run {digest}")
+    containers = aws.platform.check_containers(tasks, environment=aws.environment)
+    if containers:
+        note(containers)
+    address = base_url(aws)
+    verify.api_answers(address)
+    note(f"the API answers at {address}")
+    return address
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m infra.release", description="Release this commit to a stage.")
+    parser.add_argument("stage", help="dev, prod, playground or pr-N")
+    parser.add_argument("--tag", help="release an image that is in the registry: COMMIT or STAGE-COMMIT; a rollback")
+    arguments = parser.parse_args()
+    run_command("release", lambda: release(stage_named(arguments.stage), older=arguments.tag, steps=Steps()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Builds the image for one platform and pushes it, with whichever builder Docker has."""
+
+from __future__ import annotations
+
+import base64
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from infra.release.errors import CommandError, NotReadyError
+from infra.release.tools import run
+from infra.stages import Architecture
+
+if TYPE_CHECKING:
+    from types_boto3_ecr import ECRClient
+
+_BUILD_STEP = re.compile(r"Step \d+/\d+ : |#\d+ \[")  # the legacy builder's, and buildx's
+
+
+def require_docker(environment: Mapping[str, str]) -> str:
+    """Return the version of the daemon, or raise NotReadyError: not installed, or not answering."""
+    try:
+        answer = run(["docker", "version", "--format", "{{.Server.Version}}"], environment=environment)
+    except CommandError as error:
+        raise NotReadyError("Docker's daemon does not answer: start it", *error.details[-1:]) from error
+    except NotReadyError:
+        raise NotReadyError(
+            "Docker is not installed; it builds the image: https://docs.docker.com/engine/install/"
+        ) from None
+    return answer[-1]
+
+
+def build(
+    reference: str, *, architecture: Architecture, environment: Mapping[str, str], note: Callable[[str], None]
+) -> None:
+    """Build the working tree's image; raise CommandError with Docker's last lines."""
+    base = environment.get("BASE_IMAGE")
+    command = [
+        "docker",
+        "build",
+        f"--platform={architecture.value}",
+        f"--tag={reference}",
+        *([f"--build-arg=BASE_IMAGE={base}"] if base else []),
+        ".",
+    ]
+    plain = {**environment, "BUILDKIT_PROGRESS": "plain"}
+    run(command, environment=plain, on_line=lambda line: note(line) if _BUILD_STEP.match(line) else None)
+
+
+def push(reference: str, *, ecr: ECRClient, account: str, environment: Mapping[str, str]) -> None:
+    """Push with a short-lived password that never reaches the person's own Docker settings."""
+    host = reference.partition("/")[0]
+    (authorization,) = ecr.get_authorization_token(registryIds=[account])["authorizationData"]
+    user, _, password = base64.b64decode(authorization["authorizationToken"]).decode().partition(":")
+    with tempfile.TemporaryDirectory(prefix="comments-docker-") as folder:
+        alone = {**environment, "DOCKER_CONFIG": folder, "DOCKER_HOST": _daemon(environment)}
+        run(["docker", "login", f"--username={user}", "--password-stdin", host], environment=alone, stdin=password)
+        run(["docker", "push", reference], environment=alone)
+
+
+def _daemon(environment: Mapping[str, str]) -> str:
+    """Return the daemon's address: the context that holds it is out of sight with another DOCKER_CONFIG."""
+    if environment.get("DOCKER_HOST"):
+        return environment["DOCKER_HOST"]
+    format_ = "{{.Endpoints.docker.Host}}"
+    return run(["docker", "context", "inspect", f"--format={format_}"], environment=environment)[-1]

@@ -1,0 +1,80 @@
+"""Removes a stage: `python -m infra.release.destroy STAGE`. The images stay, they belong to all stages."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from infra.release import stacks
+from infra.release.aws import Aws
+from infra.release.command import run_command
+from infra.release.deploy import Cdk
+from infra.release.errors import DeploymentError, NotReadyError
+from infra.release.steps import Steps
+from infra.stages import Stage, stage_named
+
+ATTEMPTS = 3
+"""To delete the foundation: a balancer delivers its last access logs some minutes after its end."""
+
+
+def destroy(stage: Stage, steps: Steps) -> None:
+    """Take the service, then its state, for good; raise NotReadyError for a stage that protects it."""
+    if stage.protect:
+        raise NotReadyError(
+            f"{stage.name} protects its comments: set protect=False for it in infra/stages.py, release that,"
+            " and run this again to lose them"
+        )
+    with steps.step(f"account and region of {stage.name}"):
+        aws = Aws.of(stage)
+        steps.note(f"account {aws.account}, region {aws.region}")
+    cdk = Cdk(aws, steps.note)
+    for name in (stage.service_stack, stage.foundation_stack):
+        with steps.step(name):
+            stacks.settle(aws.cloudformation, name, steps.note)
+            if not stacks.describe(aws.cloudformation, name):
+                steps.note("is not there")
+            elif name == stage.foundation_stack:
+                destroy_foundation(aws, cdk, steps.note)
+            else:
+                cdk.destroy(name)
+
+
+def destroy_foundation(aws: Aws, cdk: Cdk, note: Callable[[str], None]) -> None:
+    """Empty the log bucket and delete the stack, again where a log arrived in between."""
+    bucket = aws.stage.log_bucket(account=aws.account, region=aws.region)
+    for attempt in range(1, ATTEMPTS + 1):
+        note(f"{empty_bucket(aws, bucket)} objects deleted from {bucket}")
+        try:
+            cdk.destroy(aws.stage.foundation_stack)
+        except DeploymentError as failure:
+            if attempt == ATTEMPTS or not any("not empty" in line for line in failure.details):
+                raise
+        else:
+            return
+
+
+def empty_bucket(aws: Aws, bucket: str) -> int:
+    """Delete every version of every object, and return how many there were; 0 where there is no bucket."""
+    s3 = aws.untyped("s3")
+    deleted = 0
+    try:
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            keys = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+            if keys:
+                s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            deleted += len(keys)
+    except s3.exceptions.NoSuchBucket:
+        return deleted
+    return deleted
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m infra.release.destroy", description="Remove a stage for good.")
+    parser.add_argument("stage", help="dev, playground or pr-N")
+    arguments = parser.parse_args()
+    run_command("destroy", lambda: destroy(stage_named(arguments.stage), Steps()))
+
+
+if __name__ == "__main__":
+    main()

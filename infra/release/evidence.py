@@ -1,0 +1,76 @@
+"""What was seen of the tasks and targets while a deployment ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types_boto3_ecs.type_defs import TaskTypeDef
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of a stopped task."""
+
+    name: str
+    exit_code: int | None
+    reason: str
+    """ECS's word, such as CannotPullContainerError or OutOfMemoryError; often empty."""
+
+
+@dataclass(frozen=True)
+class StoppedTask:
+    """A task of the new deployment that did not last."""
+
+    id: str
+    stop_code: str
+    reason: str
+    containers: tuple[Container, ...]
+    definition: str
+    """The task definition's ARN; it knows where the log is."""
+    log_lines: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, task: TaskTypeDef) -> StoppedTask:
+        return cls(
+            id=task["taskArn"].rsplit("/", 1)[-1],
+            stop_code=task.get("stopCode", ""),
+            reason=task.get("stoppedReason", ""),
+            containers=tuple(
+                Container(container["name"], container.get("exitCode"), container.get("reason", ""))
+                for container in task["containers"]
+            ),
+            definition=task["taskDefinitionArn"],
+        )
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in one line."""
+        exits = ", ".join(
+            f"{container.name}: {container.reason or 'no exit code'}"
+            if container.exit_code is None
+            else f"{container.name}: exit code {container.exit_code}"
+            for container in self.containers
+        )
+        return f"{self.reason or self.stop_code or 'no reason given'}{f' ({exits})' if exits else ''}"
+
+    @property
+    def everything_said(self) -> str:
+        return " ".join([self.reason, *(container.reason for container in self.containers)])
+
+
+@dataclass
+class Evidence:
+    """Gathered by one thread, read when it has ended."""
+
+    events: list[str] = field(default_factory=list)
+    """Of the service, oldest first."""
+    rollouts_failed: dict[str, str] = field(default_factory=dict)
+    """Deployment id to ECS's reason."""
+    stopped: dict[str, StoppedTask] = field(default_factory=dict)
+    """By task id, oldest first."""
+    unhealthy: set[str] = field(default_factory=set)
+    """What the balancer says about targets that fail their health check."""
+    blind: str | None = None
+    """Why the last look failed, if it did."""

@@ -1,0 +1,77 @@
+"""Finds out whether a release can go through, and what it will do, before anything is changed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.release import stacks
+from infra.release.aws import Aws, explained
+from infra.release.build import require_docker
+from infra.release.errors import NotReadyError
+from infra.release.images import PROVEN_IN
+from infra.release.source import commit_in, read_source
+from infra.stages import REGISTRY_STACK, Stage
+
+BOOTSTRAP_STACK = "CDKToolkit"
+_TOOLS = {"node": "run `make setup`", "cdk": "run `make setup`"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a release is going to do."""
+
+    aws: Aws
+    tag: str
+    """Of the image in the registry."""
+    builds: bool
+    """Whether the image may be made here, if the registry lacks it."""
+
+    @property
+    def proven_tag(self) -> str:
+        """What the digest is called once the stage has run it."""
+        return f"{self.aws.stage.name}-{commit_in(self.tag)}"
+
+    @property
+    def groundwork(self) -> tuple[str, ...]:
+        """The stacks that precede the image; the registry belongs to the account that builds."""
+        foundation = self.aws.stage.foundation_stack
+        return (REGISTRY_STACK, foundation) if self.aws.registry_account == self.aws.account else (foundation,)
+
+
+def plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Plan:
+    """Raise NotReadyError for the first thing that is missing; `older` is the tag of an image to release again."""
+    try:
+        return _plan(stage, older=older, note=note)
+    except (BotoCoreError, ClientError) as error:
+        raise NotReadyError(explained(error).summary) from error
+
+
+def _plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Plan:
+    tag = older or _committed_tag(stage)
+    commit_in(tag)
+    aws = Aws.of(stage)
+    note(f"account {aws.account}, region {aws.region}")
+    builds = not older and stage.name not in PROVEN_IN
+    for tool, remedy in _TOOLS.items():
+        if not shutil.which(tool, path=aws.environment["PATH"]):
+            raise NotReadyError(f"{tool} is missing: {remedy}")
+    if builds or aws.platform.always_needs_docker:
+        note(f"Docker {require_docker(aws.environment)}")
+    if not stacks.describe(aws.cloudformation, BOOTSTRAP_STACK):
+        place = f"aws://{aws.account}/{aws.region}"
+        raise NotReadyError(f"{place} is not bootstrapped: run `cdk bootstrap {place}` once, as README.md says")
+    if not stage.https:
+        note(f"no domain: {stage.name} speaks plain HTTP, and moderation is off")
+    return Plan(aws=aws, tag=tag, builds=builds)
+
+
+def _committed_tag(stage: Stage) -> str:
+    """Return the tag of the working tree; only stages for looking at take uncommitted changes."""
+    source = read_source()
+    if not (stage.is_preview or stage.name == "playground"):
+        source.require_clean(stage.name)
+    return source.tag

@@ -1,0 +1,70 @@
+"""What is being released: the commit, whether the tree is clean, and the image tag that follows from both."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.release.errors import CommandError, NotReadyError
+from infra.release.tools import PROJECT_ROOT, run
+
+_IMAGE_TAG = re.compile(r"(?:[a-z][a-z0-9-]*-)?(?P<commit>[0-9a-f]{12}(?:-dirty-[0-9a-f]{8})?)")
+_FILES_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Source:
+    """A working tree, as git sees it."""
+
+    commit: str
+    """12 hexadecimal digits."""
+    uncommitted: tuple[str, ...]
+    """Paths that differ from the commit, the untracked included."""
+    tag: str
+    """Of the image: the commit, and a hash of what is uncommitted, so that each content has its own."""
+
+    def require_clean(self, stage: str) -> None:
+        """Raise NotReadyError, which names the files, if the commit would not tell what is released."""
+        if self.uncommitted:
+            more = len(self.uncommitted) - _FILES_NAMED
+            raise NotReadyError(
+                f"uncommitted changes: {stage} takes committed code only; commit them, or `git stash -u` them",
+                *self.uncommitted[:_FILES_NAMED],
+                *([f"and {more} more"] if more > 0 else []),
+            )
+
+
+def read_source(root: Path = PROJECT_ROOT, *, environment: Mapping[str, str] = os.environ) -> Source:
+    """Raise NotReadyError where there is no commit to release."""
+
+    def git(*arguments: str) -> list[str]:
+        return run(["git", *arguments], cwd=root, environment=environment)
+
+    try:
+        (commit,) = git("rev-parse", "--short=12", "--verify", "HEAD")
+    except CommandError as error:
+        raise NotReadyError(
+            "no git commit here, and the image is tagged by one: use a clone", *error.details
+        ) from error
+    commit = commit[:12]  # git prints more digits where 12 are ambiguous
+    changed = git("-c", "core.quotePath=false", "status", "--porcelain", "--untracked-files=all")
+    if not changed:
+        return Source(commit, (), commit)
+    content = hashlib.sha256("\n".join(git("diff", "--binary", "HEAD")).encode())
+    for path in git("-c", "core.quotePath=false", "ls-files", "--others", "--exclude-standard"):
+        content.update(path.encode() + b"\0")
+        if (root / path).is_file():
+            content.update((root / path).read_bytes())
+    return Source(commit, tuple(line[3:] for line in changed), f"{commit}-dirty-{content.hexdigest()[:8]}")
+
+
+def commit_in(tag: str) -> str:
+    """Return the commit that an image's tag names, `abc…` or `dev-abc…`; raise NotReadyError if it names none."""
+    match = _IMAGE_TAG.fullmatch(tag)
+    if not match:
+        raise NotReadyError(f"--tag {tag}: expected the 12 digits of a commit, as in 0123456789ab or dev-0123456789ab")
+    return match["commit"]

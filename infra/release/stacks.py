@@ -1,0 +1,86 @@
+"""Reads CloudFormation stacks: their state, their outputs, and why they failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from infra.release.aws import Aws
+from infra.release.errors import DeploymentError, NotReadyError
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
+    from types_boto3_cloudformation.type_defs import StackTypeDef
+
+POLL_SECONDS = 3
+
+
+def describe(cloudformation: CloudFormationClient, name: str) -> StackTypeDef | None:
+    """Return the stack, None if there is none."""
+    try:
+        return cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in str(error):  # a ValidationError like any other; only its text tells
+            return None
+        raise
+
+
+def outputs(cloudformation: CloudFormationClient, name: str) -> dict[str, str]:
+    """Return the outputs by key; empty where there is no stack."""
+    stack = describe(cloudformation, name)
+    return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])} if stack else {}
+
+
+def base_url(aws: Aws) -> str:
+    """Return the public address of a stage; raise NotReadyError if nothing is deployed."""
+    address = aws.platform.base_url(outputs(aws.cloudformation, aws.stage.service_stack).get("BaseUrl"))
+    if not address:
+        raise NotReadyError(f"{aws.stage.service_stack} is not deployed: run `make deploy ENV={aws.stage.name}`")
+    return address.rstrip("/")
+
+
+def settle(cloudformation: CloudFormationClient, name: str, note: Callable[[str], None]) -> None:
+    """Wait for what an interrupted release left running; raise DeploymentError where no release can go on."""
+    announced = False
+    while (stack := describe(cloudformation, name)) and stack["StackStatus"].endswith("_IN_PROGRESS"):
+        if stack["StackStatus"] == "REVIEW_IN_PROGRESS":  # a change set that nobody executed; cdk replaces it
+            return
+        if not announced:
+            note(f"{name} is {stack['StackStatus']} since an earlier run; waiting for it to end")
+            announced = True
+        time.sleep(POLL_SECONDS)
+    if stack and stack["StackStatus"] == "UPDATE_ROLLBACK_FAILED":
+        raise DeploymentError(
+            f"{name} is UPDATE_ROLLBACK_FAILED and takes no update:"
+            f" mend the cause, then `aws cloudformation continue-update-rollback --stack-name {name}`",
+            stack.get("StackStatusReason", ""),
+        )
+
+
+def newest_event(cloudformation: CloudFormationClient, name: str) -> str | None:
+    """Return the id of the stack's last event, a mark for `failures_since`."""
+    try:
+        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    except ClientError:  # no such stack yet
+        return None
+    return events[0]["EventId"] if events else None
+
+
+def failures_since(cloudformation: CloudFormationClient, name: str, mark: str | None) -> list[str]:
+    """Return why resources failed after the mark, the first failure first; later ones are often its consequence."""
+    found: list[str] = []
+    try:
+        for page in cloudformation.get_paginator("describe_stack_events").paginate(StackName=name):
+            for event in page["StackEvents"]:
+                if event["EventId"] == mark:
+                    return found[::-1]
+                reason = event.get("ResourceStatusReason", "")
+                if event.get("ResourceStatus", "").endswith("_FAILED") and reason and "cancelled" not in reason:
+                    found.append(f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}")
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+    return found[::-1]
