@@ -6,6 +6,7 @@ import base64
 import re
 import tempfile
 from collections.abc import Callable, Mapping
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from infra.release.errors import CommandError, NotReadyError
@@ -15,6 +16,7 @@ from infra.stages import Architecture
 if TYPE_CHECKING:
     from types_boto3_ecr import ECRClient
 
+_COLUMNS = 100
 _BUILD_STEP = re.compile(r"Step \d+/\d+ : |#\d+ \[")  # the legacy builder's, and buildx's
 
 
@@ -45,7 +47,11 @@ def build(
         ".",
     ]
     plain = {**environment, "BUILDKIT_PROGRESS": "plain"}
-    run(command, environment=plain, on_line=lambda line: note(line) if _BUILD_STEP.match(line) else None)
+    run(
+        command,
+        environment=plain,
+        on_line=lambda line: note(shorten(line, _COLUMNS)) if _BUILD_STEP.match(line) else None,
+    )
 
 
 def push(reference: str, *, ecr: ECRClient, account: str, environment: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
@@ -32,6 +33,10 @@ def run_command(name: str, command: Callable[[], int | None], *, failed: int = F
     except (ReleaseError, ConfigurationError, PlaygroundError, BotoCoreError, ClientError) as error:
         nothing_done = _explain(name, error)
         status = NOTHING_DONE if nothing_done else failed
+    except Exception as error:  # noqa: BLE001  (a mistake of ours: still one line, with the place to look at)
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        _say(f"{name} failed by a mistake in itself: {error!r} at {place.filename}:{place.lineno}")
+        status = failed
     sys.stdout.flush()
     sys.exit(status)
 

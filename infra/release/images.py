@@ -60,8 +60,7 @@ class Images:
             )
         except self._ecr.exceptions.ImageNotFoundException:
             return None
-        detail = answer["imageDetails"][0]
-        return detail["imageDigest"], detail.get("imageTags", [])
+        return next(((found["imageDigest"], found.get("imageTags", [])) for found in answer["imageDetails"]), None)
 
 
 def require_proven(stage: str, digest: str, tags: list[str]) -> None:

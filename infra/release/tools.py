@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from infra.release.errors import CommandError, NotReadyError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 """Holds cdk.json, the Dockerfile and the repository; every tool runs here."""
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 LAST_LINES = 25  # of a tool's output, repeated below a failure
 
 
@@ -46,7 +48,7 @@ def run(
                 process.stdin.write(stdin)
                 process.stdin.close()
             for line in process.stdout or ():
-                lines.append(line.rstrip())
+                lines.append(_COLOR.sub("", line).rstrip())
                 on_line(lines[-1])
         except BaseException:  # an interrupt too: the tool must not go on alone
             process.terminate()
