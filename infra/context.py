@@ -13,7 +13,8 @@ NOTHING_BUILT = "sha256:" + "0" * 64
 """Stands for the image until there is one, so that a synthesis needs none; a release always names the real one."""
 
 _KEYS = ("stage", "digest", "github")
-_CDK_OWN = re.compile(r"@?aws-cdk[/:]|@aws-|aws:|cdk-|(availability-zones|hosted-zone|vpc-provider|ssm|ami):")
+# Feature flags and what the CLI adds. No look-up's key is among them: this app looks nothing up.
+_CDK_OWN = re.compile(r"@aws-cdk|aws-cdk|aws:|cli-telemetry$")
 
 
 @dataclass(frozen=True, kw_only=True)

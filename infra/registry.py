@@ -19,9 +19,9 @@ class RegistryStack(BaseStack):
     """The ECR repository; $0.10 a GB and month. It outlives its stack: images are what a rollback needs."""
 
     def __init__(
-        self, scope: cdk.App, construct_id: str, *, pulled_by_accounts: Iterable[str] = (), **kwargs: Any
+        self, scope: cdk.App, construct_id: str, *, used_by_accounts: Iterable[str] = (), **kwargs: Any
     ) -> None:
-        """`pulled_by_accounts` are other accounts whose stages run these images."""
+        """`used_by_accounts` are other accounts whose stages run these images."""
         super().__init__(scope, construct_id, **kwargs)
         self.repository = ecr.Repository(
             self,
@@ -48,8 +48,11 @@ class RegistryStack(BaseStack):
                 ),
             ],
         )
-        for account in sorted(set(pulled_by_accounts)):
-            self.repository.grant_pull(iam.AccountPrincipal(account))
+        for account in sorted(set(used_by_accounts)):
+            principal = iam.AccountPrincipal(account)
+            self.repository.grant_pull(principal)
+            # A release there waits for the scan, and marks what it proved.
+            self.repository.grant(principal, "ecr:DescribeImages", "ecr:DescribeImageScanFindings", "ecr:PutImage")
         acknowledge(
             self.repository,
             {"CKV_AWS_136": "encrypted by AWS's key: the images hold no secret, and a key of ours is $1 a month"},

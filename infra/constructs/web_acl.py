@@ -7,10 +7,10 @@ from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 
 _REFUSALS = {
-    "refused": (403, "REFUSED", "this request looks like an attack and was not passed on"),
-    "too-many": (429, "TOO-MANY", "too many posts from this address: wait five minutes"),
+    "refused": (403, "this request looks like an attack and was not passed on"),
+    "too-many": (429, "too many posts from this address: wait five minutes"),
 }
-"""Each answer's HTTP status, its word and its message."""
+"""Each answer's HTTP status and message."""
 
 _COMMON = (
     "NoUserAgent_HEADER",
@@ -72,9 +72,9 @@ class WebAcl(Construct):
             custom_response_bodies={
                 key: waf.CfnWebACL.CustomResponseBodyProperty(
                     content_type="APPLICATION_JSON",
-                    content=json.dumps({"status": word, "message": message, "errors": []}),
+                    content=json.dumps({"status": "INVALID", "message": message}),
                 )
-                for key, (_, word, message) in _REFUSALS.items()
+                for key, (_, message) in _REFUSALS.items()
             },
             rules=[
                 _post_rate(priority=0, limit=post_limit),
@@ -84,7 +84,7 @@ class WebAcl(Construct):
             ],
         )
         waf.CfnWebACLAssociation(self, "Association", resource_arn=resource_arn, web_acl_arn=self.web_acl.attr_arn)
-        logging = waf.CfnLoggingConfiguration(
+        waf.CfnLoggingConfiguration(
             self,
             "Logging",
             resource_arn=self.web_acl.attr_arn,
@@ -105,7 +105,6 @@ class WebAcl(Construct):
                 ],
             },
         )
-        logging.node.add_dependency(self.web_acl)
 
 
 def _visible(metric: str) -> waf.CfnWebACL.VisibilityConfigProperty:
@@ -115,7 +114,7 @@ def _visible(metric: str) -> waf.CfnWebACL.VisibilityConfigProperty:
 
 
 def _block(answer: str) -> waf.CfnWebACL.RuleActionProperty:
-    status, _, _ = _REFUSALS[answer]
+    status, _ = _REFUSALS[answer]
     return waf.CfnWebACL.RuleActionProperty(
         block=waf.CfnWebACL.BlockActionProperty(
             custom_response=waf.CfnWebACL.CustomResponseProperty(response_code=status, custom_response_body_key=answer)
