@@ -1,0 +1,41 @@
+# syntax=docker/dockerfile:1
+# The one image of every environment. Only what runs is in it: no pip, no compiler, no cache.
+ARG BASE_IMAGE=python:3.13-slim
+
+FROM ${BASE_IMAGE} AS build
+COPY requirements.txt /build/
+RUN python3 -m venv --without-pip /venv \
+ && python3 -m pip --python /venv/bin/python3 install --no-cache-dir --no-compile --disable-pip-version-check \
+      --root-user-action=ignore --require-hashes --only-binary :all: -r /build/requirements.txt
+# botocore describes every service of AWS in 28 MB; these are the ones that DynamoDB and each credential provider need.
+RUN cd /venv/lib/python3*/site-packages \
+ && find botocore/data boto3/data -mindepth 1 -maxdepth 1 -type d \
+      ! -name dynamodb ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -rf {} + \
+ && rm -rf boto3/examples
+COPY app /srv/app
+# A read-only root never gains bytecode, so each start would compile everything again, the standard library included:
+# 2.4 s instead of 12.4 s on a quarter of a core. Hash-based files stay valid whatever the times of the sources are.
+# The standard library's go to a folder of their own, so that the layer below holds them and not the library again.
+RUN python3 -m compileall -q -j 2 --invalidation-mode unchecked-hash /venv/lib /srv/app \
+ && library=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
+ && mkdir -p "/bytecode$library" && cp -a "$library/." "/bytecode$library" \
+ && rm -rf "/bytecode$library/site-packages" "/bytecode$library/test" "/bytecode$library/idlelib" \
+      "/bytecode$library/lib2to3" "/bytecode$library/ensurepip" "/bytecode$library/pydoc_data" \
+ && python3 -m compileall -q -j 2 --invalidation-mode unchecked-hash -s /bytecode "/bytecode$library" \
+ && find /bytecode -type f ! -name '*.pyc' -delete && find /bytecode -type d -empty -delete
+
+FROM ${BASE_IMAGE}
+COPY --from=build /bytecode/ /
+COPY --from=build /venv /venv
+COPY --from=build /srv /srv
+ENV PATH=/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+WORKDIR /srv/app
+# Numeric, so that "not root" can be verified without the image's /etc/passwd.
+USER 10001:10001
+EXPOSE 8000
+# For compose; ECS ignores it, its load balancer asks instead. -S -E and a bare socket: 0.02 s of CPU, not 0.24.
+HEALTHCHECK --interval=5s --timeout=4s --start-period=30s --retries=5 \
+  CMD ["python3", "-S", "-E", "healthcheck.py"]
+CMD ["gunicorn", "--bind", "0.0.0.0:8000", "api:app"]

@@ -1,0 +1,111 @@
+"""What a comment is, and what the service accepts as one."""
+
+import re
+import unicodedata
+from typing import Annotated, Any, Self, TypedDict
+
+import jiter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from comments.errors import FieldError, InvalidRequest
+
+MAX_CONTENT_ID = 2**53 - 1
+"""JavaScript's largest exact integer: a larger id would not survive a browser."""
+
+MAX_EMAIL = 254
+MAX_EMAIL_LOCAL_PART = 64
+"""Characters of an address, and before its @ (RFC 5321, 4.5.3.1)."""
+
+MAX_COMMENT = 10_000
+MAX_PAGE = 1_000
+
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+LIMIT = re.compile(r"[1-9][0-9]{0,3}")
+
+
+class Comment(TypedDict):
+    """A stored comment, as it is listed: id is a UUIDv7, created_at RFC 3339 in UTC."""
+
+    id: str
+    content_id: int
+    email: str
+    comment: str
+    created_at: str
+
+
+def _email(value: str) -> str:
+    if any(character.isspace() or unicodedata.category(character) == "Cc" for character in value):
+        raise ValueError("must not contain spaces or control characters")
+    local_part, separator, domain = value.partition("@")
+    if not separator or not local_part or not domain or "@" in domain:
+        raise ValueError("must be an address with one @, such as alice@example.com")
+    if len(local_part) > MAX_EMAIL_LOCAL_PART:
+        raise ValueError(f"must have at most {MAX_EMAIL_LOCAL_PART} characters before the @")
+    return value
+
+
+def _comment(value: str) -> str:
+    value = value.strip()
+    if not value:
+        raise ValueError("must not be empty")
+    if len(value) > MAX_COMMENT:
+        raise ValueError(f"must have at most {MAX_COMMENT} characters, has {len(value)}")
+    for character in value:
+        if character < " " or "\x7f" <= character <= "\x9f":
+            if character not in "\n\t":
+                raise ValueError(f"must not contain the control character U+{ord(character):04X}")
+    return value
+
+
+class NewComment(BaseModel):
+    """A comment as it is posted, checked; the comment's text is trimmed, nothing else is changed."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    content_id: Annotated[int, Field(ge=1, le=MAX_CONTENT_ID)]
+    email: Annotated[str, Field(max_length=MAX_EMAIL), AfterValidator(_email)]
+    comment: Annotated[str, AfterValidator(_comment)]
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Read a request's body; raises InvalidRequest, which names each wrong field or the line of a syntax error."""
+        try:
+            given: Any = jiter.from_json(body, catch_duplicate_keys=True, allow_inf_nan=False)
+        except ValueError as error:
+            raise InvalidRequest(FieldError(field="body", message=f"not valid JSON: {error}")) from None
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise InvalidRequest(*map(_field_error, error.errors(include_url=False, include_input=False))) from None
+
+
+def _field_error(error: Any) -> FieldError:
+    if not error["loc"]:
+        return FieldError(field="body", message="must be a JSON object with content_id, email and comment")
+    message = {
+        "missing": "is required",
+        "extra_forbidden": "is not a field of a comment",
+        "value_error": str(error.get("ctx", {}).get("error", "")),
+        "int_type": "must be an integer",
+        "string_type": "must be a string",
+        "greater_than_equal": "must be at least 1",
+        "less_than_equal": f"must be at most {MAX_CONTENT_ID}",
+        "string_too_long": f"must have at most {MAX_EMAIL} characters",
+    }.get(error["type"], error["msg"])
+    return FieldError(field=str(error["loc"][0])[:100], message=message)
+
+
+def parse_limit(text: str | None) -> int:
+    """Read `limit`: how many comments a page holds at the most."""
+    if text is None:
+        return MAX_PAGE
+    if not LIMIT.fullmatch(text) or int(text) > MAX_PAGE:
+        raise InvalidRequest(FieldError(field="limit", message=f"must be a number from 1 to {MAX_PAGE}"))
+    return int(text)
+
+
+def parse_after(text: str | None) -> str | None:
+    """Read `after`: the id of the comment behind which a page begins."""
+    if text is not None and not ID.fullmatch(text):
+        raise InvalidRequest(FieldError(field="after", message="must be the id of a comment, as this service gave it"))
+    return text

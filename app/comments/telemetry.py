@@ -1,0 +1,102 @@
+"""Who asked for what, how it went and how long it took: request ids, and log lines in JSON.
+
+A line never holds an email, a comment's text, a token or a query string.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from flask import request
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+REQUEST_ID = "comments.request_id"
+ROUTE = "comments.route"
+CLIENT = "comments.client"
+"""Keys of the WSGI environment, where the server's log line finds what the application knows."""
+
+ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]{1,200}")
+
+
+class RequestContext:
+    """A middleware: every request gets an id, which its answer and its log line carry."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], *, trusted_proxies: int) -> None:
+        self._app = app
+        self._trusted_proxies = trusted_proxies
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        request_id = given if ACCEPTABLE_ID.fullmatch(given) else os.urandom(8).hex()
+        environ[REQUEST_ID] = request_id
+        environ[CLIENT] = client_address(environ, self._trusted_proxies)
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            return start_response(status, [*headers, ("X-Request-Id", request_id)], exc_info)
+
+        return self._app(environ, start)
+
+
+def client_address(environ: "WSGIEnvironment", trusted_proxies: int) -> str:
+    """Return the address that the outermost trusted proxy saw; what lies left of it in the header, anyone can write."""
+    if trusted_proxies:
+        hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
+        if len(hops) >= trusted_proxies and (address := hops[-trusted_proxies].strip()):
+            return str(address)[:64]
+    return str(environ.get("REMOTE_ADDR", ""))
+
+
+def note_route() -> None:
+    """Leave the template of the route for the log line: it groups requests, where paths would not."""
+    request.environ[ROUTE] = request.url_rule.rule if request.url_rule else None
+
+
+def request_line(environ: "WSGIEnvironment", *, status: int, seconds: float, sent: int) -> dict[str, Any]:
+    """Return the log line of one answered request; duration_ms is the time in the worker, without the queue before."""
+    line: dict[str, Any] = {
+        "time": now(),
+        "level": "error" if status >= 500 else "info",  # noqa: PLR2004  # HTTP's own boundary
+        "message": "request",
+        "request_id": environ.get(REQUEST_ID),
+        "method": environ.get("REQUEST_METHOD"),
+        "route": environ.get(ROUTE) or "unknown",
+        "status": status,
+        "duration_ms": round(seconds * 1000, 2),
+        "bytes": sent,
+        "client": environ.get(CLIENT),
+    }
+    path = environ.get("PATH_INFO", "")
+    if PLAIN_PATH.fullmatch(path):
+        line["path"] = path
+    if trace := environ.get("HTTP_X_AMZN_TRACE_ID"):
+        line["trace_id"] = trace[:200]
+    return line
+
+
+class JsonFormatter(logging.Formatter):
+    """Everything that is not a request, one line each, a traceback inside its line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": now(),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            "logger": record.name,
+        }
+        request_id = request.environ.get(REQUEST_ID) if request else None
+        if request_id:
+            line["request_id"] = request_id
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(line).decode()
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

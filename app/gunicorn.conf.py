@@ -1,0 +1,38 @@
+"""How the service is served; `gunicorn api:app` in this folder reads it."""
+
+import os
+import sys
+from pathlib import Path
+
+from gunicorn import util
+
+from comments.server import JsonLogger, write_error
+from comments.settings import Settings, SettingsError
+
+try:
+    Settings.from_environment()  # here, in the master: a worker that cannot start would be started again and again
+except SettingsError as error:
+    sys.exit(f"error: {error}")
+
+util.write_error = write_error
+
+# One worker of eight threads makes the most of one core; WEB_CONCURRENCY=2 is gunicorn's own way to ask for two.
+worker_class = "gthread"
+threads = 8
+# Each worker listens on a socket of its own, so that the kernel spreads connections evenly between them.
+reuse_port = int(os.environ.get("WEB_CONCURRENCY", "1")) > 1
+
+# Longer than the balancer's idle timeout of 60 s: a server that closes an idle connection first answers a request
+# that is already under way with a reset, which the balancer shows as a 502.
+keepalive = 75
+# Less than the 30 s after which ECS kills a task that was asked to stop.
+graceful_timeout = 25
+# Seconds without a sign of life before the master replaces a worker.
+timeout = 30
+
+# The heartbeat is a file: on a disk it can stall, and a read-only root has none. macOS has no /dev/shm.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # memory, and gunicorn unlinks it at once
+control_socket_disable = True
+
+logger_class = JsonLogger
+accesslog = "-"
