@@ -1,0 +1,133 @@
+"""The load balancer's way to a target: kept connections, bodies passed on as they come, no request sent twice."""
+
+import asyncio
+import time
+import weakref
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import h11
+
+CONNECT_SECONDS = 2.0
+HOP_BY_HOP = {"connection", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+Headers = list[tuple[str, str]]
+
+
+class NotConnected(Exception):
+    """Nothing reached the target: the request may go to another one."""
+
+
+class NoAnswer(Exception):
+    """The target has the request and gave no answer (AWS: 502); it may have acted on it, so nobody may repeat it."""
+
+
+class TooSlow(Exception):
+    """No byte within the idle timeout (AWS: 504)."""
+
+
+@dataclass
+class Connection:
+    """One HTTP/1.1 connection to a target."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    idle_timeout: float
+    protocol: h11.Connection = field(default_factory=lambda: h11.Connection(h11.CLIENT))
+    idle_since: float = 0.0
+
+    async def exchange(self, method: str, target: str, headers: Headers, body: bytes) -> h11.Response:
+        """Send a whole request and read the answer's head."""
+        framed = [(name, value) for name, value in headers if name.lower() not in HOP_BY_HOP | {"content-length"}]
+        if body or method in {"POST", "PUT", "PATCH"}:
+            framed.append(("content-length", str(len(body))))
+        try:
+            self._send(h11.Request(method=method, target=target, headers=framed))
+            if body:
+                self._send(h11.Data(data=body))
+            self._send(h11.EndOfMessage())
+            await self.writer.drain()
+            while not isinstance(event := await self._next(), h11.Response):
+                if isinstance(event, h11.ConnectionClosed):
+                    raise NoAnswer("closed the connection without an answer")
+        except (OSError, h11.ProtocolError) as error:
+            raise NoAnswer(str(error)) from error
+        return event
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The answer's body, piece by piece; raises NoAnswer where it breaks off."""
+        try:
+            while not isinstance(event := await self._next(), h11.EndOfMessage):
+                if isinstance(event, h11.Data):
+                    yield bytes(event.data)
+                elif isinstance(event, h11.ConnectionClosed):
+                    raise NoAnswer("broke off its answer")
+        except (OSError, h11.ProtocolError) as error:
+            raise NoAnswer(str(error)) from error
+
+    @property
+    def reusable(self) -> bool:
+        return self.protocol.our_state is h11.DONE and self.protocol.their_state is h11.DONE
+
+    def rest(self) -> None:
+        self.protocol.start_next_cycle()
+        self.idle_since = time.monotonic()
+
+    @property
+    def fresh(self) -> bool:
+        """Whether a kept connection may carry another request: still open, and not idle for too long."""
+        return not self.reader.at_eof() and time.monotonic() - self.idle_since < self.idle_timeout
+
+    def close(self) -> None:
+        self.writer.close()
+
+    def _send(self, event: h11.Event) -> None:
+        self.writer.write(self.protocol.send(event) or b"")
+
+    async def _next(self) -> h11.Event | type[h11.PAUSED]:
+        while (event := self.protocol.next_event()) is h11.NEED_DATA:
+            try:
+                async with asyncio.timeout(self.idle_timeout):
+                    self.protocol.receive_data(await self.reader.read(65536))
+            except TimeoutError as error:
+                raise TooSlow(f"no byte within {self.idle_timeout:g} s") from error
+        return event
+
+
+Address = tuple[str, int]
+Kept = dict[Address, list[Connection]]
+_kept: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Kept] = weakref.WeakKeyDictionary()
+
+
+async def connect(address: Address, *, idle_timeout: float) -> Connection:
+    """A kept connection if a good one is left, else a new one; raises NotConnected."""
+    kept = _kept.setdefault(asyncio.get_running_loop(), {}).setdefault(address, [])
+    while kept:
+        connection = kept.pop()
+        if connection.fresh:
+            return connection
+        connection.close()
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            reader, writer = await asyncio.open_connection(*address)
+    except OSError as error:  # TimeoutError is one
+        raise NotConnected(f"{address[0]}:{address[1]}: {error}") from error
+    return Connection(reader, writer, idle_timeout)
+
+
+def release(address: Address, connection: Connection) -> None:
+    """Keep a connection for the next request, or close it if its last exchange did not end well."""
+    if not connection.reusable:
+        connection.close()
+        return
+    connection.rest()
+    _kept[asyncio.get_running_loop()].setdefault(address, []).append(connection)
+
+
+def response_headers(response: h11.Response) -> dict[str, list[str]]:
+    """The answer's headers for the client, without those of the connection."""
+    headers: dict[str, list[str]] = {}
+    for raw_name, raw_value in response.headers:
+        name = raw_name.decode("latin-1").lower()
+        if name not in HOP_BY_HOP:
+            headers.setdefault(name, []).append(raw_value.decode("latin-1"))
+    return headers

@@ -1,0 +1,162 @@
+"""Application Auto Scaling: the limits of a service's count, and target tracking on the playground's own metrics."""
+
+import math
+import time
+from typing import Any
+
+from ministack.core.responses import get_account_id, get_region, json_response, new_uuid
+from ministack.services import cloudwatch, ecs
+
+from infra.playground.patching import Record
+from infra.playground.services import extend, route
+
+NAME = "application-autoscaling"
+SCALE_IN_SECONDS = 10.0
+"""How long a service must have had more tasks than it needs. AWS waits for 15 minutes of low metrics and for the
+policy's cooldown; nobody who tries a deployment out should."""
+WINDOW_SECONDS = 60.0  # the period of the predefined metrics
+
+TARGETS: dict[str, Record] = {}
+POLICIES: dict[str, Record] = {}
+_surplus_since: dict[str, float] = {}
+
+
+def register(_logical_id: str, properties: Record, _stack: str) -> tuple[str, Record]:
+    """AWS::ApplicationAutoScaling::ScalableTarget; like AWS it raises the count to a new minimum at once."""
+    if properties["ServiceNamespace"] != "ecs" or properties["ScalableDimension"] != "ecs:service:DesiredCount":
+        raise ValueError(f"the playground scales ECS services only, not {properties['ScalableDimension']}")
+    if properties.get("ScheduledActions"):
+        raise ValueError("the playground has no scheduled scaling (ScheduledActions)")
+    physical_id = f"{properties['ResourceId']}|{properties['ScalableDimension']}|{properties['ServiceNamespace']}"
+    TARGETS[physical_id] = properties
+    raise_to_minimum(properties)
+    return physical_id, {"Id": physical_id}
+
+
+def update(_physical_id: str, _old: Record, new: Record, stack: str) -> tuple[str, Record]:
+    return register("", new, stack)
+
+
+def deregister(physical_id: str, _properties: Record) -> None:
+    TARGETS.pop(physical_id, None)
+
+
+def put_policy(_logical_id: str, properties: Record, _stack: str) -> tuple[str, Record]:
+    """AWS::ApplicationAutoScaling::ScalingPolicy, target tracking on the two metrics that a service has."""
+    configuration = properties.get("TargetTrackingScalingPolicyConfiguration") or {}
+    metric = (configuration.get("PredefinedMetricSpecification") or {}).get("PredefinedMetricType")
+    if metric not in NEEDED:
+        raise ValueError(f"the playground scales on {' and '.join(NEEDED)}, not on {metric or 'other policies'}")
+    arn = f"arn:aws:autoscaling:{get_region()}:{get_account_id()}:scalingPolicy:{new_uuid()}:policyName/{properties['PolicyName']}"
+    POLICIES[arn] = properties
+    return arn, {"Arn": arn}
+
+
+def update_policy(physical_id: str, _old: Record, new: Record, _stack: str) -> tuple[str, Record]:
+    POLICIES[physical_id] = new
+    return physical_id, {"Arn": physical_id}
+
+
+def delete_policy(physical_id: str, _properties: Record) -> None:
+    POLICIES.pop(physical_id, None)
+
+
+SCALABLE_TARGET: Record = {"create": register, "update": update, "delete": deregister}
+SCALING_POLICY: Record = {"create": put_policy, "update": update_policy, "delete": delete_policy}
+
+
+def service_of(target: Record) -> Record | None:
+    _, cluster, name = target["ResourceId"].split("/")
+    service: Record | None = ecs._services.get(f"{cluster}/{name}")
+    return service if service and service["status"] == "ACTIVE" else None
+
+
+def set_count(service: Record, count: int) -> None:
+    cluster = ecs._cluster_name_from_arn(service["clusterArn"])
+    ecs._update_service({"cluster": cluster, "service": service["serviceName"], "desiredCount": count})
+
+
+def raise_to_minimum(target: Record) -> None:
+    service = service_of(target)
+    if service and service["desiredCount"] < int(target["MinCapacity"]):
+        set_count(service, int(target["MinCapacity"]))
+
+
+def step() -> None:
+    """Scale out at once where a policy asks for more tasks, in when less would have done for a while."""
+    for key, target in list(TARGETS.items()):
+        service = service_of(target)
+        if service is None:
+            continue
+        wanted = max([needed(service, policy) for policy in POLICIES.values() if policy["ScalingTargetId"] == key] or [0])
+        wanted = min(max(wanted, int(target["MinCapacity"])), int(target["MaxCapacity"]))
+        rolling = any(entry["rolloutState"] == "IN_PROGRESS" for entry in service["deployments"])
+        if wanted > service["desiredCount"]:
+            set_count(service, wanted)
+        elif wanted == service["desiredCount"] or rolling:  # AWS suspends scaling in during a deployment
+            _surplus_since.pop(key, None)
+        elif time.monotonic() - _surplus_since.setdefault(key, time.monotonic()) > SCALE_IN_SECONDS:
+            set_count(service, wanted)
+
+
+def needed(service: Record, policy: Record) -> int:
+    """How many tasks would bring the policy's metric to its target."""
+    configuration = policy["TargetTrackingScalingPolicyConfiguration"]
+    specification = configuration["PredefinedMetricSpecification"]
+    return NEEDED[specification["PredefinedMetricType"]](service, specification, float(configuration["TargetValue"]))
+
+
+def by_cpu(service: Record, _specification: Record, target: float) -> int:
+    dimensions = {
+        "ClusterName": ecs._cluster_name_from_arn(service["clusterArn"]),
+        "ServiceName": service["serviceName"],
+    }
+    points = recent("AWS/ECS", "CPUUtilization", dimensions)
+    average = sum(point["Value"] for point in points) / len(points) if points else 0.0
+    return math.ceil(service["runningCount"] * average / target)
+
+
+def by_requests(_service: Record, specification: Record, target: float) -> int:
+    """AWS: the label is app/NAME/ID/targetgroup/NAME/ID; the target is requests a minute and task."""
+    group = specification["ResourceLabel"].split("/", 3)[3]
+    points = recent("AWS/ApplicationELB", "RequestCountPerTarget", {"TargetGroup": group})
+    return math.ceil(sum(point["Value"] for point in points) / target)
+
+
+NEEDED = {"ECSServiceAverageCPUUtilization": by_cpu, "ALBRequestCountPerTarget": by_requests}
+
+
+def recent(namespace: str, name: str, dimensions: dict[str, str]) -> list[Record]:
+    oldest = time.time() - WINDOW_SECONDS
+    points: list[Record] = cloudwatch._metrics.get((namespace, name, cloudwatch._dims_key(dimensions)), [])
+    return [point for point in points if point["Timestamp"] >= oldest]
+
+
+def describe_targets(_data: Record) -> Any:
+    """DescribeScalableTargets."""
+    keys = ("ServiceNamespace", "ResourceId", "ScalableDimension")
+    return json_response(
+        {
+            "ScalableTargets": [
+                {
+                    **{key: target[key] for key in keys},
+                    "MinCapacity": int(target["MinCapacity"]),
+                    "MaxCapacity": int(target["MaxCapacity"]),
+                }
+                for target in TARGETS.values()
+            ]
+        }
+    )
+
+
+def register_by_api(data: Record) -> Any:
+    """RegisterScalableTarget: what it leaves out stays as it is."""
+    key = f"{data['ResourceId']}|{data['ScalableDimension']}|{data['ServiceNamespace']}"
+    register("", {**TARGETS.get(key, {}), **data}, "")
+    return json_response({})
+
+
+def install() -> None:
+    route(NAME, "AnyScaleFrontendService")
+    actions = {"DescribeScalableTargets": describe_targets, "RegisterScalableTarget": register_by_api}
+    extend(NAME, "AnyScaleFrontendService", actions)

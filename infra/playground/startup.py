@@ -1,0 +1,87 @@
+"""Brings a playground up: the server, CDK's bootstrap, then the same release command as for AWS."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from infra.playground import preflight, processes
+from infra.playground.client import answers
+from infra.playground.state import ACCOUNT, PROJECT, REGION, Playground, PlaygroundError
+
+START_SECONDS = 30.0
+
+
+def bring_up(playground: Playground, note: Callable[[str], None]) -> None:
+    """From nothing, or from a playground that runs already, to a deployed service; raises PlaygroundError."""
+    preflight.require_docker()
+    preflight.require_tools()
+    if preflight.is_running(playground):
+        note(f"already up in {playground.folder}")
+    else:
+        preflight.require_ports(playground)
+        note("starting the server")
+        start_server(playground)
+        note("bootstrapping CDK")
+        bootstrap(playground)
+    released = subprocess.run([sys.executable, "-m", "infra.release", "playground"], cwd=PROJECT, check=False)
+    if released.returncode:
+        raise PlaygroundError("the release failed; the playground is up for a look, `make playground-down` ends it")
+
+
+def own_environment() -> dict[str, str]:
+    """This process's environment without any AWS setting of its user: nothing here may reach the real AWS."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+def start_server(playground: Playground) -> None:
+    """Start the server in the background and wait until it answers."""
+    playground.scratch.mkdir(parents=True)
+    variables = playground.client_environment()
+    playground.environment_file.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+    environment = own_environment() | variables
+    environment |= {
+        "AUTH": "true",
+        "GATEWAY_PORT": str(playground.gateway_port),
+        "IOT_MTLS_ENABLED": "0",  # it would listen on every address
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "MINISTACK_HOSTNAME": str(playground.folder),  # part of the label by which MiniStack knows its containers
+        "MINISTACK_REGION": REGION,
+        "PLAYGROUND_DIR": str(playground.folder),
+        "PLAYGROUND_GATEWAY_PORT": str(playground.gateway_port),
+        "PLAYGROUND_PORT": str(playground.balancer_port),
+        "PYTHONUNBUFFERED": "1",
+        "TMPDIR": str(playground.scratch),
+    }
+    with playground.log_file.open("w") as log:
+        server = subprocess.Popen(
+            [str(preflight.INTERPRETER), "-m", "infra.playground.server", processes.mark(playground)],
+            cwd=PROJECT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C in the terminal is not meant for it
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while not answers(variables["AWS_ENDPOINT_URL"]):
+        if server.poll() is not None or time.monotonic() > deadline:
+            last = (playground.log_file.read_text().strip().splitlines() or ["no output"])[-1]
+            raise PlaygroundError(f"the server did not start ({last}); see {playground.log_file}")
+        time.sleep(0.1)
+
+
+def bootstrap(playground: Playground) -> None:
+    """What `cdk bootstrap` does once in every account."""
+    finished = subprocess.run(
+        ["cdk", "bootstrap", f"aws://{ACCOUNT}/{REGION}", "--app", ""],
+        cwd=PROJECT,
+        env=own_environment() | playground.client_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if finished.returncode:
+        log = playground.log_file.with_name("bootstrap.log")
+        raise PlaygroundError(f"cdk bootstrap failed ({(finished.stderr.strip().splitlines() or [''])[-1]}); {log}")
