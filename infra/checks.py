@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -139,7 +138,6 @@ def check_all(tools: str | None) -> dict[str, Outcome]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.checks", description=__doc__)
     parser.add_argument("--tools", help="the folder of cfn-lint and checkov (default: the PATH)")
-    os.environ.setdefault("BC_SKIP_MAPPING", "TRUE")
     try:
         outcomes = check_all(parser.parse_args().tools)
     except CheckError as error:

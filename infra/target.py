@@ -29,11 +29,10 @@ def synthesis_target(stage: Stage, environ: Mapping[str, str]) -> Target:
     The CDK CLI sets CDK_DEFAULT_ACCOUNT only where it found credentials; its CDK_DEFAULT_REGION falls back to
     us-east-1, so that it means something only beside an account.
     """
-    found = environ.get("CDK_DEFAULT_ACCOUNT") or None
-    account = _agreed("account", stage, stage.account, {"CDK_DEFAULT_ACCOUNT": found})
-    explicit = {name: environ.get(name) or None for name in ("AWS_REGION", "AWS_DEFAULT_REGION")}
-    region = _agreed("region", stage, stage.region, explicit)
-    return Target(account, region or (found and environ.get("CDK_DEFAULT_REGION")) or None)
+    account = _agreed("account", _accounts(stage, environ))
+    region = _agreed("region", _regions(stage, environ))
+    fallback = environ.get("CDK_DEFAULT_REGION") if environ.get("CDK_DEFAULT_ACCOUNT") else None
+    return Target(account, region or fallback or None)
 
 
 def deployment_target(stage: Stage, environ: Mapping[str, str], *, caller_account: str) -> DeploymentTarget:
@@ -41,24 +40,28 @@ def deployment_target(stage: Stage, environ: Mapping[str, str], *, caller_accoun
 
     `caller_account` is the account that the credentials belong to, as STS says.
     """
-    target = synthesis_target(stage, environ)
-    account = _agreed(
-        "account", stage, stage.account, {"CDK_DEFAULT_ACCOUNT": target.account, "the credentials": caller_account}
-    )
+    account = _agreed("account", {**_accounts(stage, environ), "the credentials": caller_account})
+    region = synthesis_target(stage, environ).region
     if not account:
         raise TargetError(f"no account for stage {stage.name}: set `account` of the stage, or provide AWS credentials")
-    if not target.region:
-        raise TargetError(
-            f"no region for stage {stage.name}: set AWS_REGION, or `region` of the stage in infra/stages.py"
-        )
-    return DeploymentTarget(account, target.region)
+    if not region:
+        raise TargetError(f"no region for stage {stage.name}: set AWS_REGION, or the stage's in infra/stages.py")
+    return DeploymentTarget(account, region)
 
 
-def _agreed(kind: str, stage: Stage, own: str | None, others: Mapping[str, str | None]) -> str | None:
+def _accounts(stage: Stage, environ: Mapping[str, str]) -> dict[str, str | None]:
+    return {f"stage {stage.name}": stage.account, "CDK_DEFAULT_ACCOUNT": environ.get("CDK_DEFAULT_ACCOUNT")}
+
+
+def _regions(stage: Stage, environ: Mapping[str, str]) -> dict[str, str | None]:
+    explicit = {name: environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")}
+    return {f"stage {stage.name}": stage.region, **explicit}
+
+
+def _agreed(kind: str, sources: Mapping[str, str | None]) -> str | None:
     """Return the one value that every source with an opinion gives."""
-    given = {f"stage {stage.name}": own, **others}
-    named = {source: value for source, value in given.items() if value}
-    if len(set(named.values())) > 1:
-        said = ", ".join(f"{source} says {value}" for source, value in named.items())
-        raise TargetError(f"contradictory {kind}: {said}; make them agree (the stage's is in infra/stages.py)")
-    return next(iter(named.values()), None)
+    given = {source: value for source, value in sources.items() if value}
+    if len(set(given.values())) > 1:
+        each = ", ".join(f"{value} ({source})" for source, value in given.items())
+        raise TargetError(f"contradictory {kind}: {each}; make them agree (the stage's is in infra/stages.py)")
+    return next(iter(given.values()), None)
