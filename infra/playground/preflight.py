@@ -1,9 +1,12 @@
 """What must be true before a playground starts; each refusal is one line that says what to do."""
 
 import errno
+import os
 import shutil
 import socket
 import subprocess
+import sys
+from pathlib import Path
 
 from infra.playground.client import answers
 from infra.playground.state import PROJECT, Playground, PlaygroundError
@@ -34,8 +37,14 @@ def require_docker() -> None:
 def require_tools() -> None:
     if not INTERPRETER.exists():
         raise PlaygroundError(f"{INTERPRETER} is missing; start the playground with `make playground`")
-    if shutil.which("cdk") is None:
-        raise PlaygroundError("the CDK CLI is missing from PATH; start the playground with `make playground`")
+    if shutil.which("cdk", path=tools_path()) is None:
+        raise PlaygroundError("the CDK CLI is missing; `make setup` installs it")
+
+
+def tools_path() -> str:
+    """PATH with the folders into which the set-up installs Node and the CDK CLI, in case make has not named them."""
+    folders = [str(Path(sys.executable).parent), str(PROJECT / "node_modules" / ".bin")]
+    return os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])
 
 
 def is_running(playground: Playground) -> bool:

@@ -32,7 +32,8 @@ def bring_up(playground: Playground, note: Callable[[str], None]) -> None:
 
 def own_environment() -> dict[str, str]:
     """This process's environment without any AWS setting of its user: nothing here may reach the real AWS."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return clean | {"PATH": preflight.tools_path()}
 
 
 def start_server(playground: Playground) -> None:
@@ -83,5 +84,5 @@ def bootstrap(playground: Playground) -> None:
         check=False,
     )
     if finished.returncode:
-        log = playground.log_file.with_name("bootstrap.log")
-        raise PlaygroundError(f"cdk bootstrap failed ({(finished.stderr.strip().splitlines() or [''])[-1]}); {log}")
+        reason = (finished.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise PlaygroundError(f"cdk bootstrap failed ({reason}); see {playground.log_file}")
