@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from infra.release.evidence import Evidence, StoppedTask
 
 _LOG_LINES = 20
-_HEALTH_CHECKS = re.compile(r"Request timed out|Health checks failed(?: with these codes: \[[^\]]*\])?")
+_BALANCER_SAYS = re.compile(r"unhealthy in .*\(reason (.*?)\)\.?$")
+_NO_ANSWER = "Health checks failed"
 _KILLED = 137  # 128 + SIGKILL
 
 
@@ -44,17 +45,19 @@ def crashed(evidence: Evidence) -> Iterator[str]:
 
 def unhealthy(evidence: Evidence) -> Iterator[str]:
     """The balancer's words tell a wrong answer from a late one and from none."""
-    said = [*evidence.events, *evidence.unhealthy, *(task.reason for task in evidence.stopped.values())]
-    findings = {match[0] for text in said for match in _HEALTH_CHECKS.finditer(text)}
-    specific = {finding for finding in findings if finding != "Health checks failed"}
-    for finding in sorted(specific or findings):
-        if "codes" in finding:
-            yield f"the health check gets the wrong answer: {finding}"
-        elif "timed out" in finding:
-            yield f"the health check gets no answer in time: {finding}"
+    reasons = {match[1] for event in evidence.events for match in _BALANCER_SAYS.finditer(event)} | evidence.unhealthy
+    if len(reasons) > 1:
+        reasons.discard(_NO_ANSWER)  # the balancer's first, vague word for what it then tells in detail
+    for reason in sorted(reasons):
+        if "codes" in reason:
+            yield f"the health check gets the wrong answer: {reason}"
+        elif "timed out" in reason:
+            yield f"the health check gets no answer in time: {reason}"
+        elif reason == _NO_ANSWER:
+            yield f"nothing answers the health check: {reason} (does the container listen on its port?)"
         else:
-            yield f"nothing answers the health check: {finding} (does the container listen on its port?)"
-    if not findings and any("ELB health checks" in text for text in said):
+            yield f"the health check fails: {reason}"
+    if not reasons and any("health checks" in task.reason for task in evidence.stopped.values()):
         yield "tasks fail the balancer's health check"
 
 

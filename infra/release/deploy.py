@@ -20,6 +20,7 @@ _AFTERMATH = {
     "UPDATE_ROLLBACK_COMPLETE": "the deployment failed and was rolled back: what ran before still runs",
     "UPDATE_ROLLBACK_FAILED": "the deployment failed, and so did its rollback",
 }
+_DIFF_CHATTER = ("start: ", "success: ", "Hold on while")
 _DIFFERENCES = re.compile(r"Number of stacks with differences: (\d+)")
 _REASONS_SHOWN = 3
 
@@ -56,7 +57,7 @@ class Cdk:
 
     def differs(self, *names: str, digest: str | None) -> bool:
         """Show what a deployment would change, and return whether it would change anything."""
-        lines = self._run("diff", *names, digest=digest, on_line=self._note)
+        lines = self._run("diff", *names, digest=digest, on_line=self._show_difference)
         for line in lines:
             if match := _DIFFERENCES.search(line):
                 return match[1] != "0"
@@ -82,6 +83,10 @@ class Cdk:
                 environment=self._aws.environment,
                 on_line=on_line or self._show,
             )
+
+    def _show_difference(self, line: str) -> None:
+        if not line.startswith(_DIFF_CHATTER):
+            self._note(line)
 
     def _aftermath(self, names: tuple[str, ...]) -> str:
         """Return where a failure has left the stacks, the one that tells most."""

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types_boto3_ecs.type_defs import TaskTypeDef
+
+
+_TARGET_GROUP = re.compile(r"arn:\S+:targetgroup/([^/\s)]+)/\w+")
+
+
+def shortened(text: str) -> str:
+    """Return ECS's words with a target group's name for its ARN, which would fill the line."""
+    return _TARGET_GROUP.sub(r"\1", text)
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,7 @@ class StoppedTask:
         return cls(
             id=task["taskArn"].rsplit("/", 1)[-1],
             stop_code=task.get("stopCode", ""),
-            reason=task.get("stoppedReason", ""),
+            reason=shortened(task.get("stoppedReason", "")),
             containers=tuple(
                 Container(container["name"], container.get("exitCode"), container.get("reason", ""))
                 for container in task["containers"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.release.aws import Aws, explained
-from infra.release.evidence import Evidence, StoppedTask
+from infra.release.evidence import Evidence, StoppedTask, shortened
 from infra.release.tail import tail
 
 if TYPE_CHECKING:
@@ -85,8 +85,10 @@ class Watch:
         for event in reversed(service.get("events", [])):  # newest first, as ECS gives them
             if event["id"] not in self._known_events:
                 self._known_events.add(event["id"])
-                self.evidence.events.append(event["message"])
-                self._note(event["message"])
+                message = shortened(event["message"])
+                if message not in self.evidence.events:  # ECS says the same of every task
+                    self.evidence.events.append(message)
+                    self._note(message)
 
     def _see_rollouts(self, service: ServiceTypeDef) -> None:
         for deployment in service["deployments"]:
