@@ -3,8 +3,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -37,18 +35,10 @@ def test_nothing_is_looked_up(tmp_path: Path) -> None:
     assert "dummy" not in (tmp_path / "out" / "CommentsService-prod.template.json").read_text()
 
 
-@pytest.mark.parametrize(
-    ("context", "variables", "message"),
-    [
-        ("{}", {}, "error: no stage: add -c stage=NAME, one of dev, prod, playground or pr-N"),
-        (
-            '{"stage": "dev"}',
-            {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-east-1"},
-            "error: contradictory region: eu-west-1 (AWS_REGION), us-east-1 (AWS_DEFAULT_REGION);"
-            " make them agree (the stage's is in infra/stages.py)",
-        ),
-    ],
-)
-def test_a_wrong_call_ends_in_one_line(tmp_path: Path, context: str, variables: dict[str, str], message: str) -> None:
-    done = synthesize(tmp_path, context, **variables)
-    assert (done.returncode, done.stdout, done.stderr.strip()) == (1, "", message)
+def test_a_wrong_call_ends_in_one_line(tmp_path: Path) -> None:
+    done = synthesize(tmp_path, '{"stage": "dev"}', AWS_REGION="eu-west-1", AWS_DEFAULT_REGION="us-east-1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: contradictory region: eu-west-1 (AWS_REGION), us-east-1 (AWS_DEFAULT_REGION);"
+        " make them agree (the stage's is in infra/stages.py)\n"
+    )

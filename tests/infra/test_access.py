@@ -1,0 +1,94 @@
+from typing import Any
+
+import pytest
+
+from infra.stages import STAGES
+from infra.target import Target
+from tests.infra.synthesis import every, templates, templates_of, the
+
+GITHUB = "token.actions.githubusercontent.com"
+
+
+def role(name: str) -> dict[str, Any]:
+    return the(templates("dev").access, "AWS::IAM::Role", {"RoleName": name})
+
+
+def actions(name: str) -> set[str]:
+    """Return what a role may do."""
+    access = templates("dev").access
+    (logical,) = access.find_resources("AWS::IAM::Role", {"Properties": {"RoleName": name}})
+    found: set[str] = set()
+    for policy in every(access, "AWS::IAM::Policy"):
+        if {"Ref": logical} in policy["Roles"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                listed = statement["Action"]
+                found |= {listed} if isinstance(listed, str) else set(listed)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "subjects"),
+    [
+        ("comments-deploy-dev", ["repo:example/comments:environment:dev"]),
+        ("comments-deploy-prod", ["repo:example/comments:environment:prod"]),
+        ("comments-preview", ["repo:example/comments:pull_request"]),
+        ("comments-read", ["repo:example/comments:ref:refs/heads/main", "repo:example/comments:pull_request"]),
+    ],
+)
+def test_a_role_trusts_one_kind_of_workflow_run_of_one_repository(name: str, subjects: list[str]) -> None:
+    (statement,) = role(name)["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+    trusted = statement["Condition"]["StringEquals"]  # never StringLike: a wildcard lets other repositories in
+    assert trusted[f"{GITHUB}:aud"] == "sts.amazonaws.com"
+    listed = trusted[f"{GITHUB}:sub"]
+    assert ([listed] if isinstance(listed, str) else listed) == subjects
+
+
+def test_prod_can_mark_an_image_but_not_bring_one() -> None:
+    assert "ecr:PutImage" in actions("comments-deploy-prod")
+    assert "ecr:UploadLayerPart" not in actions("comments-deploy-prod")
+    assert "ecr:UploadLayerPart" in actions("comments-deploy-dev")
+
+
+def test_the_reading_role_changes_nothing() -> None:
+    verbs = {action.split(":")[1] for action in actions("comments-read")}
+    harmless = ("Describe", "Get", "List", "Filter", "Start", "Detect")
+    assert [verb for verb in verbs if not verb.startswith(harmless)] == []
+    assert "sts:AssumeRole" not in actions("comments-read")
+
+
+def test_without_a_repository_nothing_on_github_is_trusted() -> None:
+    access = templates_of(STAGES["dev"], github=None).access
+    access.resource_count_is("AWS::IAM::OIDCProvider", 0)
+    access.resource_count_is("AWS::IAM::Role", 0)
+    access.resource_count_is("AWS::IAM::ManagedPolicy", 1)
+
+
+def test_cloudformation_may_make_roles_of_this_service_only() -> None:
+    policy = the(templates("dev").access, "AWS::IAM::ManagedPolicy")
+    assert policy["ManagedPolicyName"] == "comments-cdk-execution"
+    for statement in policy["PolicyDocument"]["Statement"]:
+        named = [action for action in _list(statement["Action"]) if action.startswith("iam:")]
+        if named:
+            assert "role/Comments*" in str(statement["Resource"]) or "role/aws-service-role/" in str(
+                statement["Resource"]
+            )
+        assert "*" not in _list(statement["Action"])
+
+
+def test_the_policy_fits_into_what_iam_stores() -> None:
+    """AWS: 6,144 characters without white space."""
+    where = Target(account="111122223333", region="ap-southeast-2")
+    document = the(templates_of(STAGES["dev"], target=where).access, "AWS::IAM::ManagedPolicy")["PolicyDocument"]
+    assert len(str(document).replace(" ", "")) < 6144
+
+
+def test_the_access_stack_precedes_the_bootstrap() -> None:
+    """Its template asks for no bootstrap version and has no asset, so that plain CloudFormation takes it."""
+    template = templates("dev").access.to_json()
+    assert "BootstrapVersion" not in template.get("Parameters", {})
+    assert len(str(template)) < 51_200  # AWS: the most that a template may have inline
+
+
+def _list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
