@@ -21,7 +21,7 @@ _RUNBOOK = "docs/operations.md#"
 QUERIES = {
     "one request": 'filter request_id = "REQUEST-ID" | sort @timestamp asc',
     "failures": "filter status >= 500 | sort @timestamp desc | limit 100",
-    "warnings and errors": 'filter level in ["WARNING", "ERROR", "CRITICAL"] | sort @timestamp desc | limit 100',
+    "warnings and errors": 'filter level in ["warning", "error", "critical"] | sort @timestamp desc | limit 100',
     "slowest requests": "filter ispresent(duration_ms) | sort duration_ms desc | limit 50",
     "by route": "stats count(*) as requests, avg(duration_ms) as mean, pct(duration_ms, 99) as p99"
     " by method, route, status | sort requests desc",

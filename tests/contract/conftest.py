@@ -1,0 +1,64 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from aws_cdk.assertions import Template
+
+from tests.infra.synthesis import container, templates
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Dockerfile:
+    """The instructions of the final image, each with its arguments; a later one overrides an earlier one."""
+
+    def __init__(self, text: str) -> None:
+        final = text.replace("\\\n", " ").rsplit("\nFROM ", 1)[1]
+        lines = [line for line in final.splitlines()[1:] if line.strip() and not line.lstrip().startswith("#")]
+        self.instructions = dict(line.split(maxsplit=1) for line in lines)
+
+    @property
+    def command(self) -> list[str]:
+        command: list[str] = json.loads(self.instructions["CMD"])
+        return command
+
+
+@pytest.fixture(scope="session")
+def service() -> Template:
+    return templates("dev").service
+
+
+@pytest.fixture(scope="session")
+def foundation() -> Template:
+    return templates("dev").foundation
+
+
+@pytest.fixture(scope="session")
+def dockerfile() -> Dockerfile:
+    return Dockerfile((ROOT / "Dockerfile").read_text())
+
+
+@pytest.fixture(scope="session")
+def task_environment(service: Template) -> dict[str, str]:
+    return {variable["Name"]: variable["Value"] for variable in container(service)["Environment"]}
+
+
+@pytest.fixture(scope="session")
+def server(dockerfile: Dockerfile, task_environment: dict[str, str]) -> dict[str, str]:
+    """What gunicorn says of itself when the image's command runs with the task's environment."""
+    program, *arguments = dockerfile.command
+    assert program == "gunicorn"
+    done = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "--print-config", *arguments],
+        cwd=ROOT / "app",
+        env={**os.environ, **task_environment, "AWS_REGION": "us-east-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    pairs = (line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
