@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -30,6 +31,9 @@ def run_command(name: str, command: Callable[[], int | None], *, failed: int = F
     except KeyboardInterrupt:
         _say(f"{name} interrupted: what AWS has begun goes on there; run the same command again to finish")
         status = INTERRUPTED
+    except BrokenPipeError:  # the reader has seen enough, as in `… | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
     except (ReleaseError, ConfigurationError, PlaygroundError, BotoCoreError, ClientError) as error:
         nothing_done = _explain(name, error)
         status = NOTHING_DONE if nothing_done else failed

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from infra.release import stacks
 from infra.release.aws import Aws
 from infra.release.errors import CommandError, DeploymentError
+from infra.release.events import Events
 from infra.release.tools import LAST_LINES, run
 
-_EVENT = re.compile(
-    r"\S+ \| +(?P<progress>\d+(?:/\d+)?) \| [\d:]+ (?:[AP]M )?\| (?P<status>\w+) +"
-    r"\| (?P<type>\S+) +\| (?P<path>[^ (]+(?: [^(]+)?)(?: \(\w+\))?(?P<reason>.*)"
-)
 _AFTERMATH = {
     "ROLLBACK_COMPLETE": "the first deployment failed, and was removed again",
     "UPDATE_ROLLBACK_COMPLETE": "the deployment failed and was rolled back: what ran before still runs",
@@ -31,7 +28,6 @@ class Cdk:
     def __init__(self, aws: Aws, note: Callable[[str], None]) -> None:
         self._aws = aws
         self._note = note
-        self._rolling_back = False
 
     def deploy(self, *names: str, digest: str | None = None) -> None:
         """Bring the stacks to this commit's templates; raise DeploymentError with CloudFormation's reasons."""
@@ -43,7 +39,7 @@ class Cdk:
             self._run("deploy", *names, "--require-approval=never", "--progress=events", digest=digest)
         except CommandError as error:
             reasons = [reason for name in names for reason in stacks.failures_since(cloudformation, name, marks[name])]
-            raise DeploymentError(self._aftermath(names), *(reasons[:_REASONS_SHOWN] or error.details)) from error
+            raise DeploymentError(self._aftermath(marks), *(reasons[:_REASONS_SHOWN] or error.details)) from error
 
     def destroy(self, name: str) -> None:
         """Delete a stack; raise DeploymentError with CloudFormation's reasons."""
@@ -66,7 +62,6 @@ class Cdk:
     def _run(
         self, command: str, *arguments: str, digest: str | None = None, on_line: Callable[[str], None] | None = None
     ) -> list[str]:
-        self._rolling_back = False
         with tempfile.TemporaryDirectory(prefix="comments-cdk-") as folder:  # cdk.out may be someone else's just now
             return run(
                 [
@@ -81,31 +76,18 @@ class Cdk:
                     *([f"--context=digest={digest}"] if digest else []),
                 ],
                 environment=self._aws.environment,
-                on_line=on_line or self._show,
+                on_line=on_line or Events(self._note),
             )
 
     def _show_difference(self, line: str) -> None:
         if not line.startswith(_DIFF_CHATTER):
             self._note(line)
 
-    def _aftermath(self, names: tuple[str, ...]) -> str:
-        """Return where a failure has left the stacks, the one that tells most."""
-        for name in names:
+    def _aftermath(self, marks: Mapping[str, str | None]) -> str:
+        """Return where a failure has left the stacks that it touched."""
+        for name, mark in marks.items():
             stack = stacks.describe(self._aws.cloudformation, name)
-            if stack and stack["StackStatus"] in _AFTERMATH:
+            touched = stacks.newest_event(self._aws.cloudformation, name) != mark
+            if stack and touched and stack["StackStatus"] in _AFTERMATH:
                 return f"{name}: {_AFTERMATH[stack['StackStatus']]}"
-        return f"cdk could not deploy {' and '.join(names)}"
-
-    def _show(self, line: str) -> None:
-        """Pass on what a person follows: resources that came, went or failed, and stacks that needed nothing."""
-        if "(no changes)" in line:
-            self._note(line.strip(" \n✅"))
-        event = _EVENT.match(line.strip())
-        if not event:
-            return
-        status = event["status"]
-        if "ROLLBACK_IN_PROGRESS" in status:
-            self._rolling_back = True
-            self._note(f"rolling back: {event['reason'].strip() or 'no reason given'}")
-        elif status.endswith("_FAILED") or (status.endswith("_COMPLETE") and not self._rolling_back):
-            self._note(f"{event['progress']:>6} {status} {event['type']} {event['path']}{event['reason']}")
+        return f"cdk could not deploy {' and '.join(marks)}"

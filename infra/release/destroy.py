@@ -54,13 +54,12 @@ def destroy_foundation(aws: Aws, cdk: Cdk, note: Callable[[str], None]) -> None:
 
 
 def empty_bucket(aws: Aws, bucket: str) -> int:
-    """Delete every version of every object, and return how many there were; 0 where there is no bucket."""
+    """Delete every object of a bucket without versions, and return how many there were; 0 where there is no bucket."""
     s3 = aws.untyped("s3")
     deleted = 0
     try:
-        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            keys = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            keys = [{"Key": item["Key"]} for item in page.get("Contents", [])]
             if keys:
                 s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
             deleted += len(keys)
