@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -110,13 +110,15 @@ class Server:
         self.log = log
         self.process = process
 
-    def connect(self) -> HTTPConnection:
-        return HTTPConnection("127.0.0.1", self.port, timeout=10)
+    @contextmanager
+    def connect(self) -> Iterator[HTTPConnection]:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+            yield connection
 
     def healthy(self) -> bool:
-        connection = self.connect()
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == 200
+        with self.connect() as connection:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
 
 
 @pytest.fixture

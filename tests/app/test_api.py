@@ -75,7 +75,9 @@ def test_a_wrong_after_is_named(client, after):
     assert response.get_json()["errors"][0]["field"] == "after"
 
 
-@pytest.mark.parametrize("content_id", ["0", "007", "-1", "1.0", "x", "%EF%BC%91", "9007199254740992", "1" * 400, "%00"])
+@pytest.mark.parametrize(
+    "content_id", ["0", "007", "-1", "1.0", "x", "%EF%BC%91", "9007199254740992", "1" * 400, "%00"]
+)
 def test_a_wrong_content_id_in_the_path_is_named(client, content_id):
     response = client.get(f"/api/comment/list/{content_id}")
     assert response.status_code == 400

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from comments.errors import StoreError
 from comments.models import Comment, NewComment
+from comments.settings import DATA
 from comments.store import PAGE_BYTES, Page
 from comments.store.sqlite_writer import Writer, connect
 
@@ -38,8 +39,6 @@ class SQLiteStore:
     def open(cls, path: Path | str) -> "SQLiteStore":
         """Open or create the file; its folder must exist, except the default one, which is made."""
         path = Path(path)
-        from comments.settings import DATA
-
         if path.parent == DATA:
             DATA.mkdir(exist_ok=True)
         if not path.parent.is_dir():
