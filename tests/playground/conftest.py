@@ -1,0 +1,69 @@
+"""A playground for the session: the one that is up, or one that is started for the tests and taken down after them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from infra.playground.client import load_environment
+from infra.playground.state import PlaygroundError
+from tests.playground.cloud import Cloud
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def needs(condition: object, reason: str) -> None:
+    """Say which test this machine cannot run; where everything has to run, fail."""
+    if not condition:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="session")
+def docker() -> None:
+    works = shutil.which("docker") and not subprocess.run(["docker", "version"], capture_output=True).returncode
+    needs(works, "no Docker daemon answers: the playground runs containers")
+    needs((PROJECT / ".venv-playground/bin/python").exists(), "no .venv-playground: run `make test`, which makes it")
+
+
+def playground_command(name: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "infra.playground", name],
+        cwd=PROJECT,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def playground(docker: None) -> Iterator[dict[str, str]]:
+    """The environment of a playground with the service on it."""
+    try:
+        yield load_environment()
+        return
+    except PlaygroundError:
+        started = playground_command("up")
+    assert started.returncode == 0, started.stdout + started.stderr
+    yield load_environment()
+    assert playground_command("down").returncode == 0
+
+
+@pytest.fixture(scope="session")
+def cloud(playground: dict[str, str]) -> Cloud:
+    session = boto3.Session(
+        aws_access_key_id=playground["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=playground["AWS_SECRET_ACCESS_KEY"],
+        region_name=playground["AWS_REGION"],
+    )
+    return Cloud(session, endpoint=playground["AWS_ENDPOINT_URL"], url=playground["PLAYGROUND_URL"])
+
+
+@pytest.fixture(scope="session")
+def acknowledged() -> dict[int, list[str]]:
+    """Every comment that the service has confirmed to any test of the session."""
+    return {}

@@ -1,0 +1,118 @@
+"""Clients that post and read without a pause, and remember every answer: what a user of the service would notice."""
+
+import http.client
+import itertools
+import json
+import random
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+from urllib.parse import urljoin, urlsplit
+
+CLIENTS = 4
+PAUSE_SECONDS = 0.03
+TIMEOUT_SECONDS = 30.0
+MAX_CONTENT_ID = 2**53 - 1
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A request that a user would have seen fail."""
+
+    client: int
+    at: float
+    what: str
+
+
+@dataclass
+class Traffic:
+    """A context manager: within it, several clients alternate between POST and GET on kept connections."""
+
+    url: str
+    acknowledged: dict[int, list[str]]
+    """The ids that the service has confirmed, by content_id; shared by several Traffics, it is the ledger of all."""
+    failures: list[Failure] = field(default_factory=list)
+    answered: int = 0
+
+    def __enter__(self) -> Self:
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(CLIENTS)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def flow_for(self, seconds: float) -> None:
+        """Let the clients go on for a while, for what should be seen before or after an event."""
+        time.sleep(seconds)
+
+    def _run(self, client: int) -> None:
+        thread = random.randrange(1, MAX_CONTENT_ID)
+        mine = self.acknowledged.setdefault(thread, [])
+        connection = self._connection()
+        for number in itertools.count():
+            if self._stop.wait(PAUSE_SECONDS):
+                break
+            try:
+                if number % 2 == 0:
+                    mine.append(self._post(connection, thread, number))
+                else:
+                    self._list(connection, thread)
+                self.answered += 1
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                self.failures.append(Failure(client, time.monotonic(), f"{type(error).__name__}: {error}"))
+                connection.close()
+        connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        address = urlsplit(self.url)
+        return http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS)
+
+    @staticmethod
+    def _post(connection: http.client.HTTPConnection, thread: int, number: int) -> str:
+        comment = {"email": "reader@example.com", "comment": f"number {number}", "content_id": thread}
+        connection.request(
+            "POST", "/api/comment/new", body=json.dumps(comment), headers={"Content-Type": "application/json"}
+        )
+        return str(json.loads(_answer(connection))["id"])
+
+    @staticmethod
+    def _list(connection: http.client.HTTPConnection, thread: int) -> None:
+        connection.request("GET", f"/api/comment/list/{thread}?limit=20")
+        json.loads(_answer(connection))
+
+
+def _answer(connection: http.client.HTTPConnection) -> bytes:
+    response = connection.getresponse()
+    body = response.read()
+    if response.status != http.client.OK:
+        raise ValueError(f"{response.status} {body[:200]!r}")
+    return body
+
+
+def listed(url: str, thread: int) -> set[str]:
+    """Every id in a thread, page by page."""
+    return {str(comment["id"]) for page in _pages(f"{url}/api/comment/list/{thread}") for comment in page}
+
+
+def _pages(address: str | None) -> Iterator[list[dict[str, object]]]:
+    while address:
+        with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as response:
+            yield json.load(response)
+            link = response.headers.get("Link", "")
+        address = urljoin(address, link.partition("<")[2].partition(">")[0]) if 'rel="next"' in link else None
+
+
+def missing(url: str, acknowledged: dict[int, list[str]]) -> set[str]:
+    """What the service has confirmed and does not list."""
+    return {one for thread, ids in acknowledged.items() if ids for one in set(ids) - listed(url, thread)}
