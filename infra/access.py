@@ -7,7 +7,7 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from infra import permissions
+from infra import execution_policy, permissions
 from infra.base import BaseStack, acknowledge, wildcard
 
 ISSUER = "token.actions.githubusercontent.com"
@@ -67,11 +67,11 @@ class AccessStack(BaseStack):
         policy = iam.ManagedPolicy(
             self,
             "Execution",
-            managed_policy_name=permissions.EXECUTION_POLICY,
+            managed_policy_name=execution_policy.NAME,
             description="What CloudFormation may do for the comment service: cdk bootstrap takes it",
-            statements=self._statements(permissions.EXECUTION),
+            statements=self._statements(execution_policy.STATEMENTS),
         )
-        self._acknowledge(policy, permissions.EXECUTION)
+        self._acknowledge(policy, execution_policy.STATEMENTS)
         unconstrained = "CloudFormation makes what has no name yet; what can be named is held to comments*"
         acknowledge(policy, {f"CKV_AWS_{number}": unconstrained for number in (107, 108, 109, 110, 111)})
         cdk.CfnOutput(self, "ExecutionPolicyArn", value=policy.managed_policy_arn)

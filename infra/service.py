@@ -9,10 +9,11 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_logs as logs
 
 from infra.base import BaseStack, acknowledge, wildcard
+from infra.constructs.alarms import Alarms
 from infra.constructs.edge import Edge
 from infra.constructs.fargate import PORT, ApiService
 from infra.constructs.network import EGRESS, Network
-from infra.constructs.observability import Alarms, Dashboard, SavedQueries
+from infra.constructs.observability import Dashboard, SavedQueries
 from infra.constructs.web_acl import WebAcl
 from infra.foundation import ACCESS_LOG_PREFIX
 from infra.stages import REPOSITORY, Stage

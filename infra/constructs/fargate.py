@@ -82,6 +82,10 @@ class ApiService(Construct):
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
             enable_ecs_managed_tags=True,
         )
+        # The cluster with its capacity providers first, and gone last: in use they can be neither missing nor removed.
+        self.service.node.add_dependency(self.cluster)
+        # The execution role with its policy: a task that starts before may not pull its image or read its secret.
+        self.service.node.add_dependency(self.task_definition.obtain_execution_role())
 
     def _task(
         self, stage: Stage, image: ecs.ContainerImage, environment: Mapping[str, str], log_group: logs.ILogGroup
@@ -109,7 +113,7 @@ class ApiService(Construct):
             stop_timeout=STOP_TIMEOUT,
             logging=ecs.LogDrivers.aws_logs(stream_prefix=CONTAINER, log_group=log_group),
         )
-        acknowledge(task, {"AwsSolutions-ECS2": "names only; the one secret comes from Secrets Manager"})
+        acknowledge(task, {"AwsSolutions-ECS2": "names and numbers; secrets come from Secrets Manager"})
         return task
 
     def scale(self, *, stage: Stage, target_group: elbv2.ApplicationTargetGroup) -> None:

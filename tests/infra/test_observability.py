@@ -36,6 +36,14 @@ def test_every_alarm_tells_somebody_and_names_its_page_of_the_runbook() -> None:
         assert "docs/operations.md#" in alarm["AlarmDescription"], name
 
 
+def test_alarms_of_this_account_may_speak_to_the_topic() -> None:
+    """A topic with a policy of its own loses the default one, and alarms would be lost in silence."""
+    statements = the(templates("dev").service, "AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+    (allowed,) = (statement for statement in statements if statement["Effect"] == "Allow")
+    assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
 def test_an_address_of_the_stage_is_subscribed() -> None:
     stack = templates_of(replace(STAGES["dev"], alarm_email="ops@example.com")).service
     subscription = the(stack, "AWS::SNS::Subscription")

@@ -38,6 +38,17 @@ def test_the_alarms_of_a_deployment_exist_before_the_service(stage: str) -> None
         assert logical in resource["DependsOn"]
 
 
+def test_a_task_starts_only_when_it_may_pull_its_image_and_its_cluster_has_capacity() -> None:
+    service = templates("dev").service
+    (resource,) = service.find_resources("AWS::ECS::Service").values()
+    execution = the(service, "AWS::ECS::TaskDefinition")["ExecutionRoleArn"]["Fn::GetAtt"][0]
+    policies = service.find_resources("AWS::IAM::Policy")
+    needed = [name for name, policy in policies.items() if {"Ref": execution} in policy["Properties"]["Roles"]]
+    needed += service.find_resources("AWS::ECS::ClusterCapacityProviderAssociations")
+    assert len(needed) == 2
+    assert set(needed) <= set(resource["DependsOn"])
+
+
 @pytest.mark.parametrize("stage", ALL)
 def test_autoscaling_alone_says_how_many_tasks_there_are(stage: str) -> None:
     templated = templates(stage)

@@ -1,0 +1,161 @@
+"""What wakes people: every alarm of a stage, and the topic that they speak to."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from infra.base import acknowledge
+from infra.stages import Stage
+
+MINUTE = cdk.Duration.minutes(1)
+"""Every alarm's period. CDK's own is five minutes, and an alarm still firing fails the next deployment."""
+_RUNBOOK = "docs/operations.md#"
+
+
+class Alarms(Construct):
+    """The topic and every alarm of a stage; $0.10 a month each."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, stage: Stage) -> None:
+        super().__init__(scope, construct_id)
+        self._stage = stage
+        self.all: list[cloudwatch.Alarm] = []
+        self.topic = sns.Topic(self, "Topic", topic_name=stage.alarm("alarms"), enforce_ssl=True)
+        # A policy of its own replaces the topic's default one, which would have let alarms in.
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AllowAlarms",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
+            )
+        )
+        acknowledge(
+            self.topic, {"CKV_AWS_26": "an alarm's text holds names and numbers only, and SNS keeps none of it"}
+        )
+        if stage.alarm_email:
+            self.topic.add_subscription(subscriptions.EmailSubscription(stage.alarm_email))
+
+    def guard_deployments(self, load_balancer: elbv2.ApplicationLoadBalancer) -> tuple[cloudwatch.Alarm, ...]:
+        """Return the alarms that roll a deployment back.
+
+        They watch the load balancer, not one target group, so that they see whatever takes traffic. No data is good: an
+        idle service must be deployable.
+        """
+        errors, latency = self._stage.deployment_alarms
+        return (
+            self._add(
+                "Errors",
+                name=errors,
+                metric=load_balancer.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE),
+                threshold=5,
+                meaning="tasks answered 5xx",
+                runbook="5xx",
+            ),
+            self._add(
+                "Latency",
+                name=latency,
+                metric=load_balancer.metrics.target_response_time(statistic="p99", period=MINUTE),
+                threshold=1,
+                periods=2,
+                meaning="one answer in a hundred took longer than a second",
+                runbook="latency",
+            ),
+        )
+
+    def watch_service(
+        self,
+        *,
+        load_balancer: elbv2.ApplicationLoadBalancer,
+        target_group: elbv2.ApplicationTargetGroup,
+        service: ecs.FargateService,
+    ) -> None:
+        """Alarms for people: what the balancer could not pass on, tasks that stay unhealthy, no room left to scale."""
+        requests = load_balancer.metrics.request_count(period=MINUTE)
+        failed = load_balancer.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE)
+        self._add(
+            "ErrorRate",
+            name=self._stage.alarm("error-rate"),
+            metric=cloudwatch.MathExpression(
+                expression="IF(requests >= 100, 100 * failed / requests, 0)",
+                using_metrics={"failed": failed, "requests": requests},
+                label="failed requests, percent",
+                period=MINUTE,
+            ),
+            threshold=1,
+            periods=5,
+            meaning="for five minutes a hundredth of the requests failed",
+            runbook="5xx",
+        )
+        self._add(
+            "NotPassedOn",
+            name=self._stage.alarm("balancer-5xx"),
+            metric=load_balancer.metrics.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE),
+            threshold=5,
+            meaning="the balancer found no task to answer",
+            runbook="balancer-5xx",
+        )
+        self._add(
+            "Unhealthy",
+            name=self._stage.alarm("unhealthy"),
+            metric=target_group.metrics.unhealthy_host_count(statistic="max", period=MINUTE),
+            threshold=1,
+            periods=5,
+            meaning="a task has failed its health check for five minutes and was not replaced",
+            runbook="unhealthy",
+        )
+        self._add(
+            "Cpu",
+            name=self._stage.alarm("cpu"),
+            metric=service.metric_cpu_utilization(period=MINUTE),
+            threshold=85,
+            periods=10,
+            meaning="scaling out has not helped for ten minutes: the stage's max_tasks may be reached",
+            runbook="cpu",
+        )
+
+    def watch_table(self, table: dynamodb.ITable) -> None:
+        """Throttling is what a hot thread looks like from outside."""
+        for kind in ("Read", "Write"):
+            self._add(
+                f"{kind}Throttles",
+                name=self._stage.alarm(f"{kind.lower()}-throttles"),
+                metric=table.metric(f"{kind}ThrottleEvents", statistic="sum", period=MINUTE),
+                threshold=1,
+                periods=3,
+                meaning=f"DynamoDB refused {kind.lower()}s of a thread that is too busy for one partition",
+                runbook="throttles",
+            )
+
+    def _add(
+        self,
+        construct_id: str,
+        *,
+        name: str,
+        metric: cloudwatch.IMetric,
+        threshold: float,
+        meaning: str,
+        runbook: str,
+        periods: int = 1,
+    ) -> cloudwatch.Alarm:
+        alarm = cloudwatch.Alarm(
+            self,
+            construct_id,
+            alarm_name=name,
+            alarm_description=f"{meaning[0].upper()}{meaning[1:]}. See {_RUNBOOK}{runbook}",
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=periods,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self.topic))
+        self.all.append(alarm)
+        return alarm
