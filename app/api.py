@@ -11,5 +11,5 @@ try:
     app = create_app()
 except StoreError as error:
     # With this status the master stops, instead of starting workers that end the same way for ever.
-    print(f"error: {error.message}", file=sys.stderr)  # noqa: T201
+    print(f"error: {error.message}", file=sys.stderr)
     sys.exit(Arbiter.APP_LOAD_ERROR)

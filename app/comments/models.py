@@ -20,6 +20,7 @@ MAX_COMMENT = 10_000
 MAX_PAGE = 1_000
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+CONTENT_ID = re.compile(r"[1-9][0-9]{0,15}")
 LIMIT = re.compile(r"[1-9][0-9]{0,3}")
 
 
@@ -51,9 +52,8 @@ def _comment(value: str) -> str:
     if len(value) > MAX_COMMENT:
         raise ValueError(f"must have at most {MAX_COMMENT} characters, has {len(value)}")
     for character in value:
-        if character < " " or "\x7f" <= character <= "\x9f":
-            if character not in "\n\t":
-                raise ValueError(f"must not contain the control character U+{ord(character):04X}")
+        if (character < " " or "\x7f" <= character <= "\x9f") and character not in "\n\t":
+            raise ValueError(f"must not contain the control character U+{ord(character):04X}")
     return value
 
 
@@ -93,6 +93,14 @@ def _field_error(error: Any) -> FieldError:
         "string_too_long": f"must have at most {MAX_EMAIL} characters",
     }.get(error["type"], error["msg"])
     return FieldError(field=str(error["loc"][0])[:100], message=message)
+
+
+def parse_content_id(text: str) -> int:
+    """Read a thread's number from a path; int() alone would take 007 and other scripts' digits."""
+    if not CONTENT_ID.fullmatch(text) or int(text) > MAX_CONTENT_ID:
+        message = f"must be a whole number from 1 to {MAX_CONTENT_ID}"
+        raise InvalidRequest(FieldError(field="content_id", message=message))
+    return int(text)
 
 
 def parse_limit(text: str | None) -> int:

@@ -5,12 +5,12 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from comments.errors import FieldError, InvalidRequest, ThreadNotFound, UnsupportedMedia, json_response
-from comments.models import MAX_CONTENT_ID, NewComment, parse_after, parse_limit
+from comments.errors import ThreadNotFound, UnsupportedMedia, json_response
+from comments.models import NewComment, parse_after, parse_content_id, parse_limit
 from comments.store import CommentStore
 
 MAX_BODY = 64 * 1024
-"""Bytes of a request's body: the longest legal comment, every character escaped, is just below."""
+"""Bytes of a request's body: 10,000 characters, each escaped as \\uXXXX, and the rest fit."""
 
 api = Blueprint("api", __name__)
 health = Blueprint("health", __name__)
@@ -59,11 +59,3 @@ def json_body() -> bytes:
     if len(body) > MAX_BODY:
         raise RequestEntityTooLarge(f"the body must have at most {MAX_BODY} bytes")
     return body
-
-
-def parse_content_id(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= 16 else 0
-    if not 1 <= number <= MAX_CONTENT_ID:
-        message = f"must be a whole number from 1 to {MAX_CONTENT_ID}"
-        raise InvalidRequest(FieldError(field="content_id", message=message))
-    return number

@@ -6,7 +6,7 @@ A line never holds an email, a comment's text, a token or a query string.
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ def note_route() -> None:
     request.environ[ROUTE] = request.url_rule.rule if request.url_rule else None
 
 
-def request_line(environ: "WSGIEnvironment", *, status: int, seconds: float, sent: int) -> dict[str, Any]:
+def request_line(environ: Mapping[str, Any], *, status: int, seconds: float, sent: int) -> dict[str, Any]:
     """Return the log line of one answered request; duration_ms is the time in the worker, without the queue before."""
     line: dict[str, Any] = {
         "time": now(),

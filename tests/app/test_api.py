@@ -89,7 +89,8 @@ def test_the_largest_content_id_is_one(client):
     assert client.get(f"/api/comment/list/{2**53 - 1}").status_code == 200
 
 
-def test_a_store_that_cannot_answer_is_503_and_does_not_make_the_process_unhealthy(dynamodb, caplog):
+@pytest.mark.usefixtures("dynamodb")
+def test_a_store_that_cannot_answer_is_503_and_does_not_make_the_process_unhealthy(caplog):
     client = create_app(Settings(), open_store("dynamodb://no-such-table")).test_client()
     for response in (post(client), client.get("/api/comment/list/1")):
         assert response.status_code == 503

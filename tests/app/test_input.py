@@ -73,7 +73,8 @@ def test_a_comment_is_text_of_bounded_length(client, value):
 
 @pytest.mark.parametrize(
     ("email", "comment"),
-    [("a@b", "x"), ("\u00fc@\u00fc.example", "x" * 10_000), ("a" * 64 + "@" + "b" * 189, "\ufffd"), ('"q"@x.test', "1\n\t2")],
+    [("a@b", "x"), ("\u00fc@\u00fc.example", "x" * 10_000), ("a" * 64 + "@" + "b" * 189, "\ufffd"),
+     ('"q"@x.test', "1\n\t2")],
     ids=["shortest", "longest comment", "longest email", "newline and tab"],
 )  # fmt: skip
 def test_what_is_legal_at_the_limits_is_stored(client, email, comment):

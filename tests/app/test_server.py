@@ -143,7 +143,7 @@ def test_two_workers_share_one_database(serve):
     assert [comment["id"] for comment in listed] == sorted(comment["id"] for comment in listed)
 
 
-def test_every_acknowledged_comment_survives_a_kill(serve, tmp_path):
+def test_every_acknowledged_comment_survives_a_kill(serve):
     """The worker, then master and all, are killed with -9 while clients post."""
     acknowledged = []
 
@@ -180,7 +180,7 @@ def test_a_stop_finishes_the_requests_under_way(serve):
             b"Content-Length: %d\r\n\r\n" % len(body)
         )
         connection.sendall(body[:10])
-        wait_until(lambda: server.healthy(), server.process)
+        wait_until(server.healthy, server.process)
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: "Handling signal: term" in server.log.read_text(), server.process)
         connection.sendall(body[10:])

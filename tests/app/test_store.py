@@ -133,7 +133,7 @@ def test_processes_that_write_at_once_lose_nothing_and_a_follower_misses_nothing
 
 
 def _resume(store_url, followed):
-    """Where a follower goes on: behind the last comment; on DynamoDB, whose ids follow the writers' clocks, 5 s before."""
+    """Where a follower goes on: behind the last; on DynamoDB, whose ids follow the writers' clocks, 5 s before it."""
     if not followed:
         return None
     last = max(comment["id"] for comment in followed)

@@ -140,7 +140,7 @@ class Writer:
                 waiting.done.set_result(comment)
 
     def _insert(self, connection: sqlite3.Connection, new: NewComment) -> Comment:
-        """Give the comment its id inside the transaction, above the thread's last: the order of ids is that of commits."""
+        """Give the comment its id inside the transaction, above the thread's last: ids are in the order of commits."""
         (last,) = connection.execute("SELECT max(id) FROM comment WHERE content_id = ?", (new.content_id,)).fetchone()
         tick = self._clock.tick(after=tick_of(last) if last else 0)
         comment: Comment = {
