@@ -78,24 +78,18 @@ def change(alarm: Record, state: str, values: list[float | None]) -> None:
 def value_of(alarm: Record, start: float, period: int) -> float | None:
     """The alarm's value in one period; None without data."""
     if not alarm.get("_queries"):
-        statistic = alarm.get("ExtendedStatistic") or alarm["Statistic"]
-        return statistic_of(alarm["Namespace"], alarm["MetricName"], alarm["Dimensions"], statistic, start, period)
+        return statistic_of(alarm, alarm.get("ExtendedStatistic") or alarm["Statistic"], start, period)
     values: dict[str, float | None] = {}
     for query in alarm["_queries"]:
         if stat := query.get("MetricStat"):
-            metric = stat["Metric"]
-            dimensions = metric.get("Dimensions") or []
-            values[query["Id"]] = statistic_of(
-                metric["Namespace"], metric["MetricName"], dimensions, stat["Stat"], start, period
-            )
+            values[query["Id"]] = statistic_of(stat["Metric"], stat["Stat"], start, period)
     returned = next(query for query in alarm["_queries"] if query.get("ReturnData", True))
     return metric_math.evaluate(returned["Expression"], values) if "Expression" in returned else values[returned["Id"]]
 
 
-def statistic_of(
-    namespace: str, name: str, dimensions: list[Record], statistic: str, start: float, period: int
-) -> float | None:
-    key = (namespace, name, cloudwatch._dims_key({entry["Name"]: entry["Value"] for entry in dimensions}))
+def statistic_of(metric: Record, statistic: str, start: float, period: int) -> float | None:
+    dimensions = {entry["Name"]: entry["Value"] for entry in metric.get("Dimensions") or []}
+    key = (metric["Namespace"], metric["MetricName"], cloudwatch._dims_key(dimensions))
     stored: list[Record] = cloudwatch._metrics.get(key, [])
     points = [point for point in stored if start <= point["Timestamp"] < start + period]
     if not points:

@@ -32,7 +32,8 @@ def attribute(attributes: list[Record], key: str, default: str) -> str:
 
 def own_answer(status: int, text: str) -> Answer:
     """AWS: the balancer's own errors are HTML."""
-    body = f"<html><head><title>{status} {text}</title></head><body><center><h1>{status} {text}</h1></center></body></html>"
+    title = f"{status} {text}"
+    body = f"<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center></body></html>"
     return status, {"Content-Type": "text/html", "Server": "awselb/2.0"}, body.encode()
 
 
@@ -47,7 +48,7 @@ stock_forward_to_tg = alb._forward_to_tg
 
 
 @patch(alb, "_forward_to_tg", gap="every registered target counts as healthy, a dead one is chosen like any other")
-async def forward_to_tg(
+async def forward_to_tg(  # noqa: PLR0917 - MiniStack calls it like this
     group_arn: str,
     method: str,
     path: str,
@@ -93,7 +94,9 @@ async def exchange(target: Target, method: str, path: str, headers: proxy.Header
             return own_answer(504, "Gateway Time-out")
         METRICS.observe(NAMESPACE, "TargetResponseTime", dimensions(), time.monotonic() - started)
         METRICS.count(NAMESPACE, f"HTTPCode_Target_{response.status_code // 100}XX_Count", dimensions())
-        METRICS.count(NAMESPACE, "RequestCountPerTarget", dimensions(target.group)[:1])
+        METRICS.count(
+            NAMESPACE, "RequestCountPerTarget", dimensions(target.group)[:1], 1 / TARGETS.serving(target.group)
+        )
         streaming = held.pop_all()
 
     async def stream(send: Send, _receive: Receive) -> None:
@@ -110,7 +113,8 @@ async def exchange(target: Target, method: str, path: str, headers: proxy.Header
 
 def idle_timeout() -> float:
     """AWS: the balancer's idle timeout holds for both of its sides."""
-    attributes = next((alb._lb_attrs.get(arn, []) for arn in alb._lbs if arn.endswith(_load_balancer.get("none"))), [])
+    chosen = _load_balancer.get("none")
+    attributes: list[Record] = next((alb._lb_attrs.get(arn, []) for arn in alb._lbs if arn.endswith(chosen)), [])
     return float(attribute(attributes, "idle_timeout.timeout_seconds", "60"))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from infra.playground import processes
 from infra.playground.state import Playground, PlaygroundError
 
-OURS = ("env", "server.log", "server.pid", "tmp", "cdk", "dynamodb")
+OURS = ("env", "server.log", "server.pid", "dynamodb.log", "tmp", "cdk")
 """Everything that a playground writes into its folder: nothing else is deleted, should the folder be a mistake."""
 
 
@@ -46,7 +46,9 @@ def remove_images(playground: Playground) -> int:
             names += [f"{repository}:{tag}"] if tag != "<none>" else []
             names += [f"{repository}@{digest}"] if digest != "<none>" else []
     for name in dict.fromkeys(names):
-        subprocess.run(["docker", "rmi", "--no-prune", name], capture_output=True, check=False)  # a name may go by itself
+        subprocess.run(
+            ["docker", "rmi", "--no-prune", name], capture_output=True, check=False
+        )  # a name may go by itself
     return len(set(names))
 
 
@@ -70,5 +72,7 @@ def remove_files(playground: Playground) -> None:
     if not playground.folder.exists():
         return
     if strangers := sorted(entry.name for entry in playground.folder.iterdir()):
-        raise PlaygroundError(f"{playground.folder} keeps {', '.join(strangers)}, which no playground wrote; look at it")
+        raise PlaygroundError(
+            f"{playground.folder} keeps {', '.join(strangers)}, which no playground wrote; look at it"
+        )
     playground.folder.rmdir()

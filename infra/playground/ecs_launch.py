@@ -106,6 +106,7 @@ def build_run_kwargs(container: Record, definition: Record, *rest: Any) -> Recor
     cpu = int(container.get("cpu") or definition.get("cpu") or 0)
     memory = int(container.get("memory") or definition.get("memory") or 0)
     options["labels"][LABEL] = str(SETTINGS.folder)
+    options["healthcheck"] = {"test": ["NONE"]}  # ECS ignores the image's own
     options["cap_drop"] = (linux.get("capabilities") or {}).get("drop") or []
     options["init"] = bool(linux.get("initProcessEnabled"))
     options["mounts"] = mounts(container, definition)
@@ -153,7 +154,7 @@ stock_register_metadata = ecs._register_metadata
 
 
 @patch(ecs, "_register_metadata", gap="SDKs refuse its credentials address, and the region is not set")
-def register_metadata(
+def register_metadata(  # noqa: PLR0917 - MiniStack calls it like this
     task_arn: str, cluster_arn: str, definition: Record, container: Record, launch_type: str, env: dict[str, str],
     *rest: Any,
 ) -> str:  # fmt: skip

@@ -77,7 +77,9 @@ def count_failure(service: Record, task: Record) -> None:
     breaker = (service.get("deploymentConfiguration") or {}).get("deploymentCircuitBreaker") or {}
     if breaker.get("enable") and deployment["failedTasks"] >= ecs._circuit_breaker_threshold(service):
         announce(service, f"(deployment {deployment['id']}) deployment failed: tasks failed to start.")
-        fail(service, deployment, "ECS deployment circuit breaker: tasks failed to start.", bool(breaker.get("rollback")))
+        fail(
+            service, deployment, "ECS deployment circuit breaker: tasks failed to start.", bool(breaker.get("rollback"))
+        )
 
 
 def count_success(service: Record, deployment: Record | None) -> None:

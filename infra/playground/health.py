@@ -1,4 +1,4 @@
-"""The load balancer's health checks, one clock per target, with the target group's own path, interval and thresholds."""
+"""The load balancer's health checks: one clock per target, the group's own path, interval and thresholds."""
 
 import asyncio
 
@@ -16,13 +16,12 @@ too a new target waits less than one interval."""
 
 async def check_forever() -> None:
     """Start a checker for every target that appears; runs in the balancer's loop."""
-    checkers: dict[int, asyncio.Task[None]] = {}
+    checkers: dict[Target, asyncio.Task[None]] = {}
     while True:
+        checkers = {target: checker for target, checker in checkers.items() if not checker.done()}
         for target in TARGETS.all():
-            if id(target) not in checkers:
-                checker = asyncio.create_task(check(target))
-                checkers[id(target)] = checker
-                checker.add_done_callback(lambda _, key=id(target): checkers.pop(key))  # type: ignore[misc] # bound now
+            if target not in checkers and target.health is not Health.DRAINING:
+                checkers[target] = asyncio.create_task(check(target))
         await asyncio.sleep(LOOK_FOR_NEW_SECONDS)
 
 

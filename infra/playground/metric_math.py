@@ -55,7 +55,9 @@ def _value(node: ast.expr, values: Mapping[str, float | None], expression: str) 
         case ast.BinOp(left=left, op=operation, right=right) if type(operation) in OPERATIONS:
             return OPERATIONS[type(operation)](_value(left, values, expression), _value(right, values, expression))
         case ast.Compare(left=left, ops=[operation], comparators=[right]) if type(operation) in OPERATIONS:
-            return float(OPERATIONS[type(operation)](_value(left, values, expression), _value(right, values, expression)))
+            return float(
+                OPERATIONS[type(operation)](_value(left, values, expression), _value(right, values, expression))
+            )
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_value(operand, values, expression)
         case ast.Call(func=ast.Name(id="IF"), args=[condition, chosen, otherwise], keywords=[]):

@@ -15,11 +15,11 @@ class Metrics:
     """Counts and values since the last flush."""
 
     def __init__(self) -> None:
-        self._counts: Counter[Key] = Counter()
+        self._counts: defaultdict[Key, float] = defaultdict(float)
         self._values: defaultdict[Key, list[float]] = defaultdict(list)
         self._lock = threading.Lock()
 
-    def count(self, namespace: str, name: str, dimensions: Dimensions, number: int = 1) -> None:
+    def count(self, namespace: str, name: str, dimensions: Dimensions, number: float = 1) -> None:
         """Add to a metric that is read by its sum."""
         with self._lock:
             self._counts[namespace, name, dimensions] += number
@@ -32,7 +32,7 @@ class Metrics:
     def flush(self) -> None:
         """Hand everything over to CloudWatch."""
         with self._lock:
-            counts, self._counts = self._counts, Counter()
+            counts, self._counts = self._counts, defaultdict(float)
             values, self._values = self._values, defaultdict(list)
         now = time.time()
         for (namespace, name, dimensions), number in counts.items():

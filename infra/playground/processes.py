@@ -12,8 +12,8 @@ TERM_SECONDS = 15.0
 
 
 def mark(playground: Playground) -> str:
-    """The argument by which a playground's processes are known."""
-    return f"--playground={playground.folder}"
+    """How the argument ends by which a playground's processes are known."""
+    return f"playground={playground.folder}"
 
 
 def command_lines() -> dict[int, list[str]]:
@@ -31,7 +31,10 @@ def command_lines() -> dict[int, list[str]]:
 
 
 def of(playground: Playground) -> list[int]:
-    return [pid for pid, args in command_lines().items() if mark(playground) in args and pid != os.getpid()]
+    ours = mark(playground)
+    return [
+        pid for pid, args in command_lines().items() if pid != os.getpid() and any(arg.endswith(ours) for arg in args)
+    ]
 
 
 def end(playground: Playground) -> int:

@@ -47,7 +47,8 @@ def put_policy(_logical_id: str, properties: Record, _stack: str) -> tuple[str, 
     metric = (configuration.get("PredefinedMetricSpecification") or {}).get("PredefinedMetricType")
     if metric not in NEEDED:
         raise ValueError(f"the playground scales on {' and '.join(NEEDED)}, not on {metric or 'other policies'}")
-    arn = f"arn:aws:autoscaling:{get_region()}:{get_account_id()}:scalingPolicy:{new_uuid()}:policyName/{properties['PolicyName']}"
+    name = f"{new_uuid()}:policyName/{properties['PolicyName']}"
+    arn = f"arn:aws:autoscaling:{get_region()}:{get_account_id()}:scalingPolicy:{name}"
     POLICIES[arn] = properties
     return arn, {"Arn": arn}
 
@@ -88,7 +89,9 @@ def step() -> None:
         service = service_of(target)
         if service is None:
             continue
-        wanted = max([needed(service, policy) for policy in POLICIES.values() if policy["ScalingTargetId"] == key] or [0])
+        wanted = max(
+            [needed(service, policy) for policy in POLICIES.values() if policy["ScalingTargetId"] == key] or [0]
+        )
         wanted = min(max(wanted, int(target["MinCapacity"])), int(target["MaxCapacity"]))
         rolling = any(entry["rolloutState"] == "IN_PROGRESS" for entry in service["deployments"])
         if wanted > service["desiredCount"]:
@@ -113,14 +116,15 @@ def by_cpu(service: Record, _specification: Record, target: float) -> int:
     }
     points = recent("AWS/ECS", "CPUUtilization", dimensions)
     average = sum(point["Value"] for point in points) / len(points) if points else 0.0
-    return math.ceil(service["runningCount"] * average / target)
+    return math.ceil(int(service["runningCount"]) * average / target)
 
 
-def by_requests(_service: Record, specification: Record, target: float) -> int:
+def by_requests(service: Record, specification: Record, target: float) -> int:
     """AWS: the label is app/NAME/ID/targetgroup/NAME/ID; the target is requests a minute and task."""
     group = specification["ResourceLabel"].split("/", 3)[3]
     points = recent("AWS/ApplicationELB", "RequestCountPerTarget", {"TargetGroup": group})
-    return math.ceil(sum(point["Value"] for point in points) / target)
+    requests_per_task = float(sum(point["Value"] for point in points))
+    return math.ceil(int(service["runningCount"]) * requests_per_task / target)
 
 
 NEEDED = {"ECSServiceAverageCPUUtilization": by_cpu, "ALBRequestCountPerTarget": by_requests}

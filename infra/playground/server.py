@@ -18,16 +18,17 @@ from ministack.core import hypercorn_compat
 from ministack.services import cloudwatch
 
 from infra.playground import (
+    alarms,  # noqa: F401 - patches on import
     balancer,
     balancer_api,
     cloudformation,
+    dynamodb,
     ecs_scheduler,
     ecs_tasks,
     health,
     registry,
     scaling,
     secretsmanager,  # noqa: F401 - patches on import
-    alarms,  # noqa: F401 - patches on import
     usage,
 )
 from infra.playground.metrics import METRICS
@@ -102,6 +103,7 @@ def main() -> None:
     if not gateway.AUTH:
         raise SystemExit("the playground checks every permission: start it with AUTH=true, as `up` does")
     hypercorn_compat.install()
+    dynamodb.install()
     registry.install()
     scaling.install()
     cloudformation.install()

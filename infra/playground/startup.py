@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from infra.playground import preflight, processes
+from infra.playground import engine, preflight, processes
 from infra.playground.client import answers
 from infra.playground.state import ACCOUNT, PROJECT, REGION, Playground, PlaygroundError
 
@@ -17,6 +17,7 @@ def bring_up(playground: Playground, note: Callable[[str], None]) -> None:
     """From nothing, or from a playground that runs already, to a deployed service; raises PlaygroundError."""
     preflight.require_docker()
     preflight.require_tools()
+    engine.require_engine()
     if preflight.is_running(playground):
         note(f"already up in {playground.folder}")
     else:
@@ -41,11 +42,13 @@ def start_server(playground: Playground) -> None:
     playground.scratch.mkdir(parents=True)
     variables = playground.client_environment()
     playground.environment_file.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+    engine_port = engine.start_engine(playground)
     environment = own_environment() | variables
     environment |= {
         "AUTH": "true",
         "GATEWAY_PORT": str(playground.gateway_port),
         "IOT_MTLS_ENABLED": "0",  # it would listen on every address
+        "PLAYGROUND_DYNAMODB_PORT": str(engine_port),
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_HOSTNAME": str(playground.folder),  # part of the label by which MiniStack knows its containers
         "MINISTACK_REGION": REGION,
@@ -57,7 +60,7 @@ def start_server(playground: Playground) -> None:
     }
     with playground.log_file.open("w") as log:
         server = subprocess.Popen(
-            [str(preflight.INTERPRETER), "-m", "infra.playground.server", processes.mark(playground)],
+            [str(preflight.INTERPRETER), "-m", "infra.playground.server", f"--{processes.mark(playground)}"],
             cwd=PROJECT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -71,6 +74,7 @@ def start_server(playground: Playground) -> None:
             last = (playground.log_file.read_text().strip().splitlines() or ["no output"])[-1]
             raise PlaygroundError(f"the server did not start ({last}); see {playground.log_file}")
         time.sleep(0.1)
+    engine.wait_for_engine(playground, engine_port)
 
 
 def bootstrap(playground: Playground) -> None:

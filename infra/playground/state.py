@@ -49,6 +49,10 @@ class Playground:
         return self.folder / "server.log"
 
     @property
+    def engine_log_file(self) -> Path:
+        return self.folder / "dynamodb.log"
+
+    @property
     def pid_file(self) -> Path:
         return self.folder / "server.pid"
 

@@ -94,6 +94,10 @@ class Targets:
         with self._lock:
             return list(self._targets.values())
 
+    def serving(self, group: str) -> int:
+        """How many targets share the group's requests; one at least."""
+        return max(1, sum(target.health is Health.HEALTHY for target in self.of(group)))
+
     def take(self, group: str, *, least_outstanding: bool, without: Iterable[Target] = ()) -> Target | None:
         """Count a request on the next target; AWS: a group with only unhealthy targets fails open, to all of them."""
         with self._lock:

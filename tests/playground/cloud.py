@@ -40,7 +40,14 @@ class Cloud:
 
     def containers(self) -> list[str]:
         """Ids of the containers that really run."""
-        command = ["docker", "ps", "--quiet", "--no-trunc", "--filter", f"label=com.amazonaws.ecs.cluster={self.cluster()}"]
+        command = [
+            "docker",
+            "ps",
+            "--quiet",
+            "--no-trunc",
+            "--filter",
+            f"label=com.amazonaws.ecs.cluster={self.cluster()}",
+        ]
         ours = subprocess.check_output(command, text=True).split()
         folder = os.environ.get("PLAYGROUND_DIR") or str(PROJECT / ".playground")
         inspected = json.loads(subprocess.check_output(["docker", "inspect", *ours])) if ours else []
@@ -100,4 +107,5 @@ def release(project: Path) -> subprocess.CompletedProcess[str]:
         env=os.environ | variables,
         capture_output=True,
         text=True,
+        check=False,
     )

@@ -25,7 +25,10 @@ def needs(condition: object, reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def docker() -> None:
-    works = shutil.which("docker") and not subprocess.run(["docker", "version"], capture_output=True).returncode
+    works = (
+        shutil.which("docker")
+        and not subprocess.run(["docker", "version"], capture_output=True, check=False).returncode
+    )
     needs(works, "no Docker daemon answers: the playground runs containers")
     needs((PROJECT / ".venv-playground/bin/python").exists(), "no .venv-playground: run `make test`, which makes it")
 
@@ -37,20 +40,22 @@ def playground_command(name: str, **variables: str) -> subprocess.CompletedProce
         env=os.environ | variables,
         capture_output=True,
         text=True,
+        check=False,
     )
 
 
 @pytest.fixture(scope="session")
-def playground(docker: None) -> Iterator[dict[str, str]]:
+def playground(docker: None) -> Iterator[dict[str, str]]:  # noqa: ARG001 - a condition
     """The environment of a playground with the service on it."""
     try:
-        yield load_environment()
-        return
+        environment = load_environment()
     except PlaygroundError:
         started = playground_command("up")
-    assert started.returncode == 0, started.stdout + started.stderr
-    yield load_environment()
-    assert playground_command("down").returncode == 0
+        assert started.returncode == 0, started.stdout + started.stderr
+        yield load_environment()
+        assert playground_command("down").returncode == 0
+    else:
+        yield environment
 
 
 @pytest.fixture(scope="session")
