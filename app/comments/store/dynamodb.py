@@ -1,12 +1,14 @@
 """The store for production: one DynamoDB table, shared by every task."""
 
 import os
+import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from comments.errors import StoreError
 from comments.ids import Clock, created_at, id_at
@@ -121,5 +123,16 @@ def create_table(table: str, client: "DynamoDBClient | None" = None) -> None:
         return
 
 
+def main() -> None:
+    """Make the table that COMMENTS_STORE names; an engine started together with this takes seconds to listen."""
+    table = os.environ["COMMENTS_STORE"].removeprefix("dynamodb://")
+    for _ in range(30):
+        try:
+            return create_table(table)
+        except EndpointConnectionError:
+            time.sleep(1)
+    sys.exit("error: no DynamoDB engine answers at AWS_ENDPOINT_URL_DYNAMODB")
+
+
 if __name__ == "__main__":
-    create_table(os.environ["COMMENTS_STORE"].removeprefix("dynamodb://"))
+    main()
