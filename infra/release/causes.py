@@ -11,16 +11,17 @@ from infra.release.evidence import Evidence, StoppedTask
 _LOG_LINES = 20
 _BALANCER_SAYS = re.compile(r"unhealthy in .*\(reason (.*?)\)\.?$")
 _NO_ANSWER = "Health checks failed"
+_PULLING = ("CannotPull", "pull image", "manifest unknown")
 _KILLED = 137  # 128 + SIGKILL
 
 
 def image_missing(evidence: Evidence) -> Iterator[str]:
-    for reason in _reasons(evidence, "CannotPull", "pull image", "manifest unknown"):
+    for reason in _reasons(evidence, *_PULLING):
         yield f"the image cannot be pulled: {reason}"
 
 
 def not_initialized(evidence: Evidence) -> Iterator[str]:
-    for reason in _reasons(evidence, "ResourceInitializationError", "AccessDenied"):
+    for reason in _reasons(evidence, "ResourceInitializationError", "AccessDenied", but_not=_PULLING):
         yield f"the task gets no secret, log stream or network: {reason}"
 
 
@@ -46,6 +47,7 @@ def crashed(evidence: Evidence) -> Iterator[str]:
 def unhealthy(evidence: Evidence) -> Iterator[str]:
     """The balancer's words tell a wrong answer from a late one and from none."""
     reasons = {match[1] for event in evidence.events for match in _BALANCER_SAYS.finditer(event)} | evidence.unhealthy
+    reasons = {reason for reason in reasons if "deregistration" not in reason}  # how every target ends
     if len(reasons) > 1:
         reasons.discard(_NO_ANSWER)  # the balancer's first, vague word for what it then tells in detail
     for reason in sorted(reasons):
@@ -97,7 +99,7 @@ def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
     return lines + _last_words(list(evidence.stopped.values()))
 
 
-def _reasons(evidence: Evidence, *words: str) -> list[str]:
+def _reasons(evidence: Evidence, *words: str, but_not: tuple[str, ...] = ()) -> list[str]:
     """Return what was said of stopped tasks with one of these words, each once, with the number of tasks."""
     counted = Counter(
         said
@@ -105,7 +107,7 @@ def _reasons(evidence: Evidence, *words: str) -> list[str]:
         for said in dict.fromkeys(
             [*(container.reason for container in task.containers if container.reason), task.reason]
         )
-        if any(word in said for word in words)
+        if any(word in said for word in words) and not any(word in said for word in but_not)
     )
     return [f"{reason} ({_tasks(times)})" for reason, times in counted.items()]
 

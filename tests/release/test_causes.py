@@ -1,0 +1,126 @@
+"""The explanation of a failed deployment, from what ECS and the balancer say on AWS."""
+
+from infra.release.causes import explain
+from infra.release.evidence import Container, Evidence, StoppedTask
+
+BREAKER = "Error occurred during operation 'ECS Deployment Circuit Breaker was triggered'."
+STACK_SAYS = [f'Service (AWS::ECS::Service): Resource handler returned message: "{BREAKER}"']
+
+
+def stopped(
+    reason: str,
+    *,
+    number: int = 1,
+    stop_code: str = "EssentialContainerExited",
+    exit_code: int | None = None,
+    container_reason: str = "",
+    log_lines: tuple[str, ...] = (),
+) -> StoppedTask:
+    return StoppedTask(
+        id=f"task{number}",
+        stop_code=stop_code,
+        reason=reason,
+        containers=(Container("api", exit_code, container_reason),),
+        definition="comments-dev:1",
+        log_lines=log_lines,
+    )
+
+
+def explained(*tasks: StoppedTask, events: list[str] | None = None, unhealthy: set[str] | None = None) -> str:
+    evidence = Evidence(events=events or [], stopped={task.id: task for task in tasks}, unhealthy=unhealthy or set())
+    return "\n".join(explain(evidence, STACK_SAYS))
+
+
+def test_a_crash_at_start_gives_exit_code_and_last_log_lines() -> None:
+    log_lines = ("Traceback (most recent call last):", "ModuleNotFoundError: No module named 'flask'")
+    tasks = [
+        stopped("Essential container in task exited", number=number, exit_code=3, log_lines=log_lines)
+        for number in (1, 2, 3)
+    ]
+    said = explained(*tasks)
+    assert "cause: the container api exits by itself: exit code 3, 3 tasks" in said
+    assert "last log lines of task task3" in said
+    assert "ModuleNotFoundError: No module named 'flask'" in said
+
+
+def test_an_image_that_is_gone_is_named() -> None:
+    reason = (
+        "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref x: not found"
+    )
+    said = explained(stopped(reason, stop_code="TaskFailedToStart"))
+    assert f"cause: the image cannot be pulled: {reason} (1 task)" in said
+    assert "wrote no log line" in said
+
+
+def test_a_secret_that_cannot_be_read_is_told_from_a_missing_image() -> None:
+    reason = "ResourceInitializationError: unable to pull secrets or registry auth: AccessDeniedException"
+    said = explained(stopped(reason, stop_code="TaskFailedToStart"))
+    assert f"cause: the task gets no secret, log stream or network: {reason} (1 task)" in said
+
+
+def test_a_kill_for_memory_names_the_setting() -> None:
+    reason = "OutOfMemoryError: Container killed due to memory usage"
+    said = explained(stopped("Essential container in task exited", exit_code=137, container_reason=reason))
+    assert f"cause: the container needs more memory than the stage gives it (Stage.memory): {reason} (1 task)" in said
+    assert "exits by itself" not in said
+
+
+def unhealthy_event(reason: str) -> list[str]:
+    return [f"(service comments-dev) (port 8000) is unhealthy in (target-group api) due to (reason {reason})."]
+
+
+UNHEALTHY = stopped("Task failed ELB health checks in (target-group api)", stop_code="ServiceSchedulerInitiated")
+
+
+def test_a_wrong_answer_to_the_health_check_gives_its_code() -> None:
+    said = explained(UNHEALTHY, events=unhealthy_event("Health checks failed with these codes: [503]"))
+    assert "cause: the health check gets the wrong answer: Health checks failed with these codes: [503]" in said
+
+
+def test_a_late_answer_to_the_health_check_is_told_from_a_wrong_one() -> None:
+    said = explained(UNHEALTHY, events=unhealthy_event("Request timed out"))
+    assert "cause: the health check gets no answer in time: Request timed out" in said
+
+
+def test_a_container_that_does_not_listen_is_told_from_a_late_answer() -> None:
+    said = explained(UNHEALTHY, unhealthy={"Health checks failed"})
+    assert "cause: nothing answers the health check" in said
+    assert "does the container listen on its port?" in said
+
+
+def test_the_balancers_detailed_word_replaces_its_vague_one() -> None:
+    said = explained(UNHEALTHY, unhealthy={"Health checks failed", "Request timed out"})
+    assert "in time" in said
+    assert "listen" not in said
+
+
+def test_an_unhealthy_task_without_a_word_of_the_balancer_is_a_cause_still() -> None:
+    assert "cause: tasks fail the balancer's health check" in explained(UNHEALTHY)
+
+
+def test_an_alarm_that_rolled_back_is_named() -> None:
+    evidence = Evidence(rollouts_failed={"ecs-svc/1": "ECS deployment failed: alarm(s) detected: comments-dev-5xx"})
+    assert "cause: an alarm rolled the deployment back: ECS deployment failed: alarm(s) detected: comments-dev-5xx" in (
+        explain(evidence, STACK_SAYS)
+    )
+
+
+def test_a_task_that_finds_no_place_is_a_cause() -> None:
+    event = "(service comments-dev) was unable to place a task. Reason: Capacity is unavailable at this time."
+    assert f"cause: no task can be placed: {event}" in explained(events=[event])
+
+
+def test_the_word_of_cloudformation_is_always_there() -> None:
+    assert "CloudFormation: Service (AWS::ECS::Service)" in explained()
+
+
+def test_an_unknown_failure_gives_the_last_events() -> None:
+    said = explained(events=[f"event {number}" for number in range(9)])
+    assert "service event: event 8" in said
+    assert "event 0" not in said
+
+
+def test_a_watch_that_failed_says_so() -> None:
+    assert any(
+        "credentials have expired" in line for line in explain(Evidence(blind="the AWS credentials have expired"), [])
+    )

@@ -1,0 +1,102 @@
+"""How a command ends: its exit status, its last lines, and never a stack trace."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.release.aws import explained
+from infra.release.errors import CommandError, NotReadyError
+from infra.release.tools import run
+from tests.release.support import PROJECT
+
+COMMAND = (
+    "from infra.release.command import run_command; from infra.release import errors, tools; run_command('release', {})"
+)
+
+
+def ended(expression: str) -> subprocess.CompletedProcess[str]:
+    """Run an expression as the body of a command."""
+    return subprocess.run(
+        [sys.executable, "-c", COMMAND.format(f"lambda: {expression}")],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+RAISE = "(_ for _ in ()).throw({})"
+
+
+def test_a_failure_is_explained_on_stderr_and_exits_1() -> None:
+    done = ended(RAISE.format("errors.DeploymentError('it was rolled back', 'cause: exit code 3')"))
+    assert done.returncode == 1
+    assert done.stderr == "release failed: it was rolled back\n    cause: exit code 3\n"
+
+
+def test_a_preflight_that_stops_exits_2() -> None:
+    assert ended(RAISE.format("errors.NotReadyError('no Docker')")).returncode == 2
+
+
+def test_a_mistake_of_the_command_itself_is_one_line() -> None:
+    done = ended("1 / 0")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "ZeroDivisionError" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_tool_and_says_how_to_go_on(tmp_path: Path, sent: signal.Signals) -> None:
+    tool = tmp_path / "pid"
+    script = f"echo $$ > {tool}; exec sleep 60"
+    release = subprocess.Popen(
+        [sys.executable, "-c", COMMAND.format(f"lambda: tools.run(['sh', '-c', {script!r}], environment={{}})")],
+        cwd=PROJECT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tool.exists() and tool.read_text().strip()):
+        assert release.poll() is None
+        time.sleep(0.05)
+    release.send_signal(sent)
+    _, said = release.communicate(timeout=20)
+    assert release.returncode == 130
+    assert "run the same command again to finish" in said
+    assert "Traceback" not in said
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(tool.read_text()), 0)
+
+
+def test_the_last_lines_of_a_failed_tool_are_kept_without_colours() -> None:
+    with pytest.raises(CommandError) as failed:
+        run(["sh", "-c", r"seq 100; printf '\033[31mred\033[0m\n' >&2; exit 7"], environment={})
+    assert failed.value.summary == "sh -c ended with status 7"
+    assert failed.value.details[-1] == "red"
+    assert "100" in failed.value.details
+    assert "1" not in failed.value.details
+
+
+def test_a_tool_that_is_not_there_is_named() -> None:
+    with pytest.raises(NotReadyError, match="no-such-tool is not installed"):
+        run(["no-such-tool"], environment={"PATH": "/nowhere"})
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("ExpiredToken", "the AWS credentials have expired: sign in again"),
+        ("ExpiredTokenException", "the AWS credentials have expired: sign in again"),
+        ("InvalidClientTokenId", "AWS does not accept these credentials"),
+        ("AccessDenied", "AWS refused DescribeStacks: AccessDenied: not you"),
+    ],
+)
+def test_what_aws_refuses_is_explained(code: str, advice: str) -> None:
+    error = ClientError({"Error": {"Code": code, "Message": "not you"}}, "DescribeStacks")
+    assert advice in explained(error).summary

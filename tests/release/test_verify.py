@@ -1,0 +1,123 @@
+"""What counts as an answer of the API, from real HTTP servers, and which tasks count as the release."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from infra.release import verify
+from infra.release.aws import Aws
+from infra.release.errors import NotVerifiedError
+from infra.release.platforms import RealAws
+from infra.stages import STAGES
+
+DIGEST = "sha256:" + "1" * 64
+HEALTHY = (200, '{"status": "OK"}')
+NO_COMMENTS = (404, '{"status": "NOT-FOUND", "message": "content_id 1 not found"}')
+
+
+@contextmanager
+def server(*, health: list[tuple[int, str]], thread: tuple[int, str] = NO_COMMENTS) -> Iterator[str]:
+    """Serve the health answers in turn, the last one for ever."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_health = self.path == "/healthz"
+            status, body = (health.pop(0) if len(health) > 1 else health[0]) if is_health else thread
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: Any) -> None:
+            """Keep the test's output clean."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "POLL_SECONDS", 0)
+
+
+def test_an_empty_thread_is_an_answer() -> None:
+    with server(health=[HEALTHY]) as url:
+        verify.api_answers(url)
+
+
+def test_a_thread_of_comments_is_an_answer() -> None:
+    with server(health=[HEALTHY], thread=(200, "[]")) as url:
+        verify.api_answers(url)
+
+
+def test_an_address_that_needs_a_while_is_waited_for() -> None:
+    with server(health=[(503, "<html>"), (502, "<html>"), HEALTHY]) as url:
+        verify.api_answers(url)
+
+
+def test_an_unhealthy_api_is_not_verified() -> None:
+    with server(health=[(503, "no store")]) as url, pytest.raises(NotVerifiedError, match=r"/healthz .*503: no store"):
+        verify.api_answers(url, seconds=0)
+
+
+@pytest.mark.parametrize("thread", [(404, "<html>not found"), (404, '{"status": "OTHER"}'), (503, "{}"), (200, "{}")])
+def test_an_answer_that_is_not_the_apis_is_not_verified(thread: tuple[int, str]) -> None:
+    with server(health=[HEALTHY], thread=thread) as url, pytest.raises(NotVerifiedError, match="/api/comment/list/"):
+        verify.api_answers(url, seconds=0)
+
+
+def test_an_address_where_nobody_listens_is_not_verified() -> None:
+    with server(health=[HEALTHY]) as url:
+        pass
+    with pytest.raises(NotVerifiedError, match="refused"):
+        verify.api_answers(url, seconds=0)
+
+
+def running(rollout: str, *digests: str, desired: int = 2, why: str = "") -> list[str]:
+    """Verify a service of which ECS says these things."""
+    aws = Aws(STAGES["dev"], RealAws(), {}, "000000000000", "us-east-1")
+    ecs = boto3.client("ecs", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
+    aws.__dict__["ecs"] = ecs
+    deployment = {"id": "ecs-svc/1", "status": "PRIMARY", "rolloutState": rollout, "rolloutStateReason": why}
+    service = {"deployments": [deployment], "runningCount": len(digests), "desiredCount": desired}
+    tasks = [
+        {"taskArn": f"arn:aws:ecs:::task/{n}", "lastStatus": "RUNNING", "containers": [{"imageDigest": digest}]}
+        for n, digest in enumerate(digests)
+    ]
+    with Stubber(ecs) as stubber:
+        stubber.add_response("describe_services", {"services": [service]})
+        stubber.add_response("list_tasks", {"taskArns": [task["taskArn"] for task in tasks]})
+        stubber.add_response("describe_tasks", {"tasks": tasks})
+        return verify.running_tasks(aws, DIGEST, seconds=0)
+
+
+def test_a_complete_deployment_of_the_digest_is_verified() -> None:
+    assert len(running("COMPLETED", DIGEST, DIGEST)) == 2
+
+
+def test_a_task_of_another_digest_is_a_rollback() -> None:
+    other = "sha256:" + "2" * 64
+    with pytest.raises(NotVerifiedError, match=f"the service runs {other}, not {DIGEST}: ECS rolled it back"):
+        running("COMPLETED", other, other)
+
+
+def test_a_deployment_that_ecs_gave_up_is_not_verified() -> None:
+    with pytest.raises(NotVerifiedError, match="ECS gave the deployment up: circuit breaker"):
+        running("FAILED", DIGEST, DIGEST, why="circuit breaker")
+
+
+def test_fewer_tasks_than_wanted_are_not_verified() -> None:
+    with pytest.raises(NotVerifiedError, match="1 of 2 tasks run"):
+        running("COMPLETED", DIGEST)
+
+
+def test_a_service_scaled_to_nothing_is_not_verified() -> None:
+    with pytest.raises(NotVerifiedError, match="0 of 0 tasks run"):
+        running("COMPLETED", desired=0)

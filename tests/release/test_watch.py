@@ -1,0 +1,135 @@
+"""What is seen of a deployment while it runs, from ECS on this machine."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore.stub import Stubber
+
+from infra.release import watch
+from infra.release.aws import Aws
+from infra.release.causes import explain
+from infra.release.errors import DeploymentError
+from infra.release.evidence import Evidence
+from infra.release.watch import Watch
+
+if TYPE_CHECKING:
+    from types_boto3_logs.type_defs import InputLogEventTypeDef
+
+
+@pytest.fixture
+def cluster(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """A stage of its own, whose cluster is there and whose service is not."""
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.1)
+    mine = replace(aws, stage=replace(aws.stage, name=f"t{uuid.uuid4().hex[:8]}"))
+    mine.ecs.create_cluster(clusterName=mine.stage.cluster)
+    mine.logs.create_log_group(logGroupName=mine.stage.app_log_group)
+    yield mine
+    mine.ecs.delete_cluster(cluster=mine.stage.cluster)
+
+
+def run_task(aws: Aws) -> str:
+    """Run a task whose image nobody has, wait for its end, and return its ARN."""
+    options = {"awslogs-group": aws.stage.app_log_group, "awslogs-stream-prefix": "api", "awslogs-region": aws.region}
+    definition = aws.ecs.register_task_definition(
+        family=aws.stage.service,
+        containerDefinitions=[
+            {
+                "name": "api",
+                "image": "localhost:1/nobody/has:this",
+                "memory": 64,
+                "logConfiguration": {"logDriver": "awslogs", "options": options},
+            }
+        ],
+    )["taskDefinition"]["taskDefinitionArn"]
+    return aws.ecs.run_task(cluster=aws.stage.cluster, taskDefinition=definition)["tasks"][0]["taskArn"]
+
+
+def ended(aws: Aws) -> str:
+    """Run such a task to its end, and return its id."""
+    arn = run_task(aws)
+    until(lambda: arn in aws.ecs.list_tasks(cluster=aws.stage.cluster, desiredStatus="STOPPED")["taskArns"])
+    return arn.rsplit("/", 1)[-1]
+
+
+def write_log(aws: Aws, task: str, *lines: str) -> None:
+    """Write what the container of a task would have written."""
+    group, stream = aws.stage.app_log_group, f"api/api/{task}"
+    aws.logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    now = int(time.time() * 1000)
+    events: list[InputLogEventTypeDef] = [{"timestamp": now, "message": line} for line in lines]
+    aws.logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def deployment_failed(watched: Watch, meanwhile: Callable[[], object] = lambda: None) -> Evidence:
+    """Watch a deployment that fails after something has happened, and return what was seen."""
+
+    def deploy() -> None:
+        with watched:
+            meanwhile()
+            raise DeploymentError("rolled back")
+
+    with pytest.raises(DeploymentError):
+        deploy()
+    return watched.evidence
+
+
+needs_docker = pytest.mark.usefixtures("docker")
+
+
+@needs_docker
+def test_a_task_that_stops_is_told_at_once(cluster: Aws) -> None:
+    notes: list[str] = []
+    with Watch(cluster, notes.append):
+        task = ended(cluster)
+        until(lambda: bool(notes))
+    assert notes[0].startswith(f"task {task} stopped: ")
+
+
+@needs_docker
+def test_a_failed_deployment_is_explained_by_its_tasks_and_their_last_lines(cluster: Aws) -> None:
+    watched = Watch(cluster, lambda _: None)
+
+    def meanwhile() -> None:
+        task = ended(cluster)
+        until(lambda: bool(watched.evidence.stopped))
+        write_log(cluster, task, "the first line", "the last line")  # they arrive after the end
+
+    said = explain(deployment_failed(watched, meanwhile), [])
+    assert said[0].startswith("cause: the image cannot be pulled: ")
+    assert said[-2:] == ["  the first line", "  the last line"]
+
+
+@needs_docker
+def test_what_stopped_before_the_deployment_is_no_part_of_it(cluster: Aws) -> None:
+    ended(cluster)
+    assert deployment_failed(Watch(cluster, lambda _: None)).stopped == {}
+
+
+def test_a_service_that_does_not_exist_yet_is_no_failure(aws: Aws) -> None:
+    nowhere = replace(aws, stage=replace(aws.stage, name="nowhere"))
+    evidence = deployment_failed(Watch(nowhere, lambda _: None))
+    assert evidence.blind is None
+    assert evidence.events == []
+
+
+def test_a_deployment_goes_on_when_it_can_no_longer_be_watched(cluster: Aws) -> None:
+    soon_expired = replace(cluster)  # with clients of its own
+
+    stubber = Stubber(soon_expired.ecs)
+    for _ in range(1000):
+        stubber.add_client_error("describe_services", "ExpiredTokenException")
+
+    evidence = deployment_failed(Watch(soon_expired, lambda _: None), stubber.activate)
+    assert evidence.blind
+    assert "credentials have expired" in evidence.blind
