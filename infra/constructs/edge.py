@@ -21,7 +21,7 @@ HSTS = "max-age=31536000"
 
 
 class Edge(Construct):
-    """The load balancer (about $16 a month plus traffic) and its listeners."""
+    """The load balancer and its listeners: $16 a month, $3.65 for each of its two addresses, and traffic."""
 
     def __init__(
         self,
