@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from aws_cdk.assertions import Template
+
 from comments.errors import error_body
 from comments.telemetry import JsonFormatter, request_line
-
 from tests.infra.synthesis import every, the
 
 INSIGHTS = {"fields", "filter", "sort", "limit", "stats", "by", "as", "asc", "desc", "in", "and", "ispresent"}

@@ -2,9 +2,9 @@ from typing import Any
 
 import boto3
 from aws_cdk.assertions import Template
+
 from comments.models import NewComment
 from comments.store.dynamodb import KEY_SCHEMA, TTL_ATTRIBUTE, DynamoDBStore
-
 from tests.infra.synthesis import every, the
 
 

@@ -1,11 +1,11 @@
 import ast
 
 from aws_cdk.assertions import Template
+
 from comments import create_app
 from comments.models import Comment, NewComment
 from comments.settings import Settings
 from comments.store import Page
-
 from tests.contract.conftest import Dockerfile
 from tests.infra.synthesis import attributes, container, every, templates, the
 
@@ -20,7 +20,7 @@ def test_the_balancer_gives_up_an_idle_connection_before_the_server_does(
 
 
 def test_connections_are_kept_at_all(server: dict[str, str]) -> None:
-    """gunicorn's sync workers ignore keepalive."""
+    """Gunicorn's sync workers ignore keepalive."""
     assert "gthread" in server["worker_class"]
     assert server["max_requests"] == "0"  # under gthread a worker that retires drops its connections
 
