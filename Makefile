@@ -55,20 +55,95 @@ $(NODE): package-lock.json .npmrc $(DEV)
 .PHONY: setup
 setup: $(DEV) $(NODE)  ## install everything that tests and infrastructure need
 
-LOCKS := requirements.txt requirements-infra.txt requirements-dev.txt requirements-check.txt requirements-playground.txt
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--custom-compile-command 'make lock'
+	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+OUT := .
 
 .PHONY: lock
 lock: $(DEV)  ## compile every requirements file from pyproject.toml (UPGRADE=1 takes newer versions)
-	@$(LOCK) $(if $(UPGRADE),--upgrade) --group pyproject.toml:app -o requirements.txt
-	@$(LOCK) $(if $(UPGRADE),--upgrade) --group pyproject.toml:infra -c requirements.txt -o requirements-infra.txt
-	@$(LOCK) $(if $(UPGRADE),--upgrade) --group pyproject.toml:dev -c requirements.txt -c requirements-infra.txt -o requirements-dev.txt
-	@$(LOCK) $(if $(UPGRADE),--upgrade) --group pyproject.toml:check -o requirements-check.txt
-	@$(LOCK) $(if $(UPGRADE),--upgrade) --group pyproject.toml:playground -o requirements-playground.txt
+	@$(LOCK) --group pyproject.toml:app -o $(OUT)/requirements.txt
+	@$(LOCK) --group pyproject.toml:infra -c requirements.txt -o $(OUT)/requirements-infra.txt
+	@$(LOCK) --group pyproject.toml:dev -c requirements.txt -c requirements-infra.txt -o $(OUT)/requirements-dev.txt
+	@$(LOCK) --group pyproject.toml:check -o $(OUT)/requirements-check.txt
+	@$(LOCK) --group pyproject.toml:playground -o $(OUT)/requirements-playground.txt
 
 # ---- the application ----
 
 .PHONY: run
 run: $(APP)  ## serve the API on 127.0.0.1:$(PORT) with SQLite under app/data/
 	@cd app && exec gunicorn --bind 127.0.0.1:$(PORT) api:app
+
+.PHONY: test
+test: $(DEV) $(NODE) $(PLAYGROUND)  ## run every test that this machine can (ARGS=… goes to pytest)
+	@python -m pytest $(ARGS)
+
+# ---- quality gates ----
+
+CHECKS := check-format check-types check-locks check-files check-templates
+
+.PHONY: check $(CHECKS)
+check: $(CHECKS)  ## ruff, mypy, lock files, hadolint, actionlint, zizmor, cdk-nag, cfn-lint, checkov
+
+check-format: $(DEV)
+	@ruff check
+	@ruff format --check
+
+# Two runs: what extends MiniStack sees its packages, which pin other versions than the application's.
+check-types: $(DEV) $(PLAYGROUND)
+	@mypy app/comments app/api.py app/healthcheck.py app/gunicorn.conf.py
+	@mypy --python-executable .venv/bin/python --exclude infra/playground infra
+	@mypy --python-executable .venv-playground/bin/python infra/playground
+
+check-locks: $(DEV) $(NODE)
+	@fresh=$$(mktemp -d); trap 'rm -r "$$fresh"' EXIT; cp requirements*.txt "$$fresh"; \
+	$(MAKE) -s lock OUT="$$fresh"; \
+	for file in requirements*.txt; do diff -q "$$file" "$$fresh/$$file" >/dev/null \
+	  || { echo "$$file does not follow from pyproject.toml: run make lock and commit it" >&2; exit 1; }; done
+	@npm ci --dry-run --loglevel=error >/dev/null
+	@echo 'lock files are in date'
+
+check-files: $(CHECK)
+	@.venv-check/bin/hadolint Dockerfile
+	@.venv-check/bin/actionlint
+	@.venv-check/bin/zizmor --offline --persona auditor --quiet .github
+
+check-templates: $(DEV) $(NODE) $(CHECK)
+	@PATH="$(CURDIR)/.venv-check/bin:$$PATH" .venv/bin/python -m infra.checks
+
+# ---- a stage: ENV is dev, prod, playground or pr-N ----
+
+STAGE_TOOLS := $(DEV) $(NODE)
+
+.PHONY: synth
+synth: $(STAGE_TOOLS)  ## write the templates of ENV to cdk.out; needs no AWS account
+	@cdk synth -c stage=$(ENV) --quiet && echo 'templates of $(ENV) are in cdk.out'
+
+.PHONY: diff
+diff: $(STAGE_TOOLS)  ## what a deployment to ENV would change, at the digest that runs there
+	@python -m infra.release.diff $(ENV)
+
+.PHONY: deploy
+deploy: $(STAGE_TOOLS)  ## release this commit to ENV (TAG=… releases an image that is in the registry)
+	@python -m infra.release $(ENV) $(if $(TAG),--tag $(TAG))
+
+.PHONY: endpoint
+endpoint: $(STAGE_TOOLS)  ## print the base URL of ENV
+	@python -m infra.release.endpoint $(ENV)
+
+.PHONY: logs
+logs: $(STAGE_TOOLS)  ## follow the log of ENV (ARGS='--since 2h --no-follow')
+	@python -m infra.release.logs $(ENV) $(ARGS)
+
+.PHONY: destroy
+destroy: $(STAGE_TOOLS)  ## remove ENV and all that it costs
+	@python -m infra.release.destroy $(ENV)
+
+# ---- the playground: AWS on this machine ----
+
+.PHONY: playground
+playground: $(STAGE_TOOLS) $(PLAYGROUND)  ## bring up AWS on this machine and deploy everything to it
+	@python -m infra.playground up
+
+.PHONY: playground-down
+playground-down: $(STAGE_TOOLS) $(PLAYGROUND)  ## remove the playground and all that it left
+	@python -m infra.playground down

@@ -197,10 +197,12 @@ def test_a_stop_finishes_the_requests_under_way(serve):
             "sqlite:////no/such/folder/comments.db",
             "error: COMMENTS_STORE: the folder /no/such/folder",
         ),
-        ("COMMENTS_STORE", f"sqlite:///{ROOT}/README.md", f"error: COMMENTS_STORE: {ROOT}/README.md cannot be opened"),
+        ("COMMENTS_STORE", "sqlite:///FOLDER/note.txt", "note.txt cannot be opened: file is not a database"),
     ],
 )
-def test_a_service_that_cannot_start_ends_and_says_why(variable, value, said):
+def test_a_service_that_cannot_start_ends_and_says_why(variable, value, said, tmp_path):
+    (tmp_path / "note.txt").write_text("something else that must not be overwritten\n" * 100)
+    value = value.replace("FOLDER", str(tmp_path))
     command = [GUNICORN, "--bind", "127.0.0.1:0", "api:app"]
     ended = subprocess.run(
         command, cwd=ROOT / "app", env=os.environ | {variable: value}, timeout=30, capture_output=True, text=True,
@@ -209,3 +211,4 @@ def test_a_service_that_cannot_start_ends_and_says_why(variable, value, said):
     assert ended.returncode != 0
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
+    assert "must not be overwritten" in (tmp_path / "note.txt").read_text()
