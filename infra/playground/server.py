@@ -18,25 +18,30 @@ from ministack.core import hypercorn_compat
 from ministack.services import cloudwatch
 
 from infra.playground import (
-    alarms,  # noqa: F401 - patches on import
+    alarms,
     balancer,
     balancer_api,
     cloudformation,
     dynamodb,
     ecs_scheduler,
+    ecs_service,
     ecs_tasks,
     health,
+    logs,
     registry,
     scaling,
-    secretsmanager,  # noqa: F401 - patches on import
+    secretsmanager,
     usage,
 )
 from infra.playground.metrics import METRICS
-from infra.playground.patching import aws_scope, require_supported_version
+from infra.playground.patching import PATCHES, SUPPORTED, aws_scope, require_supported_version
 from infra.playground.settings import SETTINGS
 
 KEEP_ALIVE_SECONDS = 3600  # AWS: client keep-alive of a load balancer
 HTTPS = (b"x-forwarded-proto", b"https")
+
+PATCHING = (alarms, ecs_service, secretsmanager)
+"""Imported for what they change in MiniStack; the others are used below, too."""
 
 log = logging.getLogger("playground")
 
@@ -104,9 +109,11 @@ def main() -> None:
         raise SystemExit("the playground checks every permission: start it with AUTH=true, as `up` does")
     hypercorn_compat.install()
     dynamodb.install()
+    logs.install()
     registry.install()
     scaling.install()
     cloudformation.install()
+    log.info("ministack %s with %d patches", SUPPORTED, len(PATCHES))
     SETTINGS.pid_file.write_text(f"{os.getpid()}\n")
     for target in (run_balancer, ecs_scheduler.run_forever, ecs_tasks.watch_exits_forever):
         threading.Thread(target=target, daemon=True, name=target.__qualname__).start()
