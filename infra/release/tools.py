@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +14,7 @@ from infra.release.errors import CommandError, NotReadyError
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 """Holds cdk.json, the Dockerfile and the repository; every tool runs here."""
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
+GRACE_SECONDS = 10.0
 LAST_LINES = 25  # of a tool's output, repeated below a failure
 
 
@@ -39,6 +42,7 @@ def run(
             text=True,
             encoding="utf-8",
             errors="replace",
+            process_group=0,  # so that it can be ended with all that it starts: node may be behind a wrapper
         )
     except FileNotFoundError:
         raise NotReadyError(f"{command[0]} is not installed or not in PATH") from None
@@ -51,9 +55,21 @@ def run(
                 lines.append(_COLOR.sub("", line).rstrip())
                 on_line(lines[-1])
         except BaseException:  # an interrupt too: the tool must not go on alone
-            process.terminate()
+            _end(process)
             raise
     if process.returncode:
         shown = " ".join(command[:2])
         raise CommandError(f"{shown} ended with status {process.returncode}", *lines[-LAST_LINES:])
     return lines
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ask the tool and its children to end, and insist after a while."""
+    for last in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, last)
+            process.wait(GRACE_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2.0
 LOG_LINES = 20  # of a task that stopped
-_SCALED_IN = "Scaling activity initiated by"  # how a healthy task ends when another takes its place
+_SCALED_IN = "Scaling activity initiated by"
 _LOGS_FOR = 3  # tasks, the last ones; they die of the same thing
 
 
@@ -43,7 +43,12 @@ class Watch:
         service = self._service()
         if service:
             self._known_events = {event["id"] for event in service.get("events", [])}
-            self._known_deployments = {deployment["id"] for deployment in service["deployments"]}
+            self._known_deployments = {
+                deployment["id"]
+                for deployment in service["deployments"]
+                if deployment.get("rolloutState")
+                != "IN_PROGRESS"  # what an interrupted release began is ours to explain
+            }
         self._known_tasks = set(self._stopped_arns())
         self._thread.start()
         return self
@@ -105,11 +110,17 @@ class Watch:
 
     def _see_task(self, task: TaskTypeDef) -> None:
         self._known_tasks.add(task["taskArn"])
-        if task.get("stoppedReason", "").startswith(_SCALED_IN):
+        if self._is_replaced(task):
             return
         stopped = StoppedTask.of(task)
         self._note(f"task {stopped.id} stopped: {stopped.ending}")
         self.evidence.stopped[stopped.id] = replace(stopped, log_lines=self._log_tail(stopped))
+
+    def _is_replaced(self, task: TaskTypeDef) -> bool:
+        """Whether ECS stopped it in good order: a healthy one too many, or of the deployment before this one."""
+        by_scheduler = task.get("stopCode") == "ServiceSchedulerInitiated"
+        former = task.get("startedBy") in self._known_deployments
+        return (by_scheduler and former) or task.get("stoppedReason", "").startswith(_SCALED_IN)
 
     def _fetch_logs(self) -> None:
         """Look again: the last lines of a task arrive after it has stopped."""
