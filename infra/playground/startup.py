@@ -6,9 +6,11 @@ import sys
 import time
 from collections.abc import Callable
 
+from infra import execution_policy
 from infra.playground import engine, preflight, processes
 from infra.playground.client import answers
 from infra.playground.state import ACCOUNT, PROJECT, REGION, Playground, PlaygroundError
+from infra.stages import ACCESS_STACK
 
 START_SECONDS = 30.0
 
@@ -24,8 +26,7 @@ def bring_up(playground: Playground, note: Callable[[str], None]) -> None:
         preflight.require_ports(playground)
         note("starting the server")
         start_server(playground)
-        note("bootstrapping CDK")
-        bootstrap(playground)
+        prepare_account(playground, note)
     released = subprocess.run([sys.executable, "-m", "infra.release", "playground"], cwd=PROJECT, check=False)
     if released.returncode:
         raise PlaygroundError("the release failed; the playground is up for a look, `make playground-down` ends it")
@@ -77,16 +78,35 @@ def start_server(playground: Playground) -> None:
     engine.wait_for_engine(playground, engine_port)
 
 
-def bootstrap(playground: Playground) -> None:
-    """What `cdk bootstrap` does once in every account."""
+def prepare_account(playground: Playground, note: Callable[[str], None]) -> None:
+    """What is done once in every account: who may deploy, then CDK's bootstrap under CloudFormation's policy."""
+    note("deploying the access stack")
+    options = [
+        "-c",
+        "stage=playground",
+        "-c",
+        "github=example/comments",
+        "--output",
+        str(playground.scratch / "cdk.out"),
+    ]
+    cdk(playground, "deploy", ACCESS_STACK, *options, "--require-approval", "never")
+    note("bootstrapping CDK")
+    policy = f"arn:aws:iam::{ACCOUNT}:policy/{execution_policy.NAME}"
+    place = f"aws://{ACCOUNT}/{REGION}"
+    cdk(playground, "bootstrap", place, "--app", "", "--cloudformation-execution-policies", policy)
+
+
+def cdk(playground: Playground, *arguments: str) -> None:
+    """Run the CDK CLI against the playground; raises PlaygroundError with its last line."""
+    environment = (
+        own_environment() | playground.client_environment() | {"CDK_VALIDATION": "false"}
+    )  # `make check`'s job
     finished = subprocess.run(
-        ["cdk", "bootstrap", f"aws://{ACCOUNT}/{REGION}", "--app", ""],
-        cwd=PROJECT,
-        env=own_environment() | playground.client_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
+        ["cdk", *arguments], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
     )
     if finished.returncode:
-        reason = (finished.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise PlaygroundError(f"cdk bootstrap failed ({reason}); see {playground.log_file}")
+        output = (finished.stdout + finished.stderr).strip()
+        with playground.log_file.open("a") as log:
+            log.write(f"{output}\n")
+        last = (output.splitlines() or ["no output"])[-1]
+        raise PlaygroundError(f"cdk {arguments[0]} failed ({last}); see {playground.log_file}")
