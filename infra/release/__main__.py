@@ -1,6 +1,6 @@
 """Releases a commit to a stage: `python -m infra.release STAGE [--tag TAG]`; `release` is the order of its steps.
 
-Exit status: 0 released, 1 failed, 2 nothing was changed (arguments, preflight), 130 interrupted.
+Exit status: 0 released, 1 failed, 2 nothing was begun (wrong arguments, something is missing), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from infra.release.causes import explain
 from infra.release.command import run_command
 from infra.release.deploy import Cdk
 from infra.release.errors import DeploymentError, NotReleasableError, ReleaseError
-from infra.release.images import PROVEN_IN, Images, require_proven
+from infra.release.images import Images, images_of
 from infra.release.preflight import Plan
 from infra.release.scan import wait_for_scan
 from infra.release.stacks import base_url
@@ -28,10 +28,10 @@ def release(stage: Stage, *, older: str | None, steps: Steps) -> None:
     with steps.step(f"preflight for {stage.name}"):
         plan = preflight.plan(stage, older=older, note=steps.note)
     aws = plan.aws
-    images = Images(aws.ecr, account=aws.registry_account, repository=REPOSITORY)
+    images = images_of(aws)
     cdk = Cdk(aws, steps.note)
 
-    with steps.step("registry and foundation"):
+    with steps.step(" and ".join(plan.groundwork)):
         cdk.deploy(*plan.groundwork)
     with steps.step(f"image {plan.tag}"):
         digest = find_or_build(plan, images, steps.note)
@@ -56,12 +56,9 @@ def find_or_build(plan: Plan, images: Images, note: Callable[[str], None]) -> st
     digest = images.digest(plan.tag)
     if digest:
         note("in the registry already: nothing to build")
-        require_proven(aws.stage.name, digest, images.tags(digest))
         return digest
     if not plan.builds:
-        before = PROVEN_IN.get(aws.stage.name)
-        hint = f"release it to {before} first, nothing is built for {aws.stage.name}" if before else "see its tags"
-        raise NotReleasableError(f"the registry holds no image {plan.tag}: {hint}")
+        raise NotReleasableError(f"the image {plan.tag} has left the registry since preflight saw it there")
     reference = f"{aws.image_name}:{plan.tag}"
     build(reference, architecture=aws.stage.architecture, environment=aws.environment, note=note)
     note(f"pushing {reference}")

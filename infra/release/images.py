@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from infra.release.aws import Aws
 from infra.release.errors import NotReleasableError
+from infra.stages import REPOSITORY
 
 if TYPE_CHECKING:
     from types_boto3_ecr import ECRClient
@@ -14,13 +16,16 @@ PROVEN_IN = {"prod": "dev"}
 """A stage that builds nothing, and the stage that must have run an image before."""
 
 
+_TAGS_SHOWN = 5
+
+
 class Images:
     """The one repository of all stages; its tags are immutable."""
 
     def __init__(self, ecr: ECRClient, *, account: str, repository: str) -> None:
         self._ecr = ecr
         self._account = account
-        self._repository = repository
+        self.repository = repository
 
     def digest(self, tag: str) -> str | None:
         """Return what a tag names; None if there is no such image."""
@@ -31,6 +36,19 @@ class Images:
         details = self._describe({"imageDigest": digest})
         return sorted(details[1]) if details else []
 
+    def proven_in(self, stage: str) -> list[str]:
+        """Return the tags of the last images that a stage has run, newest first."""
+        pages = self._ecr.get_paginator("describe_images").paginate(
+            registryId=self._account, repositoryName=self.repository, filter={"tagStatus": "TAGGED"}
+        )
+        try:
+            images = [image for page in pages for image in page["imageDetails"]]
+        except self._ecr.exceptions.RepositoryNotFoundException:
+            return []
+        newest = sorted(images, key=lambda image: image["imagePushedAt"], reverse=True)
+        tags = [tag for image in newest for tag in image.get("imageTags", []) if tag.startswith(f"{stage}-")]
+        return tags[:_TAGS_SHOWN]
+
     def add_tag(self, digest: str, tag: str) -> bool:
         """Tag a digest, and return whether that was news; raise NotReleasableError if the tag names another image."""
         present = self.digest(tag)
@@ -39,14 +57,14 @@ class Images:
         if present:
             raise NotReleasableError(f"tag {tag} is immutable and already names {present}, not {digest}")
         answer = self._ecr.batch_get_image(
-            registryId=self._account, repositoryName=self._repository, imageIds=[{"imageDigest": digest}]
+            registryId=self._account, repositoryName=self.repository, imageIds=[{"imageDigest": digest}]
         )
         if not answer["images"]:
             raise NotReleasableError(f"the registry no longer holds {digest}")
         image = answer["images"][0]
         self._ecr.put_image(
             registryId=self._account,
-            repositoryName=self._repository,
+            repositoryName=self.repository,
             imageManifest=image["imageManifest"],
             imageManifestMediaType=image["imageManifestMediaType"],
             imageTag=tag,
@@ -56,18 +74,32 @@ class Images:
     def _describe(self, image: ImageIdentifierTypeDef) -> tuple[str, list[str]] | None:
         try:
             answer = self._ecr.describe_images(
-                registryId=self._account, repositoryName=self._repository, imageIds=[image]
+                registryId=self._account, repositoryName=self.repository, imageIds=[image]
             )
-        except self._ecr.exceptions.ImageNotFoundException:
+        except (self._ecr.exceptions.ImageNotFoundException, self._ecr.exceptions.RepositoryNotFoundException):
             return None
         return next(((found["imageDigest"], found.get("imageTags", [])) for found in answer["imageDetails"]), None)
 
 
-def require_proven(stage: str, digest: str, tags: list[str]) -> None:
-    """Raise NotReleasableError unless the stage before this one has run the digest."""
+def images_of(aws: Aws) -> Images:
+    """Return the images that the stage's account may run."""
+    return Images(aws.ecr, account=aws.registry_account, repository=REPOSITORY)
+
+
+def require_releasable(stage: str, tag: str, images: Images) -> None:
+    """Raise NotReleasableError unless a stage that builds nothing may run what the tag names."""
+    digest = images.digest(tag)
     before = PROVEN_IN.get(stage)
-    if before and not any(tag.startswith(f"{before}-") for tag in tags):
+    if not digest:
+        known = images.proven_in(before or stage)
+        advice = f"release it to {before} first, nothing is built for {stage}" if before else "it may have expired"
+        raise NotReleasableError(
+            f"the registry holds no image {tag}: {advice}",
+            f"the last that {before or stage} has run: {', '.join(known) or 'none'}",
+        )
+    tags = images.tags(digest)
+    if before and not any(name.startswith(f"{before}-") for name in tags):
         raise NotReleasableError(
             f"{stage} takes only what {before} has run: release this commit to {before} first",
-            f"{digest} has the tags: {', '.join(tags) or 'none'}",
+            f"{digest} has the tags: {', '.join(tags)}",
         )

@@ -12,7 +12,7 @@ from infra.release import stacks
 from infra.release.aws import Aws, explained
 from infra.release.build import require_docker
 from infra.release.errors import NotReadyError
-from infra.release.images import PROVEN_IN
+from infra.release.images import PROVEN_IN, images_of, require_releasable
 from infra.release.source import commit_in, read_source
 from infra.stages import REGISTRY_STACK, Stage
 
@@ -64,6 +64,8 @@ def _plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Pl
     if not stacks.describe(aws.cloudformation, BOOTSTRAP_STACK):
         place = f"aws://{aws.account}/{aws.region}"
         raise NotReadyError(f"{place} is not bootstrapped: run `cdk bootstrap {place}` once, as README.md says")
+    if not builds:
+        require_releasable(stage.name, tag, images_of(aws))
     if not stage.https:
         note(f"no domain: {stage.name} speaks plain HTTP, and moderation is off")
     return Plan(aws=aws, tag=tag, builds=builds)
