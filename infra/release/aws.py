@@ -39,6 +39,7 @@ _CLIENT = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard"
 _QUIET_TOOLS = {
     "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # an attestation turns the image into an index, which basic scans refuse
     "CDK_DISABLE_CLI_TELEMETRY": "1",
+    "CDK_DISABLE_VERSION_CHECK": "1",
     "AWS_PAGER": "",
 }
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
