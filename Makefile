@@ -118,6 +118,10 @@ STAGE_TOOLS := $(DEV) $(NODE)
 synth: $(STAGE_TOOLS)  ## write the templates of ENV to cdk.out; needs no AWS account
 	@cdk synth -c stage=$(ENV) --quiet && echo 'templates of $(ENV) are in cdk.out'
 
+.PHONY: bootstrap
+bootstrap: $(STAGE_TOOLS)  ## once per account of ENV: who may deploy (GITHUB=owner/name), and CDK's bootstrap
+	@python -m infra.release.bootstrap $(ENV) $(if $(GITHUB),--github $(GITHUB))
+
 .PHONY: diff
 diff: $(STAGE_TOOLS)  ## what a deployment to ENV would change, at the digest that runs there
 	@python -m infra.release.diff $(ENV)

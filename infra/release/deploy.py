@@ -29,17 +29,24 @@ class Cdk:
         self._aws = aws
         self._note = note
 
-    def deploy(self, *names: str, digest: str | None = None) -> None:
+    def deploy(self, *names: str, digest: str | None = None, github: str | None = None) -> None:
         """Bring the stacks to this commit's templates; raise DeploymentError with CloudFormation's reasons."""
         cloudformation = self._aws.cloudformation
         for name in names:
             stacks.settle(cloudformation, name, self._note)
         marks = {name: stacks.newest_event(cloudformation, name) for name in names}
         try:
-            self._run("deploy", *names, "--require-approval=never", "--progress=events", digest=digest)
+            repository = [f"--context=github={github}"] if github else []
+            self._run("deploy", *names, *repository, "--require-approval=never", "--progress=events", digest=digest)
         except CommandError as error:
             reasons = [reason for name in names for reason in stacks.failures_since(cloudformation, name, marks[name])]
             raise DeploymentError(self._aftermath(marks), *(reasons[:_REASONS_SHOWN] or error.details)) from error
+
+    def bootstrap(self, policy: str) -> None:
+        """Make CDK's own bucket and roles, CloudFormation's held to the policy with this ARN."""
+        place = f"aws://{self._aws.account}/{self._aws.region}"
+        command = ["cdk", "bootstrap", place, "--app=", f"--cloudformation-execution-policies={policy}", "--no-color"]
+        run(command, environment=self._aws.environment, on_line=Events(self._note))
 
     def destroy(self, name: str) -> None:
         """Delete a stack; raise DeploymentError with CloudFormation's reasons."""

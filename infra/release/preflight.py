@@ -63,7 +63,7 @@ def _plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Pl
         note(f"Docker {require_docker(aws.environment)}")
     if not stacks.describe(aws.cloudformation, BOOTSTRAP_STACK):
         place = f"aws://{aws.account}/{aws.region}"
-        raise NotReadyError(f"{place} is not bootstrapped: run `cdk bootstrap {place}` once, as README.md says")
+        raise NotReadyError(f"{place} is not bootstrapped: run `make bootstrap ENV={stage.name}` once")
     if not builds:
         require_releasable(stage.name, tag, images_of(aws))
     if not stage.https and stage.name != "playground":  # there, loopback stands for TLS

@@ -69,7 +69,7 @@ def test_an_account_without_bootstrap_is_told_the_command(
 ) -> None:
     done = run("infra.release", "playground", cwd=project, environment=playground_environment)
     assert done.returncode == 2
-    assert "run `cdk bootstrap aws://000000000000/us-east-1`" in done.stdout
+    assert "run `make bootstrap ENV=" in done.stdout
 
 
 def test_a_missing_docker_is_named(project: Path, playground_environment: dict[str, str], tmp_path: Path) -> None:

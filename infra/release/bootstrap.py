@@ -1,0 +1,48 @@
+"""Prepares an account, once: `python -m infra.release.bootstrap STAGE [--github OWNER/NAME]`.
+
+First who may deploy and what CloudFormation may do, then CDK's own bucket and roles, which take that policy: without it
+CloudFormation would be an administrator of the account.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from infra.release.aws import Aws
+from infra.release.command import run_command
+from infra.release.deploy import Cdk
+from infra.release.errors import DeploymentError
+from infra.release.stacks import outputs
+from infra.release.steps import Steps
+from infra.stages import ACCESS_STACK, Stage, stage_named
+
+
+def bootstrap(stage: Stage, *, github: str | None, steps: Steps) -> None:
+    """Bring the account of a stage to where releases can begin; safe to repeat."""
+    with steps.step(f"account for {stage.name}"):
+        aws = Aws.of(stage)
+        steps.note(f"account {aws.account}, region {aws.region}")
+    cdk = Cdk(aws, steps.note)
+    with steps.step("access"):
+        cdk.deploy(ACCESS_STACK, github=github)
+        if not github:
+            steps.note("no GitHub repository may deploy: name one with GITHUB=owner/name")
+        policy = outputs(aws.cloudformation, ACCESS_STACK).get("ExecutionPolicyArn")
+        if not policy:
+            raise DeploymentError(f"{ACCESS_STACK} has no output ExecutionPolicyArn: deploy it from this commit again")
+    with steps.step("CDK's bootstrap"):
+        cdk.bootstrap(policy)
+    for key, value in outputs(aws.cloudformation, ACCESS_STACK).items():
+        steps.result(f"{key}  {value}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m infra.release.bootstrap", description="Prepare an account, once.")
+    parser.add_argument("stage", help="dev, prod, playground or pr-N: any stage of the account")
+    parser.add_argument("--github", metavar="OWNER/NAME", help="the repository whose workflows may deploy")
+    arguments = parser.parse_args()
+    run_command("bootstrap", lambda: bootstrap(stage_named(arguments.stage), github=arguments.github, steps=Steps()))
+
+
+if __name__ == "__main__":
+    main()
