@@ -149,7 +149,8 @@ async def answer(scope: Record, body: bytes) -> Answer:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        joint = "; " if name == "cookie" else ", "
+        headers[name] = f"{headers[name]}{joint}{value}" if name in headers else value
     raw_query = scope["query_string"].decode("latin-1")
     dispatched: Answer = await alb.dispatch_request(
         load_balancer,

@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape
 
 from ministack.services import alb
 
+from infra.playground import proxy
 from infra.playground.balancer import NAMESPACE, attribute
 from infra.playground.metrics import METRICS
 from infra.playground.patching import Record, patch
@@ -28,6 +29,7 @@ def drain(targets: list[Target]) -> None:
         while target.in_flight and not target.dead and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
         TARGETS.forget(target)
+        proxy.discard((target.ip, target.port))
 
 
 def _named(parameters: Record) -> tuple[Record | None, list[tuple[str, int]]]:

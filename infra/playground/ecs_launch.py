@@ -131,7 +131,8 @@ def build_run_kwargs(container: Record, definition: Record, *rest: Any) -> Recor
 
 def mounts(container: Record, definition: Record) -> list[Mount]:
     """Fargate's empty volumes: owned by root, unless the image declares the path in a VOLUME and owns it."""
-    declared = volumes_of_image(container["image"])
+    points = container.get("mountPoints") or []
+    declared = volumes_of_image(container["image"]) if points else set()
     return [
         Mount(
             target=point["containerPath"],
@@ -140,7 +141,7 @@ def mounts(container: Record, definition: Record) -> list[Mount]:
             read_only=bool(point.get("readOnly")),
             no_copy=point["containerPath"] not in declared,
         )
-        for point in container.get("mountPoints", [])
+        for point in points
         if any(volume["name"] == point["sourceVolume"] for volume in definition.get("volumes", []))
     ]
 

@@ -123,6 +123,13 @@ def release(address: Address, connection: Connection) -> None:
     _kept[asyncio.get_running_loop()].setdefault(address, []).append(connection)
 
 
+def discard(address: Address) -> None:
+    """Close what is kept for a target that has left; safe from any thread."""
+    for loop, kept in list(_kept.items()):
+        for connection in kept.pop(address, []):
+            loop.call_soon_threadsafe(connection.close)
+
+
 def response_headers(response: h11.Response) -> dict[str, list[str]]:
     """The answer's headers for the client, without those of the connection."""
     headers: dict[str, list[str]] = {}

@@ -4,7 +4,6 @@ import asyncio
 import ipaddress
 import json
 import logging
-import os
 import subprocess
 import threading
 import time
@@ -114,7 +113,6 @@ def main() -> None:
     scaling.install()
     cloudformation.install()
     log.info("ministack %s with %d patches", SUPPORTED, len(PATCHES))
-    SETTINGS.pid_file.write_text(f"{os.getpid()}\n")
     for target in (run_balancer, ecs_scheduler.run_forever, ecs_tasks.watch_exits_forever):
         threading.Thread(target=target, daemon=True, name=target.__qualname__).start()
     every(1, watch_alarms)

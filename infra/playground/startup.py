@@ -6,12 +6,15 @@ import sys
 import time
 from collections.abc import Callable
 
+import boto3
+
 from infra import execution_policy
 from infra.playground import engine, preflight, processes
 from infra.playground.client import answers
 from infra.playground.state import ACCOUNT, PROJECT, REGION, Playground, PlaygroundError
 from infra.stages import ACCESS_STACK
 
+BOOTSTRAP_STACK = "CDKToolkit"
 START_SECONDS = 30.0
 
 
@@ -26,6 +29,7 @@ def bring_up(playground: Playground, note: Callable[[str], None]) -> None:
         preflight.require_ports(playground)
         note("starting the server")
         start_server(playground)
+    if not is_bootstrapped(playground):
         prepare_account(playground, note)
     released = subprocess.run([sys.executable, "-m", "infra.release", "playground"], cwd=PROJECT, check=False)
     if released.returncode:
@@ -51,6 +55,7 @@ def start_server(playground: Playground) -> None:
         "IOT_MTLS_ENABLED": "0",  # it would listen on every address
         "PLAYGROUND_DYNAMODB_PORT": str(engine_port),
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "MINISTACK_DOCKER_TIMEOUT": "120",  # a loaded machine is slow, not broken
         "MINISTACK_HOSTNAME": str(playground.folder),  # part of the label by which MiniStack knows its containers
         "MINISTACK_REGION": REGION,
         "PLAYGROUND_DIR": str(playground.folder),
@@ -76,6 +81,19 @@ def start_server(playground: Playground) -> None:
             raise PlaygroundError(f"the server did not start ({last}); see {playground.log_file}")
         time.sleep(0.1)
     engine.wait_for_engine(playground, engine_port)
+
+
+def is_bootstrapped(playground: Playground) -> bool:
+    variables = playground.client_environment()
+    cloudformation = boto3.client(
+        "cloudformation",
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        region_name=REGION,
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+    )
+    stacks = cloudformation.list_stacks(StackStatusFilter=["CREATE_COMPLETE", "UPDATE_COMPLETE"])["StackSummaries"]
+    return any(stack["StackName"] == BOOTSTRAP_STACK for stack in stacks)
 
 
 def prepare_account(playground: Playground, note: Callable[[str], None]) -> None:

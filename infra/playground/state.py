@@ -53,10 +53,6 @@ class Playground:
         return self.folder / "dynamodb.log"
 
     @property
-    def pid_file(self) -> Path:
-        return self.folder / "server.pid"
-
-    @property
     def scratch(self) -> Path:
         return self.folder / "tmp"
 

@@ -37,7 +37,8 @@ def app(environ, start_response):
 
 CRASHES = """
 
-raise SystemExit("this version cannot start")
+print("this version cannot start", flush=True)
+sys.exit(Arbiter.APP_LOAD_ERROR)
 """
 
 ANSWERS_500 = """

@@ -143,7 +143,7 @@ def test_one_that_is_half_gone_is_taken_down_completely(installation: Installati
         os.kill(process, signal.SIGKILL)
     subprocess.run(["docker", "rm", "--force", installation.containers()[0]], check=True, capture_output=True)
     (installation.folder / "env").unlink()
-    (installation.folder / "server.pid").unlink()
+    (installation.folder / "server.log").unlink()
     assert "make playground-down" in only_line(installation.run("up"))
     assert installation.run("down").returncode == 0
     assert installation.leftovers() == []

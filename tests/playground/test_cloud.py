@@ -1,0 +1,181 @@
+"""The playground as an operator meets it: roles asked, logs searched, alarms fed, gaps refused."""
+
+import ipaddress
+import json
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.constructs.observability import QUERIES
+from infra.playground.processes import of as processes_of
+from infra.playground.state import Playground
+from tests.playground.cloud import NAME, Cloud, wait_until
+from tests.playground.traffic import Traffic
+
+pytestmark = pytest.mark.xdist_group("playground")
+
+LOG_GROUP = "/comments/playground/app"
+LISTEN = "0A"  # Linux: the state in /proc/net/tcp
+
+
+def status_of(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@contextmanager
+def without_policies(cloud: Cloud, role_arn: str) -> Iterator[None]:
+    """Take a role's permissions away for a while."""
+    iam, role = cloud.client("iam"), role_arn.rsplit("/", 1)[-1]
+    documents = {
+        name: iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    }
+    assert documents
+    for name in documents:
+        iam.delete_role_policy(RoleName=role, PolicyName=name)
+    try:
+        yield
+    finally:
+        for name, document in documents.items():
+            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+
+
+def definition(cloud: Cloud) -> dict[str, Any]:
+    described = cloud.client("ecs").describe_task_definition(taskDefinition=cloud.service()["taskDefinition"])
+    return dict(described["taskDefinition"])
+
+
+@pytest.fixture
+def thread(cloud: Cloud, acknowledged: dict[int, list[str]]) -> int:
+    """The content_id of a thread with comments."""
+    with Traffic(cloud.url, acknowledged) as traffic:
+        traffic.flow_for(1)
+    return next(thread for thread, ids in acknowledged.items() if ids)
+
+
+def test_a_task_may_do_only_what_its_role_allows(cloud: Cloud, thread: int) -> None:
+    address = f"{cloud.url}/api/comment/list/{thread}"
+    assert status_of(address) == 200
+    with without_policies(cloud, definition(cloud)["taskRoleArn"]):
+        assert status_of(address) == 503
+    assert status_of(address) == 200
+
+
+def test_no_task_starts_when_its_execution_role_may_not_pull(cloud: Cloud) -> None:
+    ecs = cloud.client("ecs")
+    task = definition(cloud)
+    with without_policies(cloud, task["executionRoleArn"]):
+        started = ecs.run_task(cluster=NAME, taskDefinition=task["taskDefinitionArn"], launchType="FARGATE")
+        arn = started["tasks"][0]["taskArn"]
+        wait_until(lambda: stopped(cloud, arn) is not None, "the task has stopped")
+    reason = stopped(cloud, arn)
+    assert reason is not None
+    assert "is not authorized to perform: ecr:" in reason
+
+
+def stopped(cloud: Cloud, task: str) -> str | None:
+    described = cloud.client("ecs").describe_tasks(cluster=NAME, tasks=[task])["tasks"][0]
+    return str(described["stoppedReason"]) if described["lastStatus"] == "STOPPED" else None
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_every_saved_query_runs(cloud: Cloud, name: str) -> None:
+    logs = cloud.client("logs")
+    (saved,) = [
+        query
+        for query in logs.describe_query_definitions(queryDefinitionNamePrefix=NAME)["queryDefinitions"]
+        if query["name"].endswith(f"/{name}")
+    ]
+    assert rows(cloud, saved["queryString"])["status"] == "Complete"
+
+
+def rows(cloud: Cloud, query: str) -> dict[str, Any]:
+    logs = cloud.client("logs")
+    now = int(time.time())
+    begun = logs.start_query(logGroupName=LOG_GROUP, startTime=now - 3600, endTime=now + 1, queryString=query)
+    return dict(logs.get_query_results(queryId=begun["queryId"]))
+
+
+def test_a_requests_line_is_found_by_its_id(cloud: Cloud, thread: int) -> None:
+    with urllib.request.urlopen(f"{cloud.url}/api/comment/list/{thread}", timeout=30) as response:
+        request = response.headers["X-Request-Id"]
+    query = f'filter request_id = "{request}" | fields path, status'
+    wait_until(lambda: len(rows(cloud, query)["results"]) == 1, f"request {request} is logged")
+
+
+def test_a_query_that_cannot_be_run_is_an_error(cloud: Cloud) -> None:
+    logs = cloud.client("logs")
+    with pytest.raises(logs.exceptions.MalformedQueryException, match="playground"):
+        rows(cloud, "parse @message '* *' as a, b")
+
+
+@pytest.mark.usefixtures("thread")
+def test_requests_are_counted_for_the_alarms(cloud: Cloud) -> None:
+    expected = {"RequestCount", "TargetResponseTime", "HTTPCode_Target_2XX_Count", "HealthyHostCount", "CPUUtilization"}
+
+    def measured() -> set[str]:
+        return {metric["MetricName"] for metric in cloud.client("cloudwatch").list_metrics()["Metrics"]}
+
+    wait_until(lambda: expected <= measured(), "the balancer's and the service's metrics are there")
+
+
+def test_a_stack_that_asks_for_more_than_the_playground_has_is_refused(cloud: Cloud) -> None:
+    cloudformation = cloud.client("cloudformation")
+    container = {"Name": "api", "Image": "api", "HealthCheck": {"Command": ["CMD", "true"]}}
+    task = {
+        "Type": "AWS::ECS::TaskDefinition",
+        "Properties": {"Family": "refused", "ContainerDefinitions": [container]},
+    }
+    template = json.dumps({"Resources": {"Task": task}})
+    cloudformation.create_stack(StackName="refused", TemplateBody=template)
+    wait_until(lambda: "ROLLBACK_COMPLETE" in str(stack(cloud)["StackStatus"]), "the stack is rolled back")
+    events = cloudformation.describe_stack_events(StackName="refused")["StackEvents"]
+    assert any("cannot give container api: healthCheck" in event.get("ResourceStatusReason", "") for event in events)
+    cloudformation.delete_stack(StackName="refused")
+
+
+def stack(cloud: Cloud) -> dict[str, Any]:
+    return dict(cloud.client("cloudformation").describe_stacks(StackName="refused")["Stacks"][0])
+
+
+def test_docker_never_hears_of_amazons_registry(cloud: Cloud) -> None:
+    cloud.settle(2)
+    assert "amazonaws" not in subprocess.check_output(["docker", "image", "ls", "--no-trunc"], text=True)
+
+
+def test_it_listens_on_loopback_and_the_bridge_alone(cloud: Cloud) -> None:
+    cloud.settle(2)
+    bridge = subprocess.check_output(["ip", "-4", "-brief", "address", "show", "docker0"], text=True).split()[2]
+    addresses = {address for process in processes_of(Playground.from_environment()) for address in listening(process)}
+    assert addresses <= {"127.0.0.1", bridge.split("/")[0]}
+    assert "127.0.0.1" in addresses
+
+
+def listening(process: int) -> set[str]:
+    """The addresses on which a process accepts TCP connections."""
+    mine = {str(descriptor.readlink()) for descriptor in Path(f"/proc/{process}/fd").iterdir()}
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTEN and f"socket:[{fields[9]}]" in mine:
+                found.add(address_of(fields[1].split(":")[0]))
+    return found
+
+
+def address_of(words: str) -> str:
+    """The kernel writes an address as 32-bit words, each in the machine's order of bytes."""
+    packed = b"".join(bytes.fromhex(words[at : at + 8])[::-1] for at in range(0, len(words), 8))
+    address = ipaddress.ip_address(packed)
+    return str(getattr(address, "ipv4_mapped", None) or address)
