@@ -12,7 +12,8 @@ from gunicorn import util
 from gunicorn.glogging import Logger
 
 from comments.errors import error_body
-from comments.telemetry import JsonFormatter, request_line
+from comments.settings import Settings
+from comments.telemetry import EmbeddedMetrics, JsonFormatter, NoMetrics, request_line
 
 HEALTH = ("/healthz", 200)
 """A balancer asks every few seconds; a good answer is worth no line."""
@@ -30,12 +31,15 @@ class JsonLogger(Logger):
         handler.setFormatter(formatter)
         logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
         logging.getLogger("comments").setLevel(self.loglevel)
+        namespace = Settings.from_environment().metrics
+        self._metrics = EmbeddedMetrics(namespace) if namespace else NoMetrics()
 
     def access(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: timedelta) -> None:  # noqa: ARG002  # gunicorn's signature
         status = int(str(resp.status).split(None, 1)[0])
         if (environ.get("PATH_INFO"), status) == HEALTH:
             return
         line = request_line(environ, status=status, seconds=request_time.total_seconds(), sent=resp.sent or 0)
+        self._metrics.add_to(line)
         os.write(1, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 

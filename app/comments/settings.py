@@ -1,6 +1,7 @@
 """What can be set from outside: read once from the environment, wrong values refused by name."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -24,6 +25,9 @@ class Settings:
     trusted_proxies: int = 0
     """How many proxies in front add to X-Forwarded-For: 0 means that the connection's address is the client's."""
 
+    metrics: str = ""
+    """The CloudWatch namespace of metrics in the log lines, such as comments/dev; none without."""
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
         """Read the COMMENTS_ variables; raises SettingsError for an unknown one, since a typo would lose comments."""
@@ -36,6 +40,8 @@ class Settings:
         values: dict[str, str | int] = {known[name]: value for name, value in given.items()}
         if "trusted_proxies" in values:
             values["trusted_proxies"] = _count("COMMENTS_TRUSTED_PROXIES", str(values["trusted_proxies"]))
+        if values.get("metrics"):
+            _check_namespace(str(values["metrics"]))
         if "store" in values:
             _check_store(str(values["store"]))
         return cls(**values)  # type: ignore[arg-type]  # each value was checked under its own name above
@@ -45,6 +51,11 @@ def _count(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 2):  # noqa: PLR2004  # two digits of proxies is more than anyone has
         raise SettingsError(f"{name} must be a number from 0 to 99, not {text!r}")
     return int(text)
+
+
+def _check_namespace(name: str) -> None:
+    if not re.fullmatch(r"(?!AWS/)[A-Za-z0-9._/#-]{1,255}", name):  # CloudWatch drops others unsaid
+        raise SettingsError(f"COMMENTS_METRICS must be a CloudWatch namespace such as comments/dev, not {name!r}")
 
 
 def _check_store(url: str) -> None:

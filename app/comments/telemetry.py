@@ -6,6 +6,7 @@ A line never holds an email, a comment's text, a token or a query string.
 import logging
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,38 @@ def request_line(environ: Mapping[str, Any], *, status: int, seconds: float, sen
     if trace := environ.get("HTTP_X_AMZN_TRACE_ID"):
         line["trace_id"] = trace[:200]
     return line
+
+
+class EmbeddedMetrics:
+    """CloudWatch's embedded metric format: it makes metrics of log lines, with no agent and no call.
+
+    The route's template is the only dimension, and one metric a route is paid for: its count is the requests, its
+    percentiles are the answer times. A route that fails has a second one.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        duration = {"Name": "duration_ms", "Unit": "Milliseconds"}
+        self._answered = _directive(namespace, duration)
+        self._failed = _directive(namespace, duration, {"Name": "failed", "Unit": "Count"})
+
+    def add_to(self, line: dict[str, Any]) -> None:
+        directive = self._answered
+        if line["level"] == "error":
+            line["failed"] = 1
+            directive = self._failed
+        line["_aws"] = {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": directive}
+
+
+class NoMetrics:
+    """What takes their place where nobody collects them."""
+
+    def add_to(self, line: dict[str, Any]) -> None:
+        """Leave the line as it is."""
+
+
+def _directive(namespace: str, *metrics: dict[str, str]) -> orjson.Fragment:
+    """Written once, since it is the same in every line."""
+    return orjson.Fragment(orjson.dumps([{"Namespace": namespace, "Dimensions": [["route"]], "Metrics": metrics}]))
 
 
 class JsonFormatter(logging.Formatter):
