@@ -77,6 +77,10 @@ run: $(APP)  ## serve the API on 127.0.0.1:$(PORT) with SQLite under app/data/
 test: $(DEV) $(NODE) $(PLAYGROUND)  ## run every test that this machine can (ARGS=… goes to pytest)
 	@python -m pytest $(ARGS)
 
+.PHONY: bench
+bench: $(DEV)  ## what the image adds to its base, and how soon a container answers; needs Docker
+	@python -m bench.image
+
 # ---- quality gates ----
 
 CHECKS := check-format check-types check-locks check-files check-templates
@@ -90,7 +94,7 @@ check-format: $(DEV)
 
 # Two runs: what extends MiniStack sees its packages, which pin other versions than the application's.
 check-types: $(DEV) $(PLAYGROUND)
-	@mypy app/comments app/api.py app/healthcheck.py app/gunicorn.conf.py
+	@mypy app/comments app/api.py app/healthcheck.py app/gunicorn.conf.py bench
 	@mypy --python-executable .venv/bin/python --exclude infra/playground infra
 	@mypy --python-executable .venv-playground/bin/python infra/playground
 
