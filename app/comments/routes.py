@@ -10,7 +10,7 @@ from comments.models import NewComment, parse_after, parse_content_id, parse_lim
 from comments.store import CommentStore
 
 MAX_BODY = 64 * 1024
-"""Bytes of a request's body: 10,000 characters, each escaped as \\uXXXX, and the rest fit."""
+"""Bytes of a request's body: 10,000 characters escaped in six bytes each, and the rest, fit."""
 
 api = Blueprint("api", __name__)
 health = Blueprint("health", __name__)
