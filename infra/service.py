@@ -18,7 +18,8 @@ from infra.constructs.web_acl import WebAcl
 from infra.foundation import ACCESS_LOG_PREFIX
 from infra.stages import REPOSITORY, Stage
 
-_TABLE_ACTIONS = ("dynamodb:Query", "dynamodb:PutItem")
+_TABLE_ACTIONS = tuple(f"dynamodb:{name}" for name in ("Query", "GetItem", "PutItem", "DeleteItem"))
+"""A transaction needs the actions of what it consists of."""
 
 
 class ServiceStack(BaseStack):

@@ -4,6 +4,7 @@ ServiceError
 ├── InvalidRequest      400  the request cannot be understood; each error names its field
 ├── UnsupportedMedia    415  the body is not JSON
 ├── ThreadNotFound      404  nobody has commented on this content_id
+├── KeyReused           422  another comment came under this idempotency key
 └── StoreError          503  the store cannot answer now; nothing is known to be lost
 """
 
@@ -24,6 +25,7 @@ STATUS_WORDS = {
     405: "NOT-ALLOWED",
     413: "TOO-LARGE",
     415: "UNSUPPORTED",
+    422: "CONFLICT",
     500: "ERROR",
     503: "UNAVAILABLE",
 }
@@ -65,6 +67,14 @@ class ThreadNotFound(ServiceError):
 
     def __init__(self, content_id: int) -> None:
         super().__init__(f"content_id {content_id} not found")
+
+
+class KeyReused(ServiceError):
+    code = 422
+
+    def __init__(self) -> None:
+        error = FieldError(field="Idempotency-Key", message="was used for another comment: send a new one")
+        super().__init__(f"{error['field']}: {error['message']}", [error])
 
 
 class StoreError(ServiceError):

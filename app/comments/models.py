@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from typing import Annotated, Any, Self, TypedDict
+from typing import Annotated, Any, NotRequired, Self, TypedDict
 
 import jiter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -25,13 +25,14 @@ LIMIT = re.compile(r"[1-9][0-9]{0,3}")
 
 
 class Comment(TypedDict):
-    """A stored comment, as it is listed: id is a UUIDv7, created_at RFC 3339 in UTC."""
+    """A stored comment, as it is listed: id is a UUIDv7, created_at RFC 3339 in UTC; held only while it is not."""
 
     id: str
     content_id: int
     email: str
     comment: str
     created_at: str
+    held: NotRequired[bool]
 
 
 def _email(value: str) -> str:
@@ -77,6 +78,17 @@ class NewComment(BaseModel):
             return cls.model_validate(given)
         except ValidationError as error:
             raise InvalidRequest(*map(_field_error, error.errors(include_url=False, include_input=False))) from None
+
+    def stored(self, comment_id: str, created_at: str, *, held: bool) -> Comment:
+        """Return the comment as a store keeps it."""
+        comment: Comment = {
+            "id": comment_id,
+            "content_id": self.content_id,
+            "email": self.email,
+            "comment": self.comment,
+            "created_at": created_at,
+        }
+        return comment | {"held": True} if held else comment
 
 
 def _field_error(error: Any) -> FieldError:

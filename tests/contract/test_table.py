@@ -3,8 +3,9 @@ from typing import Any
 import boto3
 from aws_cdk.assertions import Template
 
-from comments.models import NewComment
-from comments.store.dynamodb import KEY_SCHEMA, TTL_ATTRIBUTE, DynamoDBStore
+from comments.models import Comment, NewComment
+from comments.store.dynamodb import DynamoDBStore
+from comments.store.dynamodb_items import KEY_SCHEMA, TTL_ATTRIBUTE, comment_item
 from tests.infra.synthesis import every, the
 
 
@@ -22,24 +23,37 @@ def test_what_the_store_lets_expire_is_deleted(foundation: Template) -> None:
 
 
 class Calls:
-    """A DynamoDB client that remembers what it was asked for."""
+    """A DynamoDB client that remembers what it was asked for, in transactions too, and finds whatever it looks up."""
 
-    def __init__(self) -> None:
+    def __init__(self, stored: Comment) -> None:
         self.made: set[str] = set()
+        self._item = comment_item(stored)
 
     def __getattr__(self, method: str) -> Any:
         def call(**_: Any) -> dict[str, Any]:
             self.made.add(method)
-            return {"Items": [], "Item": {}}
+            return {"Items": [self._item], "Item": self._item, "Attributes": self._item}
 
         return call
 
+    def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803  # boto3's name
+        self.made |= {f"{kind.lower()}_item" for change in TransactItems for kind in change}
+        return {}
+
 
 def test_the_task_may_do_what_the_store_does_and_no_more(service: Template) -> None:
-    calls = Calls()
+    new = NewComment(content_id=1, email="alice@example.com", comment="first")
+    held = new.stored("01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52", "2026-11-24T08:29:23.614Z", held=True)
+    calls = Calls(held)
     store = DynamoDBStore(table="comments-dev", client=calls)  # type: ignore[arg-type]  # it answers as a client would
-    store.add(NewComment(content_id=1, email="alice@example.com", comment="first"))
+    store.add(new)
+    store.add(new, held=True)
+    store.add(new, idempotency_key="key")
     store.list_page(1, after=None, limit=10)
+    store.held_page(after=None, limit=10)
+    assert store.approve(1, held["id"])
+    assert store.delete(1, held["id"])
+    store.ping()
     operations = boto3.client(
         "dynamodb", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
     ).meta.method_to_api_mapping

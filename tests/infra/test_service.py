@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from infra.stages import STAGES, Architecture
+from infra.options import Architecture
+from infra.stages import STAGES
 from tests.infra.synthesis import DIGEST, Templates, attributes, container, every, templates, templates_of, the
 
 ALL = ["dev", "prod", "playground", "pr-4"]
@@ -82,7 +83,7 @@ def test_the_task_may_use_its_table_and_nothing_else() -> None:
     task = the(service, "AWS::ECS::TaskDefinition")["TaskRoleArn"]["Fn::GetAtt"][0]
     (policy,) = (each for each in every(service, "AWS::IAM::Policy") if {"Ref": task} in each["Roles"])
     (statement,) = policy["PolicyDocument"]["Statement"]
-    assert set(statement["Action"]) == {"dynamodb:Query", "dynamodb:PutItem"}
+    assert set(statement["Action"]) == {f"dynamodb:{name}" for name in ("Query", "GetItem", "PutItem", "DeleteItem")}
     assert "table/comments-dev" in str(statement["Resource"])
     assert "*" not in str(statement["Resource"])
 
@@ -101,7 +102,7 @@ def variant(**fields: object) -> Templates:
 
 
 def test_arm_and_spot_are_a_field_away() -> None:
-    stack = variant(architecture=Architecture.ARM64, spot=True).service
+    stack = variant(architecture=Architecture.ARM64, spot_share=100).service
     assert the(stack, "AWS::ECS::TaskDefinition")["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
     strategy = the(stack, "AWS::ECS::Service")["CapacityProviderStrategy"]
     assert [each["CapacityProvider"] for each in strategy] == ["FARGATE", "FARGATE_SPOT"]

@@ -2,111 +2,97 @@
 
 import os
 import sys
-import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError
 
-from comments.errors import StoreError
 from comments.ids import Clock, created_at, id_at
 from comments.models import Comment, NewComment
-from comments.store import Page
+from comments.store import Page, Scanned, dynamodb_bulk, dynamodb_changes
+from comments.store.dynamodb_client import CONFIG, TableClient
+from comments.store.dynamodb_items import (
+    KEY_SCHEMA,
+    PARTITION_KEY,
+    SHARDS,
+    SORT_KEY,
+    comment_item,
+    comment_of,
+    held_shard,
+    thread,
+)
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_dynamodb.type_defs import QueryInputTypeDef
-
-PARTITION_KEY = "pk"
-SORT_KEY = "sk"
-TTL_ATTRIBUTE = "expires_at"
-KEY_SCHEMA = ((PARTITION_KEY, "HASH"), (SORT_KEY, "RANGE"))
-"""A table's keys can never be changed, so both are plain strings: thread#CONTENT_ID and the comment's id."""
-
-CONFIG = Config(
-    connect_timeout=1,  # seconds; the endpoint is in the same region
-    read_timeout=3,  # seconds; DynamoDB answers in milliseconds or not at all
-    retries={"mode": "standard", "total_max_attempts": 3},
-    max_pool_connections=16,  # twice the worker's threads: none waits for a connection
-    tcp_keepalive=True,
-)
 
 
 class DynamoDBStore:
     """A CommentStore. Region, credentials and endpoint are found by boto3: in a task, from its role."""
 
     def __init__(self, *, table: str, client: "DynamoDBClient | None" = None) -> None:
-        self._table = table
-        self._made = client
-        self._making = threading.Lock()
+        self._table = TableClient(table, client)
         self._clock = Clock()
 
-    @property
-    def _client(self) -> "DynamoDBClient":
-        """The client, made with the first request: a start takes 0.05 s less, and /healthz needs no region."""
-        if self._made is None:
-            with self._making:
-                if self._made is None:
-                    self._made = boto3.client("dynamodb", config=CONFIG)
-        return self._made
-
-    def add(self, new: NewComment) -> Comment:
+    def add(self, new: NewComment, *, idempotency_key: str | None = None, held: bool = False) -> Comment:
         tick = self._clock.tick()
-        comment: Comment = {
-            "id": id_at(tick),
-            "content_id": new.content_id,
-            "email": new.email,
-            "comment": new.comment,
-            "created_at": created_at(tick),
-        }
-        item = {
-            PARTITION_KEY: {"S": _partition(new.content_id)},
-            SORT_KEY: {"S": comment["id"]},
-            **{name: {"S": comment[name]} for name in ("email", "comment", "created_at")},
-        }
-        try:
+        comment = new.stored(id_at(tick), created_at(tick), held=held)
+        if idempotency_key is not None:
+            return dynamodb_changes.add_once(self._table, new, comment, key=idempotency_key)
+        with self._table.writing() as client:
             # A retry inside the client writes the same item under the same id, so it cannot double the comment.
-            self._client.put_item(TableName=self._table, Item=item)
-        except (BotoCoreError, ClientError) as error:
-            raise StoreError(f"writing to the table {self._table}: {error}") from error
+            client.put_item(TableName=self._table.name, Item=comment_item(comment))
         return comment
 
     def list_page(self, content_id: int, *, after: str | None, limit: int) -> Page:
+        return self._query(thread(content_id), after=after, limit=limit)
+
+    def held_page(self, *, after: str | None, limit: int) -> Page:
+        """Merge the shards; behind the end of one that was cut short, the order is not known yet."""
+        pages = [self._query(held_shard(shard), after=after, limit=limit) for shard in range(SHARDS)]
+        ends = [page.comments[-1]["id"] for page in pages if page.more]
+        comments = sorted((comment for page in pages for comment in page.comments), key=lambda comment: comment["id"])
+        known = [comment for comment in comments if not ends or comment["id"] <= min(ends)]
+        return Page(known[:limit], more=bool(ends) or len(known) > limit)
+
+    def approve(self, content_id: int, comment_id: str) -> bool:
+        return dynamodb_changes.approve(self._table, content_id, comment_id)
+
+    def delete(self, content_id: int, comment_id: str) -> bool:
+        return dynamodb_changes.delete(self._table, content_id, comment_id)
+
+    def scan(self, *, after: str | None, limit: int) -> Scanned:
+        """Held ones by id, behind the token `held ID`, then the table, behind `listed PK SK`."""
+        phase, *last = (after or "held ").split(" ")
+        if phase == "held":
+            page = self.held_page(after=last[0] or None, limit=limit)
+            return Scanned(page.comments, f"held {page.comments[-1]['id']}" if page.more else "listed")
+        return dynamodb_bulk.scan_listed(self._table, behind=last, limit=limit)
+
+    def restore(self, comments: Sequence[Comment]) -> int:
+        return dynamodb_bulk.restore(self._table, comments)
+
+    def ping(self) -> None:
+        with self._table.reading() as client:
+            client.get_item(TableName=self._table.name, Key={PARTITION_KEY: {"S": "ping"}, SORT_KEY: {"S": "-"}})
+
+    def close(self) -> None:
+        self._table.close()
+
+    def _query(self, partition: str, *, after: str | None, limit: int) -> Page:
         query: QueryInputTypeDef = {
-            "TableName": self._table,
-            "KeyConditionExpression": f"{PARTITION_KEY} = :thread" + (f" AND {SORT_KEY} > :after" if after else ""),
-            "ExpressionAttributeValues": {":thread": {"S": _partition(content_id)}},
+            "TableName": self._table.name,
+            "KeyConditionExpression": f"{PARTITION_KEY} = :partition" + (f" AND {SORT_KEY} > :after" if after else ""),
+            "ExpressionAttributeValues": {":partition": {"S": partition}} | ({":after": {"S": after}} if after else {}),
             "ConsistentRead": True,
             "Limit": limit + 1,
         }
-        if after:
-            query["ExpressionAttributeValues"] = {**query["ExpressionAttributeValues"], ":after": {"S": after}}
-        try:
-            answer = self._client.query(**query)
-        except (BotoCoreError, ClientError) as error:
-            raise StoreError(f"reading the table {self._table}: {error}") from error
-        comments = [_comment(content_id, item) for item in answer["Items"]]
+        with self._table.reading() as client:
+            answer = client.query(**query)
+        comments = [comment_of(item) for item in answer["Items"]]
         return Page(comments[:limit], more=len(comments) > limit or "LastEvaluatedKey" in answer)
-
-    def close(self) -> None:
-        if self._made is not None:
-            self._made.close()
-
-
-def _partition(content_id: int) -> str:
-    return f"thread#{content_id}"
-
-
-def _comment(content_id: int, item: dict[str, Any]) -> Comment:
-    return {
-        "id": item[SORT_KEY]["S"],
-        "content_id": content_id,
-        "email": item["email"]["S"],
-        "comment": item["comment"]["S"],
-        "created_at": item["created_at"]["S"],
-    }
 
 
 def create_table(table: str, client: "DynamoDBClient | None" = None) -> None:

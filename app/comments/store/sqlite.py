@@ -2,28 +2,26 @@
 
 import sqlite3
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from comments.errors import StoreError
+from comments.ids import Clock
 from comments.models import Comment, NewComment
 from comments.settings import DATA
-from comments.store import PAGE_BYTES, Page
+from comments.store import PAGE_BYTES, Page, Scanned, sqlite_changes
+from comments.store.sqlite_schema import migrate
 from comments.store.sqlite_writer import Writer, connect
 
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE comment (
-    content_id INTEGER NOT NULL,
-    id TEXT NOT NULL,
-    email TEXT NOT NULL,
-    comment TEXT NOT NULL,
-    created_at TEXT NOT NULL,
-    PRIMARY KEY (content_id, id)
-) WITHOUT ROWID, STRICT
-"""
 LIST = """
 SELECT id, content_id, email, comment, created_at FROM comment
 WHERE content_id = ? AND id > ? ORDER BY id LIMIT ?
+"""
+HELD = "SELECT id, content_id, email, comment, created_at FROM held WHERE id > ? ORDER BY id LIMIT ?"
+LISTED = """
+SELECT id, content_id, email, comment, created_at FROM comment
+WHERE (content_id, id) > (?, ?) ORDER BY content_id, id LIMIT ?
 """
 
 
@@ -33,6 +31,7 @@ class SQLiteStore:
     def __init__(self, path: Path, writer: Writer) -> None:
         self._path = path
         self._writer = writer
+        self._clock = Clock()
         self._local = threading.local()
 
     @classmethod
@@ -46,19 +45,55 @@ class SQLiteStore:
         try:
             writer = Writer(path)
             with writer.transaction() as connection:
-                _migrate(connection, path)
+                migrate(connection, path)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"COMMENTS_STORE: {path} cannot be opened: {error}") from error
         return cls(path, writer)
 
-    def add(self, new: NewComment) -> Comment:
-        return self._writer.add(new)
+    def add(self, new: NewComment, *, idempotency_key: str | None = None, held: bool = False) -> Comment:
+        return self._writer.run(
+            lambda connection: sqlite_changes.add(connection, self._clock, new, key=idempotency_key, held=held)
+        )
 
     def list_page(self, content_id: int, *, after: str | None, limit: int) -> Page:
+        return self._page(LIST, (content_id, after or ""), limit)
+
+    def held_page(self, *, after: str | None, limit: int) -> Page:
+        page = self._page(HELD, (after or "",), limit)
+        for comment in page.comments:
+            comment["held"] = True
+        return page
+
+    def approve(self, content_id: int, comment_id: str) -> bool:
+        return self._writer.run(lambda connection: sqlite_changes.approve(connection, content_id, comment_id))
+
+    def delete(self, content_id: int, comment_id: str) -> bool:
+        return self._writer.run(lambda connection: sqlite_changes.delete(connection, content_id, comment_id))
+
+    def scan(self, *, after: str | None, limit: int) -> Scanned:
+        """Held ones by id, behind the token `held ID`, then the threads, behind `listed CONTENT_ID ID`."""
+        phase, *last = (after or "held ").split(" ")
+        if phase == "held":
+            page = self.held_page(after=last[0], limit=limit)
+            return Scanned(page.comments, f"held {page.comments[-1]['id']}" if page.more else "listed 0 ")
+        page = self._page(LISTED, (int(last[0]), last[1]), limit)
+        end = page.comments[-1] if page.more else None
+        return Scanned(page.comments, f"listed {end['content_id']} {end['id']}" if end else None)
+
+    def restore(self, comments: Sequence[Comment]) -> int:
+        return self._writer.run(lambda connection: sqlite_changes.restore(connection, comments))
+
+    def ping(self) -> None:
+        self._page(LIST, (0, ""), 1)
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def _page(self, query: str, behind: tuple[Any, ...], limit: int) -> Page:
         comments: list[Comment] = []
         size = 0
         try:
-            for row in self._reader().execute(LIST, (content_id, after or "", limit + 1)):
+            for row in self._reader().execute(query, (*behind, limit + 1)):
                 if len(comments) == limit or size > PAGE_BYTES:
                     return Page(comments, more=True)
                 comments.append(
@@ -69,9 +104,6 @@ class SQLiteStore:
             raise StoreError(f"reading {self._path}: {error}") from error
         return Page(comments, more=False)
 
-    def close(self) -> None:
-        self._writer.close()
-
     def _reader(self) -> sqlite3.Connection:
         """Return this thread's connection, which cannot write and so never checkpoints outside the writer's lock."""
         try:
@@ -79,12 +111,3 @@ class SQLiteStore:
         except AttributeError:
             reader = self._local.reader = connect(self._path, mode="ro")
         return reader
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
-        raise StoreError(f"COMMENTS_STORE: {path} was written by a newer version of this service; run that one")
-    if version == 0:
-        connection.execute(SCHEMA)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

@@ -10,19 +10,17 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
-from comments.errors import StoreError
-from comments.ids import Clock, created_at, id_at, tick_of
-from comments.models import Comment, NewComment
+from comments.errors import ServiceError, StoreError
 
 BATCH = 256
-"""Comments in one transaction at the most, which bounds what a crash in the middle can delay."""
+"""Changes in one transaction at the most, which bounds what a crash in the middle can delay."""
 
 BUSY_TIMEOUT = 5.0
 """Seconds that SQLite waits for a lock that another program, such as a backup, holds."""
@@ -44,18 +42,20 @@ def connect(path: Path, *, mode: str) -> sqlite3.Connection:
     return connection
 
 
+Result = TypeVar("Result")
+
+
 class _Waiting(NamedTuple):
-    new: NewComment
-    done: "Future[Comment]"
+    change: Callable[[sqlite3.Connection], Any]
+    done: "Future[Any]"
 
 
 class Writer:
-    """Adds comments; its thread starts with the first one, so that it belongs to the process that serves."""
+    """Makes changes; its thread starts with the first one, so that it belongs to the process that serves."""
 
     def __init__(self, path: Path) -> None:
         self._lock_file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._clock = Clock()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._path = path
@@ -84,13 +84,16 @@ class Writer:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def add(self, new: NewComment) -> Comment:
-        """Wait until the comment is on the disk; raises StoreError."""
+    def run(self, change: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Wait until a change is on the disk and return its result; raises StoreError, or what the change raised.
+
+        A change may raise a ServiceError before it has written anything: the changes beside it are kept.
+        """
         self._start()
-        waiting = _Waiting(new, Future())
-        self._queue.put(waiting)
+        done: Future[Result] = Future()
+        self._queue.put(_Waiting(change, done))
         try:
-            return waiting.done.result(WRITE_TIMEOUT)
+            return done.result(WRITE_TIMEOUT)
         except TimeoutError:
             raise StoreError(f"writing {self._path}: not committed within {WRITE_TIMEOUT:.0f} s") from None
         except sqlite3.Error as error:
@@ -125,30 +128,24 @@ class Writer:
                 return
 
     def _commit(self, batch: list[_Waiting]) -> None:
-        """Store a batch at once; if that fails, each comment on its own, so that one cannot take others with it."""
+        """Make the changes of a batch at once; if that fails, each on its own, so that one cannot take others along."""
+        outcomes: list[tuple[_Waiting, Any]] = []
         try:
             with self.transaction() as connection:
-                stored = [self._insert(connection, waiting.new) for waiting in batch]
-        except sqlite3.Error as error:
+                for waiting in batch:
+                    try:
+                        outcomes.append((waiting, waiting.change(connection)))
+                    except ServiceError as refusal:
+                        outcomes.append((waiting, refusal))
+        except Exception as error:  # noqa: BLE001  # whatever it is belongs to the request; this thread serves the next
             if len(batch) == 1:
                 batch[0].done.set_exception(error)
             else:
                 for waiting in batch:
                     self._commit([waiting])
-        else:
-            for waiting, comment in zip(batch, stored, strict=True):
-                waiting.done.set_result(comment)
-
-    def _insert(self, connection: sqlite3.Connection, new: NewComment) -> Comment:
-        """Give the comment its id inside the transaction, above the thread's last: ids are in the order of commits."""
-        (last,) = connection.execute("SELECT max(id) FROM comment WHERE content_id = ?", (new.content_id,)).fetchone()
-        tick = self._clock.tick(after=tick_of(last) if last else 0)
-        comment: Comment = {
-            "id": id_at(tick),
-            "content_id": new.content_id,
-            "email": new.email,
-            "comment": new.comment,
-            "created_at": created_at(tick),
-        }
-        connection.execute("INSERT INTO comment VALUES (:content_id, :id, :email, :comment, :created_at)", comment)
-        return comment
+            return
+        for waiting, outcome in outcomes:
+            if isinstance(outcome, ServiceError):
+                waiting.done.set_exception(outcome)
+            else:
+                waiting.done.set_result(outcome)
