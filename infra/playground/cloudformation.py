@@ -5,13 +5,14 @@ from typing import Any
 
 from ministack.core.responses import json_response, new_uuid
 from ministack.services import ec2, ecs, waf
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import _stack_events, provisioners, stacks
 
 from infra.playground import ecs_cloudformation, identity, scaling
-from infra.playground.patching import Record
+from infra.playground.patching import Record, patch
 from infra.playground.services import extend
 
 HANDLERS: dict[str, Record] = provisioners._RESOURCE_HANDLERS
+BEGUN = "UPDATE_IN_PROGRESS"
 Created = tuple[str, Record]
 
 
@@ -81,6 +82,31 @@ def associate_providers(_logical_id: str, properties: Record, _stack: str) -> Cr
 
 def forget_providers(_physical_id: str, properties: Record) -> None:
     ecs._put_cluster_capacity_providers({"cluster": properties["Cluster"]})
+
+
+stock_update, stock_add_event = stacks._update_keeping_seed, stacks._add_event
+_unchanged: set[tuple[str, str]] = set()
+"""Stack and logical id of every resource that its stack's last update left as it was."""
+
+
+@patch(stacks, "_update_keeping_seed", gap="nothing notes which resources an update leaves alone")
+def update_keeping_seed(*arguments: Any) -> Any:
+    _type, _physical_id, old, new, stack, logical_id, *_ = arguments
+    (_unchanged.add if old == new else _unchanged.discard)((stack, logical_id))
+    return stock_update(*arguments)
+
+
+@patch(stacks, "_add_event", gap="an update reports events of resources that it leaves alone")
+def add_event(
+    stack_id: str, stack: str, logical_id: str, resource_type: str, status: str, *rest: Any, **more: Any
+) -> None:
+    if status != "UPDATE_COMPLETE" or (stack, logical_id) not in _unchanged:
+        stock_add_event(stack_id, stack, logical_id, resource_type, status, *rest, **more)
+        return
+    events = _stack_events[stack_id]
+    begun = [event["LogicalResourceId"] == logical_id and event["ResourceStatus"] == BEGUN for event in events]
+    if any(begun):
+        del events[len(begun) - 1 - begun[::-1].index(True)]
 
 
 def describe_queries(store: dict[str, Record]) -> Callable[[Record], Any]:

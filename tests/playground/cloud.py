@@ -1,6 +1,5 @@
 """The deployed service as its operator sees it: through AWS's API, Docker and the release command."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+
+from infra.playground.state import Playground
 
 PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
@@ -40,21 +41,8 @@ class Cloud:
 
     def containers(self) -> list[str]:
         """Ids of the containers that really run."""
-        command = [
-            "docker",
-            "ps",
-            "--quiet",
-            "--no-trunc",
-            "--filter",
-            f"label=com.amazonaws.ecs.cluster={self.cluster()}",
-        ]
-        ours = subprocess.check_output(command, text=True).split()
-        folder = os.environ.get("PLAYGROUND_DIR") or str(PROJECT / ".playground")
-        inspected = json.loads(subprocess.check_output(["docker", "inspect", *ours])) if ours else []
-        return [c["Id"] for c in inspected if c["Config"]["Labels"].get("comments.playground") == folder]
-
-    def cluster(self) -> str:
-        return str(self.service()["clusterArn"])
+        label = f"label=comments.playground={Playground.from_environment().folder}"
+        return subprocess.check_output(["docker", "ps", "--quiet", "--no-trunc", "--filter", label], text=True).split()
 
     def set_minimum(self, count: int) -> None:
         """What a release of a stage with another min_tasks does."""
