@@ -64,12 +64,13 @@ STATEMENTS = (
     ),
     Statement(
         sid="State",
-        actions=("dynamodb:*", "ecr:*", "secretsmanager:*", "sns:*", "cloudwatch:*", "s3:*"),
+        actions=("dynamodb:*", "ecr:*", "secretsmanager:*", "sns:*", "events:*", "cloudwatch:*", "s3:*"),
         resources=(
             arn("dynamodb", "table/comments-*"),
             IMAGES,
             arn("secretsmanager", "secret:comments/*"),
             arn("sns", "comments-*"),
+            arn("events", "rule/comments-*"),
             arn("cloudwatch", "alarm:comments-*"),
             arn("cloudwatch", "alarm:TargetTracking-service/comments-*"),
             arn("cloudwatch", "dashboard/comments-*", regional=False),

@@ -11,9 +11,10 @@ from aws_cdk import aws_logs as logs
 from infra.base import BaseStack, acknowledge, wildcard
 from infra.constructs.alarms import Alarms
 from infra.constructs.edge import Edge
-from infra.constructs.fargate import PORT, ApiService
+from infra.constructs.fargate import CONTAINER, PORT, ApiService
 from infra.constructs.network import EGRESS, Network
 from infra.constructs.observability import Dashboard, SavedQueries
+from infra.constructs.rollout import ROLLOUTS
 from infra.constructs.web_acl import WebAcl
 from infra.foundation import ACCESS_LOG_PREFIX
 from infra.stages import REPOSITORY, Stage
@@ -47,28 +48,32 @@ class ServiceStack(BaseStack):
         )
         alarms = Alarms(self, "Alarms", stage=stage)
         app_logs = self._log_group("AppLogs", stage.app_log_group)
+        rollout = ROLLOUTS[stage.rollout]
         api = ApiService(
             self,
             "Api",
             stage=stage,
             network=network,
             image=ecs.ContainerImage.from_ecr_repository(self._images(stage), digest),
-            environment={"COMMENTS_STORE": f"dynamodb://{stage.table}", "COMMENTS_TRUSTED_PROXIES": "1"},
+            environment=_environment(stage),
             log_group=app_logs,
+            rollout=rollout,
         )
         api.service.node.add_dependency(*alarms.guard_deployments(edge.load_balancer))
-        target_group = edge.forward_to(api.service, port=PORT)
-        api.scale(stage=stage, target_group=target_group)
+        target_groups = rollout.connect(edge.listener, api.service, container=CONTAINER, port=PORT)
+        api.scale(stage=stage, target_groups=target_groups)
         table.grant(api.task_definition.task_role, *_TABLE_ACTIONS)
         self._acknowledge_roles(api, logs_arn=app_logs.log_group_arn)
 
-        alarms.watch_service(load_balancer=edge.load_balancer, target_group=target_group, service=api.service)
+        alarms.watch_service(load_balancer=edge.load_balancer, target_groups=target_groups, service=api.service)
+        alarms.watch_deployments()
         alarms.watch_table(table)
         SavedQueries(self, "Queries", folder=stage.service, log_group_name=stage.app_log_group)
         if stage.web_acl:
             WebAcl(
                 self,
                 "WebAcl",
+                metric=stage.service,
                 resource_arn=edge.load_balancer.load_balancer_arn,
                 post_limit=stage.post_limit,
                 log_group_arn=self.format_arn(
@@ -85,14 +90,17 @@ class ServiceStack(BaseStack):
                 name=stage.service,
                 alarms=alarms,
                 load_balancer=edge.load_balancer,
-                target_group=target_group,
+                target_groups=target_groups,
                 service=api.service,
+                min_tasks=stage.min_tasks,
                 table=table,
+                route_namespace=stage.metrics_namespace if stage.route_metrics else None,
+                web_acl_metric=stage.service if stage.web_acl else None,
             )
         for name, value, meaning in (
             ("BaseUrl", edge.base_url, "The address of the API"),
             ("ImageDigest", digest, "What the service runs"),
-            ("TargetGroupArn", target_group.target_group_arn, "Where the health of the tasks is"),
+            ("TargetGroupArn", target_groups[0].target_group_arn, "Where the health of the tasks is"),
             ("AlarmTopicArn", alarms.topic.topic_arn, "Where alarms go"),
         ):
             cdk.CfnOutput(self, name, value=value, description=meaning)
@@ -120,3 +128,9 @@ class ServiceStack(BaseStack):
                 wildcard(self, logs_arn): "the streams of one log group",
             },
         )
+
+
+def _environment(stage: Stage) -> dict[str, str]:
+    """Return what the task tells the application."""
+    environment = {"COMMENTS_STORE": f"dynamodb://{stage.table}", "COMMENTS_TRUSTED_PROXIES": "1"}
+    return environment | ({"COMMENTS_METRICS": stage.metrics_namespace} if stage.route_metrics else {})

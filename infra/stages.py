@@ -1,53 +1,17 @@
 """Each stage as data: what differs between dev, prod, the playground and a preview, and every name derived from it."""
 
 import difflib
-import platform
 import re
 from dataclasses import dataclass, replace
-from enum import Enum
 
 from infra.errors import UnknownStageError
+from infra.options import Architecture, Domain, Egress, Rollout
 
 PROJECT = "comments"
 REPOSITORY = PROJECT
 """The one ECR repository of all stages."""
 ACCESS_STACK = "CommentsAccess"
 REGISTRY_STACK = "CommentsRegistry"
-
-
-class Egress(Enum):
-    """How a task reaches AWS, with what that costs a month in us-east-1."""
-
-    PUBLIC_IP = "public-ip"
-    """A public address per task, $3.65 each. Only the balancer's security group may connect to a task."""
-    ENDPOINTS = "endpoints"
-    """Interface endpoints in two zones, about $58: no route to the internet at all."""
-    NAT = "nat"
-    """A NAT gateway in each of two zones, $33 each and $0.045 a GB."""
-
-
-class Architecture(Enum):
-    """The processor that tasks run on and the image is built for; stages that share a digest must share it."""
-
-    X86_64 = "linux/amd64"
-    ARM64 = "linux/arm64"
-    """A fifth cheaper than x86 on Fargate; needs a build machine of the same kind, or emulation."""
-
-    @classmethod
-    def of_this_machine(cls) -> "Architecture":
-        return cls.ARM64 if platform.machine().lower() in {"arm64", "aarch64"} else cls.X86_64
-
-
-@dataclass(frozen=True, kw_only=True)
-class Domain:
-    """A public name for the service; without one it speaks HTTP at the balancer's own name."""
-
-    name: str
-    """Such as comments.example.com."""
-    hosted_zone_id: str
-    """Of the Route 53 zone that holds the name; given here since a synthesis looks nothing up."""
-    zone_name: str
-    """Such as example.com."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +34,9 @@ class Stage:
     memory: int = 512
     """In MiB."""
     architecture: Architecture = Architecture.X86_64
-    spot: bool = False
-    """Tasks beyond the first run on Spot: up to 70 % cheaper, stopped with two minutes' notice."""
+    spot_share: int = 0
+    """Percent of the tasks beyond the first that run on Spot: about 70 % cheaper, stopped with two minutes' notice."""
+    rollout: Rollout = Rollout.ROLLING
     cpu_target: int = 60
     """Percent; a deployment, a lost task and a burst must fit into the rest."""
     requests_per_target: int = 6000
@@ -94,7 +59,9 @@ class Stage:
     dashboard: bool = True
     """$3 a month, after three free ones."""
     container_insights: bool = True
-    """Task counts and memory as metrics, about $5 a month."""
+    """Counts, network and disk of the tasks as metrics, about $12 a month."""
+    route_metrics: bool = True
+    """Answer times and failures by route, $0.30 a month for each route in use, and as much for each that fails."""
 
     @property
     def foundation_stack(self) -> str:
@@ -138,6 +105,11 @@ class Stage:
 
     def alarm(self, subject: str) -> str:
         return f"{PROJECT}-{self.name}-{subject}"
+
+    @property
+    def metrics_namespace(self) -> str:
+        """Where the metrics of its log lines are; the namespace tells stages apart, the only dimension is the route."""
+        return f"{PROJECT}/{self.name}"
 
     @property
     def deployment_alarms(self) -> tuple[str, str]:

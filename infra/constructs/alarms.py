@@ -1,11 +1,15 @@
 """What wakes people: every alarm of a stage, and the topic that they speak to."""
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as events_targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
@@ -17,6 +21,7 @@ from infra.stages import Stage
 MINUTE = cdk.Duration.minutes(1)
 """Every alarm's period. CDK's own is five minutes, and an alarm still firing fails the next deployment."""
 _RUNBOOK = "docs/operations.md#"
+_DEPLOYMENT = "failed-deployment"
 
 
 class Alarms(Construct):
@@ -74,10 +79,10 @@ class Alarms(Construct):
         self,
         *,
         load_balancer: elbv2.ApplicationLoadBalancer,
-        target_group: elbv2.ApplicationTargetGroup,
+        target_groups: Sequence[elbv2.ApplicationTargetGroup],
         service: ecs.FargateService,
     ) -> None:
-        """Alarms for people: what the balancer could not pass on, tasks that stay unhealthy, no room left to scale."""
+        """Alarms for people: what the balancer could not pass on, what is wrong with the tasks."""
         requests = load_balancer.metrics.request_count(period=MINUTE)
         failed = load_balancer.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE)
         self._add(
@@ -102,14 +107,31 @@ class Alarms(Construct):
             meaning="the balancer found no task to answer",
             runbook="balancer-5xx",
         )
+        for index, target_group in enumerate(target_groups):
+            suffix = f"-{index + 1}" if index else ""
+            self._add(
+                f"Unhealthy{suffix}",
+                name=self._stage.alarm(f"unhealthy{suffix}"),
+                metric=target_group.metrics.unhealthy_host_count(statistic="max", period=MINUTE),
+                threshold=1,
+                periods=5,
+                meaning="a task has failed its health check for five minutes and was not replaced",
+                runbook="unhealthy",
+            )
+        self._watch_tasks(service)
+
+    def _watch_tasks(self, service: ecs.FargateService) -> None:
         self._add(
-            "Unhealthy",
-            name=self._stage.alarm("unhealthy"),
-            metric=target_group.metrics.unhealthy_host_count(statistic="max", period=MINUTE),
-            threshold=1,
+            "Tasks",
+            name=self._stage.alarm("tasks"),
+            # Each running task sends one value a minute; AWS: "number of RUNNING tasks" is their count.
+            metric=service.metric_cpu_utilization(statistic="n", period=MINUTE),
+            threshold=self._stage.min_tasks,
             periods=5,
-            meaning="a task has failed its health check for five minutes and was not replaced",
-            runbook="unhealthy",
+            meaning=f"for five minutes fewer than {self._stage.min_tasks} tasks have been running",
+            runbook="tasks",
+            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            silence=cloudwatch.TreatMissingData.BREACHING,  # no task at all says nothing
         )
         self._add(
             "Cpu",
@@ -119,6 +141,37 @@ class Alarms(Construct):
             periods=10,
             meaning="scaling out has not helped for ten minutes: the stage's max_tasks may be reached",
             runbook="cpu",
+        )
+        self._add(
+            "Memory",
+            name=self._stage.alarm("memory"),
+            metric=service.metric_memory_utilization(statistic="max", period=MINUTE),
+            threshold=85,
+            periods=10,
+            meaning="a task has used 85 % of its memory for ten minutes: at 100 % it is killed",
+            runbook="memory",
+        )
+
+    def watch_deployments(self) -> None:
+        """Tell of a failed deployment, whoever started it: ECS says so as an event, not as a metric."""
+        stack = cdk.Stack.of(self)
+        service_arn = stack.format_arn(
+            service="ecs", resource="service", resource_name=f"{self._stage.cluster}/{self._stage.service}"
+        )
+        reason = events.EventField.from_path("$.detail.reason")
+        text = f"{self._stage.service}: a deployment failed and is rolled back. {reason}. See {_RUNBOOK}{_DEPLOYMENT}"
+        events.Rule(
+            self,
+            "FailedDeployment",
+            rule_name=self._stage.alarm(_DEPLOYMENT),
+            description=f"A deployment failed. See {_RUNBOOK}{_DEPLOYMENT}",
+            event_pattern=events.EventPattern(
+                source=["aws.ecs"],
+                detail_type=["ECS Deployment State Change"],
+                resources=[service_arn],
+                detail={"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
+            ),
+            targets=[events_targets.SnsTopic(self.topic, message=events.RuleTargetInput.from_text(text))],
         )
 
     def watch_table(self, table: dynamodb.ITable) -> None:
@@ -144,6 +197,8 @@ class Alarms(Construct):
         meaning: str,
         runbook: str,
         periods: int = 1,
+        comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+        silence: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
     ) -> cloudwatch.Alarm:
         alarm = cloudwatch.Alarm(
             self,
@@ -153,8 +208,8 @@ class Alarms(Construct):
             metric=metric,
             threshold=threshold,
             evaluation_periods=periods,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            comparison_operator=comparison,
+            treat_missing_data=silence,
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))
         self.all.append(alarm)

@@ -3,20 +3,16 @@
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
 
 from infra.base import acknowledge
-from infra.stages import Domain
+from infra.options import Domain
 
-HEALTH_PATH = "/healthz"
 IDLE_TIMEOUT = cdk.Duration.seconds(60)
 """Less than the server's keepalive: whoever closes an idle connection first must be the balancer."""
-DRAIN = cdk.Duration.seconds(15)
-"""What requests in flight get when a task leaves; the slowest answer takes a fraction of it."""
 HSTS = "max-age=31536000"
 
 
@@ -93,25 +89,3 @@ class Edge(Construct):
             target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.load_balancer)),
         )
         return listener
-
-    def forward_to(self, service: ecs.FargateService, *, port: int) -> elbv2.ApplicationTargetGroup:
-        """Send every request to healthy tasks of the service, and open the way from the balancer to them alone.
-
-        A check every 5 s; two good ones admit a task within 10 s. Five bad ones remove it: two misses under load would
-        take a busy task of a quarter of a vCPU away from the others.
-        """
-        return self.listener.add_targets(
-            "Api",
-            port=port,
-            protocol=elbv2.ApplicationProtocol.HTTP,
-            targets=[service],
-            deregistration_delay=DRAIN,
-            health_check=elbv2.HealthCheck(
-                path=HEALTH_PATH,
-                healthy_http_codes="200",
-                interval=cdk.Duration.seconds(5),
-                timeout=cdk.Duration.seconds(4),
-                healthy_threshold_count=2,
-                unhealthy_threshold_count=5,
-            ),
-        )

@@ -1,6 +1,6 @@
 """The service: a Fargate task of the API, how it is replaced without losing a request, and how many of it there are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -11,7 +11,9 @@ from constructs import Construct
 
 from infra.base import acknowledge
 from infra.constructs.network import HTTPS, Network
-from infra.stages import Architecture, Stage
+from infra.constructs.rollout import RolloutPlan
+from infra.options import Architecture
+from infra.stages import Stage
 
 CONTAINER = "api"
 PORT = 8000
@@ -36,6 +38,7 @@ class ApiService(Construct):
         image: ecs.ContainerImage,
         environment: Mapping[str, str],
         log_group: logs.ILogGroup,
+        rollout: RolloutPlan,
     ) -> None:
         super().__init__(scope, construct_id)
         self.cluster = ecs.Cluster(
@@ -66,6 +69,9 @@ class ApiService(Construct):
             service_name=stage.service,
             cluster=self.cluster,
             task_definition=self.task_definition,
+            deployment_strategy=rollout.strategy,
+            canary_configuration=rollout.shift,
+            bake_time=rollout.bake,
             # No desired_count: a deployment would reset what autoscaling chose.
             min_healthy_percent=100,
             max_healthy_percent=200,
@@ -75,7 +81,7 @@ class ApiService(Construct):
             ),
             health_check_grace_period=GRACE_PERIOD,
             availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
-            capacity_provider_strategies=_capacity(spot=stage.spot),
+            capacity_provider_strategies=_capacity(spot_share=stage.spot_share),
             vpc_subnets=network.task_subnets,
             assign_public_ip=network.assign_public_ip,
             security_groups=[self.security_group],
@@ -116,8 +122,11 @@ class ApiService(Construct):
         acknowledge(task, {"AwsSolutions-ECS2": "names and numbers; secrets come from Secrets Manager"})
         return task
 
-    def scale(self, *, stage: Stage, target_group: elbv2.ApplicationTargetGroup) -> None:
-        """Follow CPU and requests; out within a minute, in after five, since a wrong step in costs more than a task."""
+    def scale(self, *, stage: Stage, target_groups: Sequence[elbv2.ApplicationTargetGroup]) -> None:
+        """Follow CPU and requests; out within a minute, in after five, since a wrong step in costs more than a task.
+
+        Requests are counted for one target group: with two that take turns, CPU alone is followed.
+        """
         tasks = self.service.auto_scale_task_count(min_capacity=stage.min_tasks, max_capacity=stage.max_tasks)
         tasks.scale_on_cpu_utilization(
             "Cpu",
@@ -125,13 +134,14 @@ class ApiService(Construct):
             scale_out_cooldown=cdk.Duration.minutes(1),
             scale_in_cooldown=cdk.Duration.minutes(5),
         )
-        tasks.scale_on_request_count(
-            "Requests",
-            requests_per_target=stage.requests_per_target,
-            target_group=target_group,
-            scale_out_cooldown=cdk.Duration.minutes(1),
-            scale_in_cooldown=cdk.Duration.minutes(5),
-        )
+        if len(target_groups) == 1:
+            tasks.scale_on_request_count(
+                "Requests",
+                requests_per_target=stage.requests_per_target,
+                target_group=target_groups[0],
+                scale_out_cooldown=cdk.Duration.minutes(1),
+                scale_in_cooldown=cdk.Duration.minutes(5),
+            )
 
 
 _CPU = {
@@ -140,11 +150,11 @@ _CPU = {
 }
 
 
-def _capacity(*, spot: bool) -> list[ecs.CapacityProviderStrategy]:
+def _capacity(*, spot_share: int) -> list[ecs.CapacityProviderStrategy]:
     """Always a strategy, never a launch type: changing one for the other would replace the service."""
-    if not spot:
+    if not spot_share:
         return [ecs.CapacityProviderStrategy(capacity_provider="FARGATE", weight=1)]
     return [
-        ecs.CapacityProviderStrategy(capacity_provider="FARGATE", base=1, weight=0),
-        ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=1),
+        ecs.CapacityProviderStrategy(capacity_provider="FARGATE", base=1, weight=100 - spot_share),
+        ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=spot_share),
     ]

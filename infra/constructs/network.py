@@ -8,7 +8,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.base import ZONES, acknowledge, wildcard
-from infra.stages import Egress
+from infra.options import Egress
 
 HTTPS = ec2.Port.tcp(443)
 _PUBLIC = ec2.SubnetConfiguration(

@@ -1,5 +1,7 @@
 """What people read: a dashboard of the stage, and saved queries of its logs."""
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
@@ -9,17 +11,9 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.alarms import MINUTE, Alarms
+from infra.queries import QUERIES, readable
 
-QUERIES = {
-    "one request": 'filter request_id = "REQUEST-ID" | sort @timestamp asc',
-    "failures": "filter status >= 500 | sort @timestamp desc | limit 100",
-    "warnings and errors": 'filter level in ["warning", "error", "critical"] | sort @timestamp desc | limit 100',
-    "slowest requests": "filter ispresent(duration_ms) | sort duration_ms desc | limit 50",
-    "by route": "stats count(*) as requests, avg(duration_ms) as mean, pct(duration_ms, 99) as p99"
-    " by method, route, status | sort requests desc",
-}
-"""Saved Logs Insights queries by name; the fields are those of the application's log lines."""
-_FIELDS = "fields @timestamp, level, request_id, method, path, status, duration_ms, message"
+_WIDTH = 24  # CloudWatch: columns of a dashboard
 
 
 class SavedQueries(Construct):
@@ -28,18 +22,17 @@ class SavedQueries(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, folder: str, log_group_name: str) -> None:
         super().__init__(scope, construct_id)
         for name, query in QUERIES.items():
-            shown = query if query.startswith("stats") else f"{_FIELDS} | {query}"
             logs.CfnQueryDefinition(
                 self,
                 name.title().replace(" ", ""),
                 name=f"{folder}/{name}",
-                query_string=shown.replace(" | ", "\n| "),
+                query_string=readable(query),
                 log_group_names=[log_group_name],
             )
 
 
 class Dashboard(Construct):
-    """One page for the on-call engineer, in the order of the questions; $3 a month after three free ones."""
+    """One page for the on-call engineer: is it healthy, and if not, where; $3 a month after three free ones."""
 
     def __init__(
         self,
@@ -49,43 +42,146 @@ class Dashboard(Construct):
         name: str,
         alarms: Alarms,
         load_balancer: elbv2.ApplicationLoadBalancer,
-        target_group: elbv2.ApplicationTargetGroup,
+        target_groups: Sequence[elbv2.ApplicationTargetGroup],
         service: ecs.FargateService,
+        min_tasks: int,
         table: dynamodb.ITable,
+        route_namespace: str | None,
+        web_acl_metric: str | None,
     ) -> None:
+        """`route_namespace` and `web_acl_metric` name metrics that a stage may do without; their rows are left out."""
         super().__init__(scope, construct_id)
-        balancer, target = load_balancer.metrics, target_group.metrics
-        board = cloudwatch.Dashboard(self, "Board", dashboard_name=name, default_interval=cdk.Duration.hours(3))
-        board.add_widgets(cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms.all), width=24, height=3))
-        board.add_widgets(
-            _graph("Requests a minute", balancer.request_count(period=MINUTE)),
+        self._board = cloudwatch.Dashboard(self, "Board", dashboard_name=name, default_interval=cdk.Duration.hours(3))
+        alarm_row = cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms.all), width=_WIDTH, height=3)
+        self._board.add_widgets(alarm_row)
+        self._visitors(load_balancer)
+        if route_namespace:
+            self._routes(route_namespace)
+        self._tasks(target_groups, service, min_tasks)
+        self._store(table)
+        if web_acl_metric:
+            self._entrance(web_acl_metric)
+
+    def _row(self, question: str, *graphs: cloudwatch.GraphWidget) -> None:
+        self._board.add_widgets(
+            cloudwatch.TextWidget(
+                markdown=f"### {question}",
+                width=_WIDTH,
+                height=1,
+                background=cloudwatch.TextWidgetBackground.TRANSPARENT,
+            )
+        )
+        self._board.add_widgets(*graphs)
+
+    def _visitors(self, load_balancer: elbv2.ApplicationLoadBalancer) -> None:
+        balancer = load_balancer.metrics
+        self._row(
+            "Do visitors get answers?",
+            _graph("Requests a minute", balancer.request_count(period=MINUTE, label="requests")),
             _graph(
                 "Failures a minute",
-                balancer.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE),
-                balancer.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE),
+                balancer.http_code_target(
+                    elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE, label="5xx of the tasks"
+                ),
+                balancer.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE, label="5xx of the balancer"),
             ),
             _graph(
                 "Answer time, seconds",
-                *(balancer.target_response_time(statistic=of, period=MINUTE) for of in ("p50", "p90", "p99")),
+                *(balancer.target_response_time(statistic=of, period=MINUTE, label=of) for of in ("p50", "p90", "p99")),
             ),
         )
-        board.add_widgets(
+
+    def _routes(self, namespace: str) -> None:
+        """One line for each route that has been asked for, found by a search: a new one needs no deployment."""
+
+        def search(metric: str, statistic: str) -> cloudwatch.MathExpression:
+            found = f"SEARCH('{{\"{namespace}\",route}} MetricName=\"{metric}\"', '{statistic}', 60)"
+            return cloudwatch.MathExpression(expression=found, using_metrics={}, label="", period=MINUTE)
+
+        self._row(
+            "If not, on which route?",
+            _graph("Requests a minute, by route", search("duration_ms", "SampleCount")),
+            _graph("Failures a minute, by route", search("failed", "Sum")),
+            _graph("p99 in the task, milliseconds, by route", search("duration_ms", "p99")),
+        )
+
+    def _tasks(
+        self, groups: Sequence[elbv2.ApplicationTargetGroup], service: ecs.FargateService, min_tasks: int
+    ) -> None:
+        counts: list[cloudwatch.IMetric] = []
+        for group in groups:
+            which = group.node.id.lower() if len(groups) > 1 else ""
+            counts += [
+                group.metrics.healthy_host_count(statistic="min", period=MINUTE, label=f"healthy {which}".strip()),
+                group.metrics.unhealthy_host_count(statistic="max", period=MINUTE, label=f"unhealthy {which}".strip()),
+            ]
+        self._row(
+            "Is it the tasks?",
+            _graph("Tasks", *counts, at_least=min_tasks),
             _graph(
-                "Tasks",
-                target.healthy_host_count(statistic="min", period=MINUTE),
-                target.unhealthy_host_count(statistic="max", period=MINUTE),
+                "CPU, percent",
+                *(service.metric_cpu_utilization(statistic=of, period=MINUTE, label=of) for of in ("avg", "max")),
             ),
             _graph(
-                "CPU and memory, percent",
-                service.metric_cpu_utilization(period=MINUTE),
-                service.metric_memory_utilization(period=MINUTE),
+                "Memory, percent",
+                *(service.metric_memory_utilization(statistic=of, period=MINUTE, label=of) for of in ("avg", "max")),
             ),
+        )
+
+    def _store(self, table: dynamodb.ITable) -> None:
+        def latency(operation: str) -> cloudwatch.Metric:
+            return table.metric(
+                "SuccessfulRequestLatency",
+                dimensions_map={"TableName": table.table_name, "Operation": operation},
+                statistic="p99",
+                period=MINUTE,
+                label=operation,
+            )
+
+        def events(suffix: str) -> list[cloudwatch.IMetric]:
+            return [
+                table.metric(f"{kind}{suffix}", statistic="sum", period=MINUTE, label=kind.removeprefix("Consumed"))
+                for kind in (("ConsumedRead", "ConsumedWrite") if suffix == "CapacityUnits" else ("Read", "Write"))
+            ]
+
+        self._row(
+            "Is it the table?",
+            _graph("Throttled, a minute", *events("ThrottleEvents")),
+            _graph("p99 of DynamoDB, milliseconds", latency("Query"), latency("PutItem")),
+            _graph("Capacity units a minute", *events("CapacityUnits")),
+        )
+
+    def _entrance(self, web_acl_metric: str) -> None:
+        def refused(rule: str, label: str) -> cloudwatch.Metric:
+            return cloudwatch.Metric(
+                namespace="AWS/WAFV2",
+                metric_name="BlockedRequests",
+                dimensions_map={"WebACL": web_acl_metric, "Region": cdk.Stack.of(self).region, "Rule": rule},
+                statistic="sum",
+                period=MINUTE,
+                label=label,
+            )
+
+        self._row(
+            "Or is somebody kept out?",
             _graph(
-                "DynamoDB throttles",
-                *(table.metric(f"{kind}ThrottleEvents", statistic="sum", period=MINUTE) for kind in ("Read", "Write")),
+                "Refused by the web ACL, a minute",
+                refused("ALL", "all"),
+                refused("post-rate", "too many posts"),
+                width=_WIDTH,
             ),
         )
 
 
-def _graph(title: str, *metrics: cloudwatch.IMetric) -> cloudwatch.GraphWidget:
-    return cloudwatch.GraphWidget(title=title, left=list(metrics), width=8, height=6)
+def _graph(
+    title: str, *metrics: cloudwatch.IMetric, at_least: int | None = None, width: int = 8
+) -> cloudwatch.GraphWidget:
+    minimum = cloudwatch.HorizontalAnnotation(value=at_least or 0, label="minimum")
+    return cloudwatch.GraphWidget(
+        title=title,
+        left=list(metrics),
+        left_annotations=[minimum] if at_least else [],
+        left_y_axis=cloudwatch.YAxisProps(min=0),
+        width=width,
+        height=6,
+    )

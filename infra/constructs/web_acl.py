@@ -59,16 +59,26 @@ class WebAcl(Construct):
     """AWS WAF before the load balancer: $5 a month, $1 a rule, $0.60 a million requests."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, resource_arn: str, post_limit: int, log_group_arn: str
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        metric: str,
+        resource_arn: str,
+        post_limit: int,
+        log_group_arn: str,
     ) -> None:
-        """`post_limit` is per connecting address and five minutes: a forwarded header is the client's to choose."""
+        """`metric` tells it from others in CloudWatch.
+
+        `post_limit` is per connecting address and five minutes: a forwarded header is the client's to choose.
+        """
         super().__init__(scope, construct_id)
         self.web_acl = waf.CfnWebACL(
             self,
             "Acl",
             scope="REGIONAL",
             default_action=waf.CfnWebACL.DefaultActionProperty(allow={}),
-            visibility_config=_visible("all"),
+            visibility_config=_visible(metric),
             custom_response_bodies={
                 key: waf.CfnWebACL.CustomResponseBodyProperty(
                     content_type="APPLICATION_JSON",

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
+from infra.options import Architecture
 from infra.release.errors import CommandError, NotReadyError
 from infra.release.tools import run
-from infra.stages import Architecture
 
 if TYPE_CHECKING:
     from types_boto3_ecr import ECRClient

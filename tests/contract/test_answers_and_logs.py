@@ -38,7 +38,8 @@ def custom_responses(value: Any) -> Iterator[dict[str, Any]]:
 
 def test_saved_queries_ask_for_fields_that_log_lines_have(service: Template) -> None:
     request = request_line({"PATH_INFO": "/api/comment/list/1"}, status=200, seconds=0.1, sent=10)
-    record = logging.LogRecord("comments", logging.WARNING, "", 0, "slow", None, None)
+    failure = (RuntimeError, RuntimeError("slow"), None)
+    record = logging.LogRecord("comments", logging.WARNING, "", 0, "slow", None, failure)
     written = request.keys() | json.loads(JsonFormatter().format(record)).keys()
     queries = every(service, "AWS::Logs::QueryDefinition")
     assert queries

@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from infra.stages import STAGES, Domain
+from infra.options import Domain
+from infra.stages import STAGES
 from tests.infra.synthesis import Templates, attributes, every, templates, templates_of, the
 
 DOMAIN = Domain(name="comments.example.com", hosted_zone_id="Z0123456789EXAMPLE", zone_name="example.com")

@@ -2,7 +2,8 @@ from dataclasses import replace
 
 from aws_cdk.assertions import Match
 
-from infra.stages import STAGES, Egress
+from infra.options import Egress
+from infra.stages import STAGES
 from tests.infra.synthesis import Templates, every, templates, templates_of, the
 
 

@@ -110,6 +110,27 @@ def test_arm_and_spot_are_a_field_away() -> None:
     assert {"FARGATE", "FARGATE_SPOT"} <= set(providers)
 
 
+@pytest.mark.parametrize("share", [30, 100])
+def test_beyond_the_first_task_spot_takes_its_share(share: int) -> None:
+    on_demand, spot = the(variant(spot_share=share).service, "AWS::ECS::Service")["CapacityProviderStrategy"]
+    assert on_demand == {"CapacityProvider": "FARGATE", "Base": 1, "Weight": 100 - share}
+    assert spot == {"CapacityProvider": "FARGATE_SPOT", "Weight": share}
+
+
+def test_scaling_follows_what_the_stage_says() -> None:
+    service = variant(min_tasks=3, max_tasks=9, cpu_target=45, requests_per_target=1234).service
+    target = the(service, "AWS::ApplicationAutoScaling::ScalableTarget")
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (3, 9)
+    values = {
+        policy["PredefinedMetricSpecification"]["PredefinedMetricType"]: policy["TargetValue"]
+        for policy in (
+            each["TargetTrackingScalingPolicyConfiguration"]
+            for each in every(service, "AWS::ApplicationAutoScaling::ScalingPolicy")
+        )
+    }
+    assert values == {"ECSServiceAverageCPUUtilization": 45, "ALBRequestCountPerTarget": 1234}
+
+
 def test_spot_can_be_switched_on_without_replacing_the_service() -> None:
     """A service changes between strategies in place, but from a launch type to a strategy it is made anew."""
     service = the(templates("dev").service, "AWS::ECS::Service")
