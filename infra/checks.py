@@ -14,7 +14,7 @@ import aws_cdk as cdk
 
 from infra.context import Context
 from infra.main import compose
-from infra.options import Architecture, Domain, Egress
+from infra.options import Architecture, Domain, Egress, Rollout
 from infra.stages import STAGES, Stage, stage_named
 from infra.target import Target
 
@@ -25,6 +25,7 @@ CHECKED: dict[str, Stage] = {
     "a preview": stage_named("pr-1"),
     # What no stage uses today, but one edit of a field away.
     "prod with TLS and endpoints": replace(STAGES["prod"], domain=_DOMAIN, egress=Egress.ENDPOINTS),
+    "prod with TLS and canary": replace(STAGES["prod"], domain=_DOMAIN, rollout=Rollout.CANARY),
     "dev with NAT, ARM and Spot": replace(
         STAGES["dev"], egress=Egress.NAT, architecture=Architecture.ARM64, spot_share=100, alarm_email="ops@example.com"
     ),

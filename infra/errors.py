@@ -9,6 +9,10 @@ class UnknownStageError(ConfigurationError):
     """The name is no stage."""
 
 
+class StageError(ConfigurationError):
+    """A field of a stage holds what cannot work."""
+
+
 class ContextError(ConfigurationError):
     """A `-c key=value` is missing, misspelt or malformed."""
 

@@ -4,12 +4,13 @@ import difflib
 import re
 from dataclasses import dataclass, replace
 
-from infra.errors import UnknownStageError
+from infra.errors import StageError, UnknownStageError
 from infra.options import Architecture, Domain, Egress, Rollout
 
 PROJECT = "comments"
 REPOSITORY = PROJECT
 """The one ECR repository of all stages."""
+_ALL = 100
 ACCESS_STACK = "CommentsAccess"
 REGISTRY_STACK = "CommentsRegistry"
 
@@ -146,9 +147,9 @@ PREVIEW = Stage(
 
 
 def stage_named(name: str) -> Stage:
-    """Return the stage, or raise UnknownStageError, which names the nearest one."""
+    """Return the stage; raise UnknownStageError, which names the nearest one, or StageError for what cannot work."""
     if name in STAGES:
-        return STAGES[name]
+        return _checked(STAGES[name])
     if re.fullmatch(r"pr-[1-9][0-9]{0,5}", name):
         return replace(PREVIEW, name=name)
     near = difflib.get_close_matches(name, STAGES, n=1)
@@ -156,3 +157,15 @@ def stage_named(name: str) -> Stage:
     raise UnknownStageError(
         f"unknown stage {name!r}: it is one of {', '.join(STAGES)} or pr-N for pull request N{hint}"
     )
+
+
+def _checked(stage: Stage) -> Stage:
+    """Return the stage, or raise StageError, which names the field: AWS would say so only half way through."""
+    where = f"stage {stage.name} in infra/stages.py"
+    if not 1 <= stage.min_tasks <= stage.max_tasks:
+        raise StageError(f"{where}: min_tasks is {stage.min_tasks}; it is from 1 to max_tasks, {stage.max_tasks}")
+    if not 0 <= stage.spot_share <= _ALL:
+        raise StageError(f"{where}: spot_share is {stage.spot_share}; it is a percentage from 0 to 100")
+    if stage.rollout is Rollout.CANARY and stage.name == "playground":
+        raise StageError(f"{where}: rollout is canary, which the playground has not; make it Rollout.ROLLING")
+    return stage

@@ -7,6 +7,7 @@ from constructs import IConstruct
 
 from infra import checks, foundation
 from infra.checks import CheckError
+from infra.options import Architecture, Egress, Rollout
 from infra.stages import STAGES
 
 
@@ -26,7 +27,10 @@ def test_every_stage_and_every_option_is_looked_at() -> None:
     assert set(STAGES) <= set(checks.CHECKED)
     assert any(stage.is_preview for stage in checks.CHECKED.values())
     assert any(stage.https for stage in checks.CHECKED.values())
-    assert {stage.egress for stage in checks.CHECKED.values()} == set(type(STAGES["dev"].egress))
+    assert {stage.egress for stage in checks.CHECKED.values()} == set(Egress)
+    assert {stage.rollout for stage in checks.CHECKED.values()} == set(Rollout)
+    assert {stage.architecture for stage in checks.CHECKED.values()} == set(Architecture)
+    assert any(stage.spot_share for stage in checks.CHECKED.values())
 
 
 def test_a_template_of_several_stages_is_read_once(tmp_path: Path) -> None:

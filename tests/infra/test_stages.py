@@ -3,7 +3,8 @@ import re
 
 import pytest
 
-from infra.errors import UnknownStageError
+from infra.errors import StageError, UnknownStageError
+from infra.options import Rollout
 from infra.stages import STAGES, stage_named
 
 
@@ -56,3 +57,20 @@ def test_a_stage_cannot_be_changed_by_a_typo() -> None:
         dataclasses.replace(STAGES["dev"], max_task=3)  # type: ignore[call-arg]  # the typo is the test
     with pytest.raises(dataclasses.FrozenInstanceError):
         STAGES["dev"].max_tasks = 3  # type: ignore[misc]  # frozen is the test
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("dev", {"min_tasks": 5, "max_tasks": 4}, "stage dev in infra/stages.py: min_tasks is 5"),
+        ("dev", {"min_tasks": 0}, "min_tasks is 0"),
+        ("prod", {"spot_share": 101}, "spot_share is 101; it is a percentage"),
+        ("playground", {"rollout": Rollout.CANARY}, "rollout is canary, which the playground has not"),
+    ],
+)
+def test_a_stage_that_cannot_work_is_an_error_that_names_the_field(
+    monkeypatch: pytest.MonkeyPatch, name: str, fields: dict[str, object], message: str
+) -> None:
+    monkeypatch.setitem(STAGES, name, dataclasses.replace(STAGES[name], **fields))  # type: ignore[arg-type]  # any field
+    with pytest.raises(StageError, match=message):
+        stage_named(name)
