@@ -1,0 +1,92 @@
+"""The status page: what runs, whether the store answers, and what the operator has to say.
+
+It answers 200 whatever the store does: that is what it is there to tell.
+"""
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from flask import Blueprint, Response, current_app, render_template
+
+from comments.errors import StoreError, json_response
+from comments.models import MAX_PAGE, Comment
+from comments.store import CommentStore
+from comments.telemetry import now
+from comments.web.runtime import Runtime
+
+SHOWN = 20
+"""Messages, the newest first."""
+
+status = Blueprint("status", __name__, template_folder="templates")
+
+
+@dataclass
+class Board:
+    """What the status page shows. Messages are remembered, since they matter most when the store is gone."""
+
+    store: CommentStore
+    runtime: Runtime
+    thread: int | None
+    _messages: list[dict[str, str]] = field(default_factory=list)
+    _read_at: str | None = None
+
+    def look(self) -> dict[str, Any]:
+        state = self._state()
+        return {
+            "status": "OK" if state["status"] == "OK" else "DEGRADED",
+            **asdict(self.runtime.describe()),
+            "store": state,
+            "messages": self._messages,
+            "messages_read_at": self._read_at,
+        }
+
+    def _state(self) -> dict[str, Any]:
+        """Ask the store, and when it answers read the messages again."""
+        before = time.perf_counter()
+        try:
+            self.store.ping()
+            milliseconds = _milliseconds(before)
+            if self.thread is not None:
+                self._messages, self._read_at = self._read(self.thread), now()
+        except StoreError as error:
+            return {"status": "UNAVAILABLE", "milliseconds": _milliseconds(before), "reason": _reason(error)}
+        return {"status": "OK", "milliseconds": milliseconds, "reason": None}
+
+    def _read(self, thread: int) -> list[dict[str, str]]:
+        """Return the newest messages; the thread is read whole, since the operator alone writes to it."""
+        comments: list[Comment] = []
+        after, more = None, True
+        while more:
+            page = self.store.list_page(thread, after=after, limit=MAX_PAGE)
+            comments = [*comments, *page.comments][-SHOWN:]
+            more = page.more and bool(page.comments)
+            after = comments[-1]["id"] if comments else None
+        return [{name: each[name] for name in ("id", "comment", "created_at")} for each in reversed(comments)]
+
+
+def _milliseconds(before: float) -> float:
+    return round((time.perf_counter() - before) * 1000, 1)
+
+
+def _reason(error: StoreError) -> str:
+    """Name the kind of failure and nothing else: messages may hold paths, addresses or accounts."""
+    cause = error.__cause__ or error
+    answer = getattr(cause, "response", None)  # botocore's ClientError is told apart by its code alone
+    code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else None
+    return str(code or type(cause).__name__)
+
+
+@status.get("/api/status")
+def for_programs() -> Response:
+    return json_response(_board().look(), headers={"Cache-Control": "no-store"})
+
+
+@status.get("/status")
+def for_people() -> Response:
+    return Response(render_template("status.html", **_board().look()), headers={"Cache-Control": "no-store"})
+
+
+def _board() -> Board:
+    board: Board = current_app.extensions["status"]
+    return board
