@@ -16,6 +16,7 @@ from infra.release.deploy import Cdk
 from infra.release.errors import DeploymentError, NotReleasableError, ReleaseError
 from infra.release.images import Images, images_of
 from infra.release.preflight import Plan
+from infra.release.rules import require_same_rules
 from infra.release.scan import wait_for_scan
 from infra.release.stacks import base_url
 from infra.release.steps import Steps
@@ -72,6 +73,7 @@ def find_or_build(plan: Plan, images: Images, note: Callable[[str], None]) -> st
 def deploy_watched(plan: Plan, cdk: Cdk, digest: str, note: Callable[[str], None]) -> None:
     """Deploy the service; if that fails, raise DeploymentError with the causes that were seen meanwhile."""
     stack = plan.aws.stage.service_stack
+    require_same_rules(plan.aws, cdk, digest=digest)
     watch = Watch(plan.aws, note)
     try:
         with watch:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 from infra.release import stacks
 from infra.release.aws import Aws
@@ -66,25 +69,42 @@ class Cdk:
                 return match[1] != "0"
         raise CommandError("cdk diff did not say how many stacks differ", *lines[-LAST_LINES:])
 
+    def template(self, name: str, *, digest: str | None) -> dict[str, Any]:
+        """Return the template that a deployment of the stack would bring."""
+        with tempfile.TemporaryDirectory(prefix="comments-cdk-") as folder:
+            self._run_in(folder, "synth", name, "--quiet", digest=digest)
+            template: dict[str, Any] = json.loads((Path(folder) / f"{name}.template.json").read_text())
+            return template
+
     def _run(
         self, command: str, *arguments: str, digest: str | None = None, on_line: Callable[[str], None] | None = None
     ) -> list[str]:
         with tempfile.TemporaryDirectory(prefix="comments-cdk-") as folder:  # cdk.out may be someone else's just now
-            return run(
-                [
-                    "cdk",
-                    command,
-                    *arguments,
-                    "--exclusively",
-                    "--no-color",
-                    "--no-notices",
-                    f"--output={folder}",
-                    f"--context=stage={self._aws.stage.name}",
-                    *([f"--context=digest={digest}"] if digest else []),
-                ],
-                environment=self._aws.environment,
-                on_line=on_line or Events(self._note),
-            )
+            return self._run_in(folder, command, *arguments, digest=digest, on_line=on_line)
+
+    def _run_in(
+        self,
+        folder: str,
+        command: str,
+        *arguments: str,
+        digest: str | None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> list[str]:
+        return run(
+            [
+                "cdk",
+                command,
+                *arguments,
+                "--exclusively",
+                "--no-color",
+                "--no-notices",
+                f"--output={folder}",
+                f"--context=stage={self._aws.stage.name}",
+                *([f"--context=digest={digest}"] if digest else []),
+            ],
+            environment=self._aws.environment,
+            on_line=on_line or Events(self._note),
+        )
 
     def _show_difference(self, line: str) -> None:
         if not line.startswith(_DIFF_CHATTER):

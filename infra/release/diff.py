@@ -1,6 +1,6 @@
 """Shows what a deployment would change, at the digest that is deployed: `python -m infra.release.diff STAGE`.
 
-Exit status: 0 nothing, 1 something, 2 it could not be found out.
+Exit status: 0 nothing, 1 something, 2 it could not be found out or must not be deployed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 from infra.release.aws import Aws
 from infra.release.command import run_command
 from infra.release.deploy import Cdk
+from infra.release.rules import require_same_rules
 from infra.release.stacks import outputs
 from infra.stages import REGISTRY_STACK, Stage, stage_named
 
@@ -22,7 +23,10 @@ def diff(stage: Stage) -> int:
     # Another digest is the release's business; here it would hide what the templates change
     digest = outputs(aws.cloudformation, stage.service_stack).get("ImageDigest")
     names = (REGISTRY_STACK, stage.foundation_stack, stage.service_stack)
-    return CHANGED if Cdk(aws, print).differs(*names, digest=digest) else UNCHANGED
+    cdk = Cdk(aws, print)
+    differs = cdk.differs(*names, digest=digest)
+    require_same_rules(aws, cdk, digest=digest)
+    return CHANGED if differs else UNCHANGED
 
 
 def main() -> None:
