@@ -2,14 +2,18 @@
 
 ServiceError
 ├── InvalidRequest      400  the request cannot be understood; each error names its field
-├── UnsupportedMedia    415  the body is not JSON
+├── Unauthorized        401  the moderator's token is missing or wrong
 ├── ThreadNotFound      404  nobody has commented on this content_id
+├── CommentNotFound     404  there is no such comment to approve or delete
+├── UnsupportedMedia    415  the body is not JSON
 ├── KeyReused           422  another comment came under this idempotency key
+├── TooManyPosts        429  this client has posted as often as it may
 └── StoreError          503  the store cannot answer now; nothing is known to be lost
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, TypedDict
 
 import orjson
@@ -21,6 +25,7 @@ RETRY_AFTER = 2
 
 # The words of the contract; every other client error is INVALID.
 STATUS_WORDS = {
+    401: "UNAUTHORIZED",
     404: "NOT-FOUND",
     405: "NOT-ALLOWED",
     413: "TOO-LARGE",
@@ -44,6 +49,7 @@ class ServiceError(Exception):
     """An answer other than success, as a value."""
 
     code: ClassVar[int] = 500
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, message: str, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(message)
@@ -62,11 +68,26 @@ class UnsupportedMedia(ServiceError):
     code = 415
 
 
+class Unauthorized(ServiceError):
+    code = 401
+    headers = MappingProxyType({"WWW-Authenticate": "Bearer"})
+
+    def __init__(self) -> None:
+        super().__init__("send the moderator's token as Authorization: Bearer TOKEN")
+
+
 class ThreadNotFound(ServiceError):
     code = 404
 
     def __init__(self, content_id: int) -> None:
         super().__init__(f"content_id {content_id} not found")
+
+
+class CommentNotFound(ServiceError):
+    code = 404
+
+    def __init__(self, content_id: int, comment_id: str) -> None:
+        super().__init__(f"comment {comment_id} not found in content_id {content_id}")
 
 
 class KeyReused(ServiceError):
@@ -77,12 +98,24 @@ class KeyReused(ServiceError):
         super().__init__(f"{error['field']}: {error['message']}", [error])
 
 
+class TooManyPosts(ServiceError):
+    code = 429
+
+    def __init__(self, *, seconds: int) -> None:
+        super().__init__(f"too many posts from this address: wait {seconds} s")
+        self.headers = {"Retry-After": str(seconds)}
+
+
 class StoreError(ServiceError):
     code = 503
+    headers = MappingProxyType({"Retry-After": str(RETRY_AFTER)})
 
 
-def json_response(body: Any, code: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(body), code, headers, mimetype="application/json")
+def json_response(body: Any, code: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    response = Response(orjson.dumps(body), code, headers, mimetype="application/json")
+    # No browser shall take a comment in it for a page.
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 def error_body(code: int, message: str, errors: Sequence[FieldError] = ()) -> dict[str, Any]:
@@ -95,13 +128,13 @@ def error_body(code: int, message: str, errors: Sequence[FieldError] = ()) -> di
 def register_error_handlers(app: Flask) -> None:
     @app.errorhandler(ServiceError)
     def service_error(error: ServiceError) -> Response:
-        return json_response(error_body(error.code, error.message, error.errors), error.code)
+        return json_response(error_body(error.code, error.message, error.errors), error.code, error.headers)
 
     @app.errorhandler(StoreError)
     def store_error(error: StoreError) -> Response:
         log.error("the store failed: %s", error.message, exc_info=error.__cause__)
         body = error_body(error.code, "the comments cannot be reached right now; try again shortly")
-        return json_response(body, error.code, {"Retry-After": str(RETRY_AFTER)})
+        return json_response(body, error.code, error.headers)
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:

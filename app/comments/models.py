@@ -21,6 +21,7 @@ MAX_PAGE = 1_000
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 CONTENT_ID = re.compile(r"[1-9][0-9]{0,15}")
+IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 LIMIT = re.compile(r"[1-9][0-9]{0,3}")
 
 
@@ -128,4 +129,18 @@ def parse_after(text: str | None) -> str | None:
     """Read `after`: the id of the comment behind which a page begins."""
     if text is not None and not ID.fullmatch(text):
         raise InvalidRequest(FieldError(field="after", message="must be the id of a comment, as this service gave it"))
+    return text
+
+
+def parse_id(text: str) -> str:
+    """Read a comment's id from a path."""
+    if not ID.fullmatch(text):
+        raise InvalidRequest(FieldError(field="id", message="must be the id of a comment, as this service gave it"))
+    return text
+
+
+def parse_idempotency_key(text: str | None) -> str | None:
+    if text is not None and not IDEMPOTENCY_KEY.fullmatch(text):
+        message = "must be 1 to 255 visible ASCII characters, without spaces"
+        raise InvalidRequest(FieldError(field="Idempotency-Key", message=message))
     return text

@@ -6,8 +6,11 @@ from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from comments.errors import ThreadNotFound, UnsupportedMedia, json_response
-from comments.models import NewComment, parse_after, parse_content_id, parse_limit
+from comments.models import Comment, NewComment, parse_after, parse_content_id, parse_idempotency_key, parse_limit
+from comments.moderator import is_moderator, require_moderator
+from comments.settings import Settings
 from comments.store import CommentStore
+from comments.telemetry import CLIENT
 
 MAX_BODY = 64 * 1024
 """Bytes of a request's body: 10,000 characters escaped in six bytes each, and the rest, fit."""
@@ -23,9 +26,14 @@ def store() -> CommentStore:
 
 @api.post("/comment/new")
 def new() -> Response:
-    comment = store().add(NewComment.parse(json_body()))
-    message = f"comment created and associated with content_id {comment['content_id']}"
-    return json_response({"status": "SUCCESS", "message": message, "id": comment["id"]})
+    current_app.extensions["post_limit"].count(request.environ.get(CLIENT, ""))
+    key = parse_idempotency_key(request.headers.get("Idempotency-Key"))
+    comment = NewComment.parse(json_body())
+    settings: Settings = current_app.extensions["settings"]
+    if comment.content_id == settings.status_thread:
+        require_moderator()
+    held = settings.moderation and not is_moderator()
+    return created(store().add(comment, idempotency_key=key, held=held))
 
 
 @api.get("/comment/list/<content_id>")
@@ -36,7 +44,7 @@ def list_comments(content_id: str) -> Response:
     page = store().list_page(thread, after=after, limit=limit)
     if not page.comments and after is None:
         raise ThreadNotFound(thread)
-    response = json_response(page.comments)
+    response = json_response(current_app.extensions["shown"](page.comments))
     if page.more:
         query = urlencode({"limit": limit, "after": page.comments[-1]["id"]})
         response.headers["Link"] = f'</api/comment/list/{thread}?{query}>; rel="next"'
@@ -47,6 +55,16 @@ def list_comments(content_id: str) -> Response:
 def healthz() -> Response:
     """Say that the process is alive, without the store: its hiccup must not replace every task."""
     return json_response({"status": "OK"})
+
+
+def created(comment: Comment) -> Response:
+    """Answer a post, the first time and every retry alike: what is held is accepted, not there yet."""
+    where = f"content_id {comment['content_id']}"
+    if comment.get("held"):
+        body = {"status": "HELD", "message": f"comment held for approval before it is listed in {where}"}
+        return json_response(body | {"id": comment["id"]}, 202)
+    body = {"status": "SUCCESS", "message": f"comment created and associated with {where}"}
+    return json_response(body | {"id": comment["id"]})
 
 
 def json_body() -> bytes:

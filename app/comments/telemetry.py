@@ -22,6 +22,9 @@ ROUTE = "comments.route"
 CLIENT = "comments.client"
 """Keys of the WSGI environment, where the server's log line finds what the application knows."""
 
+FIELDS = "comments_fields"
+"""The attribute of a log record that holds them."""
+
 ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]{1,200}")
 
@@ -126,9 +129,15 @@ class JsonFormatter(logging.Formatter):
         request_id = request.environ.get(REQUEST_ID) if request else None
         if request_id:
             line["request_id"] = request_id
+        line |= getattr(record, FIELDS, {})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return orjson.dumps(line).decode()
+
+
+def fields(**values: Any) -> dict[str, dict[str, Any]]:
+    """Return what logging's `extra` takes, to add fields of their own to a line."""
+    return {FIELDS: values}
 
 
 def now() -> str:

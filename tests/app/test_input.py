@@ -134,7 +134,7 @@ def test_a_charset_in_the_content_type_is_welcome(client):
 @pytest.mark.parametrize(
     ("method", "path", "code", "status"),
     [
-        ("GET", "/", 404, "NOT-FOUND"),
+        ("GET", "/nothing", 404, "NOT-FOUND"),
         ("GET", "/api/comment/list/", 404, "NOT-FOUND"),
         ("GET", "/api/comment/list/1/2", 404, "NOT-FOUND"),
         ("GET", "/api/comment/new", 405, "NOT-ALLOWED"),

@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from flask import Blueprint, Response, abort, request
 
+from comments.web.headers import protect
+
 STATIC = Path(__file__).parent / "static"
 EMBED = "embed.js"
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -17,6 +19,7 @@ SHORT = 5 * 60
 """Seconds: embed.js keeps its address for ever, so a new one reaches every page within this time."""
 
 assets = Blueprint("assets", __name__)
+assets.after_request(protect)  # not on the whole service: a list would lose a tenth of its throughput
 
 
 @dataclass(frozen=True)
