@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ def docker_is_missing() -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    tools = [str(Path(sys.executable).parent), str(HERE.parent / "node_modules/.bin")]  # as make has it
+    os.environ["PATH"] = os.pathsep.join([*tools, os.environ.get("PATH", os.defpath)])
     config.stash[missing] = docker_is_missing()
     if config.stash[missing] and os.environ.get("CI") == "true":
         raise pytest.UsageError(f"with CI=true every test must run, and some need Docker: {config.stash[missing]}")
