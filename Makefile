@@ -142,6 +142,10 @@ endpoint: $(STAGE_TOOLS)  ## print the base URL of ENV
 logs: $(STAGE_TOOLS)  ## follow the log of ENV (ARGS='--since 2h --no-follow')
 	@python -m infra.release.logs $(ENV) $(ARGS)
 
+.PHONY: cost
+cost: $(STAGE_TOOLS)  ## what ENV costs a month, line by line, beside CDK's stock pattern
+	@python -m infra.cost $(ENV)
+
 .PHONY: destroy
 destroy: $(STAGE_TOOLS)  ## remove ENV and all that it costs
 	@python -m infra.release.destroy $(ENV)

@@ -37,6 +37,7 @@ class ApiService(Construct):
         network: Network,
         image: ecs.ContainerImage,
         environment: Mapping[str, str],
+        secrets: Mapping[str, ecs.Secret],
         log_group: logs.ILogGroup,
         rollout: RolloutPlan,
     ) -> None:
@@ -52,9 +53,9 @@ class ApiService(Construct):
             enable_fargate_capacity_providers=True,
         )
         if not stage.container_insights:
-            reason = "a preview has one task and lives for days"
+            reason = "alarms and dashboard do without: CPU, memory and the number of tasks are free metrics"
             acknowledge(self.cluster, {"AwsSolutions-ECS4": reason, "CKV_AWS_65": reason})
-        self.task_definition = self._task(stage, image, environment, log_group)
+        self.task_definition = self._task(stage, image, environment, secrets, log_group)
         self.security_group = ec2.SecurityGroup(
             self,
             "TaskSecurityGroup",
@@ -94,7 +95,12 @@ class ApiService(Construct):
         self.service.node.add_dependency(self.task_definition.obtain_execution_role())
 
     def _task(
-        self, stage: Stage, image: ecs.ContainerImage, environment: Mapping[str, str], log_group: logs.ILogGroup
+        self,
+        stage: Stage,
+        image: ecs.ContainerImage,
+        environment: Mapping[str, str],
+        secrets: Mapping[str, ecs.Secret],
+        log_group: logs.ILogGroup,
     ) -> ecs.FargateTaskDefinition:
         task = ecs.FargateTaskDefinition(
             self,
@@ -116,6 +122,7 @@ class ApiService(Construct):
             linux_parameters=no_capabilities,
             port_mappings=[ecs.PortMapping(container_port=PORT)],
             environment=dict(environment),
+            secrets=dict(secrets),
             stop_timeout=STOP_TIMEOUT,
             logging=ecs.LogDrivers.aws_logs(stream_prefix=CONTAINER, log_group=log_group),
         )

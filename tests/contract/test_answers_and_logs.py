@@ -8,14 +8,14 @@ from aws_cdk.assertions import Template
 
 from comments.errors import error_body
 from comments.telemetry import JsonFormatter, request_line
-from tests.infra.synthesis import every, the
+from tests.infra.synthesis import every, templates, the
 
 INSIGHTS = {"fields", "filter", "sort", "limit", "stats", "by", "as", "asc", "desc", "in", "and", "ispresent"}
 INSIGHTS |= {"count", "avg", "pct", "requests", "mean", "p99"}
 
 
-def test_the_web_acl_answers_with_the_services_own_error_body(service: Template) -> None:
-    acl = the(service, "AWS::WAFv2::WebACL")
+def test_the_web_acl_answers_with_the_services_own_error_body() -> None:
+    acl = the(templates("prod").service, "AWS::WAFv2::WebACL")
     answers = list(custom_responses(acl["Rules"]))
     assert {answer["CustomResponseBodyKey"] for answer in answers} == set(acl["CustomResponseBodies"])
     for answer in answers:

@@ -54,7 +54,7 @@ def test_every_request_leaves_an_access_log() -> None:
 
 
 def rules() -> dict[str, dict[str, object]]:
-    return {rule["Name"]: rule for rule in the(templates("dev").service, "AWS::WAFv2::WebACL")["Rules"]}
+    return {rule["Name"]: rule for rule in the(templates("prod").service, "AWS::WAFv2::WebACL")["Rules"]}
 
 
 def overrides(group: str) -> dict[str, dict[str, object]]:
@@ -85,19 +85,40 @@ def test_posts_are_limited_by_the_connecting_address() -> None:
     """A forwarded header is the client's to write, so it must not choose whom to count for."""
     rule = rules()["post-rate"]
     limit = rule["Statement"]["RateBasedStatement"]  # type: ignore[index]  # JSON of a template
-    assert (limit["AggregateKeyType"], limit["Limit"]) == ("IP", STAGES["dev"].post_limit)
+    assert (limit["AggregateKeyType"], limit["Limit"]) == ("IP", STAGES["prod"].post_limit)
     assert "ForwardedIPConfig" not in limit
     assert limit["ScopeDownStatement"]["ByteMatchStatement"]["SearchString"] == "POST"
     assert rule["Action"] == {"Block": {"CustomResponse": {"ResponseCode": 429, "CustomResponseBodyKey": "too-many"}}}
 
 
 def test_what_the_web_acl_refuses_is_logged_without_the_moderators_token() -> None:
-    logging = the(templates("dev").service, "AWS::WAFv2::LoggingConfiguration")
+    logging = the(templates("prod").service, "AWS::WAFv2::LoggingConfiguration")
     assert logging["RedactedFields"] == [{"SingleHeader": {"Name": "authorization"}}]
     (destination,) = logging["LogDestinationConfigs"]
-    assert json.dumps(destination).rstrip('"]}').endswith(":log-group:aws-waf-logs-comments-dev")
+    assert json.dumps(destination).rstrip('"]}').endswith(":log-group:aws-waf-logs-comments-prod")
 
 
-def test_a_preview_has_no_web_acl() -> None:
+@pytest.mark.parametrize("stage", ["dev", "pr-2"])
+def test_where_nobody_visits_there_is_no_web_acl(stage: str) -> None:
     for kind in ("WebACL", "WebACLAssociation", "LoggingConfiguration"):
-        templates("pr-2").service.resource_count_is(f"AWS::WAFv2::{kind}", 0)
+        templates(stage).service.resource_count_is(f"AWS::WAFv2::{kind}", 0)
+
+
+def test_the_certificate_is_validated_by_dns_with_nobody_asked() -> None:
+    stack = with_domain().service
+    certificate = the(stack, "AWS::CertificateManager::Certificate")
+    assert certificate["ValidationMethod"] == "DNS"
+    (option,) = certificate["DomainValidationOptions"]
+    assert option == {"DomainName": DOMAIN.name, "HostedZoneId": DOMAIN.hosted_zone_id}
+    (name,) = stack.find_resources("AWS::CertificateManager::Certificate")
+    assert the(stack, "AWS::ElasticLoadBalancingV2::Listener", {"Port": 443})["Certificates"] == [
+        {"CertificateArn": {"Ref": name}}
+    ]
+
+
+def test_stages_of_one_account_have_web_acl_metrics_of_their_own() -> None:
+    names = [
+        the(templates(stage).service, "AWS::WAFv2::WebACL")["VisibilityConfig"]["MetricName"]
+        for stage in ("prod", "playground")
+    ]
+    assert names == ["comments-prod", "comments-playground"]

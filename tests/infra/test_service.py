@@ -63,7 +63,7 @@ def test_autoscaling_alone_says_how_many_tasks_there_are(stage: str) -> None:
     assert metrics == {"ECSServiceAverageCPUUtilization", "ALBRequestCountPerTarget"}
 
 
-@pytest.mark.parametrize("stage", ["dev", "prod", "playground"])
+@pytest.mark.parametrize("stage", ["prod", "playground"])
 def test_a_stage_outlives_the_loss_of_a_zone(stage: str) -> None:
     assert STAGES[stage].min_tasks >= 2
     assert the(templates(stage).service, "AWS::ECS::Service")["AvailabilityZoneRebalancing"] == "ENABLED"

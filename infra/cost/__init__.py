@@ -1,0 +1,1 @@
+"""What a stage costs a month, read from its templates."""

@@ -1,0 +1,118 @@
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from infra.cost.__main__ import MONTHS, bills, stock_templates
+from infra.cost.bill import HANDLERS, Bill, bill
+from infra.cost.line import UnpricedError
+from infra.cost.prices import FREE
+from infra.cost.traffic import Traffic
+from infra.options import Architecture, Egress, Rollout
+from infra.stages import STAGES, Stage, stage_named
+from tests.infra.synthesis import templates_of
+
+Templates = list[Mapping[str, Any]]
+IDLE = Traffic(0)
+BUSY = Traffic(10_000_000)
+
+
+def of(stage: Stage) -> Templates:
+    stacks = templates_of(stage)
+    return [each.to_json() for each in (stacks.access, stacks.registry, stacks.foundation, stacks.service)]
+
+
+def dollars(found: Bill, label: str) -> float:
+    return sum(line.dollars for line in found.lines if line.label.startswith(label))
+
+
+@pytest.fixture(scope="module")
+def stock() -> Templates:
+    return stock_templates(STAGES["dev"])
+
+
+def test_dev_costs_less_than_half_of_the_stock_pattern_whatever_the_traffic(stock: Templates) -> None:
+    for dev, theirs in zip(bills(of(STAGES["dev"])), bills(stock), strict=True):
+        assert dev.total <= 0.45 * theirs.total
+
+
+def test_the_stock_pattern_is_billed_with_its_gateways_and_two_tasks(stock: Templates) -> None:
+    found = bill(stock, IDLE)
+    assert dollars(found, "NAT gateways") == pytest.approx(2 * 0.045 * 730)
+    assert dollars(found, "tasks") == pytest.approx(2 * 730 * (0.25 * 0.04048 + 0.5 * 0.004445))
+    assert dollars(found, "public addresses of tasks") == 0
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        *STAGES.values(),
+        stage_named("pr-1"),
+        replace(STAGES["prod"], egress=Egress.ENDPOINTS, rollout=Rollout.CANARY, alarm_email="ops@example.com"),
+    ],
+    ids=lambda stage: stage.name,
+)
+def test_every_resource_of_every_stage_has_a_price(stage: Stage) -> None:
+    totals = [each.total for each in bills(of(stage))]
+    assert totals[0] > 0
+    assert totals == sorted(totals)
+
+
+def test_a_resource_that_nobody_priced_is_an_error_and_not_a_zero() -> None:
+    template = {"Resources": {"Cache": {"Type": "AWS::ElastiCache::CacheCluster", "Properties": {}}}}
+    with pytest.raises(UnpricedError, match=r"AWS::ElastiCache::CacheCluster has no price: add it to infra/cost"):
+        bill([template], IDLE)
+
+
+def test_no_type_is_free_and_priced_at_once() -> None:
+    assert not FREE.keys() & HANDLERS.keys()
+    assert all(FREE.values())
+
+
+@pytest.mark.parametrize(("egress", "more"), [(Egress.ENDPOINTS, 58.40), (Egress.NAT, 73.00)])
+def test_an_egress_costs_what_its_docstring_says(egress: Egress, more: float) -> None:
+    """Instead of the addresses of the tasks, $3.65 each."""
+    prod = STAGES["prod"]
+    before, after = bill(of(prod), IDLE), bill(of(replace(prod, egress=egress)), IDLE)
+    assert dollars(before, "public addresses of tasks") == pytest.approx(3.65 * prod.min_tasks)
+    assert after.total - before.total == pytest.approx(more - 3.65 * prod.min_tasks, abs=0.01)
+
+
+def test_endpoints_and_nat_cost_more_with_more_traffic() -> None:
+    for egress, label in ((Egress.ENDPOINTS, "interface endpoints: data"), (Egress.NAT, "NAT gateways: data")):
+        assert dollars(bill(of(replace(STAGES["dev"], egress=egress)), BUSY), label) > 0
+
+
+def test_arm_and_spot_are_cheaper_by_what_is_said_of_them() -> None:
+    four = replace(STAGES["dev"], min_tasks=4, max_tasks=4)
+    plain = dollars(bill(of(four), IDLE), "tasks")
+    arm = dollars(bill(of(replace(four, architecture=Architecture.ARM64)), IDLE), "tasks")
+    spot = dollars(bill(of(replace(four, spot_share=100)), IDLE), "tasks")
+    assert arm / plain == pytest.approx(0.8, abs=0.01)
+    assert spot / plain == pytest.approx((1 + 3 * 0.3) / 4)
+
+
+def test_ten_million_requests_are_one_tasks_work_as_the_bill_assumes() -> None:
+    minutes = 30 * 24 * 60
+    assert MONTHS[-1] / minutes < STAGES["dev"].requests_per_target
+
+
+def test_the_command_prints_the_sums_and_where_prices_come_from() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "infra.cost", "dev"], capture_output=True, text=True, timeout=120, check=True
+    )
+    sums = [line for line in ran.stdout.splitlines() if line.startswith("sum")]
+    assert len(sums) == 2
+    assert "dev / stock" in ran.stdout
+    assert "aws.amazon.com/fargate/pricing" in ran.stdout
+    for egress in Egress:
+        assert f"with egress {egress.value}" in ran.stdout
+
+
+def test_an_unknown_stage_is_one_line() -> None:
+    ran = subprocess.run([sys.executable, "-m", "infra.cost", "prd"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].startswith("error: unknown stage 'prd'")
