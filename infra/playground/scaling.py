@@ -14,7 +14,7 @@ NAME = "application-autoscaling"
 SCALE_IN_SECONDS = 10.0
 """How long a service must have had more tasks than it needs. AWS waits for 15 minutes of low metrics and for the
 policy's cooldown; nobody who tries a deployment out should."""
-WINDOW_SECONDS = 60.0  # the period of the predefined metrics
+SCALE_OUT_MINUTES = 3  # AWS: so many one-minute periods in a row above the target
 
 TARGETS: dict[str, Record] = {}
 POLICIES: dict[str, Record] = {}
@@ -45,8 +45,8 @@ def put_policy(_logical_id: str, properties: Record, _stack: str) -> tuple[str, 
     """AWS::ApplicationAutoScaling::ScalingPolicy, target tracking on the two metrics that a service has."""
     configuration = properties.get("TargetTrackingScalingPolicyConfiguration") or {}
     metric = (configuration.get("PredefinedMetricSpecification") or {}).get("PredefinedMetricType")
-    if metric not in NEEDED:
-        raise ValueError(f"the playground scales on {' and '.join(NEEDED)}, not on {metric or 'other policies'}")
+    if metric not in MEASURES:
+        raise ValueError(f"the playground scales on {' and '.join(MEASURES)}, not on {metric or 'other policies'}")
     name = f"{new_uuid()}:policyName/{properties['PolicyName']}"
     arn = f"arn:aws:autoscaling:{get_region()}:{get_account_id()}:scalingPolicy:{name}"
     POLICIES[arn] = properties
@@ -84,56 +84,59 @@ def raise_to_minimum(target: Record) -> None:
 
 
 def step() -> None:
-    """Scale out at once where a policy asks for more tasks, in when less would have done for a while."""
+    """Scale out where a policy has asked for more tasks for long enough, in where less would have done for a while."""
     for key, target in list(TARGETS.items()):
         service = service_of(target)
         if service is None:
             continue
-        wanted = max(
-            [needed(service, policy) for policy in POLICIES.values() if policy["ScalingTargetId"] == key] or [0]
-        )
-        wanted = min(max(wanted, int(target["MinCapacity"])), int(target["MaxCapacity"]))
+        policies = [policy for policy in POLICIES.values() if policy["ScalingTargetId"] == key]
+        minutes = [
+            max([needed(service, policy, ago) for policy in policies] or [0]) for ago in range(SCALE_OUT_MINUTES)
+        ]
+        least, most = int(target["MinCapacity"]), int(target["MaxCapacity"])
+        more, enough = (min(max(count, least), most) for count in (min(minutes), minutes[0]))
         rolling = any(entry["rolloutState"] == "IN_PROGRESS" for entry in service["deployments"])
-        if wanted > service["desiredCount"]:
-            set_count(service, wanted)
-        elif wanted == service["desiredCount"] or rolling:  # AWS suspends scaling in during a deployment
+        if more > service["desiredCount"]:
+            set_count(service, more)
+        elif enough >= service["desiredCount"] or rolling:  # AWS suspends scaling in during a deployment
             _surplus_since.pop(key, None)
         elif time.monotonic() - _surplus_since.setdefault(key, time.monotonic()) > SCALE_IN_SECONDS:
-            set_count(service, wanted)
+            set_count(service, enough)
 
 
-def needed(service: Record, policy: Record) -> int:
-    """How many tasks would bring the policy's metric to its target."""
+def needed(service: Record, policy: Record, minutes_ago: int) -> int:
+    """How many tasks would have brought the policy's metric to its target, this minute or an earlier one."""
     configuration = policy["TargetTrackingScalingPolicyConfiguration"]
     specification = configuration["PredefinedMetricSpecification"]
-    return NEEDED[specification["PredefinedMetricType"]](service, specification, float(configuration["TargetValue"]))
+    measure = MEASURES[specification["PredefinedMetricType"]]
+    per_task = measure(service, specification, minutes_ago)
+    return math.ceil(int(service["runningCount"]) * per_task / float(configuration["TargetValue"]))
 
 
-def by_cpu(service: Record, _specification: Record, target: float) -> int:
+def cpu(service: Record, _specification: Record, minutes_ago: int) -> float:
+    """Percent of what a task may use."""
     dimensions = {
         "ClusterName": ecs._cluster_name_from_arn(service["clusterArn"]),
         "ServiceName": service["serviceName"],
     }
-    points = recent("AWS/ECS", "CPUUtilization", dimensions)
-    average = sum(point["Value"] for point in points) / len(points) if points else 0.0
-    return math.ceil(int(service["runningCount"]) * average / target)
+    points = minute("AWS/ECS", "CPUUtilization", dimensions, minutes_ago)
+    return sum(float(point["Value"]) for point in points) / len(points) if points else 0.0
 
 
-def by_requests(service: Record, specification: Record, target: float) -> int:
-    """AWS: the label is app/NAME/ID/targetgroup/NAME/ID; the target is requests a minute and task."""
+def requests(_service: Record, specification: Record, minutes_ago: int) -> float:
+    """Requests of one minute and task; AWS: the label is app/NAME/ID/targetgroup/NAME/ID."""
     group = specification["ResourceLabel"].split("/", 3)[3]
-    points = recent("AWS/ApplicationELB", "RequestCountPerTarget", {"TargetGroup": group})
-    requests_per_task = float(sum(point["Value"] for point in points))
-    return math.ceil(int(service["runningCount"]) * requests_per_task / target)
+    points = minute("AWS/ApplicationELB", "RequestCountPerTarget", {"TargetGroup": group}, minutes_ago)
+    return sum(float(point["Value"]) for point in points)
 
 
-NEEDED = {"ECSServiceAverageCPUUtilization": by_cpu, "ALBRequestCountPerTarget": by_requests}
+MEASURES = {"ECSServiceAverageCPUUtilization": cpu, "ALBRequestCountPerTarget": requests}
 
 
-def recent(namespace: str, name: str, dimensions: dict[str, str]) -> list[Record]:
-    oldest = time.time() - WINDOW_SECONDS
+def minute(namespace: str, name: str, dimensions: dict[str, str], ago: int) -> list[Record]:
+    end = time.time() - 60 * ago
     points: list[Record] = cloudwatch._metrics.get((namespace, name, cloudwatch._dims_key(dimensions)), [])
-    return [point for point in points if point["Timestamp"] >= oldest]
+    return [point for point in points if end - 60 <= point["Timestamp"] < end]
 
 
 def describe_targets(_data: Record) -> Any:

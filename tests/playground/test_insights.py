@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from infra.constructs.observability import QUERIES
 from infra.playground import insights
 from infra.playground.expressions import QueryError
+from infra.queries import QUERIES
 
 MESSAGES = [
     json.dumps({"level": "INFO", "status": 200, "route": "/list", "duration_ms": 3.5, "request_id": "a"}),

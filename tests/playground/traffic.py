@@ -14,7 +14,7 @@ from typing import Self
 from urllib.parse import urljoin, urlsplit
 
 CLIENTS = 4
-PAUSE_SECONDS = 0.03
+PAUSE_SECONDS = 0.05
 TIMEOUT_SECONDS = 30.0
 MAX_CONTENT_ID = 2**53 - 1
 
