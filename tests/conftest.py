@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-NEEDS_DOCKER = {"image", "playground"}
+from tests.web.chromium import NAMES, find_chromium
+
 HERE = Path(__file__).parent
 
-missing = pytest.StashKey[str]()
+missing = pytest.StashKey[dict[str, str]]()
 
 
 def docker_is_missing() -> str:
@@ -18,25 +19,39 @@ def docker_is_missing() -> str:
     try:
         info = subprocess.run(["docker", "info"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        return "the docker command is not installed"
-    return "" if info.returncode == 0 else (info.stderr.strip().splitlines() or ["docker info fails"])[-1]
+        return "needs Docker: the docker command is not installed"
+    if info.returncode == 0:
+        return ""
+    return f"needs Docker: {(info.stderr.strip().splitlines() or ['docker info fails'])[-1]}"
+
+
+def browser_is_missing() -> str:
+    """Return why no browser can be started, or nothing."""
+    if find_chromium():
+        return ""
+    return f"needs a browser: none of {', '.join(NAMES)} is installed; install one, or name it in CHROMIUM"
+
+
+NEEDS = {"image": docker_is_missing, "playground": docker_is_missing, "web": browser_is_missing}
+"""Folders of tests, and what says why this machine cannot run them."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     tools = [str(Path(sys.executable).parent), str(HERE.parent / "node_modules/.bin")]  # as make has it
     os.environ["PATH"] = os.pathsep.join([*tools, os.environ.get("PATH", os.defpath)])
-    config.stash[missing] = docker_is_missing()
+    reasons = {check: check() for check in set(NEEDS.values())}
+    config.stash[missing] = {folder: reasons[check] for folder, check in NEEDS.items() if reasons[check]}
     if config.stash[missing] and os.environ.get("CI") == "true":
-        raise pytest.UsageError(f"with CI=true every test must run, and some need Docker: {config.stash[missing]}")
+        said = "; ".join(f"tests/{folder} {reason}" for folder, reason in sorted(config.stash[missing].items()))
+        raise pytest.UsageError(f"with CI=true every test must run: {said}")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     if not config.stash[missing] or not collection_path.is_relative_to(HERE):
         return None
-    return True if {*collection_path.relative_to(HERE).parts[:1]} & NEEDS_DOCKER else None
+    return True if {*collection_path.relative_to(HERE).parts[:1]} & config.stash[missing].keys() else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if config.stash[missing]:
-        for folder in sorted(NEEDS_DOCKER):
-            terminalreporter.write_line(f"NOT RUN: tests/{folder} needs Docker: {config.stash[missing]}", yellow=True)
+    for folder, reason in sorted(config.stash[missing].items()):
+        terminalreporter.write_line(f"NOT RUN: tests/{folder} {reason}", yellow=True)

@@ -8,14 +8,14 @@
   "use strict";
   const script = document.currentScript;
   const thread = script.dataset.contentId;
-  let next = new URL(`api/comment/list/${encodeURIComponent(thread)}?limit=50`, script.src);
+  let next = new URL(`api/comment/list/${thread}?limit=50`, script.src);
 
   const styles = `
 .thread { all: initial; display: block; color-scheme: light dark; text-align: start;
   --ink: light-dark(#23211d, #ebe8e1); --soft: light-dark(#5d594f, #aaa598); --line: light-dark(#8a8578, #7d796e);
   --rule: light-dark(#e5e1d6, #393731); --paper: light-dark(#fffefa, #1d1c1a); --accent: light-dark(#1a5f4a, #8fd0b5);
   --wrong: light-dark(#a3261b, #ff9d91);
-  font: 1em/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
+  font: medium/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
 .thread[data-theme=light] { color-scheme: light } .thread[data-theme=dark] { color-scheme: dark }
 * { box-sizing: border-box; font: inherit; color: inherit; margin: 0 }
 [hidden] { display: none }
@@ -73,6 +73,7 @@ button { padding: .55em 1.2em; border: 1px solid var(--accent); border-radius: 6
       const body = await answer.json().catch(() => ({ message: `the service answered ${answer.status}` }));
       return { code: answer.status, body, link: answer.headers.get("Link") };
     } catch {
+      console.warn(`comments: if ${url.origin} answers, its COMMENTS_CORS_ORIGINS has to name ${location.origin}`);
       return { code: 0, body: { message: "the service cannot be reached" } };
     }
   };
@@ -178,5 +179,10 @@ button { padding: .55em 1.2em; border: 1px solid var(--accent); border-radius: 6
   if (!script.closest("head")) script.after(host);
   else if (document.body) document.body.append(host);
   else addEventListener("DOMContentLoaded", () => document.body.append(host));
-  load();
+  if (/^[1-9][0-9]{0,15}$/.test(thread)) {
+    load();
+  } else {
+    form.hidden = true;
+    state.textContent = "This thread needs data-content-id, the number of its article.";
+  }
 })();

@@ -1,0 +1,23 @@
+"""Where Chromium is, and how it is started: quiet, and allowed to run as root."""
+
+import os
+import shutil
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--font-render-hinting=none",
+]
+
+
+def find_chromium() -> str | None:
+    """Return the path of a browser: the variable CHROMIUM, or the first of the usual names."""
+    if given := os.environ.get("CHROMIUM"):
+        return shutil.which(given)
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
