@@ -139,8 +139,9 @@ endpoint: $(STAGE_TOOLS)  ## print the base URL of ENV
 	@python -m infra.release.endpoint $(ENV)
 
 .PHONY: logs
-logs: $(STAGE_TOOLS)  ## follow the log of ENV (ARGS='--since 2h --no-follow')
-	@python -m infra.release.logs $(ENV) $(ARGS)
+logs: $(STAGE_TOOLS)  ## the log of ENV (FOLLOW=1; QUERY='slowest routes'; REQUEST=id of an answer; ARGS='--since 2h')
+	@python -m infra.release.logs $(ENV) $(if $(QUERY),--query '$(QUERY)') $(if $(REQUEST),--request '$(REQUEST)') \
+	  $(if $(FOLLOW),--follow) $(ARGS)
 
 .PHONY: cost
 cost: $(STAGE_TOOLS)  ## what ENV costs a month, line by line, beside CDK's stock pattern

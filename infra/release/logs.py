@@ -1,21 +1,24 @@
-"""Follows the application's log of a stage: `python -m infra.release.logs STAGE [--since 10m] [--filter PATTERN]`."""
+"""Reads a stage's log: `python -m infra.release.logs STAGE [--query NAME | --request ID] [--follow]`."""
 
 from __future__ import annotations
 
 import argparse
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from infra.queries import QUERIES
 from infra.release.aws import Aws
 from infra.release.command import run_command
 from infra.release.errors import NotReadyError
+from infra.release.insights import Row, checked_id, run_query, saved, story, table
 from infra.stages import stage_named
 
 POLL_SECONDS = 2.0
 OVERLAP_MS = 10_000
 """How far each look goes back again: lines of two tasks arrive out of order."""
+_TEN_MINUTES, _HOUR, _DAY = 600, 3600, 86400
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -42,9 +45,7 @@ def lines(aws: Aws, *, since: int, pattern: str, follow: bool) -> Iterator[str]:
                         seen[event["eventId"]] = event["timestamp"]
                         yield event["message"].rstrip()
         except aws.logs.exceptions.ResourceNotFoundException:
-            raise NotReadyError(
-                f"no log group {aws.stage.app_log_group}: run `make deploy ENV={aws.stage.name}`"
-            ) from None
+            raise _no_log(aws) from None
         if not follow:
             return
         start = max([start, *(at - OVERLAP_MS for at in seen.values())])
@@ -52,21 +53,51 @@ def lines(aws: Aws, *, since: int, pattern: str, follow: bool) -> Iterator[str]:
         time.sleep(POLL_SECONDS)
 
 
+def show(arguments: argparse.Namespace) -> None:
+    """Print what was asked for: a query's table, one request's story, or the lines themselves."""
+    aws = Aws.of(stage_named(arguments.stage))
+    if arguments.follow and arguments.query:
+        raise NotReadyError("a query has an end and cannot follow: leave out --follow (FOLLOW=1) or --query (QUERY=…)")
+    if arguments.query:
+        query = saved(arguments.query)
+        rows = _in(aws, lambda: run_query(aws, query, since=arguments.since or _HOUR))
+        print(*(table(rows) if rows else ["nothing found"]), sep="\n")
+        return
+    if arguments.request and not arguments.follow:
+        rows = _in(aws, lambda: story(aws, arguments.request, since=arguments.since or _DAY))
+        print(*table(rows), sep="\n")
+        return
+    pattern = f'{{ $.request_id = "{checked_id(arguments.request)}" }}' if arguments.request else arguments.filter
+    with suppress(KeyboardInterrupt):  # the way to end it
+        for line in lines(aws, since=arguments.since or _TEN_MINUTES, pattern=pattern, follow=arguments.follow):
+            print(line, flush=True)
+
+
+def _in(aws: Aws, ask: Callable[[], list[Row]]) -> list[Row]:
+    """Ask a log group that may not be there yet."""
+    try:
+        return ask()
+    except aws.logs.exceptions.ResourceNotFoundException:
+        raise _no_log(aws) from None
+
+
+def _no_log(aws: Aws) -> NotReadyError:
+    return NotReadyError(f"no log group {aws.stage.app_log_group}: run `make deploy ENV={aws.stage.name}`")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m infra.release.logs", description="Follow a stage's log.")
+    parser = argparse.ArgumentParser(prog="python -m infra.release.logs", description="Read a stage's log.")
     parser.add_argument("stage", help="dev, prod, playground or pr-N")
-    parser.add_argument("--since", type=seconds, default="10m", help="how far back to begin (default: 10m)")
-    parser.add_argument("--filter", default="", help="a pattern of CloudWatch Logs, such as { $.status = 500 }")
-    parser.add_argument("--no-follow", action="store_true", help="end with the last line")
+    parser.add_argument(
+        "--since", type=seconds, help="how far back to begin (default: 10m; with --query 1h, with --request 1d)"
+    )
+    parser.add_argument("--follow", action="store_true", help="go on with new lines until Ctrl-C")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--query", help=f"a saved query: {', '.join(QUERIES)}")
+    what.add_argument("--request", help="the id of a request, from its answer's X-Request-Id header")
+    what.add_argument("--filter", default="", help="a pattern of CloudWatch Logs, such as { $.status = 500 }")
     arguments = parser.parse_args()
-
-    def show() -> None:
-        aws = Aws.of(stage_named(arguments.stage))
-        with suppress(KeyboardInterrupt):  # the way to end it
-            for line in lines(aws, since=arguments.since, pattern=arguments.filter, follow=not arguments.no_follow):
-                print(line, flush=True)
-
-    run_command("logs", show)
+    run_command("logs", lambda: show(arguments))
 
 
 if __name__ == "__main__":
