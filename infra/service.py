@@ -7,6 +7,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_secretsmanager as secretsmanager
 
 from infra.base import BaseStack, acknowledge, wildcard
 from infra.constructs.alarms import Alarms
@@ -56,6 +57,7 @@ class ServiceStack(BaseStack):
             network=network,
             image=ecs.ContainerImage.from_ecr_repository(self._images(stage), digest),
             environment=_environment(stage),
+            secrets=self._secrets(stage),
             log_group=app_logs,
             rollout=rollout,
         )
@@ -116,6 +118,17 @@ class ServiceStack(BaseStack):
 
     def _log_group(self, construct_id: str, name: str) -> logs.ILogGroup:
         return logs.LogGroup.from_log_group_name(self, construct_id, name)
+
+    def _secrets(self, stage: Stage) -> dict[str, ecs.Secret]:
+        """Return what ECS hands to the task as variables; CDK grants it to the execution role.
+
+        The moderator's token crosses no network in the clear: without TLS there is no moderator, except in the
+        playground, where loopback stands for TLS.
+        """
+        if not (stage.https or stage.name == "playground"):
+            return {}
+        token = secretsmanager.Secret.from_secret_name_v2(self, "Moderator", stage.moderator_secret)
+        return {"COMMENTS_MODERATOR_TOKEN": ecs.Secret.from_secrets_manager(token)}
 
     def _acknowledge_roles(self, api: ApiService, *, logs_arn: str) -> None:
         execution = api.task_definition.execution_role
