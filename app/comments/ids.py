@@ -25,9 +25,15 @@ class Clock:
             return self._last
 
 
-def id_at(tick: int) -> str:
+RANDOM_BITS = 62
+"""Bits of an id behind its clock."""
+
+
+def id_at(tick: int, *, random: int | None = None) -> str:
+    """Return an id of the tick; who imports gives the random bits, so that doing it again makes the same id."""
     milliseconds, fraction = divmod(tick, TICKS)
-    return str(UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | secrets.randbits(62)))
+    bits = secrets.randbits(RANDOM_BITS) if random is None else random
+    return str(UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | bits))
 
 
 def tick_of(comment_id: str) -> int:

@@ -1,0 +1,99 @@
+"""Comments as JSON Lines: written as they are stored, read as strictly as the API reads a post."""
+
+import base64
+import re
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import orjson
+from pydantic import AfterValidator
+
+from comments.errors import InvalidRequest
+from comments.ids import TICKS, tick_of
+from comments.models import ID, Comment, NewComment
+from comments.transfer import Refused, TransferError
+
+FIELDS = ("id", "content_id", "email", "comment", "created_at", "held")
+"""In this order, whatever the store's is, so that exports of two stores can be compared."""
+
+MAX_LINE = 1024 * 1024
+"""Bytes; a comment has at most about 45,000. What is longer is no export, and is not read into memory."""
+
+TOLERANCE = 24 * 60 * 60
+"""Seconds that an id may be ahead of this machine's clock. Later comments of a thread get ids behind its last one, so a
+single id of the year 2100 would take all of them along."""
+
+CREATED_AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+IN_LINE = re.compile(r" at line 1 column ([0-9]+)$")
+
+
+def dump(comments: Iterable[Comment]) -> bytes:
+    lines: list[dict[str, Any]] = [{name: comment[name] for name in FIELDS if name in comment} for comment in comments]  # type: ignore[literal-required]  # the fields of a Comment
+    return b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
+
+
+def _id(value: str) -> str:
+    if not ID.fullmatch(value):
+        raise ValueError("must be a UUIDv7 in lower case, as this service makes them")
+    if tick_of(value) / TICKS / 1000 > time.time() + TOLERANCE:
+        raise ValueError("lies in the future, and every new comment of its thread would follow it there")
+    return value
+
+
+def _created_at(value: str) -> str:
+    try:
+        if CREATED_AT.fullmatch(value) and datetime.fromisoformat(value):
+            return value
+    except ValueError:
+        pass  # such as the 31st of June
+    raise ValueError("must be a time such as 2026-11-24T08:29:23.614Z")
+
+
+class StoredComment(NewComment):
+    """A comment as an export has it: what a post may hold, and what the store gave it."""
+
+    id: Annotated[str, AfterValidator(_id)]
+    created_at: Annotated[str, AfterValidator(_created_at)]
+    held: bool = False
+
+
+def read_file(path: Path) -> Iterator[Comment | Refused]:
+    try:
+        with path.open("rb") as stream:
+            yield from read_lines(stream)
+    except OSError as error:
+        raise TransferError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_lines(stream: BinaryIO) -> Iterator[Comment | Refused]:
+    """Read one comment at a time, however many there are; raises TransferError for what is no text of lines."""
+    for number in count(1):
+        line = stream.readline(MAX_LINE + 1)
+        if not line:
+            return
+        if len(line) > MAX_LINE:
+            raise TransferError(f"line {number} is longer than {MAX_LINE} bytes: this is not an export of comments")
+        yield read_line(line, number)
+
+
+def read_line(line: bytes, number: int) -> Comment | Refused:
+    try:
+        given = StoredComment.parse(line)
+    except InvalidRequest as invalid:
+        errors = [error | {"message": IN_LINE.sub(r" at column \1", error["message"])} for error in invalid.errors]
+        if not line.endswith(b"\n"):
+            errors[-1]["message"] += " (the last line, which has no end: the file may have been cut off)"
+        return Refused(f"line {number}", errors, {"line": number} | raw(line.rstrip(b"\r\n")))
+    return given.stored(given.id, given.created_at, held=given.held)
+
+
+def raw(data: bytes) -> dict[str, str]:
+    """Return bytes for a report so that nothing of them is lost: as text, or else in base64."""
+    try:
+        return {"text": data.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
