@@ -9,6 +9,8 @@ from constructs import IConstruct
 from infra.stages import PROJECT
 
 ZONES = 2
+ACKNOWLEDGED = "comments:acknowledged"
+"""The kind of metadata from which docs/acknowledgements.md is made."""
 
 
 class BaseStack(cdk.Stack):
@@ -34,6 +36,8 @@ def wildcard(scope: IConstruct, arn: str) -> str:
 
 def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
     """Accept findings on a construct, each rule with the reason; CKV_* belong to checkov, the rest to cdk-nag."""
+    for rule, reason in findings.items():
+        construct.node.add_metadata(ACKNOWLEDGED, {"rule": rule, "reason": reason})
     nag = {rule: reason for rule, reason in findings.items() if not rule.startswith("CKV")}
     if nag:
         cdk.Validations.of(construct).acknowledge(

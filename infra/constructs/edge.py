@@ -44,7 +44,7 @@ class Edge(Construct):
         for name, value in (("enabled", "true"), ("bucket", log_bucket_name), ("prefix", log_prefix)):
             self.load_balancer.set_attribute(f"access_logs.s3.{name}", value)
         self.load_balancer.set_attribute("routing.http.desync_mitigation_mode", "strictest")
-        open_to_all = "a public API: connections from everywhere are the product; the web ACL stands in front"
+        open_to_all = "a public API: connections from everywhere are the product"
         for security_group in self.load_balancer.connections.security_groups:
             acknowledge(security_group, {"AwsSolutions-EC23": open_to_all, "CKV_AWS_260": open_to_all})
         if not protect:
