@@ -29,9 +29,15 @@ class BaseStack(cdk.Stack):
 def wildcard(scope: IConstruct, arn: str) -> str:
     """Return cdk-nag's id of "this resource of a policy has a wildcard", which spells references in its own way."""
     resolved = cdk.Stack.of(scope).resolve(arn)
-    parts = resolved["Fn::Join"][1] if isinstance(resolved, dict) else [resolved]
-    spelt = "".join(part if isinstance(part, str) else f"<{part['Ref']}>" for part in parts)
+    joined = isinstance(resolved, dict) and "Fn::Join" in resolved
+    spelt = "".join(map(_spelt, resolved["Fn::Join"][1] if joined else [resolved]))
     return f"AwsSolutions-IAM5[Resource::{spelt}]"
+
+
+def _spelt(part: str | Mapping[str, Any]) -> str:
+    if isinstance(part, str):
+        return part
+    return f"<{part['Ref']}>" if "Ref" in part else f"<{'.'.join(part['Fn::GetAtt'])}>"
 
 
 def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:

@@ -45,11 +45,11 @@ class Dashboard(Construct):
         target_groups: Sequence[elbv2.ApplicationTargetGroup],
         service: ecs.FargateService,
         min_tasks: int,
-        table: dynamodb.ITable,
+        table: dynamodb.ITable | None,
         route_namespace: str | None,
         web_acl_metric: str | None,
     ) -> None:
-        """`route_namespace` and `web_acl_metric` name metrics that a stage may do without; their rows are left out."""
+        """What is None has no row: a table, metrics by route in a namespace, a web ACL by its metric's name."""
         super().__init__(scope, construct_id)
         self._board = cloudwatch.Dashboard(self, "Board", dashboard_name=name, default_interval=cdk.Duration.hours(3))
         alarm_row = cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms.all), width=_WIDTH, height=3)
@@ -58,7 +58,8 @@ class Dashboard(Construct):
         if route_namespace:
             self._routes(route_namespace)
         self._tasks(target_groups, service, min_tasks)
-        self._store(table)
+        if table:
+            self._store(table)
         if web_acl_metric:
             self._entrance(web_acl_metric)
 
