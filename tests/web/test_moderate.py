@@ -53,9 +53,9 @@ def test_a_listed_comment_is_found_by_its_thread_and_deleted(serve, page):
     post(server.url, "to stay", content_id=7)
     open_moderation(page, server)
     expect(page.get_by_text("Nothing waits for approval.")).to_be_visible()
-    page.get_by_label("Comments that are listed on").fill("7")
+    page.get_by_label("Listed comments of article").fill("7")
     page.get_by_role("button", name="Show", exact=True).click()
-    expect(page.get_by_role("heading", name="Listed on 7")).to_be_visible()
+    expect(page.get_by_role("heading", name="Listed on article 7")).to_be_visible()
     page.get_by_role("listitem").filter(has_text="to go").get_by_role("button", name="Delete").click()
     expect(page.get_by_role("listitem")).to_have_count(1)
     assert listed(server.url, 7) == ["to stay"]

@@ -5,6 +5,7 @@ It answers 200 whatever the store does: that is what it is there to tell.
 
 import time
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template
@@ -77,6 +78,13 @@ def _reason(error: StoreError) -> str:
     answer = getattr(cause, "response", None)  # botocore's ClientError is told apart by its code alone
     code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else None
     return str(code or type(cause).__name__)
+
+
+@status.app_template_filter()
+def moment(created_at: str) -> str:
+    """Write a time as people read it: 24 November 2026, 09:37 UTC."""
+    then = datetime.fromisoformat(created_at)
+    return f"{then.day} {then:%B %Y, %H:%M} UTC"
 
 
 @status.get("/api/status")

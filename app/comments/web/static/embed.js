@@ -28,11 +28,12 @@ time, .status { color: var(--soft); font-size: .875em }
 .text { white-space: pre-wrap; overflow-wrap: anywhere; margin-top: .15em }
 form { border-top: 1px solid var(--rule); padding-top: 1em; margin-top: .2em }
 label { display: block; font-weight: 600; font-size: .875em; margin-bottom: .25em }
+small { font-weight: 400; color: var(--soft) }
 input, textarea { display: block; width: 100%; padding: .55em .7em; border: 1px solid var(--line); border-radius: 6px;
   background: transparent; resize: vertical }
 [aria-invalid] { border: 2px solid var(--wrong) }
 .error { color: var(--wrong); font-size: .875em; min-height: 1.55em; margin: .15em 0 .4em }
-button { padding: .55em 1.2em; border: 1px solid var(--accent); border-radius: 6px; font-weight: 600; cursor: pointer;
+button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6px; font-weight: 600; cursor: pointer;
   background: var(--accent); color: var(--paper) }
 .more { background: transparent; color: var(--accent); margin: 0 0 1em }
 [aria-disabled] { opacity: .7; cursor: default }
@@ -54,7 +55,11 @@ button { padding: .55em 1.2em; border: 1px solid var(--accent); border-radius: 6
   const send = make("button", { type: "submit" }, "Post comment");
   const fields = {
     // Not type=email: browsers rewrite its value. What an address is, the API says.
-    email: { label: "Email", input: make("input", { inputmode: "email", autocomplete: "email", spellcheck: "false" }) },
+    email: {
+      label: "Email",
+      note: " may be shown with your comment",
+      input: make("input", { inputmode: "email", autocomplete: "email", spellcheck: "false" }),
+    },
     comment: { label: "Comment", input: make("textarea", { rows: "4" }) },
   };
   const form = make("form", { novalidate: "" });
@@ -62,7 +67,8 @@ button { padding: .55em 1.2em; border: 1px solid var(--accent); border-radius: 6
     field.input.id = name;
     field.input.setAttribute("aria-required", "true");
     field.error = make("p", { id: `${name}-error`, class: "error" });
-    form.append(make("label", { for: name }, field.label), field.input, field.error);
+    const label = make("label", { for: name }, field.label, make("small", {}, field.note || ""));
+    form.append(label, field.input, field.error);
   }
   form.append(send, result);
 

@@ -44,13 +44,15 @@ const close = () => {
 
 const entry = (comment) => {
   const who = comment.email || "no email";
+  const when = new Date(comment.created_at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   const row = make("div", { class: "row" });
   const item = make("li", { tabindex: "-1" },
-    make("div", { class: "by" }, make("b", {}, who), make("span", { class: "soft" }, `on ${comment.content_id}`),
-      make("time", { datetime: comment.created_at }, new Date(comment.created_at).toLocaleString())),
+    make("div", { class: "by" }, make("b", {}, who), make("span", { class: "soft" }, `article ${comment.content_id}`),
+      make("time", { datetime: comment.created_at }, when)),
     make("p", { dir: "auto" }, comment.comment), row);
   const action = (label, kind, url, method, done) => {
-    const button = make("button", { type: "button", class: kind, "aria-label": `${label} the comment by ${who}` }, label);
+    const name = `${label} the comment by ${who}`;
+    const button = make("button", { type: "button", class: kind, "aria-label": name }, label);
     button.addEventListener("click", async () => {
       if (!(await ask(url, method))) return;
       const after = item.nextElementSibling || item.previousElementSibling;
@@ -61,7 +63,9 @@ const entry = (comment) => {
     row.append(button);
   };
   const path = `${comment.content_id}/${comment.id}`;
-  if (comment.held) action("Approve", "quiet", `/api/moderation/${path}/approve`, "POST", "Approved: it is listed now.");
+  if (comment.held) {
+    action("Approve", "quiet", `/api/moderation/${path}/approve`, "POST", "Approved: it is listed now.");
+  }
   action("Delete", "wrong", `/api/comment/${path}`, "DELETE", "Deleted for good.");
   return item;
 };
@@ -99,7 +103,7 @@ by("open").addEventListener("submit", (event) => {
 by("thread").addEventListener("submit", (event) => {
   event.preventDefault();
   const thread = by("content-id").value.trim();
-  begin(`Listed on ${thread}`, `/api/comment/list/${encodeURIComponent(thread)}?limit=50`, false);
+  begin(`Listed on article ${thread}`, `/api/comment/list/${encodeURIComponent(thread)}?limit=50`, false);
 });
 by("held").addEventListener("click", held);
 by("forget").addEventListener("click", () => { close(); say("The token is forgotten."); by("token").focus(); });
