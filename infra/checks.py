@@ -51,6 +51,11 @@ def synthesize(stage: Stage, folder: Path) -> list[str]:
     """Write the templates of a stage, and return what cdk-nag and CDK's own validation find in them."""
     app = cdk.App(outdir=str(folder), context=json.loads((ROOT / "cdk.json").read_text())["context"])
     compose(app, Context(stage=stage, github="example/comments"), Target(account=None, region=None))
+    return found_in(app, folder)
+
+
+def found_in(app: cdk.App, folder: Path) -> list[str]:
+    """Synthesize an app into the folder that it was made with, and return what its validations find."""
     try:
         app.synth()
     except RuntimeError as error:  # jsii's only exception; the report says more
