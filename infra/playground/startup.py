@@ -115,7 +115,7 @@ def prepare_account(playground: Playground, note: Callable[[str], None]) -> None
 
 
 def cdk(playground: Playground, *arguments: str) -> None:
-    """Run the CDK CLI against the playground; raises PlaygroundError with its last line."""
+    """Run the CDK CLI against the playground; raises PlaygroundError with its first error."""
     environment = (
         own_environment() | playground.client_environment() | {"CDK_VALIDATION": "false"}
     )  # `make check`'s job
@@ -126,5 +126,5 @@ def cdk(playground: Playground, *arguments: str) -> None:
         output = (finished.stdout + finished.stderr).strip()
         with playground.log_file.open("a") as log:
             log.write(f"{output}\n")
-        last = (output.splitlines() or ["no output"])[-1]
-        raise PlaygroundError(f"cdk {arguments[0]} failed ({last}); see {playground.log_file}")
+        lines = [line for line in output.splitlines() if "error" in line.lower()] or ["no error named"]
+        raise PlaygroundError(f"cdk {arguments[0]} failed ({lines[0].strip()}); see {playground.log_file}")
