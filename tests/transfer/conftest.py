@@ -30,7 +30,7 @@ def start(*arguments, **options):
         env=environ | options.pop("env", {}),
         stdin=options.pop("stdin", subprocess.PIPE),
         stdout=options.pop("stdout", subprocess.PIPE),
-        stderr=subprocess.PIPE,
+        stderr=options.pop("stderr", subprocess.PIPE),
         **options,
     )
 
@@ -44,8 +44,9 @@ def run(*arguments, stdin=b"", **options):
     """Run to the end; return exit status, stdout as bytes, stderr as text."""
     process = start(*arguments, **options)
     out, err = process.communicate(stdin, timeout=120)
-    assert b"Traceback" not in err, err.decode()
-    return process.returncode, out, err.decode()
+    err = (err or b"").decode()
+    assert "Traceback" not in err, err
+    return process.returncode, out, err
 
 
 def fail(*arguments, **options):

@@ -15,7 +15,7 @@ from tests.transfer.conftest import begun, export, fail, fill, run, some_comment
 
 @pytest.fixture
 def comments(store_url):
-    made = some_comments(2_500)
+    made = some_comments(2_100)
     fill(store_url, made)
     return made
 
@@ -79,7 +79,7 @@ def test_an_export_whose_disk_is_full_goes_on_where_there_is_room(store_url, tmp
     assert "is not finished" in fail("import", file, "--store", store_url)
     status, _, err = run("export", "--store", store_url, "--output", file)
     assert status == 0
-    assert "exported 2,500 comments" in err
+    assert "exported 2,100 comments" in err
     assert file.read_bytes() == export(store_url)
 
 

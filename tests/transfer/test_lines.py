@@ -4,10 +4,15 @@ import base64
 import json
 import time
 
+import orjson
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
+from comments.errors import InvalidRequest
 from comments.ids import TICKS, id_at
-from comments.models import MAX_COMMENT
+from comments.models import MAX_COMMENT, NewComment
+from comments.transfer.lines import dump, read_line
 from tests.transfer.conftest import export, fail, fill, run, some_comments
 
 GOOD = some_comments(1)[0] | {"content_id": 1, "comment": "good"}
@@ -90,6 +95,26 @@ def test_a_report_never_replaces_another_file(url, tmp_path):
     exported.write_bytes(line())
     assert "is not a report" in fail("import", exported, "--store", url, "--skip-bad", exported)
     assert exported.read_bytes() == line()
+
+
+def test_an_id_in_two_threads_is_kept_in_both(store_url):
+    fill(store_url, [])
+    data = b"\n".join([line(content_id=1), line(content_id=2), line(content_id=1)])
+    status, _, err = run("import", "-", "--store", store_url, stdin=data)
+    assert status == 0
+    assert "2 imported, 1 already there" in err
+    assert sorted(json.loads(each)["content_id"] for each in export(store_url).splitlines()) == [1, 2]
+
+
+@given(st.text(min_size=1, max_size=200))
+def test_whatever_may_be_posted_is_read_as_it_was_written(text):
+    body = orjson.dumps({"content_id": 1, "email": "a@example.com", "comment": text})
+    try:
+        comment = NewComment.parse(body).stored(GOOD["id"], GOOD["created_at"], held=bool(len(text) % 2))
+    except InvalidRequest:
+        assume(False)
+    assert read_line(dump([comment]), 1) == comment
+    assert dump([comment]).count(b"\n") == 1
 
 
 def test_a_last_line_that_was_cut_off_is_called_that(url):

@@ -1,9 +1,12 @@
 """A site moves between two stores without losing a comment."""
 
 import json
+import os
+import subprocess
 
 import pytest
 
+from comments.transfer import progress
 from tests.transfer.conftest import export, fail, fill, run, some_comments
 
 
@@ -11,7 +14,7 @@ from tests.transfer.conftest import export, fail, fill, run, some_comments
 def site(tmp_path):
     """A store on one machine, and what is in it."""
     url = f"sqlite:///{tmp_path}/site.db"
-    comments = some_comments(2_300)
+    comments = some_comments(1_200)
     fill(url, comments)
     return url, comments
 
@@ -27,7 +30,7 @@ def test_a_site_moves_to_another_store_and_back_byte_for_byte(site, store_url, o
     for source, target in ((url, store_url), (store_url, other_url)):
         status, out, err = run("import", "-", "--store", target, stdin=export(source))
         assert (status, out) == (0, b"")
-        assert err.splitlines()[-1] == "2,300 imported, 0 already there"
+        assert err.splitlines()[-1] == "1,200 imported, 0 already there"
     assert lines(export(store_url)) == lines(before)
     assert lines(export(other_url)) == lines(before)
 
@@ -37,7 +40,7 @@ def test_a_second_import_doubles_nothing(site, store_url, tmp_path):
     assert run("export", "--store", site[0], "--output", exported)[0] == 0
     first_part = b"".join(exported.read_bytes().splitlines(keepends=True)[:800])
     assert run("import", "-", "--store", store_url, stdin=first_part)[0] == 0
-    for end in ("1,500 imported, 800 already there", "0 imported, 2,300 already there"):
+    for end in ("400 imported, 800 already there", "0 imported, 1,200 already there"):
         status, _, err = run("import", exported, "--store", store_url)
         assert status == 0
         assert err.splitlines()[-1] == end
@@ -53,8 +56,30 @@ def test_the_default_store_is_the_one_of_the_service(site):
 def test_how_far_it_came_is_on_stderr_and_comments_alone_on_stdout(site):
     status, out, err = run("export", "--store", site[0])
     assert status == 0
-    assert len([json.loads(line) for line in out.splitlines()]) == 2_300
-    assert err.startswith("exported 2,300 comments, ")
+    assert len([json.loads(line) for line in out.splitlines()]) == 1_200
+    assert err.startswith("exported 1,200 comments, ")
+
+
+def test_a_terminal_shows_one_line_that_ends_as_the_result(site):
+    terminal, stderr = os.openpty()
+    status = run("export", "--store", site[0], stdout=subprocess.DEVNULL, stderr=stderr)[0]
+    os.close(stderr)
+    shown = os.read(terminal, 10_000).decode()
+    os.close(terminal)
+    assert status == 0
+    assert shown.splitlines()[-1].rpartition("\r")[2].removeprefix("\x1b[K").startswith("exported 1,200 comments, ")
+
+
+def test_a_log_gets_a_whole_line_now_and_then(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "LOG_INTERVAL", 0)
+    shown = progress.Progress("exported")
+    shown.add(1_000)
+    shown.add(500)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.rpartition(", ")[0] for line in lines] == [
+        "exported 1,000 comments",
+        "exported 1,500 comments",
+    ]
 
 
 def test_an_empty_store_is_an_empty_export(store_url, other_url):

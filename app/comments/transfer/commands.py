@@ -15,7 +15,7 @@ from comments.transfer import Refused, TransferError
 from comments.transfer.checkpoint import Checkpoint, checkpoint_file
 from comments.transfer.export import export_to_file, export_to_stdout
 from comments.transfer.isso import Isso
-from comments.transfer.lines import read_file, read_lines
+from comments.transfer.lines import read_source
 from comments.transfer.load import Loaded, load
 from comments.transfer.progress import Progress
 from comments.transfer.report import Report
@@ -40,14 +40,10 @@ def import_(options: argparse.Namespace, url: str) -> int:
     if options.kind == "isso":
         return _import_from_isso(options, url)
     report = Report(options.skip_bad) if options.skip_bad else None
-    if options.source == "-":
-        source: Iterable[Comment | Refused] = read_lines(sys.stdin.buffer)
-    else:
-        path = Path(options.source)
-        if checkpoint_file(path).exists():
-            raise TransferError(f"{path} is not finished: end that export first, by running it again with --output")
-        source = read_file(path)
-    loaded = _load(url, source, report)
+    path = Path(options.source)
+    if checkpoint_file(path).exists():
+        raise TransferError(f"{path} is not finished: end that export first, by running it again with --output")
+    loaded = _load(url, read_source(options.source), report)
     return _conclude(loaded, report)
 
 

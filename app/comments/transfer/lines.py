@@ -2,8 +2,10 @@
 
 import base64
 import re
+import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -61,12 +63,19 @@ class StoredComment(NewComment):
     held: bool = False
 
 
-def read_file(path: Path) -> Iterator[Comment | Refused]:
+def read_source(source: str) -> Iterator[Comment | Refused]:
+    """Read a file, or stdin for `-`."""
     try:
-        with path.open("rb") as stream:
+        with nullcontext(_stdin()) if source == "-" else Path(source).open("rb") as stream:
             yield from read_lines(stream)
     except OSError as error:
-        raise TransferError(f"{path} cannot be read: {error.strerror}") from error
+        raise TransferError(f"{source} cannot be read: {error.strerror}") from error
+
+
+def _stdin() -> BinaryIO:
+    if sys.stdin is None:  # closed by `<&-`; descriptor 0 may be any other file by now
+        raise TransferError("stdin is closed: name a file, or send an export in by | or <")
+    return sys.stdin.buffer
 
 
 def read_lines(stream: BinaryIO) -> Iterator[Comment | Refused]:

@@ -32,11 +32,11 @@ class Loaded:
 def load(store: CommentStore, source: Iterable[Comment | Refused], report: Report | None, progress: Progress) -> Loaded:
     """Keep all comments of a source; raises TransferError at the first refused one if there is no report for it."""
     loaded = Loaded()
-    batch: list[Comment] = []
+    batch: dict[str, Comment] = {}
 
     def flush() -> None:
         try:
-            new = store.restore(batch)
+            new = store.restore(list(batch.values()))
         except StoreError as error:
             raise TransferError(f"{error.message}; {loaded} until then; {AGAIN}") from error
         loaded.imported += new
@@ -56,9 +56,10 @@ def load(store: CommentStore, source: Iterable[Comment | Refused], report: Repor
                 report.add(candidate)
                 loaded.left_out += 1
             else:
-                batch.append(candidate)
-                if len(batch) == BATCH:
+                # An id twice, such as in two threads, is for the store to judge, not for a batch to lose.
+                if len(batch) == BATCH or candidate["id"] in batch:
                     flush()
+                batch[candidate["id"]] = candidate
             if interruption.status:
                 break
         flush()
