@@ -108,8 +108,11 @@ def test_a_second_click_while_the_first_is_under_way_posts_nothing(serve, page):
     expect(thread.says("No comments yet.")).to_be_visible()
     thread.email.fill("alice@example.com")
     thread.comment.fill("once")
+    posts = []
+    page.on("request", lambda request: posts.append(request) if request.method == "POST" else None)
     thread.send.dblclick()
     expect(thread.says("Your comment is posted.")).to_be_visible()
+    assert len(posts) == 1
     assert listed(server.url) == ["once"]
 
 
