@@ -1,0 +1,1 @@
+"""The README's pictures, drawn from the templates, so that they show what is deployed."""
