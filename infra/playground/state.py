@@ -53,6 +53,11 @@ class Playground:
         return self.folder / "dynamodb.log"
 
     @property
+    def prepared_mark(self) -> Path:
+        """There when the account has been prepared for CDK."""
+        return self.folder / "prepared"
+
+    @property
     def scratch(self) -> Path:
         return self.folder / "tmp"
 

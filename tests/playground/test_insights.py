@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from infra.playground import insights
-from infra.playground.expressions import QueryError
+from infra.playground.server import insights
+from infra.playground.server.expressions import QueryError
 from infra.queries import QUERIES
 
 MESSAGES = [

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.playground.expressions import Condition, Fields, Parser, QueryError
+from infra.playground.server.expressions import Condition, Fields, Parser, QueryError
 
 DEFAULT_FIELDS = ("@timestamp", "@message")
 DEFAULT_LIMIT = 10_000  # AWS: the most that a query returns

@@ -7,8 +7,8 @@ from typing import Any
 from ministack.core.responses import get_account_id, get_region, json_response, new_uuid
 from ministack.services import cloudwatch, ecs
 
-from infra.playground.patching import Record
-from infra.playground.services import extend, route
+from infra.playground.server.patching import Record
+from infra.playground.server.services import extend, route
 
 NAME = "application-autoscaling"
 SCALE_IN_SECONDS = 10.0

@@ -6,7 +6,7 @@ import string
 
 from ministack.services.cloudformation import provisioners
 
-from infra.playground.patching import Record, patch
+from infra.playground.server.patching import Record, patch
 
 CLASSES = {
     "ExcludeLowercase": string.ascii_lowercase,

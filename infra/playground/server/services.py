@@ -8,7 +8,7 @@ from ministack import app
 from ministack.core import router
 from ministack.core.responses import error_response_json
 
-from infra.playground.patching import Record
+from infra.playground.server.patching import Record
 
 Action = Callable[[Record], Any]
 

@@ -5,9 +5,9 @@ from typing import Any
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import ecs
 
-from infra.playground import ecs_rollout as rollout
-from infra.playground.ecs_scheduler import STEP, WAKE
-from infra.playground.patching import Record, patch
+from infra.playground.server import ecs_rollout as rollout
+from infra.playground.server.ecs_scheduler import STEP, WAKE
+from infra.playground.server.patching import Record, patch
 
 
 @patch(ecs, "_reconcile_service_tasks", gap="rollouts without health checks, drain or event; replaced by `step`")

@@ -5,8 +5,8 @@ import time
 from ministack.services import ecs
 from ministack.services.cloudformation import provisioners, stacks
 
-from infra.playground import ecs_launch
-from infra.playground.patching import Record, patch
+from infra.playground.server import ecs_launch
+from infra.playground.server.patching import Record, patch
 
 SERVICE_PATIENCE_SECONDS = 1800.0  # AWS waits for three hours; nothing here takes that long
 LOOK_SECONDS = 0.2

@@ -8,8 +8,8 @@ from typing import Any
 from ministack.services import cloudwatch
 from ministack.services.cloudformation import provisioners
 
-from infra.playground import metric_math
-from infra.playground.patching import Record, patch
+from infra.playground.server import metric_math
+from infra.playground.server.patching import Record, patch
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,

@@ -7,9 +7,9 @@ from ministack.core.responses import json_response, new_uuid
 from ministack.services import ec2, ecs, waf
 from ministack.services.cloudformation import _stack_events, provisioners, stacks
 
-from infra.playground import ecs_cloudformation, identity, scaling
-from infra.playground.patching import Record, patch
-from infra.playground.services import extend
+from infra.playground.server import ecs_cloudformation, identity, scaling
+from infra.playground.server.patching import Record, patch
+from infra.playground.server.services import extend
 
 HANDLERS: dict[str, Record] = provisioners._RESOURCE_HANDLERS
 BEGUN = "UPDATE_IN_PROGRESS"

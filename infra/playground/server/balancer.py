@@ -10,10 +10,10 @@ from urllib.parse import parse_qs
 from ministack.core.responses import StreamingResponse
 from ministack.services import alb
 
-from infra.playground import proxy
-from infra.playground.metrics import METRICS, Dimensions
-from infra.playground.patching import Record, aws_scope, patch
-from infra.playground.targets import TARGETS, Target
+from infra.playground.server import proxy
+from infra.playground.server.metrics import METRICS, Dimensions
+from infra.playground.server.patching import Record, aws_scope, patch
+from infra.playground.server.targets import TARGETS, Target
 
 Send = Callable[[Record], Awaitable[None]]
 Receive = Callable[[], Awaitable[Record]]

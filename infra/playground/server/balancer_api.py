@@ -7,11 +7,11 @@ from xml.sax.saxutils import escape
 
 from ministack.services import alb
 
-from infra.playground import proxy
-from infra.playground.balancer import NAMESPACE, attribute
-from infra.playground.metrics import METRICS
-from infra.playground.patching import Record, patch
-from infra.playground.targets import TARGETS, Health, Target
+from infra.playground.server import proxy
+from infra.playground.server.balancer import NAMESPACE, attribute
+from infra.playground.server.metrics import METRICS
+from infra.playground.server.patching import Record, patch
+from infra.playground.server.targets import TARGETS, Health, Target
 
 DEFAULT_DELAY = "300"  # AWS: deregistration_delay.timeout_seconds
 LOOK_SECONDS = 0.05

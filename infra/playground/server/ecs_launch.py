@@ -6,9 +6,9 @@ from docker.types import Mount, Ulimit
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import cloudwatch_logs, ecs, secretsmanager
 
-from infra.playground import identity, registry
-from infra.playground.patching import Record, patch
-from infra.playground.settings import SETTINGS
+from infra.playground.server import identity, registry
+from infra.playground.server.patching import Record, patch
+from infra.playground.server.settings import SETTINGS
 from infra.playground.state import LABEL
 
 MEBIBYTE = 1024 * 1024

@@ -83,14 +83,16 @@ class Connection:
     def _send(self, event: h11.Event) -> None:
         self.writer.write(self.protocol.send(event) or b"")
 
-    async def _next(self) -> h11.Event | type[h11.PAUSED]:
-        while (event := self.protocol.next_event()) is h11.NEED_DATA:
+    async def _next(self) -> object:
+        while True:
+            event = self.protocol.next_event()
+            if event is not h11.NEED_DATA:
+                return event
             try:
                 async with asyncio.timeout(self.idle_timeout):
                     self.protocol.receive_data(await self.reader.read(65536))
             except TimeoutError as error:
                 raise TooSlow(f"no byte within {self.idle_timeout:g} s") from error
-        return event
 
 
 Address = tuple[str, int]

@@ -5,8 +5,8 @@ from typing import Any
 
 from ministack.core.responses import get_account_id, json_response
 
-from infra.playground.patching import Record
-from infra.playground.services import extend
+from infra.playground.server.patching import Record
+from infra.playground.server.services import extend
 
 ECR_HOST = re.compile(r"^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/")
 

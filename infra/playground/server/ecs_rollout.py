@@ -5,7 +5,7 @@ import time
 from ministack.core.responses import new_uuid, now_iso
 from ministack.services import cloudwatch, ecs
 
-from infra.playground.patching import Record, patch
+from infra.playground.server.patching import Record, patch
 
 BAKE_SECONDS = 5.0
 """How long a complete rollout is watched by its alarms. AWS takes this from the alarms' periods, minutes; the

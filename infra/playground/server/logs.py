@@ -9,10 +9,10 @@ from typing import Any
 from ministack.core.responses import error_response_json, json_response, new_uuid
 from ministack.services import cloudwatch, cloudwatch_logs, ecs
 
-from infra.playground import insights
-from infra.playground.expressions import COMPARISONS, QueryError
-from infra.playground.patching import Record, patch
-from infra.playground.services import extend
+from infra.playground.server import insights
+from infra.playground.server.expressions import COMPARISONS, QueryError
+from infra.playground.server.patching import Record, patch
+from infra.playground.server.services import extend
 
 TERM = re.compile(r'^\$\.(?P<field>[\w.]+)\s*(?P<sign>!=|>=|<=|=|>|<)\s*(?P<value>"[^"]*"|[^\s"]+)$')
 

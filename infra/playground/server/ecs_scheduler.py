@@ -6,10 +6,10 @@ import time
 
 from ministack.services import ecs
 
-from infra.playground import ecs_rollout as rollout
-from infra.playground import ecs_tasks as tasks
-from infra.playground.patching import Record, aws_scope
-from infra.playground.targets import TARGETS, Health
+from infra.playground.server import ecs_rollout as rollout
+from infra.playground.server import ecs_tasks as tasks
+from infra.playground.server.patching import Record, aws_scope
+from infra.playground.server.targets import TARGETS, Health
 
 STEP_SECONDS = 0.5
 LOOK_SECONDS = 5.0

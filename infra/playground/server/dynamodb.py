@@ -8,9 +8,9 @@ from ministack import app
 from ministack.core.responses import error_response_json, json_response
 from ministack.services.cloudformation import provisioners
 
-from infra.playground import proxy
-from infra.playground.patching import Record
-from infra.playground.settings import SETTINGS
+from infra.playground.server import proxy
+from infra.playground.server.patching import Record
+from infra.playground.server.settings import SETTINGS
 from infra.playground.state import ACCOUNT, REGION
 
 API = "DynamoDB_20120810"

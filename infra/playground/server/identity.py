@@ -7,7 +7,7 @@ from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam, sts
 
-from infra.playground.patching import Record
+from infra.playground.server.patching import Record
 
 SESSION_SECONDS = 7 * 86400  # AWS renews a task's credentials; here they outlive any playground
 

@@ -6,8 +6,8 @@ from typing import Any
 import docker.errors
 from ministack.services import ecs
 
-from infra.playground.metrics import METRICS
-from infra.playground.patching import Record
+from infra.playground.server.metrics import METRICS
+from infra.playground.server.patching import Record
 
 CPU_UNITS = 1024
 MEBIBYTE = 1024 * 1024

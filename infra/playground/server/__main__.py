@@ -8,15 +8,16 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
+from hypercorn.typing import Framework
 from ministack import app as gateway
 from ministack.core import hypercorn_compat
 from ministack.services import cloudwatch
 
-from infra.playground import (
+from infra.playground.server import (
     alarms,
     balancer,
     balancer_api,
@@ -32,9 +33,9 @@ from infra.playground import (
     secretsmanager,
     usage,
 )
-from infra.playground.metrics import METRICS
-from infra.playground.patching import PATCHES, SUPPORTED, aws_scope, require_supported_version
-from infra.playground.settings import SETTINGS
+from infra.playground.server.metrics import METRICS
+from infra.playground.server.patching import PATCHES, SUPPORTED, aws_scope, require_supported_version
+from infra.playground.server.settings import SETTINGS
 
 KEEP_ALIVE_SECONDS = 3600  # AWS: client keep-alive of a load balancer
 HTTPS = (b"x-forwarded-proto", b"https")
@@ -95,7 +96,11 @@ def run_balancer() -> None:
     async def main() -> None:
         checks = asyncio.create_task(health.check_forever())
         never = asyncio.Event()
-        await serve(balancer.serve, configured(f"127.0.0.1:{SETTINGS.balancer_port}"), shutdown_trigger=never.wait)
+        await serve(
+            cast(Framework, balancer.serve),
+            configured(f"127.0.0.1:{SETTINGS.balancer_port}"),
+            shutdown_trigger=never.wait,
+        )
         checks.cancel()
 
     asyncio.run(main())
@@ -121,7 +126,8 @@ def main() -> None:
     every(5, balancer_api.measure_hosts)
     every(600, METRICS.forget_old)
     port = SETTINGS.gateway_port
-    asyncio.run(serve(gateway_over_loopback, configured(f"127.0.0.1:{port}", f"{bridge_address()}:{port}")))
+    config = configured(f"127.0.0.1:{port}", f"{bridge_address()}:{port}")
+    asyncio.run(serve(cast(Framework, gateway_over_loopback), config))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ import asyncio
 import h11
 from ministack.services import alb
 
-from infra.playground.patching import Record, aws_scope
-from infra.playground.targets import TARGETS, Health, Target
+from infra.playground.server.patching import Record, aws_scope
+from infra.playground.server.targets import TARGETS, Health, Target
 
 LOOK_FOR_NEW_SECONDS = 0.1
 INITIAL_SECONDS = 1.0

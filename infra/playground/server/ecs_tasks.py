@@ -9,9 +9,9 @@ from ministack.core.concurrency import resource_lock
 from ministack.core.responses import error_response_json, json_response, now_iso
 from ministack.services import ecs
 
-from infra.playground.balancer_api import drain
-from infra.playground.patching import Record, aws_scope, patch
-from infra.playground.targets import Target
+from infra.playground.server.balancer_api import drain
+from infra.playground.server.patching import Record, aws_scope, patch
+from infra.playground.server.targets import Target
 
 STOP_SECONDS = 30  # AWS: stopTimeout's default
 KEPT_SECONDS = 3600  # AWS: stopped tasks are forgotten within the hour
