@@ -68,6 +68,8 @@ def _plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Pl
         require_releasable(stage.name, tag, images_of(aws))
     if not stage.https and stage.name != "playground":  # there, loopback stands for TLS
         note(f"no domain: {stage.name} speaks plain HTTP, so moderation is off")
+    if not (stage.alarm_email or stage.is_preview or stage.name == "playground"):
+        note(f"no alarm_email in infra/stages.py: the alarms of {stage.name} reach nobody")
     return Plan(aws=aws, tag=tag, builds=builds)
 
 
