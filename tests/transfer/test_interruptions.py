@@ -5,10 +5,15 @@ import resource
 import signal
 import subprocess
 from contextlib import closing
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from comments.store import open_store
+from comments.transfer import TransferError
+from comments.transfer.export import export_to_file
+from comments.transfer.progress import Progress
 from tests.app.conftest import wait_until
 from tests.transfer.conftest import begun, export, fail, fill, run, some_comments, start
 
@@ -80,6 +85,19 @@ def test_an_export_whose_disk_is_full_goes_on_where_there_is_room(store_url, tmp
     status, _, err = run("export", "--store", store_url, "--output", file)
     assert status == 0
     assert "exported 2,100 comments" in err
+    assert file.read_bytes() == export(store_url)
+
+
+def test_an_export_that_ends_just_before_it_is_declared_finished_is_written_once(store_url, tmp_path, monkeypatch):
+    fill(store_url, some_comments(1_200))
+    file = tmp_path / "out.jsonl"
+    with closing(open_store(store_url)) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", Mock(side_effect=OSError("the machine stops here")))
+            with pytest.raises(TransferError):
+                export_to_file(store, store_url, file, Progress("exported"))
+        assert file.read_bytes()
+        export_to_file(store, store_url, file, Progress("exported"))
     assert file.read_bytes() == export(store_url)
 
 
