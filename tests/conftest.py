@@ -32,26 +32,32 @@ def browser_is_missing() -> str:
     return f"needs a browser: none of {', '.join(NAMES)} is installed; install one, or name it in CHROMIUM"
 
 
-NEEDS = {"image": docker_is_missing, "playground": docker_is_missing, "web": browser_is_missing}
-"""Folders of tests, and what says why this machine cannot run them."""
+NEEDS = {
+    "image": docker_is_missing,
+    "playground": docker_is_missing,
+    "playground/test_browser.py": browser_is_missing,
+    "web": browser_is_missing,
+}
+"""Folders and files of tests, and what says why this machine cannot run them."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     tools = [str(Path(sys.executable).parent), str(HERE.parent / "node_modules/.bin")]  # as make has it
     os.environ["PATH"] = os.pathsep.join([*tools, os.environ.get("PATH", os.defpath)])
     reasons = {check: check() for check in set(NEEDS.values())}
-    config.stash[missing] = {folder: reasons[check] for folder, check in NEEDS.items() if reasons[check]}
+    config.stash[missing] = {place: reasons[check] for place, check in NEEDS.items() if reasons[check]}
     if config.stash[missing] and os.environ.get("CI") == "true":
-        said = "; ".join(f"tests/{folder} {reason}" for folder, reason in sorted(config.stash[missing].items()))
+        said = "; ".join(f"tests/{place} {reason}" for place, reason in sorted(config.stash[missing].items()))
         raise pytest.UsageError(f"with CI=true every test must run: {said}")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     if not config.stash[missing] or not collection_path.is_relative_to(HERE):
         return None
-    return True if {*collection_path.relative_to(HERE).parts[:1]} & config.stash[missing].keys() else None
+    path = collection_path.relative_to(HERE)
+    return True if {path.as_posix(), *path.parts[:1]} & config.stash[missing].keys() else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for folder, reason in sorted(config.stash[missing].items()):
-        terminalreporter.write_line(f"NOT RUN: tests/{folder} {reason}", yellow=True)
+    for place, reason in sorted(config.stash[missing].items()):
+        terminalreporter.write_line(f"NOT RUN: tests/{place} {reason}", yellow=True)

@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -126,6 +126,22 @@ def test_the_page_recovers_with_the_store(board, breakable):
     assert "Comments cannot be reached" in board.get("/status").text
     breakable.down = False
     assert "Comments work" in board.get("/status").text
+
+
+def test_a_store_that_hangs_takes_no_thread_of_the_server_with_it(store, monkeypatch):
+    """Eight readers of the status page would otherwise be all the threads there are, and /healthz would fail."""
+    answers, asked = Event(), []
+    monkeypatch.setattr("comments.web.status.PATIENCE", 0.05)
+    monkeypatch.setattr(store, "ping", lambda: (asked.append(1), answers.wait(30)))
+    client = create_app(Settings(), store).test_client()
+    for _ in range(8):
+        answer = client.get("/api/status")
+        assert answer.status_code == 200
+        assert answer.json["store"] == {"status": "UNAVAILABLE", "milliseconds": 50, "reason": "Timeout"}
+    assert len(asked) == 1
+    answers.set()
+    monkeypatch.setattr("comments.web.status.PATIENCE", 30)
+    assert client.get("/api/status").json["status"] == "OK"
 
 
 def test_on_ecs_the_task_says_which_image_it_is_and_is_asked_once(board, monkeypatch):

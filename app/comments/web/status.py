@@ -4,8 +4,11 @@ It answers 200 whatever the store does: that is what it is there to tell.
 """
 
 import time
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import asdict
 from datetime import datetime
+from threading import Lock
 from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template
@@ -20,38 +23,55 @@ from comments.web.runtime import Runtime
 SHOWN = 20
 """Messages, the newest first."""
 
+PATIENCE = 2.0
+"""Seconds that a page waits for the store; its own attempts may take three times as long."""
+
 status = Blueprint("status", __name__, template_folder="templates")
 status.after_request(protect)  # not on the whole service: a list would lose a tenth of its throughput
 
 
-@dataclass
 class Board:
-    """What the status page shows. Messages are remembered, since they matter most when the store is gone."""
+    """What the status page shows. Messages are remembered, since they matter most when the store is gone.
 
-    store: CommentStore
-    runtime: Runtime
-    thread: int | None
-    _messages: list[dict[str, str]] = field(default_factory=list)
-    _read_at: str | None = None
+    One thread of its own asks the store, for all requests that wait meanwhile: a store that hangs must not take the
+    server's threads with it, which would also fail /healthz.
+    """
+
+    def __init__(self, store: CommentStore, runtime: Runtime, *, thread: int | None) -> None:
+        self._store = store
+        self._runtime = runtime
+        self._thread = thread
+        self._messages: list[dict[str, str]] = []
+        self._read_at: str | None = None
+        self._asker = ThreadPoolExecutor(1, "status")  # its thread starts with the first request, after the fork
+        self._asked: Future[dict[str, Any]] | None = None
+        self._asking = Lock()
 
     def look(self) -> dict[str, Any]:
-        state = self._state()
+        with self._asking:
+            if self._asked is None or self._asked.done():
+                self._asked = self._asker.submit(self._ask)
+            asked = self._asked
+        try:
+            state = asked.result(PATIENCE)
+        except FutureTimeout:
+            state = {"status": "UNAVAILABLE", "milliseconds": PATIENCE * 1000, "reason": "Timeout"}
         return {
             "status": "OK" if state["status"] == "OK" else "DEGRADED",
-            **asdict(self.runtime.describe()),
+            **asdict(self._runtime.describe()),
             "store": state,
             "messages": self._messages,
             "messages_read_at": self._read_at,
         }
 
-    def _state(self) -> dict[str, Any]:
+    def _ask(self) -> dict[str, Any]:
         """Ask the store, and when it answers read the messages again."""
         before = time.perf_counter()
         try:
-            self.store.ping()
+            self._store.ping()
             milliseconds = _milliseconds(before)
-            if self.thread is not None:
-                self._messages, self._read_at = self._read(self.thread), now()
+            if self._thread is not None:
+                self._messages, self._read_at = self._read(self._thread), now()
         except StoreError as error:
             return {"status": "UNAVAILABLE", "milliseconds": _milliseconds(before), "reason": _reason(error)}
         return {"status": "OK", "milliseconds": milliseconds, "reason": None}
@@ -61,7 +81,7 @@ class Board:
         comments: list[Comment] = []
         after, more = None, True
         while more:
-            page = self.store.list_page(thread, after=after, limit=MAX_PAGE)
+            page = self._store.list_page(thread, after=after, limit=MAX_PAGE)
             comments = [*comments, *page.comments][-SHOWN:]
             more = page.more and bool(page.comments)
             after = comments[-1]["id"] if comments else None

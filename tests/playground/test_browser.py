@@ -1,0 +1,71 @@
+"""The deployed service in a real browser: through the load balancer, from the containers, on DynamoDB."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.playground.cloud import Cloud
+from tests.web.actions import Thread, call
+from tests.web.conftest import axe, browser, new_page, page  # noqa: F401  # fixtures
+from tests.web.test_moderate import open_moderation
+
+pytestmark = pytest.mark.xdist_group("playground")
+
+
+class Deployed:
+    """What the tests of the pages know of a server: its address."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+
+@pytest.fixture
+def server(cloud: Cloud) -> Deployed:
+    return Deployed(cloud.url)
+
+
+@pytest.fixture
+def token(cloud: Cloud) -> str:
+    secret = cloud.client("secretsmanager").get_secret_value(SecretId="comments/playground/moderator")
+    return str(secret["SecretString"])
+
+
+def test_a_reader_posts_through_the_balancer_once(server, page, acknowledged):  # noqa: F811
+    page.goto(server.url)
+    thread = Thread(page)
+    expect(page.locator("pre").first).to_contain_text(f"{server.url}/embed.js")
+    page.route("**/api/comment/new", lambda route: (route.fetch(), route.abort()))
+    text = "from a browser, through the balancer"
+    thread.post(text)
+    expect(thread.says("cannot be reached")).to_be_visible()
+    page.unroute("**/api/comment/new")
+    with page.expect_response("**/api/comment/new") as answer:
+        thread.send.click()
+    expect(thread.says("Your comment is posted.")).to_be_visible()
+    acknowledged.setdefault(1, []).append(answer.value.json()["id"])
+    page.reload()
+    expect(thread.items.filter(has_text=text)).to_have_count(1)
+    assert axe(page) == []
+
+
+def test_the_status_page_tells_what_was_deployed(server, cloud, page):  # noqa: F811
+    revision = cloud.service()["taskDefinition"]
+    task = cloud.client("ecs").describe_task_definition(taskDefinition=revision)["taskDefinition"]
+    digest = task["containerDefinitions"][0]["image"].partition("@")[2]
+    status, told = call(f"{server.url}/api/status")
+    assert status == 200
+    assert (told["status"], told["store"]["status"]) == ("OK", "OK")
+    assert (told["digest"], told["region"]) == (digest, "us-east-1")
+    page.goto(f"{server.url}/status")
+    expect(page.get_by_role("heading", name="Comments work")).to_be_visible()
+    expect(page.get_by_text(digest)).to_be_visible()
+
+
+def test_the_moderator_deletes_a_comment_with_the_stages_secret(server, token, page):  # noqa: F811
+    body = {"email": "eve@example.com", "comment": "to be deleted", "content_id": 4711}
+    assert call(f"{server.url}/api/comment/new", "POST", body)[0] == 200
+    open_moderation(page, server, token)
+    page.get_by_label("Listed comments of article").fill("4711")
+    page.get_by_role("button", name="Show", exact=True).click()
+    page.get_by_role("button", name="Delete").last.click()
+    expect(page.get_by_text("Deleted for good.")).to_be_visible()
+    assert call(f"{server.url}/api/comment/list/4711")[0] == 404
