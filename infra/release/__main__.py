@@ -13,7 +13,7 @@ from infra.release.build import build, push
 from infra.release.causes import explain
 from infra.release.command import run_command
 from infra.release.deploy import Cdk
-from infra.release.errors import DeploymentError, NotReleasableError, ReleaseError
+from infra.release.errors import CommandError, DeploymentError, NotReleasableError, ReleaseError
 from infra.release.images import Images, images_of
 from infra.release.preflight import Plan
 from infra.release.rules import require_same_rules
@@ -63,7 +63,14 @@ def find_or_build(plan: Plan, images: Images, note: Callable[[str], None]) -> st
     reference = f"{aws.image_name}:{plan.tag}"
     build(reference, architecture=aws.stage.architecture, environment=aws.environment, note=note)
     note(f"pushing {reference}")
-    push(reference, ecr=aws.ecr, account=aws.registry_account, environment=aws.environment)
+    try:
+        push(reference, ecr=aws.ecr, account=aws.registry_account, environment=aws.environment)
+    except CommandError:
+        digest = images.digest(plan.tag)
+        if not digest:
+            raise
+        note("another release of this commit has pushed it meanwhile, and tags are immutable: taking that one")
+        return digest
     digest = images.digest(plan.tag)
     if not digest:
         raise ReleaseError(f"the registry took {reference} and does not list it")

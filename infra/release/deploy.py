@@ -23,6 +23,14 @@ _AFTERMATH = {
 _DIFF_CHATTER = ("start: ", "success: ", "Hold on while")
 _DIFFERENCES = re.compile(r"Number of stacks with differences: (\d+)")
 _REASONS_SHOWN = 3
+_OVERTAKEN = re.compile(
+    r"_IN_PROGRESS state and can ?not be updated|InvalidChangeSetStatus|OperationInProgress|ChangeSetNotFound"
+    r"|ChangeSet \[\S+\] does not exist|execution status of \[OBSOLETE\]"
+)
+"""What CloudFormation answers when another release was a moment faster: it takes one update of a stack at a time, and
+no change set that was made before another update."""
+_ATTEMPTS = 5
+"""To get a turn, where several releases want the same stack."""
 
 
 class Cdk:
@@ -34,16 +42,28 @@ class Cdk:
 
     def deploy(self, *names: str, digest: str | None = None, github: str | None = None) -> None:
         """Bring the stacks to this commit's templates; raise DeploymentError with CloudFormation's reasons."""
+        repository = [f"--context=github={github}"] if github else []
+        options = [*repository, "--require-approval=never", "--progress=events"]
+        for attempt in range(1, _ATTEMPTS + 1):
+            for name in names:
+                stacks.settle(self._aws.cloudformation, name, self._note)
+            marks = {name: stacks.newest_event(self._aws.cloudformation, name) for name in names}
+            try:
+                self._run("deploy", *names, *options, digest=digest)
+            except CommandError as error:
+                if attempt == _ATTEMPTS or not _OVERTAKEN.search("\n".join(error.details)):
+                    raise self._failed(marks, error) from error
+                self._note("another release was faster; waiting for it to end, then trying again")
+            else:
+                return
+
+    def _failed(self, marks: Mapping[str, str | None], error: CommandError) -> DeploymentError:
+        """Return the failure with CloudFormation's reasons, or else the last that the CLI said."""
         cloudformation = self._aws.cloudformation
-        for name in names:
-            stacks.settle(cloudformation, name, self._note)
-        marks = {name: stacks.newest_event(cloudformation, name) for name in names}
-        try:
-            repository = [f"--context=github={github}"] if github else []
-            self._run("deploy", *names, *repository, "--require-approval=never", "--progress=events", digest=digest)
-        except CommandError as error:
-            reasons = [reason for name in names for reason in stacks.failures_since(cloudformation, name, marks[name])]
-            raise DeploymentError(self._aftermath(marks), *(reasons[:_REASONS_SHOWN] or error.details)) from error
+        reasons = [
+            reason for name, mark in marks.items() for reason in stacks.failures_since(cloudformation, name, mark)
+        ]
+        return DeploymentError(self._aftermath(marks), *(reasons[:_REASONS_SHOWN] or error.details))
 
     def bootstrap(self, policy: str) -> None:
         """Make CDK's own bucket and roles, CloudFormation's held to the policy with this ARN."""

@@ -52,24 +52,32 @@ class Images:
     def add_tag(self, digest: str, tag: str) -> bool:
         """Tag a digest, and return whether that was news; raise NotReleasableError if the tag names another image."""
         present = self.digest(tag)
-        if present == digest:
-            return False
         if present:
-            raise NotReleasableError(f"tag {tag} is immutable and already names {present}, not {digest}")
+            return self._tagged_by_another(digest, tag)
         answer = self._ecr.batch_get_image(
             registryId=self._account, repositoryName=self.repository, imageIds=[{"imageDigest": digest}]
         )
         if not answer["images"]:
             raise NotReleasableError(f"the registry no longer holds {digest}")
         image = answer["images"][0]
-        self._ecr.put_image(
-            registryId=self._account,
-            repositoryName=self.repository,
-            imageManifest=image["imageManifest"],
-            imageManifestMediaType=image["imageManifestMediaType"],
-            imageTag=tag,
-        )
+        try:
+            self._ecr.put_image(
+                registryId=self._account,
+                repositoryName=self.repository,
+                imageManifest=image["imageManifest"],
+                imageManifestMediaType=image["imageManifestMediaType"],
+                imageTag=tag,
+            )
+        except (self._ecr.exceptions.ImageAlreadyExistsException, self._ecr.exceptions.ImageTagAlreadyExistsException):
+            return self._tagged_by_another(digest, tag)
         return True
+
+    def _tagged_by_another(self, digest: str, tag: str) -> bool:
+        """Return False, no news, if a release at the same time gave the tag to the same image."""
+        present = self.digest(tag)
+        if present != digest:
+            raise NotReleasableError(f"tag {tag} is immutable and already names {present}, not {digest}")
+        return False
 
     def _describe(self, image: ImageIdentifierTypeDef) -> tuple[str, list[str]] | None:
         try:

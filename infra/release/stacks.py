@@ -43,13 +43,13 @@ def base_url(aws: Aws) -> str:
 
 
 def settle(cloudformation: CloudFormationClient, name: str, note: Callable[[str], None]) -> None:
-    """Wait for what an interrupted release left running; raise DeploymentError where no release can go on."""
+    """Wait for what another release does, or an interrupted one left; raise DeploymentError where none can go on."""
     announced = False
     while (stack := describe(cloudformation, name)) and stack["StackStatus"].endswith("_IN_PROGRESS"):
         if stack["StackStatus"] == "REVIEW_IN_PROGRESS":  # a change set that nobody executed; cdk replaces it
             return
         if not announced:
-            note(f"{name} is {stack['StackStatus']} since an earlier run; waiting for it to end")
+            note(f"{name} is {stack['StackStatus']}, by another release or an interrupted one; waiting for it to end")
             announced = True
         time.sleep(POLL_SECONDS)
     if stack and stack["StackStatus"] == "UPDATE_ROLLBACK_FAILED":

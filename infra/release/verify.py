@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from infra.release.aws import Aws
 from infra.release.errors import NotVerifiedError
+from infra.release.stacks import outputs
 
 if TYPE_CHECKING:
     from types_boto3_ecs.type_defs import TaskTypeDef
@@ -32,13 +33,18 @@ def running_tasks(aws: Aws, digest: str, *, seconds: float = TASKS_WITHIN) -> li
     tasks = _running(aws)
     strangers = {image for task in tasks for image in _digests(task) if image != digest}
     if strangers:
-        raise NotVerifiedError(
-            f"the service runs {', '.join(sorted(strangers))}, not {digest}:"
-            " ECS rolled it back, or someone changed it outside of CloudFormation; see `make drift`"
-        )
+        raise NotVerifiedError(f"the service runs {', '.join(sorted(strangers))}, not {digest}: {_why(aws, digest)}")
     if not tasks:
         raise NotVerifiedError(f"the service {aws.stage.service} runs no task")
     return [task["taskArn"] for task in tasks]
+
+
+def _why(aws: Aws, digest: str) -> str:
+    """Return what has brought other tasks than those of the digest."""
+    deployed = outputs(aws.cloudformation, aws.stage.service_stack).get("ImageDigest")
+    if deployed != digest:
+        return f"another release has deployed {deployed} meanwhile, and the last one counts"
+    return "ECS rolled it back, or someone changed it outside of CloudFormation; see `make drift`"
 
 
 def _rollout_problem(aws: Aws) -> str | None:

@@ -55,6 +55,36 @@ def test_a_tag_of_another_image_is_never_moved(aws: Aws, images: Images) -> None
     assert images.digest("dev-aaaaaaaaaaaa") == first
 
 
+def unseen_at_first(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the first look at a tag be before another release has set it."""
+    look, looks = images.digest, list[str]()
+
+    def digest(tag: str) -> str | None:
+        looks.append(tag)
+        return look(tag) if len(looks) > 1 else None
+
+    monkeypatch.setattr(images, "digest", digest)
+
+
+def test_a_tag_that_another_release_was_faster_to_set_is_no_news(
+    aws: Aws, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = store(aws, "0123456789ab")
+    images.add_tag(digest, "dev-0123456789ab")
+    unseen_at_first(images, monkeypatch)
+    assert not images.add_tag(digest, "dev-0123456789ab")
+
+
+def test_a_tag_that_another_release_gave_to_another_image_is_an_error(
+    aws: Aws, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = store(aws, "aaaaaaaaaaaa"), store(aws, "bbbbbbbbbbbb")
+    images.add_tag(first, "dev-aaaaaaaaaaaa")
+    unseen_at_first(images, monkeypatch)
+    with pytest.raises(NotReleasableError, match=f"already names {first}"):
+        images.add_tag(second, "dev-aaaaaaaaaaaa")
+
+
 def test_an_expired_image_cannot_be_tagged(images: Images) -> None:
     with pytest.raises(NotReleasableError, match="no longer holds"):
         images.add_tag("sha256:" + "0" * 64, "dev-0123456789ab")

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -80,11 +81,13 @@ def test_an_address_where_nobody_listens_is_not_verified() -> None:
         verify.api_answers(url, seconds=0)
 
 
-def running(rollout: str, *digests: str, desired: int = 2, why: str = "") -> list[str]:
-    """Verify a service of which ECS says these things."""
+def running(rollout: str, *digests: str, desired: int = 2, why: str = "", deployed: str = DIGEST) -> list[str]:
+    """Verify a service of which ECS says these things, and CloudFormation what it was deployed with."""
     aws = Aws(STAGES["dev"], RealAws(), {}, "000000000000", "us-east-1")
     ecs = boto3.client("ecs", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
     aws.__dict__["ecs"] = ecs
+    outputs = [{"OutputKey": "ImageDigest", "OutputValue": deployed}]
+    aws.__dict__["cloudformation"] = SimpleNamespace(describe_stacks=lambda **_: {"Stacks": [{"Outputs": outputs}]})
     deployment = {"id": "ecs-svc/1", "status": "PRIMARY", "rolloutState": rollout, "rolloutStateReason": why}
     service = {"deployments": [deployment], "runningCount": len(digests), "desiredCount": desired}
     tasks = [
@@ -106,6 +109,12 @@ def test_a_task_of_another_digest_is_a_rollback() -> None:
     other = "sha256:" + "2" * 64
     with pytest.raises(NotVerifiedError, match=f"the service runs {other}, not {DIGEST}: ECS rolled it back"):
         running("COMPLETED", other, other)
+
+
+def test_a_task_of_another_release_at_the_same_time_is_not_called_a_rollback() -> None:
+    other = "sha256:" + "2" * 64
+    with pytest.raises(NotVerifiedError, match=f"another release has deployed {other} meanwhile"):
+        running("COMPLETED", other, other, deployed=other)
 
 
 def test_a_deployment_that_ecs_gave_up_is_not_verified() -> None:
