@@ -12,7 +12,8 @@ from infra.release import stacks
 from infra.release.aws import Aws, explained
 from infra.release.build import require_docker
 from infra.release.errors import NotReadyError
-from infra.release.images import PROVEN_IN, images_of, require_releasable
+from infra.release.history import effect
+from infra.release.images import PROVEN_IN, Images, images_of, require_releasable
 from infra.release.source import commit_in, read_source
 from infra.stages import REGISTRY_STACK, Stage
 
@@ -65,12 +66,21 @@ def _plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Pl
         place = f"aws://{aws.account}/{aws.region}"
         raise NotReadyError(f"{place} is not bootstrapped: run `make bootstrap ENV={stage.name}` once")
     if not builds:
-        require_releasable(stage.name, tag, images_of(aws))
+        images = images_of(aws)
+        require_releasable(stage.name, tag, images)
+        for line in effect(_running_tags(aws, images), tag, environment=aws.environment):
+            note(line)
     if not stage.https and stage.name != "playground":  # there, loopback stands for TLS
         note(f"no domain: {stage.name} speaks plain HTTP, so moderation is off")
     if not (stage.alarm_email or stage.is_preview or stage.name == "playground"):
         note(f"no alarm_email in infra/stages.py: the alarms of {stage.name} reach nobody")
     return Plan(aws=aws, tag=tag, builds=builds)
+
+
+def _running_tags(aws: Aws, images: Images) -> list[str]:
+    """Return the tags of the image that the stage was deployed with; none before its first deployment."""
+    digest = stacks.outputs(aws.cloudformation, aws.stage.service_stack).get("ImageDigest")
+    return images.tags(digest) if digest else []
 
 
 def _committed_tag(stage: Stage) -> str:
