@@ -19,6 +19,8 @@ POLL_SECONDS = 2.0
 OVERLAP_MS = 10_000
 """How far each look goes back again: lines of two tasks arrive out of order."""
 _TEN_MINUTES, _HOUR, _DAY = 600, 3600, 86400
+_METRICS = re.compile(r',"_aws":\{.*\}(?=\}$)')
+"""What a line carries for CloudWatch's metrics; people have no use for it."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -43,7 +45,7 @@ def lines(aws: Aws, *, since: int, pattern: str, follow: bool) -> Iterator[str]:
                 for event in page["events"]:
                     if event["eventId"] not in seen:
                         seen[event["eventId"]] = event["timestamp"]
-                        yield event["message"].rstrip()
+                        yield _METRICS.sub("", event["message"].rstrip())
         except aws.logs.exceptions.ResourceNotFoundException:
             raise _no_log(aws) from None
         if not follow:
