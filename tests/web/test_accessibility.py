@@ -35,7 +35,7 @@ def test_axe_finds_nothing_in_a_thread_and_its_errors(server, new_page, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/status", "/moderate"])
+@pytest.mark.parametrize("path", ["/status", "/moderate", "/docs"])
 def test_axe_finds_nothing_in_our_other_pages(server, new_page, scheme, path):
     page = new_page(color_scheme=scheme)
     page.goto(server.url + path)
@@ -73,7 +73,7 @@ def test_a_comment_is_posted_by_keyboard_alone(server, page):
     assert listed(server.url)[-1] == "without a mouse"
 
 
-@pytest.mark.parametrize("path", ["/", "/status", "/moderate"])
+@pytest.mark.parametrize("path", ["/", "/status", "/moderate", "/docs"])
 def test_nothing_is_wider_than_a_small_screen(server, new_page, path):
     page = new_page(viewport={"width": 320, "height": 640})
     page.goto(server.url + path)

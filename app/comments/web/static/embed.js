@@ -15,7 +15,8 @@
   --ink: light-dark(#23211d, #ebe8e1); --soft: light-dark(#5d594f, #aaa598); --line: light-dark(#8a8578, #7d796e);
   --rule: light-dark(#e5e1d6, #393731); --paper: light-dark(#fffefa, #1d1c1a); --accent: light-dark(#1a5f4a, #8fd0b5);
   --wrong: light-dark(#a3261b, #ff9d91);
-  font: medium/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
+  font: medium/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+  padding: 1em; border-radius: 8px }
 .thread[data-theme=light] { color-scheme: light } .thread[data-theme=dark] { color-scheme: dark }
 * { box-sizing: border-box; font: inherit; color: inherit; margin: 0 }
 [hidden] { display: none }
@@ -32,7 +33,7 @@ small { font-weight: 400; color: var(--soft) }
 input, textarea { display: block; width: 100%; padding: .55em .7em; border: 1px solid var(--line); border-radius: 6px;
   background: transparent; resize: vertical }
 [aria-invalid] { border: 2px solid var(--wrong) }
-.error { color: var(--wrong); font-size: .875em; min-height: 1.55em; margin: .15em 0 .4em }
+.error { color: var(--wrong); font-size: .875em; min-height: 1.55em; margin: .15em 0 .7em }
 button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6px; font-weight: 600; cursor: pointer;
   background: var(--accent); color: var(--paper) }
 .more { background: transparent; color: var(--accent); margin: 0 0 1em }
