@@ -147,8 +147,12 @@ logs: $(STAGE_TOOLS)  ## the log of ENV (FOLLOW=1; QUERY='slowest routes'; REQUE
 cost: $(STAGE_TOOLS)  ## what ENV costs a month, line by line, beside CDK's stock pattern
 	@python -m infra.cost $(ENV)
 
+.PHONY: drift
+drift: $(STAGE_TOOLS)  ## what was changed in ENV outside of CloudFormation
+	@python -m infra.release.drift $(ENV)
+
 .PHONY: destroy
-destroy: $(STAGE_TOOLS)  ## remove ENV and all that it costs
+destroy: $(STAGE_TOOLS)  ## remove ENV and all that it costs (prod asks for its name, or takes CONFIRM=prod)
 	@python -m infra.release.destroy $(ENV)
 
 # ---- the playground: AWS on this machine ----
