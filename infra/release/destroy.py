@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Callable
 
 from infra.release import stacks
@@ -10,6 +12,7 @@ from infra.release.aws import Aws
 from infra.release.command import run_command
 from infra.release.deploy import Cdk
 from infra.release.errors import DeploymentError, NotReadyError
+from infra.release.images import PROVEN_IN
 from infra.release.steps import Steps
 from infra.stages import Stage, stage_named
 
@@ -17,13 +20,17 @@ ATTEMPTS = 3
 """To delete the foundation: a balancer delivers its last access logs some minutes after its end."""
 
 
-def destroy(stage: Stage, steps: Steps) -> None:
-    """Take the service, then its state, for good; raise NotReadyError for a stage that protects it."""
+def destroy(stage: Stage, steps: Steps, *, confirmed: str) -> None:
+    """Take the service, then its state, for good; raise NotReadyError for a stage that protects it.
+
+    `confirmed` is the name that was typed, for the stages that strangers rely on.
+    """
     if stage.protect:
         raise NotReadyError(
             f"{stage.name} protects its comments: set protect=False for it in infra/stages.py, release that,"
             " and run this again to lose them"
         )
+    require_name(stage, typed=confirmed)
     with steps.step(f"account and region of {stage.name}"):
         aws = Aws.of(stage)
         steps.note(f"account {aws.account}, region {aws.region}")
@@ -37,6 +44,19 @@ def destroy(stage: Stage, steps: Steps) -> None:
                 destroy_foundation(aws, cdk, steps.note)
             else:
                 cdk.destroy(name)
+
+
+def require_name(stage: Stage, *, typed: str) -> None:
+    """Raise NotReadyError unless the name of a stage with visitors was typed; at a terminal, ask for it."""
+    if stage.name not in PROVEN_IN:
+        return
+    if not typed and sys.stdin.isatty():
+        typed = input(f"This deletes {stage.name} and all its comments for good. Type its name to go on: ").strip()
+    if typed != stage.name:
+        raise NotReadyError(
+            f"{stage.name} was not destroyed: type its name when asked, or run `make destroy ENV={stage.name}"
+            f" CONFIRM={stage.name}`"
+        )
 
 
 def destroy_foundation(aws: Aws, cdk: Cdk, note: Callable[[str], None]) -> None:
@@ -70,9 +90,10 @@ def empty_bucket(aws: Aws, bucket: str) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.release.destroy", description="Remove a stage for good.")
-    parser.add_argument("stage", help="dev, playground or pr-N")
+    parser.add_argument("stage", help="dev, prod, playground or pr-N")
     arguments = parser.parse_args()
-    run_command("destroy", lambda: destroy(stage_named(arguments.stage), Steps()))
+    confirmed = os.environ.get("CONFIRM", "")
+    run_command("destroy", lambda: destroy(stage_named(arguments.stage), Steps(), confirmed=confirmed))
 
 
 if __name__ == "__main__":
