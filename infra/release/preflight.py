@@ -14,6 +14,7 @@ from infra.release.build import require_docker
 from infra.release.errors import NotReadyError
 from infra.release.history import effect
 from infra.release.images import PROVEN_IN, Images, images_of, require_releasable
+from infra.release.quota import require_room
 from infra.release.source import commit_in, read_source
 from infra.stages import REGISTRY_STACK, Stage
 
@@ -65,6 +66,7 @@ def _plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Pl
     if not stacks.describe(aws.cloudformation, BOOTSTRAP_STACK):
         place = f"aws://{aws.account}/{aws.region}"
         raise NotReadyError(f"{place} is not bootstrapped: run `make bootstrap ENV={stage.name}` once")
+    require_room(aws)
     if not builds:
         images = images_of(aws)
         require_releasable(stage.name, tag, images)
