@@ -130,7 +130,7 @@ STAGES = {
     stage.name: stage
     for stage in (
         # Seldom asked, and destroyed without regret: one task, and none of what watches over many visitors.
-        Stage(name="dev", min_tasks=1, web_acl=False, container_insights=False),
+        Stage(name="dev", min_tasks=1, web_acl=False, dashboard=False, container_insights=False),
         Stage(name="prod", max_tasks=10, protect=True, log_days=90),
         Stage(name="playground", architecture=Architecture.of_this_machine(), max_tasks=6, log_days=1),
     )

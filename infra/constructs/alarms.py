@@ -10,12 +10,9 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as events_targets
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infra.base import acknowledge
+from infra.constructs.topic import alarm_topic
 from infra.stages import Stage
 
 MINUTE = cdk.Duration.minutes(1)
@@ -31,22 +28,7 @@ class Alarms(Construct):
         super().__init__(scope, construct_id)
         self._stage = stage
         self.all: list[cloudwatch.Alarm] = []
-        self.topic = sns.Topic(self, "Topic", topic_name=stage.alarm("alarms"), enforce_ssl=True)
-        # A policy of its own replaces the topic's default one, which would have let alarms in.
-        self.topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="AllowAlarms",
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["sns:Publish"],
-                resources=[self.topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
-            )
-        )
-        acknowledge(
-            self.topic, {"CKV_AWS_26": "an alarm's text holds names and numbers only, and SNS keeps none of it"}
-        )
-        if stage.alarm_email:
-            self.topic.add_subscription(subscriptions.EmailSubscription(stage.alarm_email))
+        self.topic = alarm_topic(self, name=stage.alarm("alarms"), email=stage.alarm_email)
 
     def guard_deployments(self, load_balancer: elbv2.ApplicationLoadBalancer) -> tuple[cloudwatch.Alarm, ...]:
         """Return the alarms that roll a deployment back.

@@ -20,8 +20,8 @@ METRICS_KB = 0.2
 """What embedded metrics add to a line."""
 ACCESS_LINE_KB = 0.1
 """A line of the balancer's access log, compressed."""
-ROUTES = 10
-"""Routes in use: each is one metric, unknown paths together are one more."""
+ROUTES = 16
+"""Routes in use all month: each is one metric, unknown paths together are one more; an idle hour is free."""
 REFUSED = 0.01
 """What the web ACL refuses, each with a line of 2 kB."""
 NOISE_GB = 0.1

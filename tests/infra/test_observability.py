@@ -119,14 +119,15 @@ def test_a_route_appears_on_the_dashboard_with_its_first_request() -> None:
 
 
 def test_a_stage_without_route_metrics_has_none_anywhere() -> None:
-    stack = templates_of(replace(STAGES["dev"], route_metrics=False)).service
+    stack = templates_of(replace(STAGES["prod"], route_metrics=False)).service
     assert "COMMENTS_METRICS" not in str(container(stack)["Environment"])
     assert "SEARCH" not in str(the(stack, "AWS::CloudWatch::Dashboard"))
 
 
 def test_the_dashboard_shows_every_alarm() -> None:
-    service = templates("dev").service
+    service = templates("prod").service
     body = str(the(service, "AWS::CloudWatch::Dashboard")["DashboardBody"])
     for logical in service.find_resources("AWS::CloudWatch::Alarm"):
         assert logical in body
-    templates("pr-5").service.resource_count_is("AWS::CloudWatch::Dashboard", 0)
+    for stage in ("dev", "pr-5"):
+        templates(stage).service.resource_count_is("AWS::CloudWatch::Dashboard", 0)
