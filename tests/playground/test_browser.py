@@ -4,9 +4,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.playground.cloud import Cloud
-from tests.web.actions import Thread, call
+from tests.web.actions import Thread, call, open_moderation
 from tests.web.conftest import axe, browser, new_page, page  # noqa: F401  # fixtures
-from tests.web.test_moderate import open_moderation
 
 pytestmark = pytest.mark.xdist_group("playground")
 

@@ -3,9 +3,12 @@
 import json
 from contextlib import closing
 from http.client import HTTPConnection
+from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page
+
+TOKEN = "a-token-for-tests-only"
 
 
 class Thread:
@@ -52,3 +55,10 @@ def post(url: str, comment: str, *, email: str = "alice@example.com", content_id
 def listed(url: str, content_id: int = 1) -> list[str]:
     status, found = call(f"{url}/api/comment/list/{content_id}")
     return [each["comment"] for each in found] if status == 200 else []
+
+
+def open_moderation(page: Page, server: Any, token: str = TOKEN) -> None:
+    """Give the moderator's page the token; a server is what has a url."""
+    page.goto(f"{server.url}/moderate")
+    page.get_by_label("The moderator's token").fill(token)
+    page.get_by_role("button", name="Open").click()

@@ -1,6 +1,5 @@
 """A real browser in front of a real server. What breaks a page's security policy fails the test that did it."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +14,6 @@ from tests.app.conftest import serve  # noqa: F401  # the fixture that starts gu
 from tests.web.chromium import FLAGS, find_chromium
 
 ROOT = Path(__file__).resolve().parents[2]
-TOKEN = "a-token-for-tests-only"
 WATCH = """
 addEventListener("securitypolicyviolation", (event) => report(`${event.violatedDirective}: ${event.blockedURI}`));
 window.alert = () => report("a comment's markup ran");
@@ -94,7 +92,3 @@ def axe(page: Page) -> list[str]:
     page.evaluate((ROOT / "node_modules/axe-core/axe.min.js").read_text())
     found = page.evaluate("axe.run()")
     return [f"{rule['id']}: {[node['target'] for node in rule['nodes']]}" for rule in found["violations"]]
-
-
-def updating_screenshots() -> bool:
-    return os.environ.get("UPDATE_SCREENSHOTS") == "1"

@@ -3,9 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.web.actions import Thread, listed, post
-from tests.web.conftest import TOKEN, axe
-from tests.web.test_moderate import open_moderation
+from tests.web.actions import TOKEN, Thread, listed, open_moderation, post
+from tests.web.conftest import axe
 
 LONG = "a-word-without-an-end-" * 20
 

@@ -3,14 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.web.actions import call, listed, post
-from tests.web.conftest import TOKEN
-
-
-def open_moderation(page, server, token=TOKEN):
-    page.goto(f"{server.url}/moderate")
-    page.get_by_label("The moderator's token").fill(token)
-    page.get_by_role("button", name="Open").click()
+from tests.web.actions import TOKEN, call, listed, open_moderation, post
 
 
 @pytest.fixture

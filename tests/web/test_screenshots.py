@@ -8,9 +8,8 @@ from playwright.sync_api import Page, expect
 
 from comments.ids import TICKS, created_at, id_at
 from comments.store import open_store
-from tests.web.actions import Thread
-from tests.web.conftest import ROOT, TOKEN
-from tests.web.test_moderate import open_moderation
+from tests.web.actions import TOKEN, Thread, open_moderation
+from tests.web.conftest import ROOT
 
 IMAGES = ROOT / "docs/images"
 VIEWPORT = {"width": 800, "height": 400}

@@ -2,8 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.web.actions import Thread, listed, post
-from tests.web.conftest import TOKEN
+from tests.web.actions import TOKEN, Thread, listed, post
 
 
 def test_a_thread_shows_its_comments_in_order(serve, page):
