@@ -5,6 +5,7 @@ import logging
 from flask import Flask
 
 from comments.cors import CrossOrigin
+from comments.docs import docs
 from comments.errors import register_error_handlers
 from comments.moderation import moderation
 from comments.post_limit import post_limit
@@ -37,7 +38,7 @@ def create_app(settings: Settings | None = None, store: CommentStore | None = No
     app.register_blueprint(health)
     if settings.moderator_token:
         app.register_blueprint(moderation, url_prefix="/api")
-    for blueprint in (assets, pages, status):
+    for blueprint in (assets, pages, status, docs):
         app.register_blueprint(blueprint)
     register_error_handlers(app)
     if settings.cors_origins:

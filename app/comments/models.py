@@ -5,7 +5,7 @@ import unicodedata
 from typing import Annotated, Any, NotRequired, Self, TypedDict
 
 import jiter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from comments.errors import FieldError, InvalidRequest
 
@@ -25,6 +25,17 @@ IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 LIMIT = re.compile(r"[1-9][0-9]{0,3}")
 
 
+_CONTROL = "\\u0000-\\u001f\\u007f-\\u009f"
+_SPACE = "\\u0020\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
+EMAIL_PATTERN = f"^[^@{_CONTROL}{_SPACE}]{{1,{MAX_EMAIL_LOCAL_PART}}}@[^@{_CONTROL}{_SPACE}]+$"
+COMMENT_PATTERN = (
+    "^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f]*"
+    f"[^{_CONTROL}{_SPACE}]"
+    "[^\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f]*$"
+)
+"""What the functions below check, as far as a pattern can tell it to others: they say what is wrong, it cannot."""
+
+
 class Comment(TypedDict):
     """A stored comment, as it is listed: id is a UUIDv7, created_at RFC 3339 in UTC; held only while it is not."""
 
@@ -34,6 +45,11 @@ class Comment(TypedDict):
     comment: str
     created_at: str
     held: NotRequired[bool]
+
+
+def _whole_number(value: Any) -> Any:
+    """Take 7.0 for 7, as JSON and its schemas do: they know numbers, not how one is written."""
+    return int(value) if type(value) is float and value.is_integer() else value
 
 
 def _email(value: str) -> str:
@@ -64,9 +80,15 @@ class NewComment(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    content_id: Annotated[int, Field(ge=1, le=MAX_CONTENT_ID)]
-    email: Annotated[str, Field(max_length=MAX_EMAIL), AfterValidator(_email)]
-    comment: Annotated[str, AfterValidator(_comment)]
+    content_id: Annotated[int, Field(ge=1, le=MAX_CONTENT_ID), BeforeValidator(_whole_number)]
+    email: Annotated[
+        str, Field(max_length=MAX_EMAIL, json_schema_extra={"pattern": EMAIL_PATTERN}), AfterValidator(_email)
+    ]
+    comment: Annotated[
+        str,
+        Field(json_schema_extra={"pattern": COMMENT_PATTERN, "minLength": 1, "maxLength": MAX_COMMENT}),
+        AfterValidator(_comment),
+    ]
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
@@ -105,7 +127,8 @@ def _field_error(error: Any) -> FieldError:
         "less_than_equal": f"must be at most {MAX_CONTENT_ID}",
         "string_too_long": f"must have at most {MAX_EMAIL} characters",
     }.get(error["type"], error["msg"])
-    return FieldError(field=str(error["loc"][0])[:100], message=message)
+    name = str(error["loc"][0])[:100] or '""'  # a key may be empty, what names it may not
+    return FieldError(field=name, message=message)
 
 
 def parse_content_id(text: str) -> int:

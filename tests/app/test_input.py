@@ -44,7 +44,9 @@ def test_every_wrong_field_is_named_at_once(client):
 
 
 @pytest.mark.parametrize(
-    "value", [0, -1, 2**53, 10**40, 1.0, 1.5, True, None, "1", [1], {"a": 1}], ids=lambda value: repr(value)[:20]
+    "value",
+    [0, -1, 2**53, 10**40, 1e40, 0.0, float(2**53), 1.5, True, None, "1", [1], {"a": 1}],
+    ids=lambda value: repr(value)[:20],
 )
 def test_a_content_id_is_a_whole_number_that_javascript_can_hold(client, value):
     answer = refused(client, json.dumps(GOOD | {"content_id": value}))
@@ -82,6 +84,13 @@ def test_what_is_legal_at_the_limits_is_stored(client, email, comment):
     assert response.status_code == 200, response.get_json()
     (stored,) = client.get("/api/comment/list/1").get_json()
     assert (stored["email"], stored["comment"]) == (email, comment)
+
+
+def test_a_whole_number_may_be_written_with_a_fraction_of_zero(client):
+    response = client.post("/api/comment/new", data='{"email": "a@b", "comment": "x", "content_id": 1.0}',
+                           content_type="application/json")  # fmt: skip
+    assert response.get_json()["message"] == "comment created and associated with content_id 1"
+    assert client.get("/api/comment/list/1").get_json()[0]["content_id"] == 1
 
 
 def test_a_comment_is_trimmed(client):
