@@ -10,7 +10,7 @@ from infra.base import acknowledge
 
 
 def alarm_topic(scope: Construct, *, name: str, email: str | None) -> sns.Topic:
-    """Return a topic that CloudWatch's alarms of this account may publish to; `email` confirms its subscription once."""
+    """Return a topic that this account's alarms may publish to; `email` confirms its subscription once."""
     topic = sns.Topic(scope, "Topic", topic_name=name, enforce_ssl=True)
     # A policy of its own replaces the topic's default one, which would have let alarms in.
     topic.add_to_resource_policy(
