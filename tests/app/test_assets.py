@@ -59,7 +59,7 @@ def test_no_other_file_is_reachable(client, name):
     assert answer.json["status"] == "NOT-FOUND"
 
 
-@pytest.mark.parametrize("path", ["/", "/status", "/moderate"])
+@pytest.mark.parametrize("path", ["/", "/status", "/moderate", "/docs"])
 def test_every_page_is_held_to_a_strict_policy(client, path):
     answer = client.get(path)
     assert answer.content_type == "text/html; charset=utf-8"
