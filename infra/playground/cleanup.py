@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 
 from infra.playground import processes
@@ -9,6 +10,7 @@ from infra.playground.state import Playground, PlaygroundError
 
 OURS = ("env", "prepared", "server.log", "dynamodb.log", "tmp", "cdk")
 """Everything that a playground writes into its folder: nothing else is deleted, should the folder be a mistake."""
+REMOVAL_SECONDS = 20.0
 
 
 def take_down(playground: Playground, note: Callable[[str], None]) -> None:
@@ -30,9 +32,15 @@ def docker(*arguments: str) -> list[str]:
 
 
 def remove_containers(playground: Playground) -> int:
-    found = docker("ps", "--all", "--quiet", "--filter", f"label={playground.label}")
-    if found:
-        docker("rm", "--force", "--volumes", *found)
+    listing = ("ps", "--all", "--quiet", "--filter", f"label={playground.label}")
+    found = left = docker(*listing)
+    deadline = time.monotonic() + REMOVAL_SECONDS
+    while left and time.monotonic() < deadline:
+        # one may be on its way out already, which the daemon calls an error
+        subprocess.run(["docker", "rm", "--force", "--volumes", *left], capture_output=True, check=False)
+        left = docker(*listing)
+    if left:
+        raise PlaygroundError(f"Docker does not remove the containers {', '.join(left)}; restart it and run this again")
     return len(found)
 
 
@@ -46,9 +54,8 @@ def remove_images(playground: Playground) -> int:
             names += [f"{repository}:{tag}"] if tag != "<none>" else []
             names += [f"{repository}@{digest}"] if digest != "<none>" else []
     for name in dict.fromkeys(names):
-        subprocess.run(
-            ["docker", "rmi", "--no-prune", name], capture_output=True, check=False
-        )  # a name may go by itself
+        # the last tag takes its digest along, so that a name may be gone already
+        subprocess.run(["docker", "rmi", "--no-prune", name], capture_output=True, check=False)
     return len(set(names))
 
 

@@ -13,6 +13,7 @@ import pytest
 from infra.playground.client import load_environment
 from infra.playground.state import PlaygroundError
 from tests.playground.cloud import Cloud
+from tests.playground.traffic import TALLIES
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -66,6 +67,15 @@ def cloud(playground: dict[str, str]) -> Cloud:
         region_name=playground["AWS_REGION"],
     )
     return Cloud(session, endpoint=playground["AWS_ENDPOINT_URL"], url=playground["PLAYGROUND_URL"])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the readers of the site saw, test by test."""
+    if TALLIES:
+        terminalreporter.section("requests through the load balancer")
+    for test, answered, failed in TALLIES:
+        name = test.partition("::")[2].partition(" (")[0]
+        terminalreporter.write_line(f"{answered:7,} answered {failed:5,} failed  {name}")
 
 
 @pytest.fixture(scope="session")

@@ -114,6 +114,21 @@ def test_a_requests_line_is_found_by_its_id(cloud: Cloud, thread: int) -> None:
     wait_until(lambda: len(rows(cloud, query)["results"]) == 1, f"request {request} is logged")
 
 
+def test_a_log_longer_than_a_page_is_read_to_its_end(cloud: Cloud) -> None:
+    logs = cloud.client("logs")
+    name = {"logGroupName": "/test/long", "logStreamName": "one"}
+    logs.create_log_group(logGroupName=name["logGroupName"])
+    logs.create_log_stream(**name)
+    now = int(time.time() * 1000)
+    for thousand in range(11):
+        lines = [{"timestamp": now, "message": f"{thousand}.{number}"} for number in range(1000)]
+        logs.put_log_events(**name, logEvents=lines)
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=name["logGroupName"])
+    messages = {event["message"] for page in pages for event in page["events"]}
+    logs.delete_log_group(logGroupName=name["logGroupName"])
+    assert len(messages) == 11_000
+
+
 def test_a_query_that_cannot_be_run_is_an_error(cloud: Cloud) -> None:
     logs = cloud.client("logs")
     with pytest.raises(logs.exceptions.MalformedQueryException, match="playground"):
@@ -145,6 +160,12 @@ def test_a_stack_that_asks_for_more_than_the_playground_has_is_refused(cloud: Cl
     cloudformation.delete_stack(StackName="refused")
 
 
+def test_an_action_that_would_do_nothing_is_refused(cloud: Cloud) -> None:
+    ecs = cloud.client("ecs")
+    with pytest.raises(ecs.exceptions.ClientError, match="the playground has no ExecuteCommand"):
+        ecs.execute_command(cluster=NAME, task="any", command="sh", interactive=True)
+
+
 def stack(cloud: Cloud) -> dict[str, Any]:
     return dict(cloud.client("cloudformation").describe_stacks(StackName="refused")["Stacks"][0])
 
@@ -156,10 +177,11 @@ def test_docker_never_hears_of_amazons_registry(cloud: Cloud) -> None:
 
 def test_it_listens_on_loopback_and_the_bridge_alone(cloud: Cloud) -> None:
     cloud.settle(2)
-    bridge = subprocess.check_output(["ip", "-4", "-brief", "address", "show", "docker0"], text=True).split()[2]
+    asked = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}"]
+    bridge = ipaddress.ip_network(subprocess.check_output(asked, text=True).strip())
     addresses = {address for process in processes_of(Playground.from_environment()) for address in listening(process)}
-    assert addresses <= {"127.0.0.1", bridge.split("/")[0]}
     assert "127.0.0.1" in addresses
+    assert [one for one in addresses - {"127.0.0.1"} if ipaddress.ip_address(one) not in bridge] == []
 
 
 def listening(process: int) -> set[str]:

@@ -3,6 +3,7 @@
 import http.client
 import itertools
 import json
+import os
 import random
 import threading
 import time
@@ -17,6 +18,9 @@ CLIENTS = 4
 PAUSE_SECONDS = 0.05
 TIMEOUT_SECONDS = 30.0
 MAX_CONTENT_ID = 2**53 - 1
+
+TALLIES: list[tuple[str, int, int]] = []
+"""Test, requests answered and requests failed, of everything that ran."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Traffic:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        TALLIES.append((os.environ.get("PYTEST_CURRENT_TEST", ""), self.answered, len(self.failures)))
 
     def flow_for(self, seconds: float) -> None:
         """Let the clients go on for a while, for what should be seen before or after an event."""

@@ -1,5 +1,6 @@
 """ECS: the service API, and the places where MiniStack would schedule by itself: they wake the scheduler instead."""
 
+from collections.abc import Callable
 from typing import Any
 
 from ministack.core.responses import error_response_json, json_response
@@ -70,3 +71,24 @@ def delete_service(data: Record) -> Any:
 
 
 patch(ecs._ACTION_MAP, "DeleteService", gap="DeleteService through the API, as above")(delete_service)
+
+
+PRETENDED = (
+    "DescribeServiceDeployments",
+    "DescribeServiceRevisions",
+    "ExecuteCommand",
+    "GetTaskProtection",
+    "ListServiceDeployments",
+    "UpdateTaskProtection",
+)
+
+
+def refusal(action: str) -> Callable[[Record], Any]:
+    def refuse(_data: Record) -> Any:
+        return error_response_json("UnsupportedFeatureException", f"the playground has no {action}", 400)
+
+    return refuse
+
+
+for name in PRETENDED:
+    patch(ecs._ACTION_MAP, name, gap=f"{name} answers as if it had done something")(refusal(name))

@@ -14,6 +14,8 @@ from infra.playground.server.expressions import COMPARISONS, QueryError
 from infra.playground.server.patching import Record, patch
 from infra.playground.server.services import extend
 
+PAGE = 10_000  # AWS: the most that FilterLogEvents returns at once
+FOR_EVER = 2**63
 TERM = re.compile(r'^\$\.(?P<field>[\w.]+)\s*(?P<sign>!=|>=|<=|=|>|<)\s*(?P<value>"[^"]*"|[^\s"]+)$')
 
 
@@ -80,10 +82,30 @@ def _holds(stored: Any, sign: str, value: str) -> bool:
 
 
 def filter_log_events(data: Record) -> Any:
+    """FilterLogEvents: as many pages as it takes; MiniStack shows the oldest 10,000 lines and no way to the next."""
+    name = cloudwatch_logs._resolve_log_group_name(data)
+    group = cloudwatch_logs._log_groups.get(name)
+    if group is None:
+        message = f"The specified log group does not exist: {name}"
+        return error_response_json("ResourceNotFoundException", message, 400)
     try:
-        return cloudwatch_logs._filter_log_events(data)
+        matches = compile_filter_pattern(data.get("filterPattern", ""))
     except QueryError as error:
         return error_response_json("InvalidParameterException", str(error), 400)
+    begin, end = int(data.get("startTime") or 0), int(data.get("endTime") or FOR_EVER)
+    names, prefix = set(data.get("logStreamNames") or []), data.get("logStreamNamePrefix", "")
+    found = []
+    with cloudwatch_logs._log_events_lock:
+        for stream, record in group["streams"].items():
+            if (not names or stream in names) and stream.startswith(prefix):
+                found += [{**event, "logStreamName": stream} for event in record["events"]]
+    found = [event for event in found if begin <= event["timestamp"] <= end and matches(event["message"])]
+    found.sort(key=lambda event: int(event["timestamp"]))
+    first, size = int(data.get("nextToken") or 0), min(int(data.get("limit") or PAGE), PAGE)
+    answer: Record = {"events": found[first : first + size], "searchedLogStreams": []}
+    if first + size < len(found):
+        answer["nextToken"] = str(first + size)
+    return json_response(answer)
 
 
 stock_emit = ecs._emit_awslogs_event
