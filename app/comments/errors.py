@@ -112,10 +112,9 @@ class StoreError(ServiceError):
 
 
 def json_response(body: Any, code: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    response = Response(orjson.dumps(body), code, headers, mimetype="application/json")
-    # No browser shall take a comment in it for a page.
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    # nosniff: no browser shall take a comment in it for a page.
+    given = [("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff"), *(headers or {}).items()]
+    return Response(orjson.dumps(body), code, given)
 
 
 def error_body(code: int, message: str, errors: Sequence[FieldError] = ()) -> dict[str, Any]:
