@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 PORT ?= 8000
 ENV ?= dev
+BASE ?= origin/main
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
@@ -95,8 +96,8 @@ check-format: $(DEV)
 # Two runs: what extends MiniStack sees its packages, which pin other versions than the application's.
 check-types: $(DEV) $(PLAYGROUND)
 	@mypy app/comments app/api.py app/healthcheck.py app/gunicorn.conf.py bench
-	@mypy --python-executable .venv/bin/python --exclude infra/playground infra
-	@mypy --python-executable .venv-playground/bin/python infra/playground
+	@mypy --python-executable .venv/bin/python --exclude infra/playground/server infra
+	@mypy --python-executable .venv-playground/bin/python infra/playground/server
 
 check-locks: $(DEV) $(NODE)
 	@fresh=$$(mktemp -d); trap 'rm -r "$$fresh"' EXIT; cp requirements*.txt "$$fresh"; \
@@ -150,6 +151,14 @@ cost: $(STAGE_TOOLS)  ## what ENV costs a month, line by line, beside CDK's stoc
 .PHONY: drift
 drift: $(STAGE_TOOLS)  ## what was changed in ENV outside of CloudFormation
 	@python -m infra.release.drift $(ENV)
+
+.PHONY: report
+report: $(STAGE_TOOLS)  ## what this commit changes beside BASE, and what that costs, to build/report.md too
+	@python -m infra.release.report $(BASE)
+
+.PHONY: reap
+reap: $(STAGE_TOOLS)  ## destroy the previews that nobody has deployed for three days
+	@python -m infra.release.reap
 
 .PHONY: destroy
 destroy: $(STAGE_TOOLS)  ## remove ENV and all that it costs (prod asks for its name, or takes CONFIRM=prod)
