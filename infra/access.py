@@ -41,14 +41,14 @@ TRUSTS = (
     ),
     Trust(
         role="comments-preview",
-        subjects=("pull_request",),
+        subjects=("pull_request", "ref:refs/heads/main"),
         statements=(*permissions.DEPLOY, permissions.PUSH, *permissions.OBSERVE, permissions.EMPTY_LOGS),
-        why="a pull request's preview; GitHub gives no token to a fork's",
+        why="a pull request's preview, and from main its end; GitHub gives no token to a fork's",
     ),
     Trust(
         role="comments-read",
         subjects=("ref:refs/heads/main", "pull_request"),
-        statements=permissions.OBSERVE,
+        statements=(*permissions.OBSERVE, permissions.COMPARE),
         why="diff and drift, which change nothing",
     ),
 )

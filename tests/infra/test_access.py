@@ -1,3 +1,4 @@
+from fnmatch import fnmatch
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ def actions(name: str) -> set[str]:
     [
         ("comments-deploy-dev", ["repo:example/comments:environment:dev"]),
         ("comments-deploy-prod", ["repo:example/comments:environment:prod"]),
-        ("comments-preview", ["repo:example/comments:pull_request"]),
+        ("comments-preview", ["repo:example/comments:pull_request", "repo:example/comments:ref:refs/heads/main"]),
         ("comments-read", ["repo:example/comments:ref:refs/heads/main", "repo:example/comments:pull_request"]),
     ],
 )
@@ -56,6 +57,8 @@ def test_the_reading_role_changes_nothing() -> None:
     harmless = ("Describe", "Get", "List", "Filter", "Start", "Detect")
     assert [verb for verb in verbs if not verb.startswith(harmless)] == []
     assert "sts:AssumeRole" not in actions("comments-read")
+    content = {"dynamodb:GetItem", "s3:GetObject", "secretsmanager:GetSecretValue", "ecr:GetDownloadUrlForLayer"}
+    assert not [action for action in content for allowed in actions("comments-read") if fnmatch(action, allowed)]
 
 
 def test_without_a_repository_nothing_on_github_is_trusted() -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import fnmatch
+from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
@@ -19,6 +20,16 @@ SERVICES = {
     "logs": "logs",
 }
 RECEIVERS = {"_ecr": "ecr", **{name: name for name in SERVICES}}
+MAKERS = {"client", "untyped"}
+OTHERWISE_NAMED = {
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:DeleteObjects": "s3:DeleteObject",
+    "service-quotas:GetServiceQuota": "servicequotas:GetServiceQuota",
+}
+"""Calls whose permission has another name than the call."""
+FREE = {"sts:GetCallerIdentity"}
+"""AWS asks nobody for a permission."""
+DESTROYING = {"s3:ListBucket", "s3:DeleteObject"}
 BUILDING = {
     "ecr:BatchCheckLayerAvailability",
     "ecr:InitiateLayerUpload",
@@ -28,22 +39,41 @@ BUILDING = {
 """What `docker push` calls."""
 
 
-def calls() -> set[str]:
-    """Every action of AWS that the modules of the release call by boto3, such as ecs:DescribeServices."""
+def calls(*modules: str) -> set[str]:
+    """Every action of AWS that modules of the release, or all of them, call by boto3, such as ecs:DescribeServices."""
     found = set()
     for module in MODULES:
-        for node in ast.walk(ast.parse(module.read_text())):
+        if modules and module.stem not in modules:
+            continue
+        tree = ast.parse(module.read_text())
+        named = RECEIVERS | dict(_assigned(tree))
+        for node in ast.walk(tree):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             receiver, method = node.func.value, node.func.attr
             name = receiver.attr if isinstance(receiver, ast.Attribute) else getattr(receiver, "id", "")
-            if name not in RECEIVERS:
+            service = _client(receiver) or named.get(name)
+            if not service:
                 continue
             if method == "get_paginator" and isinstance(node.args[0], ast.Constant):
                 method = str(node.args[0].value)
-            client = boto3.client(RECEIVERS[name], region_name="us-east-1")  # type: ignore[call-overload]  # any service
-            found.add(f"{SERVICES[RECEIVERS[name]]}:{client.meta.method_to_api_mapping[method]}")
-    return found
+            client = boto3.client(service, region_name="us-east-1")  # type: ignore[call-overload]  # any service
+            action = f"{SERVICES.get(service, service)}:{client.meta.method_to_api_mapping[method]}"
+            found.add(OTHERWISE_NAMED.get(action, action))
+    return found - FREE
+
+
+def _assigned(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """Yield each variable that holds a client, as in `s3 = aws.untyped("s3")`, and its service."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and (service := _client(node.value)):
+            yield node.targets[0].id, service
+
+
+def _client(node: ast.AST) -> str | None:
+    """Return the service of an expression that makes a client by its name."""
+    makes = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MAKERS
+    return str(node.args[0].value) if makes and isinstance(node.args[0], ast.Constant) else None
 
 
 def allowed(role: str) -> set[str]:
@@ -57,6 +87,8 @@ def missing(needed: set[str], role: str) -> set[str]:
 
 
 def test_the_calls_of_the_release_are_found() -> None:
+    assert {"ec2:DescribeVpcs", "servicequotas:GetServiceQuota", "cloudformation:ListStacks"} <= calls()
+    assert calls("destroy") == DESTROYING
     assert {"ecs:DescribeTasks", "ecr:PutImage", "cloudformation:DescribeStackEvents", "logs:GetLogEvents"} <= calls()
 
 
@@ -65,6 +97,10 @@ def test_a_role_that_builds_may_make_every_call(role: str) -> None:
     assert missing(calls() | BUILDING, role) == set()
 
 
-def test_the_role_of_prod_may_make_every_call_but_those_of_a_build() -> None:
-    assert missing(calls(), "comments-deploy-prod") == set()
-    assert missing(BUILDING, "comments-deploy-prod") == BUILDING
+def test_the_role_of_prod_may_make_every_call_but_those_of_a_build_and_of_an_end() -> None:
+    assert missing(calls() - DESTROYING, "comments-deploy-prod") == set()
+    assert missing(BUILDING | DESTROYING, "comments-deploy-prod") == BUILDING | DESTROYING
+
+
+def test_the_reading_role_may_look_for_drift_and_differences() -> None:
+    assert missing(calls("drift", "diff", "stacks"), "comments-read") == set()

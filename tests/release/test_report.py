@@ -1,0 +1,44 @@
+"""What a pull request is told about its change, from two commits of the project."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.release.support import commit_all, nobody, run
+
+
+@pytest.fixture
+def change(project: Path, tmp_path: Path) -> Path:
+    """A copy of the project whose last commit gives dev's tasks more memory."""
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    stages = copy / "infra/stages.py"
+    stages.write_text(stages.read_text().replace('Stage(name="dev", ', 'Stage(name="dev", memory=1024, '))
+    commit_all(copy)
+    return copy
+
+
+def test_a_change_shows_its_templates_and_its_bill(change: Path, tmp_path: Path) -> None:
+    done = run("infra.release.report", "HEAD~1", cwd=change, environment=nobody(tmp_path))
+    assert done.returncode == 0, done.stdout
+    assert "**CommentsService-dev**" in done.stdout
+    assert "[-] 512" in done.stdout
+    assert "[+] 1024" in done.stdout
+    assert "prod" not in done.stdout
+    bill = done.stdout.split("**The bill of dev**")[1]
+    assert "\n- sum " in bill
+    assert "\n+ sum " in bill
+    assert (change / "build/report.md").read_text() == done.stdout
+
+
+def test_a_change_of_nothing_that_is_deployed_says_so(project: Path, tmp_path: Path) -> None:
+    done = run("infra.release.report", "HEAD", cwd=project, environment=nobody(tmp_path))
+    assert done.returncode == 0, done.stdout
+    assert "Nothing of what is deployed." in done.stdout
+
+
+def test_a_commit_that_is_not_here_is_named(project: Path, tmp_path: Path) -> None:
+    done = run("infra.release.report", "nowhere", cwd=project, environment=nobody(tmp_path))
+    assert done.returncode == 2
+    assert "no commit nowhere here: name one with BASE=…" in done.stdout
