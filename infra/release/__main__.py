@@ -15,6 +15,7 @@ from infra.release.command import run_command
 from infra.release.deploy import Cdk
 from infra.release.errors import CommandError, DeploymentError, NotReleasableError, ReleaseError
 from infra.release.images import Images, images_of
+from infra.release.outputs import publish
 from infra.release.preflight import Plan
 from infra.release.rules import require_same_rules
 from infra.release.scan import wait_for_scan
@@ -49,6 +50,7 @@ def release(stage: Stage, *, older: str | None, steps: Steps) -> None:
     steps.result(f"address  {address}")
     steps.result(f"digest   {digest}")
     steps.result(f"logs     make logs ENV={stage.name}")
+    publish(address=address, digest=digest, tag=plan.proven_tag)
 
 
 def find_or_build(plan: Plan, images: Images, note: Callable[[str], None]) -> str:
