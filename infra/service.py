@@ -146,4 +146,5 @@ class ServiceStack(BaseStack):
 def _environment(stage: Stage) -> dict[str, str]:
     """Return what the task tells the application."""
     environment = {"COMMENTS_STORE": f"dynamodb://{stage.table}", "COMMENTS_TRUSTED_PROXIES": "1"}
-    return environment | ({"COMMENTS_METRICS": stage.metrics_namespace} if stage.route_metrics else {})
+    metrics = {"COMMENTS_METRICS": stage.metrics_namespace} if stage.route_metrics else {}
+    return dict(stage.settings) | environment | metrics

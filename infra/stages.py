@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 
 from infra.errors import StageError, UnknownStageError
-from infra.options import Architecture, Domain, Egress, Rollout
+from infra.options import Architecture, Domain, Egress, Rollout, Severity
 
 PROJECT = "comments"
 REPOSITORY = PROJECT
@@ -43,6 +43,11 @@ class Stage:
     requests_per_target: int = 6000
     """A minute and task: 100 a second, half of what a quarter of a vCPU answers."""
     egress: Egress = Egress.PUBLIC_IP
+    refuse: Severity = Severity.CRITICAL
+    """The least severe finding of ECR's scan that keeps an image out, unless infra/release/acceptances.toml names it.
+
+    HIGH is for visitors' sake in prod: a Debian base image often has some, which are mended or accepted by name.
+    """
 
     domain: Domain | None = None
     protect: bool = False
@@ -63,6 +68,9 @@ class Stage:
     """Counts, network and disk of the tasks as metrics, $11.40 a month; alarms and dashboard do without."""
     route_metrics: bool = True
     """Answer times and failures by route, $0.30 a month for each route in use, and as much for each that fails."""
+
+    settings: tuple[tuple[str, str], ...] = ()
+    """Further settings of the service, such as (("COMMENTS_CORS_ORIGINS", "https://www.example.com"),): see README."""
 
     @property
     def foundation_stack(self) -> str:
@@ -131,7 +139,7 @@ STAGES = {
     for stage in (
         # Seldom asked, and destroyed without regret: one task, and none of what watches over many visitors.
         Stage(name="dev", min_tasks=1, web_acl=False, dashboard=False, container_insights=False),
-        Stage(name="prod", max_tasks=10, protect=True, log_days=90),
+        Stage(name="prod", max_tasks=10, protect=True, log_days=90, refuse=Severity.HIGH),
         Stage(name="playground", architecture=Architecture.of_this_machine(), max_tasks=6, log_days=1),
     )
 }
@@ -167,6 +175,11 @@ def _checked(stage: Stage) -> Stage:
         raise StageError(f"{where}: min_tasks is {stage.min_tasks}; it is from 1 to max_tasks, {stage.max_tasks}")
     if not 0 <= stage.spot_share <= _ALL:
         raise StageError(f"{where}: spot_share is {stage.spot_share}; it is a percentage from 0 to 100")
+    for name, value in stage.settings:
+        if not re.fullmatch(r"COMMENTS_[A-Z_]+", name) or "TOKEN" in name:
+            raise StageError(f"{where}: settings has {name}; it takes COMMENTS_ variables, and no secret")
+        if (name, value) == ("COMMENTS_MODERATION", "on") and not (stage.https or stage.name == "playground"):
+            raise StageError(f"{where}: COMMENTS_MODERATION is on, but without a domain there is no moderator's token")
     if stage.rollout is Rollout.CANARY and stage.name == "playground":
         raise StageError(f"{where}: rollout is canary, which the playground has not; make it Rollout.ROLLING")
     return stage

@@ -6,6 +6,7 @@ from aws_cdk.assertions import Template
 from comments import create_app
 from comments.settings import Settings
 from comments.store import CommentStore
+from infra.stages import STAGES
 from tests.contract.conftest import Dockerfile
 from tests.infra.synthesis import attributes, container, every, templates, the
 
@@ -75,6 +76,14 @@ def test_every_secret_of_the_task_is_a_setting_too(task_environment: dict[str, s
     secrets = [secret["Name"] for secret in container(templates("playground").service)["Secrets"]]
     settings = Settings.from_environment({**task_environment, **dict.fromkeys(secrets, "x" * 40)})
     assert settings.moderator_token == "x" * 40
+
+
+def test_what_a_stage_sets_is_taken_by_the_service() -> None:
+    for name in STAGES:
+        task = container(templates(name).service)
+        environment = {pair["Name"]: pair["Value"] for pair in task["Environment"]}
+        secrets = {secret["Name"]: "x" * 40 for secret in task.get("Secrets", [])}
+        Settings.from_environment(environment | secrets)
 
 
 def test_the_balancer_is_the_one_trusted_proxy(task_environment: dict[str, str]) -> None:
