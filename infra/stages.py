@@ -152,6 +152,7 @@ PREVIEW = Stage(
     flow_logs=False,
     dashboard=False,
     container_insights=False,
+    route_metrics=False,
 )
 
 

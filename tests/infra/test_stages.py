@@ -39,7 +39,7 @@ def test_a_preview_is_named_by_its_pull_request_only(name: str) -> None:
 def test_a_preview_is_one_task_without_what_watches_a_real_stage() -> None:
     preview = stage_named("pr-12")
     assert (preview.min_tasks, preview.max_tasks) == (1, 1)
-    assert not any((preview.web_acl, preview.flow_logs, preview.dashboard, preview.protect))
+    assert not any((preview.web_acl, preview.flow_logs, preview.dashboard, preview.route_metrics, preview.protect))
     assert preview.is_preview
 
 
