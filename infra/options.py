@@ -1,4 +1,4 @@
-"""What a stage chooses between: rollout, egress, processor, domain; each choice with its reason and price."""
+"""What a stage chooses between: rollout, egress, processor, severity, domain; each choice with its reason and price."""
 
 import platform
 from dataclasses import dataclass
@@ -40,6 +40,15 @@ class Architecture(Enum):
     @classmethod
     def of_this_machine(cls) -> "Architecture":
         return cls.ARM64 if platform.machine().lower() in {"arm64", "aarch64"} else cls.X86_64
+
+
+class Severity(Enum):
+    """How bad a finding of ECR's scan is, the worst first, in ECR's words."""
+
+    CRITICAL = "CRITICAL"
+    HIGH = "HIGH"
+    MEDIUM = "MEDIUM"
+    LOW = "LOW"
 
 
 @dataclass(frozen=True, kw_only=True)

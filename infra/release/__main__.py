@@ -38,8 +38,7 @@ def release(stage: Stage, *, older: str | None, steps: Steps) -> None:
     with steps.step(f"image {plan.tag}"):
         digest = find_or_build(plan, images, steps.note)
     with steps.step("scan"):
-        findings = wait_for_scan(aws.ecr, account=aws.registry_account, repository=REPOSITORY, digest=digest)
-        steps.note(aws.platform.scan_verdict(findings))
+        steps.note(scan(plan, images, digest))
     with steps.step(f"service at {digest}"):
         deploy_watched(plan, cdk, digest, steps.note)
     with steps.step("verify"):
@@ -77,6 +76,23 @@ def find_or_build(plan: Plan, images: Images, note: Callable[[str], None]) -> st
     if not digest:
         raise ReleaseError(f"the registry took {reference} and does not list it")
     return digest
+
+
+def scan(plan: Plan, images: Images, digest: str) -> str:
+    """Return what the scan is worth; raise NotReleasableError for what the stage refuses and has never run.
+
+    What it has run before may come back: a rollback must not wait for a weakness that was there all the time.
+    """
+    aws = plan.aws
+    try:
+        findings = wait_for_scan(
+            aws.ecr, account=aws.registry_account, repository=REPOSITORY, digest=digest, gate=plan.gate
+        )
+    except NotReleasableError as refused:
+        if plan.proven_tag not in images.tags(digest):
+            raise
+        return f"let through, since {aws.stage.name} has run it before: {refused.summary}"
+    return aws.platform.scan_verdict(findings)
 
 
 def deploy_watched(plan: Plan, cdk: Cdk, digest: str, note: Callable[[str], None]) -> None:

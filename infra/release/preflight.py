@@ -5,16 +5,19 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.release import stacks
+from infra.release.acceptances import Acceptances
 from infra.release.aws import Aws, explained
 from infra.release.build import require_docker
 from infra.release.errors import NotReadyError
 from infra.release.history import effect
 from infra.release.images import PROVEN_IN, Images, images_of, require_releasable
 from infra.release.quota import require_room
+from infra.release.scan import Gate
 from infra.release.source import commit_in, read_source
 from infra.stages import REGISTRY_STACK, Stage
 
@@ -31,6 +34,8 @@ class Plan:
     """Of the image in the registry."""
     builds: bool
     """Whether the image may be made here, if the registry lacks it."""
+    gate: Gate
+    """What the stage refuses of an image."""
 
     @property
     def proven_tag(self) -> str:
@@ -55,6 +60,7 @@ def plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Pla
 def _plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Plan:
     tag = older or _committed_tag(stage)
     commit_in(tag)
+    gate = Gate(stage.refuse, Acceptances.read(today=datetime.now(UTC).date()))
     aws = Aws.of(stage)
     note(f"account {aws.account}, region {aws.region}")
     builds = not older and stage.name not in PROVEN_IN
@@ -76,7 +82,7 @@ def _plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Pl
         note(f"no domain: {stage.name} speaks plain HTTP, so moderation is off")
     if not (stage.alarm_email or stage.is_preview or stage.name == "playground"):
         note(f"no alarm_email in infra/stages.py: the alarms of {stage.name} reach nobody")
-    return Plan(aws=aws, tag=tag, builds=builds)
+    return Plan(aws=aws, tag=tag, builds=builds, gate=gate)
 
 
 def _running_tags(aws: Aws, images: Images) -> list[str]:

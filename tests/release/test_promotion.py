@@ -13,6 +13,7 @@ from infra.release.preflight import Plan
 from infra.stages import REGISTRY_STACK, STAGES
 from tests.release.conftest import ACCOUNT
 from tests.release.test_images import store
+from tests.release.test_scan import GATE
 
 COMMIT = "0123456789ab"
 
@@ -56,11 +57,12 @@ def test_an_account_without_a_registry_has_no_image(aws: Aws) -> None:
 
 def test_a_rollback_is_marked_by_the_commit_of_its_image(aws: Aws) -> None:
     assert (
-        Plan(aws=replace(aws, stage=STAGES["prod"]), tag=f"dev-{COMMIT}", builds=False).proven_tag == f"prod-{COMMIT}"
+        Plan(aws=replace(aws, stage=STAGES["prod"]), tag=f"dev-{COMMIT}", builds=False, gate=GATE).proven_tag
+        == f"prod-{COMMIT}"
     )
 
 
 def test_a_stage_that_pulls_from_another_account_leaves_the_registry_to_it(aws: Aws) -> None:
     elsewhere = replace(aws, stage=replace(STAGES["prod"], registry_account="123456789012"))
-    assert REGISTRY_STACK not in Plan(aws=elsewhere, tag=COMMIT, builds=False).groundwork
-    assert REGISTRY_STACK in Plan(aws=aws, tag=COMMIT, builds=True).groundwork
+    assert REGISTRY_STACK not in Plan(aws=elsewhere, tag=COMMIT, builds=False, gate=GATE).groundwork
+    assert REGISTRY_STACK in Plan(aws=aws, tag=COMMIT, builds=True, gate=GATE).groundwork

@@ -13,6 +13,7 @@ from infra.release.deploy import Cdk
 from infra.release.errors import CommandError, DeploymentError
 from infra.release.images import Images
 from infra.release.preflight import Plan
+from tests.release.test_scan import GATE
 
 # As CloudFormation says it: https://github.com/remind101/empire/issues/932, https://github.com/aws/aws-cdk/issues/26182
 # and https://github.com/aws/aws-cdk/issues/6674
@@ -71,7 +72,7 @@ def build_and_push(monkeypatch: pytest.MonkeyPatch, *, afterwards: str | None) -
     images = cast("Images", SimpleNamespace(digest=lambda _tag: answers.pop(0)))
     stage = SimpleNamespace(architecture=None)
     aws = SimpleNamespace(image_name="x/comments", stage=stage, environment={}, ecr=None, registry_account="")
-    plan = Plan(aws=cast("Aws", aws), tag="0123456789ab", builds=True)
+    plan = Plan(aws=cast("Aws", aws), tag="0123456789ab", builds=True, gate=GATE)
     return lambda: command.find_or_build(plan, images, notes.append), notes
 
 
