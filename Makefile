@@ -152,6 +152,10 @@ cost: $(STAGE_TOOLS)  ## what ENV costs a month, line by line, beside CDK's stoc
 drift: $(STAGE_TOOLS)  ## what was changed in ENV outside of CloudFormation
 	@python -m infra.release.drift $(ENV)
 
+.PHONY: sbom
+sbom: $(STAGE_TOOLS) $(CHECK)  ## what the image consists of, as CycloneDX, to build/sbom.cdx.json; needs Docker
+	@python -m infra.release.sbom $(ENV)
+
 .PHONY: report
 report: $(STAGE_TOOLS)  ## what this commit changes beside BASE, and what that costs, to build/report.md too
 	@python -m infra.release.report $(BASE)
