@@ -1,6 +1,7 @@
 """The API's description holds every route, and is readable by programs and people."""
 
 import re
+import socket
 
 import jsonschema_rs
 import pytest
@@ -42,6 +43,24 @@ def test_the_document_is_openapi_3_1_and_complete_in_itself(tmp_path):
         assert found
     for schema in document["components"]["schemas"].values():
         jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
+
+
+def test_what_the_server_refuses_before_it_looks_at_the_route_is_described(tmp_path, serve):
+    server = serve()
+    described = app_of(tmp_path, EVERYTHING).test_client().get("/openapi.json").get_json()["paths"]
+    for head in (
+        b"BAD",
+        b"GET /" + b"a" * 5000,
+        b"GET / HTTP/1.1\r\nHost: x\r\nExpect: x",
+        b"GET / HTTP/1.1\r\nX: " + b"a" * 9000,
+        b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x",
+    ):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(head + b"\r\n\r\n")
+            code = connection.recv(65536).split()[1].decode()
+        for methods in described.values():
+            for operation in methods.values():
+                assert code in operation["responses"], head[:60]
 
 
 def test_a_setting_that_is_off_is_not_described(tmp_path):

@@ -14,6 +14,7 @@ REFUSED = {
     "413": "the body has more than 65,536 bytes",
     "414": "the request line is too long",
     "415": "the body is not application/json",
+    "417": "this Expect header is not known",
     "422": "another comment came under this Idempotency-Key within 24 hours",
     "429": "this address has posted as often as it may",
     "431": "a header is too long, or there are too many",
@@ -21,7 +22,7 @@ REFUSED = {
     "501": "this transfer coding is not known",
     "503": "the store cannot answer right now; nothing is known to be lost",
 }
-ANYTIME = ("400", "414", "431", "500", "501")
+ANYTIME = ("400", "414", "417", "431", "500", "501")
 """What the server may answer before it has looked at the route."""
 
 WAIT = {"Retry-After": {"description": "seconds", "required": True, "schema": {"type": "integer", "minimum": 1}}}
