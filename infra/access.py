@@ -11,6 +11,8 @@ from infra import execution_policy, permissions
 from infra.base import BaseStack, acknowledge, wildcard
 
 ISSUER = "token.actions.githubusercontent.com"
+_EXISTING = permissions.arn("iam", f"oidc-provider/{ISSUER}", regional=False)
+"""AWS names a provider by its issuer."""
 SESSION = cdk.Duration.hours(1)
 """A deployment takes minutes; a rollback of a stuck one less than an hour."""
 
@@ -61,8 +63,16 @@ class AccessStack(BaseStack):
     credentials of the account.
     """
 
-    def __init__(self, scope: cdk.App, construct_id: str, *, github: str | None, **kwargs: Any) -> None:
-        """`github` is the repository, `owner/name`."""
+    def __init__(
+        self,
+        scope: cdk.App,
+        construct_id: str,
+        *,
+        github: str | None,
+        provider_exists: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """`github` is the repository, `owner/name`; an account has GitHub's provider once, maybe from elsewhere."""
         super().__init__(scope, construct_id, synthesizer=cdk.BootstraplessSynthesizer(), **kwargs)
         policy = iam.ManagedPolicy(
             self,
@@ -77,9 +87,13 @@ class AccessStack(BaseStack):
         cdk.CfnOutput(self, "ExecutionPolicyArn", value=policy.managed_policy_arn)
         if github is None:
             return
-        provider = iam.CfnOIDCProvider(self, "GitHub", url=f"https://{ISSUER}", client_id_list=["sts.amazonaws.com"])
+        provider = self._arn(_EXISTING) if provider_exists else self._provider()
         for trust in TRUSTS:
-            self._role(trust, github, provider.attr_arn)
+            self._role(trust, github, provider)
+
+    def _provider(self) -> str:
+        audience = ["sts.amazonaws.com"]
+        return iam.CfnOIDCProvider(self, "GitHub", url=f"https://{ISSUER}", client_id_list=audience).attr_arn
 
     def _role(self, trust: Trust, github: str, provider_arn: str) -> None:
         role = iam.Role(

@@ -12,7 +12,7 @@ from infra.stages import STAGES, Stage, stage_named
 NOTHING_BUILT = "sha256:" + "0" * 64
 """Stands for the image until there is one, so that a synthesis needs none; a release always names the real one."""
 
-_KEYS = ("stage", "digest", "github")
+_KEYS = ("stage", "digest", "github", "github_provider")
 # Feature flags and what the CLI adds. No look-up's key is among them: this app looks nothing up.
 _CDK_OWN = re.compile(r"@aws-cdk|aws-cdk|aws:|cli-telemetry$")
 
@@ -25,6 +25,8 @@ class Context:
     digest: str = NOTHING_BUILT
     github: str | None = None
     """The repository `owner/name` whose workflows may deploy; only the access stack needs it."""
+    provider_exists: bool = False
+    """Whether the account has GitHub's identity provider already, from elsewhere: there can be only one."""
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> "Context":
@@ -42,4 +44,12 @@ class Context:
         github = values.get("github") or None
         if github is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", str(github)):
             raise ContextError(f"context key github is {github!r}: expected owner/name of a GitHub repository")
-        return cls(stage=stage_named(str(values["stage"])), digest=str(digest), github=github)
+        provider = values.get("github_provider")
+        if provider not in {None, "existing"}:
+            raise ContextError(f"context key github_provider is {provider!r}: leave it out, or say existing")
+        return cls(
+            stage=stage_named(str(values["stage"])),
+            digest=str(digest),
+            github=github,
+            provider_exists=provider == "existing",
+        )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 
+from infra.access import ISSUER
+from infra.release import stacks
 from infra.release.aws import Aws
 from infra.release.command import run_command
 from infra.release.deploy import Cdk
@@ -24,9 +26,14 @@ def bootstrap(stage: Stage, *, github: str | None, steps: Steps) -> None:
         steps.note(f"account {aws.account}, region {aws.region}")
     cdk = Cdk(aws, steps.note)
     with steps.step("access"):
-        cdk.deploy(ACCESS_STACK, github=github)
         if not github:
             steps.note("no GitHub repository may deploy: name one with GITHUB=owner/name")
+            cdk.deploy(ACCESS_STACK)
+        elif provider_exists(aws):
+            steps.note("the account has GitHub's identity provider from elsewhere, which is used")
+            cdk.deploy(ACCESS_STACK, context={"github": github, "github_provider": "existing"})
+        else:
+            cdk.deploy(ACCESS_STACK, context={"github": github})
         policy = outputs(aws.cloudformation, ACCESS_STACK).get("ExecutionPolicyArn")
         if not policy:
             raise DeploymentError(f"{ACCESS_STACK} has no output ExecutionPolicyArn: deploy it from this commit again")
@@ -34,6 +41,16 @@ def bootstrap(stage: Stage, *, github: str | None, steps: Steps) -> None:
         cdk.bootstrap(policy)
     for key, value in outputs(aws.cloudformation, ACCESS_STACK).items():
         steps.result(f"{key}  {value}")
+
+
+def provider_exists(aws: Aws) -> bool:
+    """Return whether something else than our own stack has brought GitHub's identity provider."""
+    if stacks.describe(aws.cloudformation, ACCESS_STACK):
+        resources = aws.cloudformation.describe_stack_resources(StackName=ACCESS_STACK)["StackResources"]
+        if any(resource["ResourceType"] == "AWS::IAM::OIDCProvider" for resource in resources):
+            return False
+    providers = aws.untyped("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    return any(provider["Arn"].endswith(f"/{ISSUER}") for provider in providers)
 
 
 def main() -> None:

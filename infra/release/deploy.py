@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from infra.release import stacks
@@ -40,10 +41,10 @@ class Cdk:
         self._aws = aws
         self._note = note
 
-    def deploy(self, *names: str, digest: str | None = None, github: str | None = None) -> None:
+    def deploy(self, *names: str, digest: str | None = None, context: Mapping[str, str] = MappingProxyType({})) -> None:
         """Bring the stacks to this commit's templates; raise DeploymentError with CloudFormation's reasons."""
-        repository = [f"--context=github={github}"] if github else []
-        options = [*repository, "--require-approval=never", "--progress=events"]
+        chosen = [f"--context={key}={value}" for key, value in context.items()]
+        options = [*chosen, "--require-approval=never", "--progress=events"]
         for attempt in range(1, _ATTEMPTS + 1):
             for name in names:
                 stacks.settle(self._aws.cloudformation, name, self._note)

@@ -1,8 +1,11 @@
 from fnmatch import fnmatch
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
+from aws_cdk.assertions import Template
 
+from infra.access import AccessStack
 from infra.stages import STAGES
 from infra.target import Target
 from tests.infra.synthesis import every, templates, templates_of, the
@@ -11,7 +14,11 @@ GITHUB = "token.actions.githubusercontent.com"
 
 
 def role(name: str) -> dict[str, Any]:
-    return the(templates("dev").access, "AWS::IAM::Role", {"RoleName": name})
+    return role_in(templates("dev").access, name)
+
+
+def role_in(access: Template, name: str) -> dict[str, Any]:
+    return the(access, "AWS::IAM::Role", {"RoleName": name})
 
 
 def actions(name: str) -> set[str]:
@@ -66,6 +73,15 @@ def test_without_a_repository_nothing_on_github_is_trusted() -> None:
     access.resource_count_is("AWS::IAM::OIDCProvider", 0)
     access.resource_count_is("AWS::IAM::Role", 0)
     access.resource_count_is("AWS::IAM::ManagedPolicy", 1)
+
+
+def test_a_provider_that_the_account_has_already_is_trusted_and_not_made_again() -> None:
+    app = cdk.App()
+    stack = AccessStack(app, "Access", github="example/comments", provider_exists=True)
+    access = Template.from_stack(stack)
+    access.resource_count_is("AWS::IAM::OIDCProvider", 0)
+    trusted = role_in(access, "comments-preview")["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Federated"]
+    assert str(trusted).endswith(f":oidc-provider/{GITHUB}']]}}")
 
 
 def test_cloudformation_may_make_roles_of_this_service_only() -> None:

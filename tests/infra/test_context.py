@@ -22,12 +22,16 @@ def test_what_cdk_itself_puts_there_is_none_of_ours() -> None:
     [
         ({}, "no stage: add -c stage=NAME, one of dev, prod, playground or pr-N"),
         ({"stage": "production"}, "unknown stage 'production'"),
-        ({"stge": "dev"}, "unknown context key 'stge': it is one of stage, digest, github; did you mean stage?"),
+        (
+            {"stge": "dev"},
+            "unknown context key 'stge': it is one of stage, digest, github, github_provider; did you mean stage?",
+        ),
         ({"stage": "dev", "diges": "x"}, "did you mean digest?"),
         ({"stage": "dev", "digest": "latest"}, "digest is 'latest': expected sha256: and 64 hexadecimal digits"),
         ({"stage": "dev", "digest": "sha256:" + "A" * 64}, "expected sha256:"),
         ({"stage": "dev", "github": "https://github.com/a/b"}, "expected owner/name"),
         ({"stage": "dev", "github": "a/*"}, "expected owner/name"),
+        ({"stage": "dev", "github_provider": "mine"}, "github_provider is 'mine': leave it out, or say existing"),
     ],
 )
 def test_a_wrong_option_is_one_line_that_says_what_to_write(values: dict[str, Any], message: str) -> None:
