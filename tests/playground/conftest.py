@@ -12,16 +12,11 @@ import pytest
 
 from infra.playground.client import load_environment
 from infra.playground.state import PlaygroundError
+from tests.machine import needs
 from tests.playground.cloud import Cloud
 from tests.playground.traffic import TALLIES
 
 PROJECT = Path(__file__).resolve().parents[2]
-
-
-def needs(condition: object, reason: str) -> None:
-    """Say which test this machine cannot run; where everything has to run, fail."""
-    if not condition:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="session")

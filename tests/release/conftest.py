@@ -14,7 +14,8 @@ import pytest
 from infra.release.aws import Aws
 from infra.release.platforms import Playground
 from infra.stages import STAGES
-from tests.release.support import PROJECT, copy_of_the_project, needs, nobody
+from tests.machine import needs
+from tests.release.support import PROJECT, copy_of_the_project, nobody
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"

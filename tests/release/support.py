@@ -7,16 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
-
 PROJECT = Path(__file__).resolve().parents[2]
 TOOLS = [str(Path(sys.executable).parent), str(PROJECT / "node_modules" / ".bin"), "/usr/local/bin", "/usr/bin", "/bin"]
-
-
-def needs(condition: object, reason: str) -> None:
-    """Say which test this machine cannot run; where everything has to run, fail."""
-    if not condition:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from infra.release.errors import ReleaseError
 from infra.release.sbom import SYFT_FOLDER, bill_of_materials, summary
-from tests.release.support import needs
+from tests.machine import needs
 
 FILES = {
     "etc/os-release": 'NAME="Debian GNU/Linux"\nID=debian\nVERSION_ID="13"\nPRETTY_NAME="Debian GNU/Linux 13"\n',
