@@ -70,10 +70,15 @@ class AccessStack(BaseStack):
         *,
         github: str | None,
         provider_exists: bool = False,
+        registry_account: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """`github` is the repository, `owner/name`; an account has GitHub's provider once, maybe from elsewhere."""
+        """`github` is the repository, `owner/name`; an account has GitHub's provider once, maybe from elsewhere.
+
+        `registry_account` holds the images, if this one does not: its repository's policy has to agree.
+        """
         super().__init__(scope, construct_id, synthesizer=cdk.BootstraplessSynthesizer(), **kwargs)
+        self._registry_account = registry_account or self.account
         policy = iam.ManagedPolicy(
             self,
             "Execution",
@@ -127,8 +132,14 @@ class AccessStack(BaseStack):
         ]
 
     def _arn(self, resource: str) -> str:
-        """Fill PARTITION, REGION and ACCOUNT in."""
-        for word, value in (("PARTITION", self.partition), ("REGION", self.region), ("ACCOUNT", self.account)):
+        """Fill PARTITION, REGION, ACCOUNT and REGISTRY in."""
+        words = {
+            "PARTITION": self.partition,
+            "REGION": self.region,
+            "ACCOUNT": self.account,
+            "REGISTRY": self._registry_account,
+        }
+        for word, value in words.items():
             resource = resource.replace(word, value)
         return resource
 

@@ -22,7 +22,14 @@ def compose(app: cdk.App, context: Context, target: Target) -> None:
     here = cdk.Environment(account=target.account, region=target.region)
     images = cdk.Environment(account=stage.registry_account or target.account, region=target.region)
 
-    AccessStack(app, ACCESS_STACK, github=context.github, provider_exists=context.provider_exists, env=here)
+    AccessStack(
+        app,
+        ACCESS_STACK,
+        github=context.github,
+        provider_exists=context.provider_exists,
+        registry_account=stage.registry_account,
+        env=here,
+    )
     pulling = [other.account for other in STAGES.values() if other.account and other.registry_account]
     RegistryStack(app, REGISTRY_STACK, used_by_accounts=pulling, env=images)
     FoundationStack(app, stage.foundation_stack, stage=stage, env=here)

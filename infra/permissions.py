@@ -10,7 +10,7 @@ BOOTSTRAP_QUALIFIER = "hnb659fds"
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """What is allowed on what; PARTITION, REGION and ACCOUNT stand for the stack's."""
+    """What is allowed on what; PARTITION, REGION, ACCOUNT stand for the stack's, REGISTRY for the images' account."""
 
     sid: str
     actions: tuple[str, ...]
@@ -22,7 +22,7 @@ def arn(service: str, resource: str, *, regional: bool = True) -> str:
     return f"arn:PARTITION:{service}:{'REGION' if regional else ''}:ACCOUNT:{resource}"
 
 
-IMAGES = arn("ecr", f"repository/{REPOSITORY}")
+IMAGES = arn("ecr", f"repository/{REPOSITORY}").replace("ACCOUNT", "REGISTRY")
 _LOOK = "listing and describing know no resource, and change nothing"
 NAMED = "held to the names of this service; which stages there are changes"
 

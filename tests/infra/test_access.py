@@ -84,6 +84,20 @@ def test_a_provider_that_the_account_has_already_is_trusted_and_not_made_again()
     assert str(trusted).endswith(f":oidc-provider/{GITHUB}']]}}")
 
 
+def test_a_role_reaches_the_images_in_the_account_that_holds_them() -> None:
+    """Across accounts both must agree, the role's policy and the repository's."""
+    stack = AccessStack(cdk.App(), "Access", github="example/comments", registry_account="222222222222")
+    statements = [
+        statement
+        for policy in every(Template.from_stack(stack), "AWS::IAM::Policy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "ecr:PutImage" in statement["Action"]
+    ]
+    assert len(statements) == 3
+    for statement in statements:
+        assert ":222222222222:repository/comments" in str(statement["Resource"])
+
+
 def test_cloudformation_may_make_roles_of_this_service_only() -> None:
     policy = the(templates("dev").access, "AWS::IAM::ManagedPolicy")
     assert policy["ManagedPolicyName"] == "comments-cdk-execution"
