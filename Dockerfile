@@ -30,7 +30,10 @@ COPY --from=build /venv /venv
 COPY --from=build /srv /srv
 # Where compose mounts its volume: a new volume takes over this folder's owner.
 COPY --from=build --chown=10001:10001 /data /data
-ENV PATH=/venv/bin:$PATH \
+# The last commit that changed what is in here, for /status; other commits leave the digest alone.
+ARG COMMENTS_COMMIT=""
+ENV COMMENTS_COMMIT=$COMMENTS_COMMIT \
+    PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 WORKDIR /srv/app

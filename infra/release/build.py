@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from infra.options import Architecture
 from infra.release.errors import CommandError, NotReadyError
+from infra.release.source import commit_of_image
 from infra.release.tools import run
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def build(
         f"--platform={architecture.value}",
         f"--tag={reference}",
         *([f"--build-arg=BASE_IMAGE={base}"] if base else []),
+        f"--build-arg=COMMENTS_COMMIT={commit_of_image(environment=environment)}",
         ".",
     ]
     plain = {**environment, "BUILDKIT_PROGRESS": "plain"}

@@ -14,6 +14,8 @@ from infra.release.tools import PROJECT_ROOT, run
 
 _IMAGE_TAG = re.compile(r"(?:[a-z][a-z0-9-]*-)?(?P<commit>[0-9a-f]{12}(?:-dirty-[0-9a-f]{8})?)")
 _FILES_NAMED = 10
+IMAGE_FILES = ("app", "requirements.txt", "Dockerfile", ".dockerignore")
+"""What the image is made of."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,16 @@ def read_source(root: Path = PROJECT_ROOT, *, environment: Mapping[str, str] = o
         if (root / path).is_file():
             content.update((root / path).read_bytes())
     return Source(commit, tuple(line[3:] for line in changed), f"{commit}-dirty-{content.hexdigest()[:8]}")
+
+
+def commit_of_image(root: Path = PROJECT_ROOT, *, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the last commit that changed what the image holds, `-dirty` behind it where it is changed since.
+
+    With the commit at hand instead, every commit would give the same image another digest, and replace every task.
+    """
+    lines = run(["git", "log", "-1", "--format=%H", "--", *IMAGE_FILES], cwd=root, environment=environment)
+    changed = run(["git", "status", "--porcelain", "--", *IMAGE_FILES], cwd=root, environment=environment)
+    return "".join(line[:12] for line in lines) + ("-dirty" if changed else "")
 
 
 def commit_in(tag: str) -> str:

@@ -26,6 +26,11 @@ def test_the_image_says_who_runs_it_and_how(image):
     assert settings["Healthcheck"]["Test"][0] == "CMD"
 
 
+def test_the_image_starts_without_a_commit_to_show(image):
+    """Compose builds it so; a release names the commit."""
+    assert "COMMENTS_COMMIT=" in config(image)["Config"]["Env"]
+
+
 def test_only_what_runs_is_in_the_image(image):
     listing = docker("run", "--rm", image, "find", "/srv/app", "/venv/bin", "-not", "-name", "*.pyc").splitlines()
     assert "/srv/app/api.py" in listing

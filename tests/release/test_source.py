@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.release.errors import NotReadyError
-from infra.release.source import commit_in, read_source
+from infra.release.source import commit_in, commit_of_image, read_source
 from tests.release.support import commit_all, git
 
 
@@ -81,3 +81,18 @@ def test_a_dirty_tag_keeps_what_tells_it_apart() -> None:
 def test_another_tag_names_no_commit(tag: str) -> None:
     with pytest.raises(NotReadyError, match="expected the 12 digits"):
         commit_in(tag)
+
+
+def test_only_what_the_image_holds_changes_the_commit_that_it_names(repository: Path) -> None:
+    (repository / "app").mkdir()
+    (repository / "app" / "api.py").write_text("one\n")
+    commit_all(repository)
+    named = commit_of_image(repository)
+    assert named == git(repository, "rev-parse", "--short=12", "HEAD").strip()
+    (repository / "README.md").write_text("another\n")
+    commit_all(repository)
+    assert commit_of_image(repository) == named
+    (repository / "app" / "api.py").write_text("two\n")
+    assert commit_of_image(repository) == f"{named}-dirty"
+    commit_all(repository)
+    assert commit_of_image(repository) == git(repository, "rev-parse", "--short=12", "HEAD").strip()
