@@ -1,13 +1,15 @@
-"""What a machine cannot test, it says at the end; with CI=true that is a failure instead."""
+"""What a machine cannot test, it says at the end, with CI=true that is a failure instead; and the one browser."""
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
-from tests.web.chromium import NAMES, find_chromium
+from tests.web.chromium import FLAGS, NAMES, find_chromium
 
 HERE = Path(__file__).parent
 
@@ -61,3 +63,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for place, reason in sorted(config.stash[missing].items()):
         terminalreporter.write_line(f"NOT RUN: tests/{place} {reason}", yellow=True)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One for all folders: Playwright starts no second one in a process."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        yield started
+        started.close()

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from tests.playground.cloud import Cloud
 from tests.web.actions import Thread, call, open_moderation
-from tests.web.conftest import axe, browser, new_page, page  # noqa: F401  # fixtures
+from tests.web.conftest import axe, new_page, page  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.xdist_group("playground")
 

@@ -8,24 +8,15 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.app.conftest import serve  # noqa: F401  # the fixture that starts gunicorn
-from tests.web.chromium import FLAGS, find_chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 WATCH = """
 addEventListener("securitypolicyviolation", (event) => report(`${event.violatedDirective}: ${event.blockedURI}`));
 window.alert = () => report("a comment's markup ran");
 """
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture
