@@ -3,9 +3,10 @@
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, current_app, request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from comments.errors import ThreadNotFound, UnsupportedMedia, json_response
+from comments.errors import FieldError, InvalidRequest, ThreadNotFound, UnsupportedMedia, json_response
 from comments.models import Comment, NewComment, parse_after, parse_content_id, parse_idempotency_key, parse_limit
 from comments.moderator import is_moderator, require_moderator
 from comments.settings import Settings
@@ -73,7 +74,11 @@ def json_body() -> bytes:
         raise UnsupportedMedia(f"the Content-Type must be application/json, not {given}")
     if (request.content_length or 0) > MAX_BODY:
         raise RequestEntityTooLarge(f"the body must have at most {MAX_BODY} bytes")
-    body = request.stream.read(MAX_BODY + 1)
+    try:
+        body = request.stream.read(MAX_BODY + 1)
+    except (OSError, ParseException):  # gunicorn's, while it reads: a broken chunk, or a client that went away
+        message = "ends early, or its transfer coding is broken"
+        raise InvalidRequest(FieldError(field="body", message=message)) from None
     if len(body) > MAX_BODY:
         raise RequestEntityTooLarge(f"the body must have at most {MAX_BODY} bytes")
     return body

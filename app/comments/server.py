@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 from collections.abc import MutableMapping
 from datetime import timedelta
@@ -14,6 +15,9 @@ from gunicorn.glogging import Logger
 from comments.errors import error_body
 from comments.settings import Settings
 from comments.telemetry import EmbeddedMetrics, JsonFormatter, NoMetrics, request_line
+
+REFUSED = re.compile(r"Invalid request from ip=\S+: [^'\"]*")
+"""gunicorn quotes a malformed request in its log, and with it whatever a visitor wrote there."""
 
 HEALTH = ("/healthz", 200)
 """A balancer asks every few seconds; a good answer is worth no line."""
@@ -33,6 +37,17 @@ class JsonLogger(Logger):
         logging.getLogger("comments").setLevel(self.loglevel)
         namespace = Settings.from_environment().metrics
         self._metrics = EmbeddedMetrics(namespace) if namespace else NoMetrics()
+
+    def warning(self, msg: object, *args: Any, **kwargs: Any) -> None:
+        """Keep what gunicorn says of a refused request up to where it quotes the visitor."""
+        refused = REFUSED.match(str(msg))
+        super().warning(refused[0].rstrip() if refused else msg, *args, **kwargs)
+
+    def exception(self, msg: object, *args: Any, **kwargs: Any) -> None:
+        """Leave out the address, whose query string gunicorn would log, and keep the traceback."""
+        if str(msg).startswith("Error handling request"):
+            msg, args = "error handling a request", ()
+        super().exception(msg, *args, **kwargs)
 
     def access(self, resp: Any, req: Any, environ: MutableMapping[str, Any], request_time: timedelta) -> None:  # noqa: ARG002  # gunicorn's signature
         status = int(str(resp.status).split(None, 1)[0])

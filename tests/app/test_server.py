@@ -15,6 +15,10 @@ import pytest
 
 from tests.app.conftest import ROOT, wait_until
 
+CHUNKED = (
+    b"POST /api/comment/new%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
 GUNICORN = str(Path(sys.executable).with_name("gunicorn"))
 
 
@@ -79,6 +83,32 @@ def test_log_lines_hold_nothing_that_a_visitor_wrote(serve):
     text = server.log.read_text()
     for secret in ("secret text", "alice@example.com", "hunter2", "forged"):
         assert secret not in text
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET /?email=alice@example.com\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nalice@example.com hunter2: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nExpect: alice@example.com\r\n\r\n",
+        CHUNKED % b"?alice@example.com" + b"alice@example.com\r\n",
+    ],
+    ids=["request line", "header name", "expectation", "chunk size"],
+)
+def test_log_lines_quote_no_malformed_request(serve, raw):
+    server = serve()
+    code, _, _ = exchange(server, raw)
+    assert 400 <= code < 500
+    server.process.terminate()  # so that the log is whole
+    server.process.wait(30)
+    assert "alice@example.com" not in server.log.read_text()
+
+
+def test_a_broken_chunk_is_refused_and_nothing_behind_it_is_taken_for_a_request(serve):
+    server = serve()
+    smuggled = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    code, _, body = exchange(server, CHUNKED % b"" + b"zz\r\n" + smuggled)
+    assert (code, body["errors"][0]["field"]) == (400, "body")
 
 
 def test_the_clients_address_is_the_one_that_the_trusted_proxy_saw(serve):
