@@ -2,6 +2,7 @@
 
 import functools
 
+from comments.docs.browser import SAME, browser_paths
 from comments.docs.parts import (
     CONTENT_ID,
     HEADERS,
@@ -49,14 +50,14 @@ def document(settings: Settings) -> Json:
             "get": operation(
                 "openapi",
                 "This document",
-                {"200": answer("OpenAPI 3.1", {"type": "object"}), "304": {"description": "as its ETag says it was"}},
+                {"200": answer("OpenAPI 3.1", {"type": "object"}), **SAME},
             )
         },
     }
     return {
         "openapi": "3.1.0",
         "info": {"title": "Comments", "version": VERSION, "description": DESCRIPTION},
-        "paths": paths | (_moderation() if settings.moderator_token else {}),
+        "paths": paths | (_moderation() if settings.moderator_token else {}) | browser_paths(settings),
         "components": {
             "schemas": components(),
             "responses": {code: answer(text, ref("Error"), HEADERS.get(code)) for code, text in REFUSED.items()},
