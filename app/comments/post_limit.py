@@ -26,10 +26,9 @@ class WindowLimit:
 
     def __init__(self, rate: str) -> None:
         """`rate` is a number and a unit, such as 10/minute."""
-        # Imported here, since most services have no limit and the import takes 0.1 s.
-        from limits import parse  # noqa: PLC0415  # see above
-        from limits.storage import MemoryStorage  # noqa: PLC0415  # see above
-        from limits.strategies import MovingWindowRateLimiter  # noqa: PLC0415  # see above
+        from limits import parse  # noqa: PLC0415  # 0.1 s, and most services have no limit
+        from limits.storage import MemoryStorage  # noqa: PLC0415  # likewise a part of the 0.1 s
+        from limits.strategies import MovingWindowRateLimiter  # noqa: PLC0415  # likewise a part of the 0.1 s
 
         self._rate = parse(rate)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())

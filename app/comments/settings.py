@@ -74,7 +74,7 @@ class Settings:
 
 
 def _count(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 2):  # noqa: PLR2004  # two digits of proxies is more than anyone has
+    if not re.fullmatch(r"[0-9]{1,2}", text):
         raise SettingsError(f"{name} must be a number from 0 to 99, not {text!r}")
     return int(text)
 

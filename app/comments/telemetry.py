@@ -25,6 +25,9 @@ CLIENT = "comments.client"
 FIELDS = "comments_fields"
 """The attribute of a log record that holds them."""
 
+SERVER_ERRORS = 500
+"""The first status that says the service failed, not the request."""
+
 ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]{1,200}")
 
@@ -66,7 +69,7 @@ def request_line(environ: Mapping[str, Any], *, status: int, seconds: float, sen
     """Return the log line of one answered request; duration_ms is the time in the worker, without the queue before."""
     line: dict[str, Any] = {
         "time": now(),
-        "level": "error" if status >= 500 else "info",  # noqa: PLR2004  # HTTP's own boundary
+        "level": "error" if status >= SERVER_ERRORS else "info",
         "message": "request",
         "request_id": environ.get(REQUEST_ID),
         "method": environ.get("REQUEST_METHOD"),
