@@ -75,7 +75,7 @@ run: $(APP)  ## serve the API on 127.0.0.1:$(PORT) with SQLite under app/data/
 	@cd app && exec gunicorn --bind 127.0.0.1:$(PORT) api:app
 
 .PHONY: test
-test: $(DEV) $(NODE) $(PLAYGROUND)  ## run every test that this machine can (ARGS=… goes to pytest)
+test: $(DEV) $(NODE) $(PLAYGROUND) $(CHECK)  ## run every test that this machine can (ARGS=… goes to pytest)
 	@python -m pytest $(ARGS)
 
 .PHONY: bench
