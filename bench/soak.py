@@ -40,7 +40,7 @@ def soak(target: Target, *, minutes: float, rate: float | None) -> tuple[str, li
     load = Load(target.host, target.port)
     load.wait_until_up()
     load.fill()
-    capacity = load.run(seconds=min(_WARM_UP, minutes * 10))
+    capacity = load.run(seconds=min(_WARM_UP, 3 + minutes * 10))
     chosen = rate or capacity / 2
     head = f"{target.what}: {capacity:.0f} requests a second at most, {chosen:.0f} sent"
     print(head, file=sys.stderr)
