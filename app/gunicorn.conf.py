@@ -8,6 +8,7 @@ from gunicorn import util
 
 from comments.server import JsonLogger, write_error
 from comments.settings import Settings, SettingsError
+from comments.worker import Worker
 
 try:
     Settings.from_environment()  # here, in the master: a worker that cannot start would be started again and again
@@ -16,8 +17,9 @@ except SettingsError as error:
 
 util.write_error = write_error
 
+# gunicorn's threaded worker, with slow clients kept away from its threads.
+worker_class = Worker
 # One worker of eight threads makes the most of one core; WEB_CONCURRENCY=2 is gunicorn's own way to ask for two.
-worker_class = "gthread"
 threads = 8
 # Each worker listens on a socket of its own, so that the kernel spreads connections evenly between them.
 reuse_port = int(os.environ.get("WEB_CONCURRENCY", "1")) > 1
