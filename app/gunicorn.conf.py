@@ -32,6 +32,10 @@ graceful_timeout = 25
 # Seconds without a sign of life before the master replaces a worker.
 timeout = 30
 
+# Nobody's headers change a request's path or scheme; whose address it is, COMMENTS_TRUSTED_PROXIES says.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+
 # The heartbeat is a file: on a disk it can stall, and a read-only root has none. macOS has no /dev/shm.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # memory, and gunicorn unlinks it at once
 control_socket_disable = True

@@ -26,6 +26,8 @@ def create_app(settings: Settings | None = None, store: CommentStore | None = No
     # Automatic OPTIONS answers would be empty HTML; preflights are answered by CrossOrigin.
     app = Flask(__name__, static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    # Flask would answer an address that is nearly right with a page that leads to the host that the visitor names.
+    app.url_map.merge_slashes = False
     app.extensions["settings"] = settings
     app.extensions["store"] = store or open_store(settings.store)
     app.extensions["shown"] = SHOWN[settings.emails]

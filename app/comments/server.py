@@ -22,6 +22,8 @@ REFUSED = re.compile(r"Invalid request from ip=\S+: [^'\"]*")
 HEALTH = ("/healthz", 200)
 """A balancer asks every few seconds; a good answer is worth no line."""
 
+NOT_IMPLEMENTED = 501
+
 
 class JsonLogger(Logger):
     """Writes a request's line without the logging module, which would cost a fifth of the throughput."""
@@ -60,6 +62,8 @@ class JsonLogger(Logger):
 
 def write_error(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
     """Answer a request that never reached the application: gunicorn's own would be HTML."""
+    if status_int == NOT_IMPLEMENTED:  # an unknown transfer coding is no failure of ours: alarms count those
+        status_int, reason = 400, "Bad Request"
     body = orjson.dumps(error_body(status_int, mesg or reason))
     head = f"HTTP/1.1 {status_int} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
     util.write_nonblock(sock, f"{head}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body)

@@ -30,6 +30,9 @@ SERVER_ERRORS = 500
 
 ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]{1,200}")
+ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,64}")
+TRACE_ID = re.compile(r"[A-Za-z0-9=;:.-]{1,200}")
+"""What these may be made of: headers can hold anything, control characters of the upper half too."""
 
 
 class RequestContext:
@@ -44,6 +47,7 @@ class RequestContext:
         request_id = given if ACCEPTABLE_ID.fullmatch(given) else os.urandom(8).hex()
         environ[REQUEST_ID] = request_id
         environ[CLIENT] = client_address(environ, self._trusted_proxies)
+        environ["PATH_INFO"] = environ.get("PATH_INFO") or "/"  # http://HOST alone; Flask would redirect
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             return start_response(status, [*headers, ("X-Request-Id", request_id)], exc_info)
@@ -55,8 +59,8 @@ def client_address(environ: "WSGIEnvironment", trusted_proxies: int) -> str:
     """Return the address that the outermost trusted proxy saw; what lies left of it in the header, anyone can write."""
     if trusted_proxies:
         hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
-        if len(hops) >= trusted_proxies and (address := hops[-trusted_proxies].strip()):
-            return str(address)[:64]
+        if len(hops) >= trusted_proxies and ADDRESS.fullmatch(address := hops[-trusted_proxies].strip()):
+            return str(address)
     return str(environ.get("REMOTE_ADDR", ""))
 
 
@@ -82,8 +86,9 @@ def request_line(environ: Mapping[str, Any], *, status: int, seconds: float, sen
     path = environ.get("PATH_INFO", "")
     if PLAIN_PATH.fullmatch(path):
         line["path"] = path
-    if trace := environ.get("HTTP_X_AMZN_TRACE_ID"):
-        line["trace_id"] = trace[:200]
+    trace = environ.get("HTTP_X_AMZN_TRACE_ID", "")
+    if TRACE_ID.fullmatch(trace):
+        line["trace_id"] = trace
     return line
 
 
