@@ -121,22 +121,24 @@ class Server:
             return connection.getresponse().status == 200
 
 
+@contextmanager
+def serving(folder: Path, settings: dict[str, str]) -> Iterator[Server]:
+    """Run gunicorn in app/ as the README says, on a free port, with its database and its log in that folder."""
+    port = free_port()
+    log = folder / f"server-{port}.log"
+    environ = os.environ | {"COMMENTS_STORE": f"sqlite:///{folder}/comments.db"} | settings
+    command = [str(Path(sys.executable).with_name("gunicorn")), "--bind", f"127.0.0.1:{port}", "api:app"]
+    with (
+        log.open("wb") as output,
+        running(command, cwd=ROOT / "app", env=environ, stdout=output, stderr=subprocess.STDOUT) as process,
+    ):
+        server = Server(port, log, process)
+        wait_until(server.healthy, process)
+        yield server
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start gunicorn in app/ as the README says, on a free port; settings are given as keywords."""
+    """Start a server; settings are given as keywords."""
     with ExitStack() as servers:
-
-        def start(**settings: str) -> Server:
-            port = free_port()
-            log = tmp_path / f"server-{port}.log"
-            environ = os.environ | {"COMMENTS_STORE": f"sqlite:///{tmp_path}/comments.db"} | settings
-            command = [str(Path(sys.executable).with_name("gunicorn")), "--bind", f"127.0.0.1:{port}", "api:app"]
-            output = servers.enter_context(log.open("wb"))
-            process = servers.enter_context(
-                running(command, cwd=ROOT / "app", env=environ, stdout=output, stderr=subprocess.STDOUT)
-            )
-            server = Server(port, log, process)
-            wait_until(server.healthy, process)
-            return server
-
-        yield start
+        yield lambda **settings: servers.enter_context(serving(tmp_path, settings))

@@ -1,0 +1,117 @@
+"""What is asked for, and how: methods, versions, targets, paths and queries."""
+
+from tests.hostile.shapes import CLOSED, OPEN, Hostile, get
+
+LIST = b"/api/comment/list/"
+
+
+def line(text: bytes) -> bytes:
+    return text + b"\r\nHost: x\r\n\r\n"
+
+
+METHODS = [
+    Hostile("TRACE", 405, OPEN, get(b"/healthz", method=b"TRACE")),
+    Hostile("OPTIONS", 405, OPEN, get(b"/healthz", method=b"OPTIONS")),
+    Hostile("PUT", 405, OPEN, get(LIST + b"1", method=b"PUT")),
+    Hostile("DELETE of a list", 405, OPEN, get(LIST + b"1", method=b"DELETE")),
+    Hostile("a method of one's own", 405, OPEN, get(LIST + b"1", method=b"MALLORY")),
+    Hostile("a method in small letters", 400, CLOSED, get(b"/healthz", method=b"get")),
+    Hostile("a method of 25 letters", 400, CLOSED, get(b"/healthz", method=b"A" * 25)),
+    Hostile("a method with a quote", 400, CLOSED, get(b"/healthz", method=b'GET"')),
+    Hostile("a method with ESC", 400, CLOSED, get(b"/healthz", method=b"GE\x1bT")),
+    Hostile("no method", 400, CLOSED, line(b" / HTTP/1.1")),
+    Hostile("GET by a header", 405, OPEN, get(b"/api/comment/new", b"X-HTTP-Method-Override: POST")),
+    Hostile("GET by a parameter", 405, OPEN, get(b"/api/comment/new?_method=POST")),
+    Hostile("HEAD has no body", 404, OPEN, get(LIST + b"404", method=b"HEAD")),
+    Hostile("HTTP/0.9", 400, CLOSED, b"GET /\r\n\r\n"),
+    Hostile("HTTP/2 by its version", 400, CLOSED, line(b"GET / HTTP/2.0")),
+    Hostile("HTTP/9.9", 400, CLOSED, line(b"GET / HTTP/9.9")),
+    Hostile("HTTP/1.10", 400, CLOSED, line(b"GET / HTTP/1.10")),
+    Hostile("http/1.1", 400, CLOSED, line(b"GET / http/1.1")),
+    Hostile("something behind the version", 400, CLOSED, line(b"GET / HTTP/1.1 mallory")),
+    Hostile("two spaces", 400, CLOSED, line(b"GET  / HTTP/1.1")),
+    Hostile("tabs instead of spaces", 400, CLOSED, line(b"GET\t/\tHTTP/1.1")),
+    Hostile("HTTP/1.0 without a host", 200, CLOSED, b"GET /healthz HTTP/1.0\r\n\r\n"),
+    Hostile("HTTP/1.1 without a host", 200, OPEN, b"GET /healthz HTTP/1.1\r\n\r\n"),
+]
+
+TARGETS = [
+    Hostile("absolute form of another host", 404, OPEN, get(b"http://mallory.example" + LIST + b"404")),
+    Hostile("absolute form of another scheme", 404, OPEN, get(b"gopher://mallory.example" + LIST + b"404")),
+    Hostile("absolute form with a password", 404, OPEN, get(b"http://mallory:secret@x" + LIST + b"404")),
+    Hostile("absolute form of nothing", 200, OPEN, get(b"http://")),
+    Hostile("authority form", 400, CLOSED, get(b"mallory.example:443")),
+    Hostile("CONNECT", 404, CLOSED, get(b"mallory.example:443", method=b"CONNECT")),
+    Hostile("CONNECT to a path", 405, CLOSED, get(b"/healthz", method=b"CONNECT")),
+    Hostile("asterisk form", 404, OPEN, get(b"*", method=b"OPTIONS")),
+    Hostile("a target without a slash", 400, CLOSED, get(b"healthz")),
+    Hostile("two slashes", 404, OPEN, get(b"//mallory.example/")),
+    Hostile("backslashes", 400, CLOSED, get(b"\\\\mallory.example\\share")),
+    Hostile("two slashes inside", 404, OPEN, get(b"/api//status")),
+    Hostile("a fragment", 404, OPEN, get(LIST + b"404#mallory")),
+    Hostile("parameters of a path", 400, OPEN, get(LIST + b"404;v=mallory")),
+    Hostile("a space in the path", 400, CLOSED, get(LIST + b"4 04")),
+    Hostile("a target of 5,000 bytes", 414, CLOSED, get(LIST + b"9" * 5000)),
+    Hostile("a request line without end", 431, CLOSED, b"GET /" + b"a" * 100_000),
+    Hostile("a target in raw UTF-8", 400, CLOSED, get("/api/comment/list/\uff14".encode())),
+    Hostile("a target with NUL", 400, CLOSED, get(b"/\x00")),
+    Hostile("a target with DEL", 400, CLOSED, get(b"/\x7f")),
+    Hostile("a bad bracket in the host", 400, CLOSED, get(b"http://[mallory" + LIST + b"404")),
+]
+
+PATHS = [
+    Hostile("up and away", 404, OPEN, get(b"/../../../etc/passwd")),
+    Hostile("up and away, encoded", 404, OPEN, get(b"/%2e%2e/%2e%2e/etc/passwd")),
+    Hostile("up and away, encoded twice", 404, OPEN, get(b"/%252e%252e%252fetc/passwd")),
+    Hostile("up and away, overlong", 404, OPEN, get(b"/%c0%ae%c0%ae%c0%afetc/passwd")),
+    Hostile("up and away with backslashes", 404, OPEN, get(b"/..%5c..%5cwindows%5cwin.ini")),
+    Hostile("up and away from the assets", 404, OPEN, get(b"/static/..%2f..%2fsettings.py")),
+    Hostile("up and away from a name", 404, OPEN, get(b"/embed.js/..%2f..%2f__init__.py")),
+    Hostile("a path that is absolute twice", 404, OPEN, get(b"//etc/passwd")),
+    Hostile("an encoded NUL", 404, OPEN, get(b"/embed.js%00.html")),
+    Hostile("encoded line ends", 404, OPEN, get(b"/%0d%0aSet-Cookie:%20mallory=1")),
+    Hostile("encoded escapes", 404, OPEN, get(b"/%1b[2Jmallory")),
+    Hostile("half an escape", 404, OPEN, get(b"/%")),
+    Hostile("no escape", 404, OPEN, get(b"/%zz%u0041")),
+    Hostile("a lone surrogate", 404, OPEN, get(b"/%ed%a0%80")),
+    Hostile("no UTF-8", 404, OPEN, get(b"/%ff%fe")),
+    Hostile("a log line", 404, OPEN, get(b"/%22%7d%0a%7b%22level%22:%22error%22,%22message%22:%22mallory%22%7d")),
+    Hostile("a slash too many", 404, OPEN, get(LIST + b"1/")),
+    Hostile("an encoded slash", 404, OPEN, get(b"/api%2fcomment%2flist%2f404")),
+    Hostile("other letters", 404, OPEN, get(b"/API/comment/list/1")),
+    Hostile("a thread of full-width digits", 400, OPEN, get(LIST + b"%ef%bc%91")),
+    Hostile("a thread of Arabic digits", 400, OPEN, get(LIST + b"%d9%a1")),
+    Hostile("a thread in superscript", 400, OPEN, get(LIST + b"%c2%b2")),
+    Hostile("thread 0", 400, OPEN, get(LIST + b"0")),
+    Hostile("thread -1", 400, OPEN, get(LIST + b"-1")),
+    Hostile("thread 007", 400, OPEN, get(LIST + b"007")),
+    Hostile("thread 1e3", 400, OPEN, get(LIST + b"1e3")),
+    Hostile("thread 0x10", 400, OPEN, get(LIST + b"0x10")),
+    Hostile("thread 1_0", 400, OPEN, get(LIST + b"1_0")),
+    Hostile("thread 2^53", 400, OPEN, get(LIST + b"9007199254740992")),
+    Hostile("a thread of 3,000 digits", 400, OPEN, get(LIST + b"9" * 3000)),
+    Hostile("a thread and a line end", 400, OPEN, get(LIST + b"1%0a")),
+    Hostile("a thread and a space", 400, OPEN, get(LIST + b"%201")),
+    Hostile("a thread of SQL", 400, OPEN, get(LIST + b"1'%20OR%20'1'='1")),
+    Hostile("a thread of a template", 400, OPEN, get(LIST + b"%7b%7b7*7%7d%7d")),
+]
+
+QUERIES = [
+    Hostile("limit 0", 400, OPEN, get(LIST + b"1?limit=0")),
+    Hostile("limit -1", 400, OPEN, get(LIST + b"1?limit=-1")),
+    Hostile("limit 1001", 400, OPEN, get(LIST + b"1?limit=1001")),
+    Hostile("limit of full-width digits", 400, OPEN, get(LIST + b"1?limit=%ef%bc%91")),
+    Hostile("limit of nothing", 400, OPEN, get(LIST + b"1?limit=")),
+    Hostile("limit of no UTF-8", 400, OPEN, get(LIST + b"1?limit=%ff")),
+    Hostile("limit and NUL", 400, OPEN, get(LIST + b"1?limit=1%00")),
+    Hostile("limit as a list", 404, OPEN, get(LIST + b"404?limit[]=1")),
+    Hostile("after nothing", 400, OPEN, get(LIST + b"1?after=")),
+    Hostile("after no id", 400, OPEN, get(LIST + b"1?after=mallory")),
+    Hostile("after an id in capitals", 400, OPEN, get(LIST + b"1?after=01A20CAC-8B1E-7C9D-9D3F-5B0C3B6F1A52")),
+    Hostile("after an id of another version", 400, OPEN, get(LIST + b"1?after=01a20cac-8b1e-4c9d-9d3f-5b0c3b6f1a52")),
+    Hostile("after SQL", 400, OPEN, get(LIST + b"1?after='%3bDROP%20TABLE%20comments--")),
+    Hostile("a query of 3,000 bytes", 404, OPEN, get(LIST + b"404?" + b"a" * 3000)),
+    Hostile("a query of 1,000 parameters", 404, OPEN, get(LIST + b"404?" + b"a&" * 1000)),
+    Hostile("a query of question marks", 404, OPEN, get(LIST + b"404" + b"?" * 1000)),
+    Hostile("line ends in a query", 404, OPEN, get(LIST + b"404?a=%0d%0aX-Mallory:%201")),
+]
