@@ -1,7 +1,6 @@
 """Who may deploy, once per account: GitHub's identity provider, one role per kind of trust, CloudFormation's policy."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import aws_cdk as cdk
@@ -9,51 +8,12 @@ from aws_cdk import aws_iam as iam
 
 from infra import execution_policy, permissions
 from infra.base import BaseStack, acknowledge, wildcard
+from infra.trusts import ISSUER, TRUSTS, Trust
 
-ISSUER = "token.actions.githubusercontent.com"
 _EXISTING = permissions.arn("iam", f"oidc-provider/{ISSUER}", regional=False)
 """AWS names a provider by its issuer."""
 SESSION = cdk.Duration.hours(1)
 """A deployment takes minutes; a rollback of a stuck one less than an hour."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trust:
-    """A kind of workflow run on GitHub, and what it may do here."""
-
-    role: str
-    subjects: tuple[str, ...]
-    """What follows `repo:OWNER/NAME:` in the subject of GitHub's token."""
-    statements: tuple[permissions.Statement, ...]
-    why: str
-
-
-TRUSTS = (
-    Trust(
-        role="comments-deploy-dev",
-        subjects=("environment:dev",),
-        statements=(*permissions.DEPLOY, permissions.PUSH, *permissions.OBSERVE, permissions.EMPTY_LOGS),
-        why="main, after its checks",
-    ),
-    Trust(
-        role="comments-deploy-prod",
-        subjects=("environment:prod",),
-        statements=(*permissions.DEPLOY, permissions.TAG, *permissions.OBSERVE),
-        why="a digest that dev proved, after approval; it cannot push one of its own",
-    ),
-    Trust(
-        role="comments-preview",
-        subjects=("pull_request", "ref:refs/heads/main"),
-        statements=(*permissions.DEPLOY, permissions.PUSH, *permissions.OBSERVE, permissions.EMPTY_LOGS),
-        why="a pull request's preview, and from main its end; GitHub gives no token to a fork's",
-    ),
-    Trust(
-        role="comments-read",
-        subjects=("ref:refs/heads/main", "pull_request"),
-        statements=(*permissions.OBSERVE, permissions.COMPARE),
-        why="diff and drift, which change nothing",
-    ),
-)
 
 
 class AccessStack(BaseStack):

@@ -25,23 +25,16 @@ def arn(service: str, resource: str, *, regional: bool = True) -> str:
 IMAGES = arn("ecr", f"repository/{REPOSITORY}").replace("ACCOUNT", "REGISTRY")
 _LOOK = "listing and describing know no resource, and change nothing"
 NAMED = "held to the names of this service; which stages there are changes"
+STACKS = (arn("cloudformation", "stack/Comments*/*"), arn("cloudformation", "stack/CDKToolkit/*"))
 
-DEPLOY = (
-    Statement(
-        sid="ActThroughBootstrapRoles",
-        actions=("sts:AssumeRole",),
-        resources=tuple(
-            arn("iam", f"role/cdk-{BOOTSTRAP_QUALIFIER}-{role}-role-*", regional=False)
-            for role in ("deploy", "file-publishing", "lookup")
-        ),
-        why="their names end in account and region",
+DEPLOY = Statement(
+    sid="ActThroughBootstrapRoles",
+    actions=("sts:AssumeRole",),
+    resources=tuple(
+        arn("iam", f"role/cdk-{BOOTSTRAP_QUALIFIER}-{role}-role-*", regional=False)
+        for role in ("deploy", "file-publishing")
     ),
-    Statement(
-        sid="FindBootstrap",
-        actions=("ssm:GetParameter",),
-        resources=(arn("ssm", f"parameter/cdk-bootstrap/{BOOTSTRAP_QUALIFIER}/version"),),
-        why="",
-    ),
+    why="their names end in account and region",
 )
 TAG = Statement(
     sid="TagProvenImages",
@@ -49,116 +42,144 @@ TAG = Statement(
     resources=(IMAGES,),
     why="",
 )
-PUSH = Statement(
-    sid="PushImages",
-    actions=(
-        *TAG.actions,
-        "ecr:BatchCheckLayerAvailability",
-        "ecr:CompleteLayerUpload",
-        "ecr:GetDownloadUrlForLayer",
-        "ecr:InitiateLayerUpload",
-        "ecr:UploadLayerPart",
+PUSH = (
+    Statement(
+        sid="PushImages",
+        actions=(
+            *TAG.actions,
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:CompleteLayerUpload",
+            "ecr:InitiateLayerUpload",
+            "ecr:UploadLayerPart",
+        ),
+        resources=(IMAGES,),
+        why="",
     ),
-    resources=(IMAGES,),
-    why="",
-)
-EMPTY_LOGS = Statement(
-    sid="EmptyLogBuckets",
-    actions=("s3:ListBucket", "s3:DeleteObject"),
-    resources=(
-        "arn:PARTITION:s3:::comments-*-logs-ACCOUNT-REGION",
-        "arn:PARTITION:s3:::comments-*-logs-ACCOUNT-REGION/*",
+    Statement(
+        sid="LogInToPush",
+        actions=("ecr:GetAuthorizationToken",),
+        resources=("*",),
+        why="the login knows no repository",
     ),
-    why=NAMED,
 )
-OBSERVE = (
+CLEAN_UP = (
+    Statement(
+        sid="EmptyLogBuckets",
+        actions=("s3:ListBucket", "s3:DeleteObject"),
+        resources=(
+            "arn:PARTITION:s3:::comments-*-logs-ACCOUNT-REGION",
+            "arn:PARTITION:s3:::comments-*-logs-ACCOUNT-REGION/*",
+        ),
+        why=NAMED,
+    ),
+    Statement(sid="FindPreviews", actions=("cloudformation:ListStacks",), resources=("*",), why=_LOOK),
+)
+RELEASE = (
     Statement(
         sid="Look",
         actions=(
-            "application-autoscaling:DescribeScalableTargets",
-            "cloudformation:ListStacks",
-            "cloudwatch:DescribeAlarms",
             "ec2:DescribeVpcs",
-            "ecr:GetAuthorizationToken",
-            "ecs:DescribeServiceDeployments",
             "ecs:DescribeServices",
             "ecs:DescribeTaskDefinition",
             "ecs:DescribeTasks",
-            "ecs:ListServiceDeployments",
             "ecs:ListTasks",
             "elasticloadbalancing:DescribeTargetHealth",
-            "logs:DescribeLogGroups",
-            "logs:GetQueryResults",
             "servicequotas:GetServiceQuota",
         ),
         resources=("*",),
         why=_LOOK,
     ),
     Statement(
-        sid="ReadStacks",
-        actions=(
-            "cloudformation:DescribeStackDriftDetectionStatus",
-            "cloudformation:DescribeStackEvents",
-            "cloudformation:DescribeStackResourceDrifts",
-            "cloudformation:DescribeStackResources",
-            "cloudformation:DescribeStacks",
-            "cloudformation:DetectStackDrift",
-            "cloudformation:DetectStackResourceDrift",
-            "cloudformation:GetTemplate",
-            "cloudformation:ListStackResources",
-        ),
-        resources=(arn("cloudformation", "stack/Comments*/*"), arn("cloudformation", "stack/CDKToolkit/*")),
+        sid="ReadEvents",
+        actions=("cloudformation:DescribeStackEvents",),
+        resources=STACKS,
         why=NAMED,
     ),
     Statement(
-        sid="ReadLogs",
-        actions=(
-            "logs:DescribeLogStreams",
-            "logs:FilterLogEvents",
-            "logs:GetLogEvents",
-            "logs:StartLiveTail",
-            "logs:StartQuery",
-        ),
+        sid="ReadTaskLogs",
+        actions=("logs:GetLogEvents",),
         resources=(arn("logs", "log-group:/comments/*"),),
         why=NAMED,
     ),
 )
-COMPARE = Statement(
-    sid="ReadSettings",
-    actions=(
-        "acm:DescribeCertificate",
-        "application-autoscaling:DescribeScalingPolicies",
-        "cloudwatch:GetDashboard",
-        "dynamodb:DescribeContinuousBackups",
-        "dynamodb:DescribeTable",
-        "dynamodb:DescribeTimeToLive",
-        "ec2:Describe*",
-        "ecr:DescribeRepositories",
-        "ecr:GetLifecyclePolicy",
-        "ecr:GetRepositoryPolicy",
-        "ecs:DescribeClusters",
-        "elasticloadbalancing:Describe*",
-        "events:DescribeRule",
-        "events:ListTargetsByRule",
-        "iam:GetOpenIDConnectProvider",
-        "iam:GetPolicy",
-        "iam:GetPolicyVersion",
-        "iam:GetRole",
-        "iam:GetRolePolicy",
-        "iam:ListAttachedRolePolicies",
-        "iam:ListRolePolicies",
-        "logs:DescribeQueryDefinitions",
-        "route53:ListResourceRecordSets",
-        "s3:GetBucket*",
-        "s3:GetEncryptionConfiguration",
-        "s3:GetLifecycleConfiguration",
-        "secretsmanager:DescribeSecret",
-        "sns:GetTopicAttributes",
-        "sns:ListSubscriptionsByTopic",
-        "wafv2:GetLoggingConfiguration",
-        "wafv2:GetWebACL",
-        "wafv2:GetWebACLForResource",
+OBSERVE = (
+    Statement(
+        sid="ReadStacks",
+        actions=("cloudformation:DescribeStacks", "cloudformation:GetTemplate"),
+        resources=STACKS,
+        why=NAMED,
     ),
-    resources=("*",),
-    why="drift detection reads each resource's settings with the caller's permissions; no content is among them",
+    Statement(
+        sid="ReadLogs",
+        actions=("logs:FilterLogEvents", "logs:StartQuery"),
+        resources=(arn("logs", "log-group:/comments/*"),),
+        why=NAMED,
+    ),
+    Statement(
+        sid="ReadAnswers",
+        actions=("logs:GetQueryResults",),
+        resources=("*",),
+        why="a query has an id and no name; whoever started it was allowed to read that log",
+    ),
+)
+DRIFT = (
+    Statement(
+        sid="DetectDrift",
+        actions=(
+            "cloudformation:DescribeStackResourceDrifts",
+            "cloudformation:DetectStackDrift",
+            "cloudformation:DetectStackResourceDrift",
+            "cloudformation:ListStackResources",
+        ),
+        resources=STACKS,
+        why=NAMED,
+    ),
+    Statement(
+        sid="AskForDrift",
+        actions=("cloudformation:DescribeStackDriftDetectionStatus",),
+        resources=("*",),
+        why="a detection has an id and no name; whoever began it was allowed to compare that stack",
+    ),
+    Statement(
+        sid="ReadSettings",
+        actions=(
+            "acm:DescribeCertificate",
+            "application-autoscaling:DescribeScalableTargets",
+            "application-autoscaling:DescribeScalingPolicies",
+            "cloudwatch:DescribeAlarms",
+            "cloudwatch:GetDashboard",
+            "dynamodb:DescribeContinuousBackups",
+            "dynamodb:DescribeTable",
+            "dynamodb:DescribeTimeToLive",
+            "ec2:Describe*",
+            "ecr:DescribeRepositories",
+            "ecr:GetLifecyclePolicy",
+            "ecr:GetRepositoryPolicy",
+            "ecs:Describe*",
+            "elasticloadbalancing:Describe*",
+            "events:DescribeRule",
+            "events:ListTargetsByRule",
+            "iam:GetOpenIDConnectProvider",
+            "iam:GetPolicy",
+            "iam:GetPolicyVersion",
+            "iam:GetRole",
+            "iam:GetRolePolicy",
+            "iam:ListAttachedRolePolicies",
+            "iam:ListRolePolicies",
+            "logs:DescribeLogGroups",
+            "logs:DescribeQueryDefinitions",
+            "route53:ListResourceRecordSets",
+            "s3:GetBucket*",
+            "s3:GetEncryptionConfiguration",
+            "s3:GetLifecycleConfiguration",
+            "secretsmanager:DescribeSecret",
+            "sns:GetTopicAttributes",
+            "sns:ListSubscriptionsByTopic",
+            "wafv2:GetLoggingConfiguration",
+            "wafv2:GetWebACL",
+            "wafv2:GetWebACLForResource",
+        ),
+        resources=("*",),
+        why="drift detection reads each resource's settings with the caller's permissions; no content is among them",
+    ),
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 
-from infra.access import ISSUER
 from infra.release import stacks
 from infra.release.aws import Aws
 from infra.release.command import run_command
@@ -17,6 +16,7 @@ from infra.release.errors import DeploymentError
 from infra.release.stacks import outputs
 from infra.release.steps import Steps
 from infra.stages import ACCESS_STACK, Stage, stage_named
+from infra.trusts import ISSUER
 
 
 def bootstrap(stage: Stage, *, github: str | None, steps: Steps) -> None:

@@ -1,15 +1,23 @@
+import json
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
+from infra import execution_policy
 from infra.access import AccessStack
+from infra.permissions import Statement
 from infra.stages import STAGES
 from infra.target import Target
+from infra.trusts import TRUSTS
 from tests.infra.synthesis import every, templates, templates_of, the
+from tests.machine import needs
 
+PROJECT = Path(__file__).resolve().parents[2]
+STATEMENTS = {statement for trust in TRUSTS for statement in trust.statements} | set(execution_policy.STATEMENTS)
 GITHUB = "token.actions.githubusercontent.com"
 
 
@@ -122,6 +130,29 @@ def test_the_access_stack_precedes_the_bootstrap() -> None:
     template = templates("dev").access.to_json()
     assert "BootstrapVersion" not in template.get("Parameters", {})
     assert len(str(template)) < 51_200  # AWS: the most that a template may have inline
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, Any]:
+    """AWS's list of actions by service, and the kinds of resources that each can be held to; cfn-lint carries it."""
+    files = list(PROJECT.glob(".venv-check/lib/python*/site-packages/cfnlint/data/AdditionalSpecs/Policies.json"))
+    needs(files, "no .venv-check: run `make test`, which makes it")
+    found: dict[str, Any] = json.loads(files[0].read_text())
+    return found
+
+
+@pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement.sid)
+def test_a_statement_names_actions_that_exist_and_holds_none_to_a_resource_that_it_does_not_know(
+    known: dict[str, Any], statement: Statement
+) -> None:
+    """IAM takes both without a word, and then allows nothing."""
+    for action in statement.actions:
+        service, name = action.split(":")
+        actions = known[service]["Actions"]
+        meant = [actions[each] for each in actions if fnmatch(each, name.lower())]
+        assert meant, f"AWS has no action {action}"
+        held = statement.resources != ("*",)
+        assert not held or any(each.get("Resources") for each in meant), f"{action} knows no resource"
 
 
 def _list(value: str | list[str]) -> list[str]:

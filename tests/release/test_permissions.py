@@ -1,7 +1,6 @@
-"""The release command and the access stack agree: each AWS call that one makes, the other allows."""
+"""Release, roles and docs/permissions.md agree: a role may make the calls of its commands, and no other."""
 
 import ast
-import fnmatch
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,9 @@ import boto3
 import pytest
 
 from infra import release
-from infra.access import TRUSTS
+from infra.trusts import TRUSTS, Trust
+from tests.infra.synthesis import every, templates
+from tests.release.permission_table import NOT_ENFORCED, TAKEN_AWAY, Row, rows
 
 BY_A_PERSON = {"bootstrap"}
 """Modules that prepare an account, before there is any role."""
@@ -31,7 +32,6 @@ OTHERWISE_NAMED = {
 """Calls whose permission has another name than the call."""
 FREE = {"sts:GetCallerIdentity"}
 """AWS asks nobody for a permission."""
-DESTROYING = {"s3:ListBucket", "s3:DeleteObject"}
 BUILDING = {
     "ecr:BatchCheckLayerAvailability",
     "ecr:InitiateLayerUpload",
@@ -39,13 +39,20 @@ BUILDING = {
     "ecr:CompleteLayerUpload",
 }
 """What `docker push` calls."""
+LOGGING_IN = {"ecr:GetAuthorizationToken"}
+THROUGH_CDK = {"sts:AssumeRole"}
+BY_CLOUDFORMATION = {"cloudformation:DetectStackResourceDrift"}
+"""AWS: what a caller of DetectStackDrift needs beside it, and the reading of each resource."""
+CLEANING = ("destroy", "reap")
+COMPARING = ("drift", "diff", "insights", "logs", "rules")
+RELEASING = tuple(path.stem for path in MODULES if path.stem not in {*CLEANING, "drift"})
 
 
 def calls(*modules: str) -> set[str]:
-    """Every action of AWS that modules of the release, or all of them, call by boto3, such as ecs:DescribeServices."""
+    """Every action of AWS that modules of the release call by boto3, such as ecs:DescribeServices."""
     found = set()
     for module in MODULES:
-        if modules and module.stem not in modules:
+        if module.stem not in modules:
             continue
         tree = ast.parse(module.read_text())
         named = RECEIVERS | dict(_assigned(tree))
@@ -78,31 +85,54 @@ def _client(node: ast.AST) -> str | None:
     return str(node.args[0].value) if makes and isinstance(node.args[0], ast.Constant) else None
 
 
-def allowed(role: str) -> set[str]:
-    (trust,) = (trust for trust in TRUSTS if trust.role == role)
-    return {action for statement in trust.statements for action in statement.actions}
-
-
-def missing(needed: set[str], role: str) -> set[str]:
-    patterns = allowed(role)
-    return {action for action in needed if not any(fnmatch.fnmatch(action, pattern) for pattern in patterns)}
+NEEDED = {
+    "comments-deploy-dev": calls(*RELEASING) | BUILDING | THROUGH_CDK,
+    "comments-deploy-prod": calls(*RELEASING) - LOGGING_IN | THROUGH_CDK,
+    "comments-preview": calls(*RELEASING, *CLEANING) | BUILDING | THROUGH_CDK,
+    "comments-read": calls(*COMPARING) | {"cloudformation:DescribeStacks"} | BY_CLOUDFORMATION,
+}
 
 
 def test_the_calls_of_the_release_are_found() -> None:
-    assert {"ec2:DescribeVpcs", "servicequotas:GetServiceQuota", "cloudformation:ListStacks"} <= calls()
-    assert calls("destroy") == DESTROYING
-    assert {"ecs:DescribeTasks", "ecr:PutImage", "cloudformation:DescribeStackEvents", "logs:GetLogEvents"} <= calls()
+    assert {"ec2:DescribeVpcs", "ecs:DescribeTasks", "ecr:PutImage", "logs:GetLogEvents"} <= calls(*RELEASING)
+    assert calls("destroy") == {"s3:ListBucket", "s3:DeleteObject"}
+    assert calls("reap") == {"cloudformation:ListStacks"}
 
 
-@pytest.mark.parametrize("role", ["comments-deploy-dev", "comments-preview"])
-def test_a_role_that_builds_may_make_every_call(role: str) -> None:
-    assert missing(calls() | BUILDING, role) == set()
+@pytest.mark.parametrize("trust", TRUSTS, ids=lambda trust: trust.role)
+def test_a_role_may_make_the_calls_of_its_commands_and_no_other(trust: Trust) -> None:
+    settings = {
+        action for statement in trust.statements if statement.sid == "ReadSettings" for action in statement.actions
+    }
+    assert set(trust.actions) - settings == NEEDED[trust.role]
 
 
-def test_the_role_of_prod_may_make_every_call_but_those_of_a_build_and_of_an_end() -> None:
-    assert missing(calls() - DESTROYING, "comments-deploy-prod") == set()
-    assert missing(BUILDING | DESTROYING, "comments-deploy-prod") == BUILDING | DESTROYING
+def granted() -> set[tuple[str, str]]:
+    """Return each role, by its short name, with each action that it may perform."""
+    service = templates("playground").service
+    (task,) = every(service, "AWS::ECS::TaskDefinition")
+    of_tasks = {
+        (role, action)
+        for role, reference in (("task", "TaskRoleArn"), ("execution", "ExecutionRoleArn"))
+        for policy in every(service, "AWS::IAM::Policy")
+        if {"Ref": task[reference]["Fn::GetAtt"][0]} in policy["Roles"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in _list(statement["Action"])
+    }
+    return of_tasks | {(trust.role.rpartition("-")[2], action) for trust in TRUSTS for action in trust.actions}
 
 
-def test_the_reading_role_may_look_for_drift_and_differences() -> None:
-    assert missing(calls("drift", "diff", "stacks"), "comments-read") == set()
+def test_the_document_has_every_permission_and_no_other() -> None:
+    documented = [(role, action) for row in rows() for role in row.roles for action in row.actions]
+    assert len(documented) == len(set(documented))
+    assert set(documented) == granted()
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.actions[0])
+def test_the_document_says_of_a_permission_what_needs_it_and_how_that_is_proven(row: Row) -> None:
+    assert row.needed_by
+    assert row.proof == TAKEN_AWAY or len(row.proof) > len(NOT_ENFORCED) + 20
+
+
+def _list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
