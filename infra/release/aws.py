@@ -22,6 +22,7 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
+from infra.release import denials
 from infra.release.errors import AwsError
 from infra.release.platforms import Platform, platform_of
 from infra.release.tools import PROJECT_ROOT
@@ -135,7 +136,8 @@ def _refused(error: ClientError) -> AwsError:
     if code in _UNKNOWN_KEY:
         return AwsError(f"AWS does not accept these credentials ({code}): check AWS_PROFILE or AWS_ACCESS_KEY_ID")
     message = error.response.get("Error", {}).get("Message", str(error))
-    return AwsError(f"AWS refused {error.operation_name}: {code}: {message}")
+    denial = denials.explained(message)
+    return AwsError(denial or f"AWS refused {error.operation_name}: {code}: {message}")
 
 
 def _tool_folders() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from infra.release import stacks
+from infra.release import denials, stacks
 from infra.release.aws import Aws
 from infra.release.errors import CommandError, DeploymentError
 from infra.release.events import Events
@@ -21,7 +21,11 @@ _AFTERMATH = {
     "UPDATE_ROLLBACK_COMPLETE": "the deployment failed and was rolled back: what ran before still runs",
     "UPDATE_ROLLBACK_FAILED": "the deployment failed, and so did its rollback",
 }
-_DIFF_CHATTER = ("start: ", "success: ", "Hold on while")
+_DIFF_CHATTER = (
+    *("start: ", "success: ", "Hold on while"),
+    *("current credentials could not be used to assume", "Lookup role "),
+)
+"""The last ones come of a role that may only read, with whose own permissions the CLI then goes on."""
 _DIFFERENCES = re.compile(r"Number of stacks with differences: (\d+)")
 _REASONS_SHOWN = 3
 _OVERTAKEN = re.compile(
@@ -64,7 +68,8 @@ class Cdk:
         reasons = [
             reason for name, mark in marks.items() for reason in stacks.failures_since(cloudformation, name, mark)
         ]
-        return DeploymentError(self._aftermath(marks), *(reasons[:_REASONS_SHOWN] or error.details))
+        denial = None if reasons else denials.explained("\n".join(error.details))
+        return DeploymentError(denial or self._aftermath(marks), *(reasons[:_REASONS_SHOWN] or error.details))
 
     def bootstrap(self, policy: str) -> None:
         """Make CDK's own bucket and roles, CloudFormation's held to the policy with this ARN."""

@@ -11,7 +11,7 @@ from infra.release import stacks
 from infra.release.aws import Aws
 from infra.release.command import run_command
 from infra.release.deploy import Cdk
-from infra.release.errors import DeploymentError, NotReadyError
+from infra.release.errors import AwsError, DeploymentError, NotReadyError
 from infra.release.images import PROVEN_IN
 from infra.release.steps import Steps
 from infra.stages import Stage, stage_named
@@ -81,7 +81,12 @@ def empty_bucket(aws: Aws, bucket: str) -> int:
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
             keys = [{"Key": item["Key"]} for item in page.get("Contents", [])]
             if keys:
-                s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+                refused = s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True}).get("Errors", [])
+                if refused:  # S3 says so of each object, in an answer that is a success
+                    raise AwsError(
+                        f"S3 keeps {len(refused)} of {len(keys)} objects of {bucket} ({refused[0]['Code']}): these"
+                        " credentials need s3:DeleteObject on them, granted in infra/permissions.py"
+                    )
             deleted += len(keys)
     except s3.exceptions.NoSuchBucket:
         return deleted

@@ -64,8 +64,10 @@ def newest_event(cloudformation: CloudFormationClient, name: str) -> str | None:
     """Return the id of the stack's last event, a mark for `failures_since`."""
     try:
         events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-    except ClientError:  # no such stack yet
-        return None
+    except ClientError as error:
+        if "does not exist" in str(error):  # yet
+            return None
+        raise
     return events[0]["EventId"] if events else None
 
 
