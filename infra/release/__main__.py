@@ -6,20 +6,22 @@ Exit status: 0 released, 1 failed, 2 nothing was begun (wrong arguments, somethi
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from infra.release import preflight, verify
+from infra.release import preflight, stacks
 from infra.release.build import build, push
 from infra.release.causes import explain
 from infra.release.command import run_command
 from infra.release.deploy import Cdk
 from infra.release.errors import CommandError, DeploymentError, NotReleasableError, ReleaseError
+from infra.release.evidence import Evidence
 from infra.release.images import Images, images_of
 from infra.release.outputs import publish
 from infra.release.preflight import Plan
+from infra.release.probe import Probe
+from infra.release.proof import prove
 from infra.release.rules import require_same_rules
 from infra.release.scan import wait_for_scan
-from infra.release.stacks import base_url
 from infra.release.steps import Steps
 from infra.release.watch import Watch
 from infra.stages import REPOSITORY, Stage, stage_named
@@ -34,15 +36,16 @@ def release(stage: Stage, *, older: str | None, steps: Steps) -> None:
     cdk = Cdk(aws, steps.note)
 
     with steps.step(" and ".join(plan.groundwork)):
-        cdk.deploy(*plan.groundwork)
+        lay(plan.groundwork, cdk)
     with steps.step(f"image {plan.tag}"):
         digest = find_or_build(plan, images, steps.note)
     with steps.step("scan"):
         steps.note(scan(plan, images, digest))
+    before = stacks.outputs(aws.cloudformation, stage.service_stack).get("ImageDigest")
     with steps.step(f"service at {digest}"):
         deploy_watched(plan, cdk, digest, steps.note)
     with steps.step("verify"):
-        address = prove(plan, digest, steps.note)
+        address = prove(aws, digest, steps.note, before=before)
     with steps.step(f"mark as proven: {plan.proven_tag}"):
         steps.note("tagged" if images.add_tag(digest, plan.proven_tag) else "tagged already")
 
@@ -95,30 +98,26 @@ def scan(plan: Plan, images: Images, digest: str) -> str:
     return aws.platform.scan_verdict(findings)
 
 
+def lay(groundwork: Sequence[str], cdk: Cdk) -> None:
+    """Deploy the stacks that the service stands on; if that fails, raise DeploymentError with the cause."""
+    try:
+        cdk.deploy(*groundwork)
+    except DeploymentError as failure:
+        raise DeploymentError(failure.summary, *explain(Evidence(), failure.details)) from failure
+
+
 def deploy_watched(plan: Plan, cdk: Cdk, digest: str, note: Callable[[str], None]) -> None:
     """Deploy the service; if that fails, raise DeploymentError with the causes that were seen meanwhile."""
-    stack = plan.aws.stage.service_stack
-    require_same_rules(plan.aws, cdk, digest=digest)
-    watch = Watch(plan.aws, note)
+    aws = plan.aws
+    stack = aws.stage.service_stack
+    require_same_rules(aws, cdk, digest=digest)
+    address = aws.platform.base_url(stacks.outputs(aws.cloudformation, stack).get("BaseUrl"))
+    watch = Watch(aws, note)
     try:
-        with watch:
+        with watch, Probe(address):
             cdk.deploy(stack, digest=digest)
     except DeploymentError as failure:
         raise DeploymentError(failure.summary, *explain(watch.evidence, failure.details)) from failure
-
-
-def prove(plan: Plan, digest: str, note: Callable[[str], None]) -> str:
-    """Return the public address, once the digest runs and the API answers there."""
-    aws = plan.aws
-    tasks = verify.running_tasks(aws, digest)
-    note(f"{len(tasks)} tasks run {digest}")
-    containers = aws.platform.check_containers(tasks, environment=aws.environment)
-    if containers:
-        note(containers)
-    address = base_url(aws)
-    verify.api_answers(address)
-    note(f"the API answers at {address}")
-    return address
 
 
 def main() -> None:

@@ -5,46 +5,75 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
+from infra.release import known
 from infra.release.evidence import Evidence, StoppedTask
+from infra.release.readable import last_error, readable
+from infra.release.store import store_causes
 
 _LOG_LINES = 20
 _BALANCER_SAYS = re.compile(r"unhealthy in .*\(reason (.*?)\)\.?$")
 _NO_ANSWER = "Health checks failed"
-_PULLING = ("CannotPull", "pull image", "manifest unknown")
+_WORKER_KILLED = re.compile(r"was sent SIGKILL! Perhaps out of memory")
 _KILLED = 137  # 128 + SIGKILL
 
 
-def image_missing(evidence: Evidence) -> Iterator[str]:
-    for reason in _reasons(evidence, *_PULLING):
-        yield f"the image cannot be pulled: {reason}"
+@dataclass(frozen=True)
+class Cause:
+    """Why a deployment failed."""
+
+    meaning: str
+    """What it was and what to do next, in one line."""
+    said: str = ""
+    """The words that it was told from, where they say more."""
 
 
-def not_initialized(evidence: Evidence) -> Iterator[str]:
-    for reason in _reasons(evidence, "ResourceInitializationError", "AccessDenied", but_not=_PULLING):
-        yield f"the task gets no secret, log stream or network: {reason}"
+def recognized(evidence: Evidence) -> Iterator[Cause]:
+    """What AWS says of tasks that it could not start or had to end."""
+    counted = Counter(
+        said for task in evidence.stopped.values() for said in dict.fromkeys([*task.container_reasons, task.reason])
+    )
+    for said, times in counted.items():
+        if meaning := known.meaning(known.TASKS, said):
+            yield Cause(meaning, f"{said} ({_tasks(times)})")
 
 
-def out_of_memory(evidence: Evidence) -> Iterator[str]:
-    for reason in _reasons(evidence, "OutOfMemory"):
-        yield f"the container needs more memory than the stage gives it (Stage.memory): {reason}"
+def wrong_processor(evidence: Evidence) -> Iterator[Cause]:
+    """Fargate starts the container, whose only words are the kernel's."""
+    lines = [line for task in evidence.stopped.values() for line in task.log_lines if "exec format error" in line]
+    for line in dict.fromkeys(lines):
+        yield Cause(known.meaning(known.TASKS, line) or line, line)
 
 
-def crashed(evidence: Evidence) -> Iterator[str]:
+def starved(evidence: Evidence) -> Iterator[Cause]:
+    """The kernel takes a worker and leaves the container, whose server starts another one for ever."""
+    if any(_WORKER_KILLED.search(line) for task in evidence.stopped.values() for line in task.log_lines):
+        meaning = known.meaning(known.TASKS, "OutOfMemory") or ""
+        yield Cause(meaning, "the kernel kills the server's workers, and the container goes on without")
+
+
+def crashed(evidence: Evidence) -> Iterator[Cause]:
     """The container ended by itself; with 0, because its command is not a server."""
+    ended = [
+        task
+        for task in evidence.stopped.values()
+        if task.stop_code == "EssentialContainerExited" and not known.meaning(known.TASKS, task.everything_said)
+    ]
     codes = Counter(
         (container.name, container.exit_code)
-        for task in evidence.stopped.values()
-        if task.stop_code == "EssentialContainerExited" and "OutOfMemory" not in task.everything_said
+        for task in ended
         for container in task.containers
         if container.exit_code is not None
     )
+    words = next((words for task in reversed(ended) if (words := last_error(task.log_lines))), None)
     for (name, code), times in codes.items():
         hint = " (killed: out of memory, or by hand)" if code == _KILLED else ""
-        yield f"the container {name} exits by itself: exit code {code}{hint}, {_tasks(times)}"
+        why = f": {words}" if words else "; its last log lines say why"
+        yield Cause(f"the container {name} exits by itself with {code}{hint}, {_tasks(times)}{why}")
 
 
-def unhealthy(evidence: Evidence) -> Iterator[str]:
+def unhealthy(evidence: Evidence) -> Iterator[Cause]:
     """The balancer's words tell a wrong answer from a late one and from none."""
     reasons = {match[1] for event in evidence.events for match in _BALANCER_SAYS.finditer(event)} | evidence.unhealthy
     reasons = {reason for reason in reasons if "deregistration" not in reason}  # how every target ends
@@ -52,44 +81,54 @@ def unhealthy(evidence: Evidence) -> Iterator[str]:
         reasons.discard(_NO_ANSWER)  # the balancer's first, vague word for what it then tells in detail
     for reason in sorted(reasons):
         if "codes" in reason:
-            yield f"the health check gets the wrong answer: {reason}"
+            yield Cause(f"the health check gets the wrong answer: {reason}")
         elif "timed out" in reason:
-            yield f"the health check gets no answer in time: {reason}"
+            yield Cause(f"the health check gets no answer in time: {reason}")
         elif reason == _NO_ANSWER:
-            yield f"nothing answers the health check: {reason} (does the container listen on its port?)"
+            yield Cause(f"nothing answers the health check: {reason} (does the container listen on its port?)")
         else:
-            yield f"the health check fails: {reason}"
+            yield Cause(f"the health check fails: {reason}")
     if not reasons and any("health checks" in task.reason for task in evidence.stopped.values()):
-        yield "tasks fail the balancer's health check"
+        yield Cause("tasks fail the balancer's health check")
 
 
-def alarmed(evidence: Evidence) -> Iterator[str]:
+def store_silent(evidence: Evidence) -> Iterator[Cause]:
+    for meaning in store_causes(line for task in evidence.stopped.values() for line in task.log_lines):
+        yield Cause(meaning)
+
+
+def alarmed(evidence: Evidence) -> Iterator[Cause]:
     for reason in evidence.rollouts_failed.values():
         if "alarm" in reason.lower():
-            yield f"an alarm rolled the deployment back: {reason}"
+            yield Cause(f"an alarm rolled the deployment back: {reason}")
 
 
-def no_capacity(evidence: Evidence) -> Iterator[str]:
-    placed = [event for event in evidence.events if "unable to place a task" in event]
-    if placed:
-        yield f"no task can be placed: {placed[-1]}"
+def not_placed(evidence: Evidence) -> Iterator[Cause]:
+    said = [event for event in evidence.events if "unable to place a task" in event]
+    if said and (meaning := known.meaning(known.EVENTS, said[-1])):
+        yield Cause(meaning, said[-1])
 
 
-KINDS: tuple[Callable[[Evidence], Iterable[str]], ...] = (
-    image_missing,
-    not_initialized,
-    out_of_memory,
+KINDS: tuple[Callable[[Evidence], Iterable[Cause]], ...] = (
+    recognized,
+    wrong_processor,
+    starved,
     crashed,
     unhealthy,
+    store_silent,
     alarmed,
-    no_capacity,
+    not_placed,
 )
 
 
 def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
     """Return lines for the person who released: causes first, then what CloudFormation, ECS and the tasks said."""
-    causes = [cause for kind in KINDS for cause in kind(evidence)]
-    lines = [f"cause: {cause}" for cause in dict.fromkeys(causes)]
+    causes = list(dict.fromkeys(cause for kind in KINDS for cause in kind(evidence)))
+    if not causes:
+        causes = [Cause(meaning) for said in stack_failures if (meaning := known.meaning(known.STACKS, said))][:1]
+    lines = []
+    for cause in causes:
+        lines += [f"cause: {cause.meaning}", *([f"  said: {cause.said}"] if cause.said else [])]
     lines += [f"CloudFormation: {reason}" for reason in stack_failures]
     lines += [f"ECS: {reason}" for reason in dict.fromkeys(evidence.rollouts_failed.values())]
     if not causes:
@@ -97,19 +136,6 @@ def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
     if evidence.blind:
         lines.append(f"watching the deployment failed at last: {evidence.blind}")
     return lines + _last_words(list(evidence.stopped.values()))
-
-
-def _reasons(evidence: Evidence, *words: str, but_not: tuple[str, ...] = ()) -> list[str]:
-    """Return what was said of stopped tasks with one of these words, each once, with the number of tasks."""
-    counted = Counter(
-        said
-        for task in evidence.stopped.values()
-        for said in dict.fromkeys(
-            [*(container.reason for container in task.containers if container.reason), task.reason]
-        )
-        if any(word in said for word in words) and not any(word in said for word in but_not)
-    )
-    return [f"{reason} ({_tasks(times)})" for reason, times in counted.items()]
 
 
 def _last_words(stopped: list[StoppedTask]) -> list[str]:
@@ -120,7 +146,8 @@ def _last_words(stopped: list[StoppedTask]) -> list[str]:
     lines = [f"task {task.id}: {task.ending}"]
     if not task.log_lines:
         return [*lines, f"task {task.id} wrote no log line"]
-    return [*lines, f"last log lines of task {task.id}:", *(f"  {line}" for line in task.log_lines[-_LOG_LINES:])]
+    shown = readable(task.log_lines)[-_LOG_LINES:]
+    return [*lines, f"last log lines of task {task.id}:", *(f"  {line}" for line in shown)]
 
 
 def _tasks(number: int) -> str:

@@ -6,6 +6,7 @@ ReleaseError              a failure that the command can explain: one summary, a
 ├── NotReleasableError    the image is not in the registry, not proven, or its scan refuses it
 ├── DeploymentError       CloudFormation or ECS gave up or rolled back
 ├── NotVerifiedError      everything is deployed, and yet what runs is not what was asked for
+│   └── StoreSilentError  what runs is right, and its store does not answer it
 └── AwsError              an AWS call was refused or did not come through
 """
 
@@ -39,6 +40,10 @@ class DeploymentError(ReleaseError):
 
 class NotVerifiedError(ReleaseError):
     """The deployment went through, but what runs or answers is not what was released."""
+
+
+class StoreSilentError(NotVerifiedError):
+    """The service answers that its store does not."""
 
 
 class AwsError(ReleaseError):

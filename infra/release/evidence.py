@@ -59,14 +59,18 @@ class StoppedTask:
         exits = ", ".join(
             f"{container.name}: {container.reason or 'no exit code'}"
             if container.exit_code is None
-            else f"{container.name}: exit code {container.exit_code}"
+            else ", ".join([f"{container.name}: exit code {container.exit_code}", *container.reason.splitlines()])
             for container in self.containers
         )
         return f"{self.reason or self.stop_code or 'no reason given'}{f' ({exits})' if exits else ''}"
 
     @property
+    def container_reasons(self) -> list[str]:
+        return [container.reason for container in self.containers if container.reason]
+
+    @property
     def everything_said(self) -> str:
-        return " ".join([self.reason, *(container.reason for container in self.containers)])
+        return " ".join([self.reason, *self.container_reasons, *self.log_lines])
 
 
 @dataclass

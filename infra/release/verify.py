@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import json
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from infra.release import answers
 from infra.release.aws import Aws
-from infra.release.errors import NotVerifiedError
+from infra.release.errors import NotVerifiedError, StoreSilentError
 from infra.release.stacks import outputs
 
 if TYPE_CHECKING:
@@ -18,13 +17,12 @@ if TYPE_CHECKING:
 
 TASKS_WITHIN = 120.0  # seconds: CloudFormation has waited already; autoscaling may be moving just now
 ANSWERS_WITHIN = 180.0  # seconds: the name of a new load balancer takes a minute or two to spread
+STORE_WITHIN = 20.0  # seconds: a role's new permission takes a few to be known everywhere
 POLL_SECONDS = 2.0
-TIMEOUT = 5.0
-THREAD = 2**53 - 1  # the last content id that the API takes, so no likely thread; reading it reaches the store
 
 
-def running_tasks(aws: Aws, digest: str, *, seconds: float = TASKS_WITHIN) -> list[str]:
-    """Return the ARNs of the running tasks, all of this digest; raise NotVerifiedError otherwise."""
+def running_tasks(aws: Aws, digest: str, *, seconds: float = TASKS_WITHIN) -> list[TaskTypeDef]:
+    """Return the running tasks, all of this digest; raise NotVerifiedError otherwise."""
     deadline = time.monotonic() + seconds
     while (problem := _rollout_problem(aws)) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
@@ -36,7 +34,7 @@ def running_tasks(aws: Aws, digest: str, *, seconds: float = TASKS_WITHIN) -> li
         raise NotVerifiedError(f"the service runs {', '.join(sorted(strangers))}, not {digest}: {_why(aws, digest)}")
     if not tasks:
         raise NotVerifiedError(f"the service {aws.stage.service} runs no task")
-    return [task["taskArn"] for task in tasks]
+    return tasks
 
 
 def _why(aws: Aws, digest: str) -> str:
@@ -73,48 +71,30 @@ def _digests(task: TaskTypeDef) -> list[str]:
     return [container.get("imageDigest", "an unknown image") for container in task["containers"]]
 
 
-def api_answers(base_url: str, *, seconds: float = ANSWERS_WITHIN) -> None:
-    """Raise NotVerifiedError unless the health route and a thread are answered, as the API answers them."""
-    _eventually(f"{base_url}/healthz", _healthy, seconds=seconds)
-    _eventually(f"{base_url}/api/comment/list/{THREAD}", _thread, seconds=seconds)
+def api_answers(base_url: str, *, seconds: float = ANSWERS_WITHIN, store_seconds: float = STORE_WITHIN) -> None:
+    """Raise NotVerifiedError unless the API answers as it should, StoreSilentError if only its store does not."""
+    for path, accept in (
+        ("/healthz", answers.is_healthy),
+        (f"/api/comment/list/{answers.THREAD}", answers.is_thread),
+        ("/api/status", answers.is_good_status),
+    ):
+        _eventually(f"{base_url}{path}", accept, seconds=seconds, store_seconds=store_seconds)
 
 
-def _healthy(status: int, _body: bytes) -> bool:
-    return status == http.client.OK
-
-
-def _thread(status: int, body: bytes) -> bool:
-    """Comments, or our own word for none; a 404 of anything else between here and there does not count."""
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return False
-    none = status == http.client.NOT_FOUND and isinstance(answer, dict) and answer.get("status") == "NOT-FOUND"
-    return none or (status == http.client.OK and isinstance(answer, list))
-
-
-def _eventually(url: str, accept: Callable[[int, bytes], bool], *, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+def _eventually(url: str, accept: Callable[[int, bytes], bool], *, seconds: float, store_seconds: float) -> None:
+    started = time.monotonic()
+    patience = seconds
     while True:
+        kind: type[NotVerifiedError] = NotVerifiedError
         try:
-            status, body = _get(url)
+            status, body = answers.get(url)
             problem = f"{status}: {body[:200].decode('utf-8', 'replace')}"
             if accept(status, body):
                 return
+            if answers.blames_the_store(status, body):
+                kind, patience = StoreSilentError, min(seconds, store_seconds)
         except (OSError, http.client.HTTPException) as error:
             problem = str(error) or type(error).__name__
-        if time.monotonic() >= deadline:
-            raise NotVerifiedError(f"GET {url} is not answered as it should be: {problem}")
+        if time.monotonic() - started >= patience:
+            raise kind(f"GET {url} is not answered as it should be: {problem}")
         time.sleep(POLL_SECONDS)
-
-
-def _get(url: str) -> tuple[int, bytes]:
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.netloc, timeout=TIMEOUT)
-    try:
-        connection.request("GET", parts.path, headers={"User-Agent": "comments-release"})
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()

@@ -1,5 +1,10 @@
 """The explanation of a failed deployment, from what ECS and the balancer say on AWS."""
 
+import json
+from dataclasses import replace
+
+import pytest
+
 from infra.release.causes import explain
 from infra.release.evidence import Container, Evidence, StoppedTask
 
@@ -32,15 +37,21 @@ def explained(*tasks: StoppedTask, events: list[str] | None = None, unhealthy: s
 
 
 def test_a_crash_at_start_gives_exit_code_and_last_log_lines() -> None:
-    log_lines = ("Traceback (most recent call last):", "ModuleNotFoundError: No module named 'flask'")
+    log_lines = (
+        "Traceback (most recent call last):",
+        '  File "/srv/app/api.py", line 7, in <module>',
+        "    from flask import Flask",
+        "ModuleNotFoundError: No module named 'flask'",
+    )
     tasks = [
         stopped("Essential container in task exited", number=number, exit_code=3, log_lines=log_lines)
         for number in (1, 2, 3)
     ]
     said = explained(*tasks)
-    assert "cause: the container api exits by itself: exit code 3, 3 tasks" in said
-    assert "last log lines of task task3" in said
-    assert "ModuleNotFoundError: No module named 'flask'" in said
+    error = "ModuleNotFoundError: No module named 'flask' at /srv/app/api.py:7"
+    assert f"cause: the container api exits by itself with 3, 3 tasks: {error}\n" in said
+    assert f"last log lines of task task3:\n  {error}" in said
+    assert "Traceback" not in said
 
 
 def test_an_image_that_is_gone_is_named() -> None:
@@ -48,20 +59,23 @@ def test_an_image_that_is_gone_is_named() -> None:
         "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref x: not found"
     )
     said = explained(stopped(reason, stop_code="TaskFailedToStart"))
-    assert f"cause: the image cannot be pulled: {reason} (1 task)" in said
+    assert "cause: the registry no longer holds the image: release a commit that it holds" in said
+    assert f"said: {reason} (1 task)" in said
     assert "wrote no log line" in said
 
 
 def test_a_secret_that_cannot_be_read_is_told_from_a_missing_image() -> None:
     reason = "ResourceInitializationError: unable to pull secrets or registry auth: AccessDeniedException"
     said = explained(stopped(reason, stop_code="TaskFailedToStart"))
-    assert f"cause: the task gets no secret, log stream or network: {reason} (1 task)" in said
+    assert "cause: the task's execution role lacks the permission below" in said
+    assert f"said: {reason} (1 task)" in said
 
 
 def test_a_kill_for_memory_names_the_setting() -> None:
     reason = "OutOfMemoryError: Container killed due to memory usage"
     said = explained(stopped("Essential container in task exited", exit_code=137, container_reason=reason))
-    assert f"cause: the container needs more memory than the stage gives it (Stage.memory): {reason} (1 task)" in said
+    assert "cause: the container needs more memory than the stage gives it: raise Stage.memory" in said
+    assert f"(api: exit code 137, {reason})" in said
     assert "exits by itself" not in said
 
 
@@ -107,7 +121,9 @@ def test_an_alarm_that_rolled_back_is_named() -> None:
 
 def test_a_task_that_finds_no_place_is_a_cause() -> None:
     event = "(service comments-dev) was unable to place a task. Reason: Capacity is unavailable at this time."
-    assert f"cause: no task can be placed: {event}" in explained(events=[event])
+    said = explained(events=[event])
+    assert "cause: AWS has no room for the task just now" in said
+    assert event in said
 
 
 def test_the_word_of_cloudformation_is_always_there() -> None:
@@ -123,4 +139,51 @@ def test_an_unknown_failure_gives_the_last_events() -> None:
 def test_a_watch_that_failed_says_so() -> None:
     assert any(
         "credentials have expired" in line for line in explain(Evidence(blind="the AWS credentials have expired"), [])
+    )
+
+
+def log(**fields: object) -> str:
+    return json.dumps({"time": "2026-11-24T18:03:10.136Z", "level": "error", **fields})
+
+
+def test_workers_that_the_kernel_kills_name_the_setting() -> None:
+    words = log(message="Worker (pid:7) was sent SIGKILL! Perhaps out of memory?", logger="gunicorn.error")
+    said = explained(replace(UNHEALTHY, log_lines=(words,)), unhealthy={"Request timed out"})
+    assert said.startswith("cause: the container needs more memory than the stage gives it: raise Stage.memory")
+    assert "  18:03:10 error Worker (pid:7) was sent SIGKILL! Perhaps out of memory?" in said
+
+
+def test_an_error_of_the_service_itself_is_its_cause() -> None:
+    lines = ("error: COMMENTS_STORE: unknown", log(message="Shutting down: Master"))
+    said = explained(stopped("Essential container in task exited", exit_code=1, log_lines=lines))
+    assert "cause: the container api exits by itself with 1, 1 task: COMMENTS_STORE: unknown\n" in said
+
+
+ROLLED_BACK = stopped("Deployment replaced by a newer one", stop_code="ServiceSchedulerInitiated", exit_code=0)
+DENIED = (
+    "the store failed: reading the table comments-dev: An error occurred (AccessDeniedException) when calling the Query"
+    " operation: User: arn:aws:sts::000000000000:assumed-role/Task/1 is not authorized to perform: dynamodb:Query on"
+    " resource: arn:aws:dynamodb:us-east-1:000000000000:table/comments-dev because no identity-based policy allows it"
+)
+GONE = (
+    "the store failed: reading the table comments-dev: An error occurred (ResourceNotFoundException) when calling the"
+    " Query operation: Cannot do operations on a non-existent table"
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        (DENIED, "the task's role lacks dynamodb:Query on table/comments-dev: grant it in infra/service.py"),
+        (GONE, "there is no table comments-dev: restore it from its backup under this name"),
+        ("the store failed: reading the table x: Connect timeout", "the store does not answer: reading the table x:"),
+    ],
+)
+def test_a_store_that_fails_is_told_from_the_log(message: str, cause: str) -> None:
+    raised = 'Traceback (most recent call last):\n  File "x.py", line 3, in read\n    query()\nClientError: no'
+    lines = (log(message=message, traceback=raised), log(message="request", method="GET", route="/", status=503))
+    said = explained(replace(ROLLED_BACK, log_lines=lines))
+    assert said.startswith(f"cause: {cause}")
+    assert said.endswith(
+        f"  18:03:10 error {message} (ClientError: no at x.py:3)\n  18:03:10 error GET / 503 in None ms"
     )

@@ -13,24 +13,28 @@ from botocore.stub import Stubber
 
 from infra.release import verify
 from infra.release.aws import Aws
-from infra.release.errors import NotVerifiedError
+from infra.release.errors import NotVerifiedError, StoreSilentError
 from infra.release.platforms import RealAws
 from infra.stages import STAGES
 
 DIGEST = "sha256:" + "1" * 64
 HEALTHY = (200, '{"status": "OK"}')
 NO_COMMENTS = (404, '{"status": "NOT-FOUND", "message": "content_id 1 not found"}')
+GOOD_STATUS = (200, '{"status": "OK", "store": {"status": "OK"}}')
 
 
 @contextmanager
-def server(*, health: list[tuple[int, str]], thread: tuple[int, str] = NO_COMMENTS) -> Iterator[str]:
+def server(
+    *, health: list[tuple[int, str]], thread: tuple[int, str] = NO_COMMENTS, status: tuple[int, str] = GOOD_STATUS
+) -> Iterator[str]:
     """Serve the health answers in turn, the last one for ever."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            is_health = self.path == "/healthz"
-            status, body = (health.pop(0) if len(health) > 1 else health[0]) if is_health else thread
-            self.send_response(status)
+            code, body = thread if "/list/" in self.path else status
+            if self.path == "/healthz":
+                code, body = health.pop(0) if len(health) > 1 else health[0]
+            self.send_response(code)
             self.end_headers()
             self.wfile.write(body.encode())
 
@@ -77,8 +81,32 @@ def test_an_answer_that_is_not_the_apis_is_not_verified(thread: tuple[int, str])
 def test_an_address_where_nobody_listens_is_not_verified() -> None:
     with server(health=[HEALTHY]) as url:
         pass
-    with pytest.raises(NotVerifiedError, match="refused"):
+    with pytest.raises(NotVerifiedError, match="/healthz is not answered"):
         verify.api_answers(url, seconds=0)
+
+
+def test_an_image_from_before_the_status_page_is_an_answer() -> None:
+    with server(health=[HEALTHY], status=NO_COMMENTS) as url:
+        verify.api_answers(url)
+
+
+SILENT = (503, '{"status": "UNAVAILABLE", "message": "the comments cannot be reached right now"}')
+DEGRADED = (200, '{"status": "DEGRADED", "store": {"status": "UNAVAILABLE", "reason": "AccessDeniedException"}}')
+
+
+@pytest.mark.parametrize(
+    ("thread", "status", "word"),
+    [
+        (SILENT, DEGRADED, "UNAVAILABLE"),
+        (NO_COMMENTS, DEGRADED, "AccessDeniedException"),
+    ],
+)
+def test_a_service_whose_store_is_silent_is_told_from_one_that_does_not_answer(
+    thread: tuple[int, str], status: tuple[int, str], word: str
+) -> None:
+    """It is not waited for as long as for an address."""
+    with server(health=[HEALTHY], thread=thread, status=status) as url, pytest.raises(StoreSilentError, match=word):
+        verify.api_answers(url, store_seconds=0)
 
 
 def running(rollout: str, *digests: str, desired: int = 2, why: str = "", deployed: str = DIGEST) -> list[str]:

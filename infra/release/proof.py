@@ -1,0 +1,53 @@
+"""Says whether a release is one: what runs and answers, or else why not, and what can be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from infra.release import stacks, verify
+from infra.release.aws import Aws
+from infra.release.errors import NotVerifiedError, StoreSilentError
+from infra.release.images import images_of
+from infra.release.store import store_causes
+from infra.release.tail import tail
+from infra.release.watch import LOG_LINES
+
+if TYPE_CHECKING:
+    from types_boto3_ecs.type_defs import TaskTypeDef
+
+
+def prove(aws: Aws, digest: str, note: Callable[[str], None], *, before: str | None) -> str:
+    """Return the public address, once the digest runs and the API answers there; `before` is what ran before."""
+    tasks = verify.running_tasks(aws, digest)
+    note(f"{len(tasks)} tasks run {digest}")
+    containers = aws.platform.check_containers([task["taskArn"] for task in tasks], environment=aws.environment)
+    if containers:
+        note(containers)
+    address = stacks.base_url(aws)
+    try:
+        verify.api_answers(address)
+    except StoreSilentError as silent:
+        lines = [line for task in tasks for line in log_of(aws, task)]
+        causes = [f"cause: {meaning}" for meaning in store_causes(lines)]
+        raise StoreSilentError(silent.summary, *causes, way_back(aws, digest, before=before)) from silent
+    except NotVerifiedError as wrong:
+        raise NotVerifiedError(wrong.summary, way_back(aws, digest, before=before)) from wrong
+    note(f"the API answers at {address}, and so does its store")
+    return address
+
+
+def log_of(aws: Aws, task: TaskTypeDef) -> tuple[str, ...]:
+    return tail(aws, task_id=task["taskArn"].rsplit("/", 1)[-1], definition=task["taskDefinitionArn"], lines=LOG_LINES)
+
+
+def way_back(aws: Aws, digest: str, *, before: str | None) -> str:
+    """Say what a release leaves that ECS has found healthy and we have not: nothing rolls that back by itself."""
+    if before == digest:
+        return "nothing was rolled back: the image is the one that ran before"
+    stage = aws.stage.name
+    tags = images_of(aws).tags(before) if before else []
+    tag = next((tag for tag in tags if tag.startswith(f"{stage}-")), None)
+    if not tag:
+        return "nothing was rolled back: no other version has run here"
+    return f"nothing was rolled back: what ran before is `make deploy ENV={stage} TAG={tag}`"
