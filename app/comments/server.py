@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import socket
+import sys
 from collections.abc import MutableMapping
 from datetime import timedelta
 from typing import Any
@@ -39,6 +40,13 @@ class JsonLogger(Logger):
         logging.getLogger("comments").setLevel(self.loglevel)
         namespace = Settings.from_environment().metrics
         self._metrics = EmbeddedMetrics(namespace) if namespace else NoMetrics()
+
+    def error(self, msg: object, *args: Any, **kwargs: Any) -> None:
+        """End at once where the port is taken: gunicorn would say so five times, and then not why."""
+        if str(msg).startswith("Connection in use"):
+            address = ":".join(re.findall(r"[^'(), ]+", str(args[0])))
+            sys.exit(f"error: {address} is in use: end what listens there, or choose another port (make run PORT=8001)")
+        super().error(msg, *args, **kwargs)
 
     def warning(self, msg: object, *args: Any, **kwargs: Any) -> None:
         """Keep what gunicorn says of a refused request up to where it quotes the visitor."""
