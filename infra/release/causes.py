@@ -93,7 +93,7 @@ def unhealthy(evidence: Evidence) -> Iterator[Cause]:
 
 
 def store_silent(evidence: Evidence) -> Iterator[Cause]:
-    for meaning in store_causes(line for task in evidence.stopped.values() for line in task.log_lines):
+    for meaning in store_causes(evidence.errors):
         yield Cause(meaning)
 
 
@@ -130,7 +130,10 @@ def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
     for cause in causes:
         lines += [f"cause: {cause.meaning}", *([f"  said: {cause.said}"] if cause.said else [])]
     lines += [f"CloudFormation: {reason}" for reason in stack_failures]
-    lines += [f"ECS: {reason}" for reason in dict.fromkeys(evidence.rollouts_failed.values())]
+    told = " ".join(stack_failures)
+    lines += [
+        f"ECS: {said}" for said in dict.fromkeys(evidence.rollouts_failed.values()) if said.rstrip(".") not in told
+    ]
     if not causes:
         lines += [f"service event: {event}" for event in evidence.events[-5:]]
     if evidence.blind:
@@ -139,10 +142,10 @@ def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
 
 
 def _last_words(stopped: list[StoppedTask]) -> list[str]:
-    """Return how the last task ended, and its log: the last that has one."""
+    """Return how a task ended, and its log: the last that has one and failed by itself, if there is such a one."""
     if not stopped:
         return []
-    task = next((task for task in reversed(stopped) if task.log_lines), stopped[-1])
+    task = max(reversed(stopped), key=lambda task: (bool(task.log_lines), task.failed))
     lines = [f"task {task.id}: {task.ending}"]
     if not task.log_lines:
         return [*lines, f"task {task.id} wrote no log line"]

@@ -54,6 +54,11 @@ class StoppedTask:
         )
 
     @property
+    def failed(self) -> bool:
+        """Whether it ended for a reason of its own, and not since its deployment was given up."""
+        return self.stop_code != "ServiceSchedulerInitiated" or "health checks" in self.reason
+
+    @property
     def ending(self) -> str:
         """How it ended, in one line."""
         exits = ", ".join(
@@ -85,5 +90,7 @@ class Evidence:
     """By task id, oldest first."""
     unhealthy: set[str] = field(default_factory=set)
     """What the balancer says about targets that fail their health check."""
+    errors: tuple[str, ...] = ()
+    """Log lines in which any task says why it answered a 5xx."""
     blind: str | None = None
     """Why the last look failed, if it did."""

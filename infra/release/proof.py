@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from infra.release import stacks, verify
 from infra.release.aws import Aws
 from infra.release.errors import NotVerifiedError, StoreSilentError
 from infra.release.images import images_of
 from infra.release.store import store_causes
-from infra.release.tail import tail
-from infra.release.watch import LOG_LINES
-
-if TYPE_CHECKING:
-    from types_boto3_ecs.type_defs import TaskTypeDef
+from infra.release.tail import errors
 
 
 def prove(aws: Aws, digest: str, note: Callable[[str], None], *, before: str | None) -> str:
@@ -25,20 +21,16 @@ def prove(aws: Aws, digest: str, note: Callable[[str], None], *, before: str | N
     if containers:
         note(containers)
     address = stacks.base_url(aws)
+    began = time.time()
     try:
         verify.api_answers(address)
     except StoreSilentError as silent:
-        lines = [line for task in tasks for line in log_of(aws, task)]
-        causes = [f"cause: {meaning}" for meaning in store_causes(lines)]
+        causes = [f"cause: {meaning}" for meaning in store_causes(errors(aws, since=began))]
         raise StoreSilentError(silent.summary, *causes, way_back(aws, digest, before=before)) from silent
     except NotVerifiedError as wrong:
         raise NotVerifiedError(wrong.summary, way_back(aws, digest, before=before)) from wrong
     note(f"the API answers at {address}, and so does its store")
     return address
-
-
-def log_of(aws: Aws, task: TaskTypeDef) -> tuple[str, ...]:
-    return tail(aws, task_id=task["taskArn"].rsplit("/", 1)[-1], definition=task["taskDefinitionArn"], lines=LOG_LINES)
 
 
 def way_back(aws: Aws, digest: str, *, before: str | None) -> str:

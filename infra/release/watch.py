@@ -6,6 +6,7 @@ A rollback of a first deployment deletes the service, and ECS forgets stopped ta
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
@@ -15,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.release.aws import Aws, explained
 from infra.release.evidence import Evidence, StoppedTask, shortened
-from infra.release.tail import tail
+from infra.release.tail import errors, tail
 
 if TYPE_CHECKING:
     from types_boto3_ecs.type_defs import ServiceTypeDef, TaskTypeDef
@@ -33,6 +34,7 @@ class Watch:
         self.evidence = Evidence()
         self._aws = aws
         self._note = note
+        self._began = time.time()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="watch", daemon=True)
         self._known_events: set[str] = set()
@@ -123,14 +125,13 @@ class Watch:
         return (by_scheduler and former) or task.get("stoppedReason", "").startswith(_SCALED_IN)
 
     def _fetch_logs(self) -> None:
-        """Look again: the last lines of a task arrive after it has stopped."""
-        for stopped in list(self.evidence.stopped.values())[-_LOGS_FOR:]:
-            try:
-                lines = self._log_tail(stopped)
-            except (BotoCoreError, ClientError) as error:
-                self.evidence.blind = explained(error).summary
-                return
-            self.evidence.stopped[stopped.id] = replace(stopped, log_lines=lines)
+        """Look again: the last lines of a task arrive after it has stopped, those that it says of its store before."""
+        try:
+            for stopped in list(self.evidence.stopped.values())[-_LOGS_FOR:]:
+                self.evidence.stopped[stopped.id] = replace(stopped, log_lines=self._log_tail(stopped))
+            self.evidence.errors = errors(self._aws, since=self._began)
+        except (BotoCoreError, ClientError) as error:
+            self.evidence.blind = explained(error).summary
 
     def _log_tail(self, stopped: StoppedTask) -> tuple[str, ...]:
         return tail(self._aws, task_id=stopped.id, definition=stopped.definition, lines=LOG_LINES)

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from infra.playground.state import Playground
 PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
 PATIENCE_SECONDS = 120.0
+RELEASE_SECONDS = 300.0
 
 
 @dataclass
@@ -72,28 +73,68 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.3)
 
 
-def changed_project(folder: Path, *, ending_of_api: str) -> Path:
-    """A clone of the project with one more commit, which appends to the WSGI entry."""
-    git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com"]
-    subprocess.run([*git, "clone", "--quiet", str(PROJECT), str(folder)], check=True)
-    entry = folder / "app" / "api.py"
-    entry.write_text(entry.read_text() + ending_of_api)
-    subprocess.run([*git, "commit", "--quiet", "--all", "--message", "Change the API"], cwd=folder, check=True)
+def changed_project(folder: Path, *, ending_of_api: str, ending_of_server: str = "") -> Path:
+    """A clone of the project with one more commit, which appends to the WSGI entry or to the server's settings."""
+    subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(folder)], check=True)
+    for name, ending in (("api.py", ending_of_api), ("gunicorn.conf.py", ending_of_server)):
+        entry = folder / "app" / name
+        entry.write_text(entry.read_text() + ending)
+    commit(folder)
     return folder
 
 
-def release(project: Path) -> subprocess.CompletedProcess[str]:
-    """`make deploy ENV=playground` of another working copy, into the playground that is up."""
-    tools = [str(Path(sys.executable).parent), str(PROJECT / "node_modules" / ".bin"), os.environ["PATH"]]
-    variables = {
-        "PATH": os.pathsep.join(tools),
-        "PLAYGROUND_DIR": os.environ.get("PLAYGROUND_DIR") or str(PROJECT / ".playground"),
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "infra.release", "playground"],
-        cwd=project,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
+def committed(folder: Path, file: str, old: str, new: str) -> None:
+    """Replace a passage of a file in a clone, and commit that."""
+    text = (folder / file).read_text()
+    assert old in text, f"{file} no longer holds {old!r}"
+    (folder / file).write_text(text.replace(old, new))
+    commit(folder)
+
+
+def commit(folder: Path) -> None:
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com"]
+    subprocess.run(
+        [*git, "commit", "--quiet", "--all", "--allow-empty", "--message", "A change"], cwd=folder, check=True
     )
+
+
+@dataclass
+class Running:
+    """`make deploy` of a working copy under way: what it has printed, and what it has yet to."""
+
+    process: subprocess.Popen[str]
+    printed: str = ""
+
+    def until(self, mark: str) -> str:
+        """Read on to the first line with this mark, and return that."""
+        for line in self.process.stdout or ():
+            self.printed += line
+            if mark in line:
+                return line
+        raise AssertionError(f"ended without {mark!r}: {self.printed}{self.finished().stderr}")
+
+    def finished(self) -> subprocess.CompletedProcess[str]:
+        out, err = self.process.communicate(timeout=RELEASE_SECONDS)
+        return subprocess.CompletedProcess([], self.process.returncode, self.printed + out, err)
+
+
+def start_release(project: Path, *, stage: str = "playground", environment: Mapping[str, str] = os.environ) -> Running:
+    """`make deploy` of another working copy, into the playground that is up unless said otherwise."""
+    tools = [str(Path(sys.executable).parent), str(PROJECT / "node_modules" / ".bin"), os.environ["PATH"]]
+    variables = {"PLAYGROUND_DIR": str(PROJECT / ".playground"), **environment, "PATH": os.pathsep.join(tools)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.release", stage],
+        cwd=project,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    return Running(process)
+
+
+def release(
+    project: Path, *, stage: str = "playground", environment: Mapping[str, str] = os.environ
+) -> subprocess.CompletedProcess[str]:
+    """The same from its start to its end."""
+    return start_release(project, stage=stage, environment=environment).finished()

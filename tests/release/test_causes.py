@@ -182,7 +182,8 @@ GONE = (
 def test_a_store_that_fails_is_told_from_the_log(message: str, cause: str) -> None:
     raised = 'Traceback (most recent call last):\n  File "x.py", line 3, in read\n    query()\nClientError: no'
     lines = (log(message=message, traceback=raised), log(message="request", method="GET", route="/", status=503))
-    said = explained(replace(ROLLED_BACK, log_lines=lines))
+    evidence = Evidence(stopped={"task1": replace(ROLLED_BACK, log_lines=lines)}, errors=lines[:1])
+    said = "\n".join(explain(evidence, STACK_SAYS))
     assert said.startswith(f"cause: {cause}")
     assert said.endswith(
         f"  18:03:10 error {message} (ClientError: no at x.py:3)\n  18:03:10 error GET / 503 in None ms"

@@ -96,6 +96,23 @@ def check_log_group(role: str, options: Record) -> None:
         )
 
 
+stock_run_docker_container = ecs._run_docker_container
+
+
+@patch(ecs, "_run_docker_container", gap="an image that has left the registry is taken from this machine's cache")
+def run_docker_container(client: Any, container: Record, options: Record, **rest: Any) -> Any:
+    """Fargate has no cache; what it says of a missing image is AWS's text."""
+    try:
+        return stock_run_docker_container(client, container, options, **{**rest, "allow_cached": False})
+    except ecs._ImagePullError as error:
+        if "not found" not in str(error).lower():
+            raise
+        image = container["image"]
+        raise ecs._ImagePullError(
+            f"pull image manifest has been retried 1 time(s): failed to resolve ref {image}: {image}: not found"
+        ) from error
+
+
 stock_build_run_kwargs = ecs._build_run_kwargs
 
 
