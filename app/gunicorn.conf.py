@@ -7,8 +7,8 @@ from pathlib import Path
 from gunicorn import util
 
 from comments.server import JsonLogger, write_error
+from comments.serving.worker import Worker
 from comments.settings import Settings, SettingsError
-from comments.worker import Worker
 
 try:
     Settings.from_environment()  # here, in the master: a worker that cannot start would be started again and again

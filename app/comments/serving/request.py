@@ -1,10 +1,6 @@
-"""A client's connection as the server's threads use it: requests come out of it whole, and answers never wait."""
+"""Where a request on the wire ends, found while it arrives."""
 
-import errno
 import re
-import socket
-from contextlib import suppress
-from typing import Any
 
 MOST_HEAD = 64 * 1024
 """Bytes of request line and headers; AWS's balancer lets as many through."""
@@ -14,7 +10,6 @@ MOST_BODY = 66 * 1024
 
 MOST_CHUNK_LINE = 4096
 
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 END = b"\r\n\r\n"
 FRAMING = re.compile(rb"\r\n(?:content-length:[ \t]*(\d{1,18})[ \t]*(?=\r)|transfer-encoding:([^\r]*))", re.IGNORECASE)
 EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
@@ -92,66 +87,3 @@ class Request:
             self._chunk = size.end() + int(size[1], 16) + 2
         if arrived - self._body >= MOST_BODY:
             self._end = self._end or arrived
-
-
-class Client(socket.socket):
-    """To gunicorn's threads a socket that never blocks: it gives one whole request, and takes any answer."""
-
-    def __init__(self, accepted: socket.socket) -> None:
-        super().__init__(accepted.family, accepted.type, accepted.proto, accepted.detach())
-        super().setblocking(False)
-        self.request = Request()
-        self.unsent = bytearray()
-
-    def collect(self) -> bool:
-        """Take what has arrived; True when the request is whole, or ends too early. Raises OSError between requests."""
-        received = super().recv(MOST_HEAD)
-        if not received and not self.request.received:
-            raise ConnectionResetError(errno.ECONNRESET, "the client has closed the connection")
-        if not received:
-            return True
-        self.request.received += received
-        whole = self.request.is_whole()
-        if not whole and self.request.waits():
-            self.sendall(CONTINUE)
-        return whole
-
-    def next_request(self) -> bool:
-        """Begin another one, with what has come behind the last; True if it is whole already."""
-        self.request = Request(self.request.rest())
-        return self.request.is_whole()
-
-    def send_rest(self) -> bool:
-        """Send what the client takes of what is left; True when nothing is. Raises OSError when it has left."""
-        del self.unsent[: self.send(self.unsent)]
-        return not self.unsent
-
-    def has_ended(self) -> bool:
-        """Take and forget what the client still sends; True at the end of it."""
-        try:
-            return not super().recv(MOST_HEAD)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-
-    def recv(self, size: int, flags: int = 0, /) -> bytes:  # noqa: ARG002  # socket's signature
-        given = self.request.give(size)
-        if not given:  # gunicorn sees its end elsewhere: no answer is better than one to something else
-            raise ConnectionResetError(errno.ECONNRESET, "the request ends early")
-        return given
-
-    def sendall(self, data: Any, flags: int = 0, /) -> None:  # noqa: ARG002  # socket's signature
-        """Send what the client takes and keep the rest; a client that has left is found out when that is sent."""
-        sent = 0
-        if not self.unsent:
-            with suppress(OSError):
-                sent = self.send(data)
-        if sent < len(data):
-            self.unsent += memoryview(data)[sent:]
-
-    def setblocking(self, flag: bool, /) -> None:
-        """Do nothing: gunicorn asks for a blocking socket in its threads."""
-
-    def settimeout(self, value: float | None, /) -> None:
-        """Do nothing, as above."""

@@ -1,25 +1,21 @@
-"""gunicorn's threaded worker, whose threads never wait for a client.
+"""The loop of a worker: it collects requests, sends what a client does not take at once, and ends what takes too long.
 
 gunicorn's own lets a thread read the request and send the answer, so that a few clients which send slowly or do not
-read take all threads, and closing a connection may stop its loop for two seconds. Here the loop collects each request
-and hands it over whole, sends what a client does not take at once, and refuses what cannot be answered soon.
+read take all its threads; and closing a connection may stop its loop for two seconds.
 """
 
 import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE
 
-import orjson
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from comments.connection import MOST_HEAD, Client
-from comments.errors import RETRY_AFTER, error_body
 from comments.server import write_error
+from comments.serving.client import Client
 
 ARRIVAL = 20.0
 """Seconds from a request's first byte to its last: 64 KiB at 26 kbit/s."""
@@ -30,20 +26,8 @@ DEPARTURE = 60.0
 LINGER = 2.0
 """Seconds for a client to see that the connection ends; closed at once, it could lose the end of its answer."""
 
-WAITING = 256
-"""Requests that may wait for a thread: a second's worth on a quarter of a core, a tenth of that on a whole one."""
-
 UNSENT = 32 * 1024 * 1024
 """Bytes of answers that clients do not take, at the most: a sixteenth of a small task's memory."""
-
-HEALTH = b"GET /healthz "
-"""Never refused: a balancer replaces the task that fails its checks, and the others would get its load too."""
-
-_BODY = orjson.dumps(error_body(503, "too many requests are waiting already; try again shortly"))
-REFUSAL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n"
-    b"Retry-After: %d\r\nContent-Length: %d\r\n\r\n%s" % (RETRY_AFTER, len(_BODY), _BODY)
-)
 
 
 class Connection(TConn):
@@ -51,9 +35,10 @@ class Connection(TConn):
     timeout: float
     queue: "deque[Connection]"
     stays = False
+    since = 0.0
 
 
-class Worker(ThreadWorker):
+class Loop(ThreadWorker):
     """A connection is idle, arriving, sending or leaving, and then the loop's, or it is in a thread's hands."""
 
     keepalived_conns: "deque[Connection]"  # type: ignore[assignment]  # accept makes no others
@@ -62,10 +47,11 @@ class Worker(ThreadWorker):
     def init_process(self) -> None:
         self.sending: deque[Connection] = deque()
         self.leaving: deque[Connection] = deque()
-        self.in_hand = 0
-        self.refused = 0
-        self.told = 0.0
         super().init_process()
+
+    def take(self, conn: Connection) -> None:
+        """Do what a whole request asks for, and go on with the connection later; for a worker to say."""
+        raise NotImplementedError
 
     def accept(self, listener: socket.socket) -> None:
         try:
@@ -75,24 +61,7 @@ class Worker(ThreadWorker):
         self.nr_conns += 1
         conn = Connection(self.cfg, Client(accepted), address, listener.getsockname())
         conn.data_ready = True  # so that no thread waits for it
-        self._go_on(conn, stays=True)
-
-    def enqueue_req(self, conn: Connection) -> None:  # type: ignore[override]
-        request = conn.sock.request
-        if request.is_endless:
-            write_error(conn.sock, 431, "Request Header Fields Too Large", f"more than {MOST_HEAD} bytes of headers")
-            self._go_on(conn, stays=False)
-        elif self.in_hand < self.cfg.threads + WAITING or request.received.startswith(HEALTH):
-            self.in_hand += 1
-            super().enqueue_req(conn)
-        else:
-            self.refused += 1
-            conn.sock.sendall(REFUSAL)
-            self._go_on(conn, stays=not request.closes() and not request.rest())
-
-    def finish_request(self, conn: Connection, fs: Future[bool]) -> None:  # type: ignore[override]
-        self.in_hand -= 1
-        self._go_on(conn, stays=not fs.cancelled() and not fs.exception() and fs.result())
+        self.go_on(conn, stays=True)
 
     def murder_pending(self) -> None:
         """End what takes too long; gunicorn's loop calls this at each turn, at least once a second."""
@@ -104,9 +73,6 @@ class Worker(ThreadWorker):
             for queue in filter(None, (self.leaving, self.pending_conns, self.sending, self.keepalived_conns)):
                 self._drop(queue[0])
                 break
-        if self.refused and now - self.told >= 1:
-            self.log.warning("refused %d requests: more wait than can be answered soon", self.refused)
-            self.refused, self.told = 0, now
 
     def is_parent_alive(self) -> bool:
         """Leave the port as soon as the master has died, so that the next one can have it at once."""
@@ -117,7 +83,7 @@ class Worker(ThreadWorker):
                 listener.close()
         return alive
 
-    def _go_on(self, conn: Connection, *, stays: bool) -> None:
+    def go_on(self, conn: Connection, *, stays: bool) -> None:
         """Send what is left of the answer, then wait for the next request or for the end."""
         conn.stays = stays
         if conn.sock.unsent:
@@ -130,7 +96,7 @@ class Worker(ThreadWorker):
                 conn.sock.shutdown(socket.SHUT_WR)
             self._watch(conn, self.leaving, LINGER, self._discard)
         elif conn.sock.next_request():
-            self.enqueue_req(conn)
+            self.take(conn)
         elif conn.sock.request.received:
             self._watch(conn, self.pending_conns, ARRIVAL, self._receive)
         else:
@@ -147,7 +113,7 @@ class Worker(ThreadWorker):
             return
         if whole:
             self._unwatch(conn)
-            self.enqueue_req(conn)
+            self.take(conn)
         elif conn.queue is not self.pending_conns:
             self._unwatch(conn)
             self._watch(conn, self.pending_conns, ARRIVAL, self._receive)
@@ -162,7 +128,7 @@ class Worker(ThreadWorker):
             return
         if done:
             self._unwatch(conn)
-            self._go_on(conn, stays=conn.stays)
+            self.go_on(conn, stays=conn.stays)
 
     def _discard(self, conn: Connection, _socket: object) -> None:
         if conn.sock.has_ended():

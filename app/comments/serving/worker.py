@@ -1,0 +1,82 @@
+"""The worker: it gives whole requests to threads, and refuses at once what it could not answer soon."""
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import orjson
+
+from comments.errors import RETRY_AFTER, error_body
+from comments.server import write_error
+from comments.serving.loop import Connection, Loop
+from comments.serving.request import MOST_HEAD
+
+WAITING = 256
+"""Requests that may wait for a thread: a second's worth on a quarter of a core, a tenth of that on a whole one."""
+
+SOON = 2.0
+"""Seconds that a request may have waited when a thread takes it: as long as the client is asked to stay away."""
+
+QUICK_THREADS = 2
+"""For requests that need no store, so that one which hangs takes none of them."""
+
+HEALTH = b"GET /healthz "
+"""Never refused: a balancer replaces the task that fails its checks, and the others would get its load too."""
+
+_BODY = orjson.dumps(error_body(503, "too many requests are waiting already; try again shortly"))
+REFUSAL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n"
+    b"Retry-After: %d\r\nContent-Length: %d\r\n\r\n%s" % (RETRY_AFTER, len(_BODY), _BODY)
+)
+
+
+def needs_store(request: bytearray) -> bool:
+    line = request[: request.find(b"\r")]
+    return b"/api/" in line or b"/status" in line
+
+
+class Worker(Loop):
+    """Threads for requests to the store, two for the rest."""
+
+    def init_process(self) -> None:
+        self.in_hand = 0
+        self.refused = 0
+        self.told = 0.0
+        self.quick = ThreadPoolExecutor(QUICK_THREADS)
+        super().init_process()
+
+    def take(self, conn: Connection) -> None:
+        request = conn.sock.request
+        if request.is_endless:
+            write_error(conn.sock, 431, "Request Header Fields Too Large", f"more than {MOST_HEAD} bytes of headers")
+            self.go_on(conn, stays=False)
+        elif self.in_hand < self.cfg.threads + WAITING or request.received.startswith(HEALTH):
+            self.in_hand += 1
+            conn.since = time.monotonic()
+            pool = self.tpool if needs_store(request.received) else self.quick
+            pool.submit(self.handle, conn).add_done_callback(
+                lambda done: self.method_queue.defer(self.give, conn, done)
+            )
+        else:
+            self.go_on(conn, stays=self.refuse(conn))
+
+    def handle(self, conn: Connection) -> bool:  # type: ignore[override]  # accept makes no others
+        """Answer a request, in a thread; True when the connection stays."""
+        late = time.monotonic() - conn.since > SOON and not conn.sock.request.received.startswith(HEALTH)
+        return self.refuse(conn) if late else super().handle(conn)
+
+    def give(self, conn: Connection, done: Future[bool]) -> None:
+        """Take a connection back from a thread."""
+        self.in_hand -= 1
+        self.go_on(conn, stays=not done.cancelled() and not done.exception() and done.result())
+
+    def refuse(self, conn: Connection) -> bool:
+        self.refused += 1
+        conn.sock.sendall(REFUSAL)
+        return not conn.sock.request.closes() and not conn.sock.request.rest()
+
+    def murder_pending(self) -> None:
+        super().murder_pending()
+        now = time.monotonic()
+        if self.refused and now - self.told >= 1:
+            self.log.warning("refused %d requests: more wait than can be answered soon", self.refused)
+            self.refused, self.told = 0, now
