@@ -7,7 +7,6 @@ from pathlib import Path
 from gunicorn import util
 
 from comments.server import JsonLogger, write_error
-from comments.serving.worker import Worker
 from comments.settings import Settings, SettingsError
 
 try:
@@ -18,7 +17,7 @@ except SettingsError as error:
 util.write_error = write_error
 
 # gunicorn's threaded worker, with slow clients kept away from its threads.
-worker_class = Worker
+worker_class = "comments.serving.worker.Worker"
 # One worker of eight threads makes the most of one core; WEB_CONCURRENCY=2 is gunicorn's own way to ask for two.
 threads = 8
 # Each worker listens on a socket of its own, so that the kernel spreads connections evenly between them.

@@ -22,7 +22,7 @@ def test_the_balancer_gives_up_an_idle_connection_before_the_server_does(
 
 def test_connections_are_kept_at_all(server: dict[str, str]) -> None:
     """Gunicorn's sync workers ignore keepalive; ours extends the threaded one."""
-    assert "comments.serving.worker.Worker" in server["worker_class"]
+    assert server["worker_class"].endswith("serving.worker.Worker")
     assert server["max_requests"] == "0"  # under gthread a worker that retires drops its connections
 
 
