@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from infra import permissions
+from infra.drift_permissions import DRIFT
 
 ISSUER = "token.actions.githubusercontent.com"
 
@@ -56,7 +57,7 @@ TRUSTS = (
     Trust(
         role="comments-read",
         subjects=("ref:refs/heads/main", "pull_request"),
-        statements=(*permissions.OBSERVE, *permissions.DRIFT),
+        statements=(*permissions.OBSERVE, *DRIFT),
         why="diff and drift, which change nothing",
     ),
 )
