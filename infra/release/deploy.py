@@ -68,8 +68,9 @@ class Cdk:
         reasons = [
             reason for name, mark in marks.items() for reason in stacks.failures_since(cloudformation, name, mark)
         ]
-        denial = None if reasons else denials.explained("\n".join(error.details))
-        return DeploymentError(denial or self._aftermath(marks), *(reasons[:_REASONS_SHOWN] or error.details))
+        if not reasons and (denial := denials.explained("\n".join(error.details))):
+            return DeploymentError(denial, *(line for line in error.details if line and not denials.explained(line)))
+        return DeploymentError(self._aftermath(marks), *(reasons[:_REASONS_SHOWN] or error.details))
 
     def bootstrap(self, policy: str) -> None:
         """Make CDK's own bucket and roles, CloudFormation's held to the policy with this ARN."""
