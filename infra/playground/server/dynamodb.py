@@ -6,7 +6,7 @@ from typing import Any
 
 from ministack import app
 from ministack.core.responses import error_response_json, json_response
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import drift, provisioners
 
 from infra.playground.server import proxy
 from infra.playground.server.patching import Record
@@ -29,6 +29,7 @@ CREATED_WITH = {
     "LocalSecondaryIndexes", "DeletionProtectionEnabled", "Tags",
 }  # fmt: skip
 UPDATED_WITH = {"BillingMode", "ProvisionedThroughput", "DeletionProtectionEnabled"}
+COMPARED = {"TableName", "KeySchema", "AttributeDefinitions", "BillingMode", "DeletionProtectionEnabled"}
 AFTERWARDS = {"TimeToLiveSpecification", "PointInTimeRecoverySpecification", "Tags"}
 
 _point_in_time_recovery: dict[str, bool] = {}
@@ -137,6 +138,17 @@ def delete_table(physical_id: str, _properties: Record) -> None:
     _point_in_time_recovery.pop(physical_id, None)
 
 
+def read_table(physical_id: str, _properties: Record) -> Record | None:
+    """What drift detection finds, None where the table is gone."""
+    try:
+        table = call("DescribeTable", {"TableName": physical_id})["Table"]
+    except ValueError as error:
+        if "non-existent table" in str(error):
+            return None
+        raise
+    return {**table, "BillingMode": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")}
+
+
 def install() -> None:
     app.SERVICE_HANDLERS["dynamodb"] = handle
     provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"] = {
@@ -144,4 +156,5 @@ def install() -> None:
         "update": update_table,
         "delete": delete_table,
     }
+    drift._DRIFT_READERS["AWS::DynamoDB::Table"] = (read_table, frozenset(COMPARED))
     del provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::GlobalTable"]  # the engine has one region
