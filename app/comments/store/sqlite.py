@@ -11,6 +11,7 @@ from comments.ids import Clock
 from comments.models import Comment, NewComment
 from comments.settings import DATA
 from comments.store import PAGE_BYTES, Page, Scanned, sqlite_changes
+from comments.store.sqlite_errors import store_error
 from comments.store.sqlite_schema import migrate
 from comments.store.sqlite_writer import Writer, connect
 
@@ -47,7 +48,7 @@ class SQLiteStore:
             with writer.transaction() as connection:
                 migrate(connection, path)
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"COMMENTS_STORE: {path} cannot be opened: {error}") from error
+            raise store_error("COMMENTS_STORE: {path} cannot be opened", path, error) from error
         return cls(path, writer)
 
     def add(self, new: NewComment, *, idempotency_key: str | None = None, held: bool = False) -> Comment:
@@ -101,7 +102,7 @@ class SQLiteStore:
                 )
                 size += len(row[3])
         except sqlite3.Error as error:
-            raise StoreError(f"reading {self._path}: {error}") from error
+            raise store_error("reading {path}", self._path, error) from error
         return Page(comments, more=False)
 
     def _reader(self) -> sqlite3.Connection:

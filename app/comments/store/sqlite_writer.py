@@ -10,6 +10,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from comments.errors import ServiceError, StoreError
+from comments.store.sqlite_errors import store_error
 
 BATCH = 256
 """Changes in one transaction at the most, which bounds what a crash in the middle can delay."""
@@ -25,8 +27,11 @@ BATCH = 256
 BUSY_TIMEOUT = 5.0
 """Seconds that SQLite waits for a lock that another program, such as a backup, holds."""
 
-WRITE_TIMEOUT = 10.0
+WRITE_TIMEOUT = 5.0
 """Seconds that a request waits for its commit before it answers that the store is not available."""
+
+STALLED = 2.0
+"""Seconds after which a commit is no longer waited for by others: their threads are left to readers."""
 
 
 def connect(path: Path, *, mode: str) -> sqlite3.Connection:
@@ -58,6 +63,7 @@ class Writer:
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._since: float | None = None
         self._path = path
         self._connection = connect(path, mode="rwc")
         with self._turn():
@@ -89,15 +95,19 @@ class Writer:
 
         A change may raise a ServiceError before it has written anything: the changes beside it are kept.
         """
+        since = self._since
+        if since is not None and time.monotonic() - since > STALLED:
+            raise StoreError(f"writing {self._path}: the commit before takes more than {STALLED:.0f} s")
         self._start()
         done: Future[Result] = Future()
         self._queue.put(_Waiting(change, done))
         try:
             return done.result(WRITE_TIMEOUT)
         except TimeoutError:
+            done.cancel()  # what has not begun is not made later, when nobody knows of it
             raise StoreError(f"writing {self._path}: not committed within {WRITE_TIMEOUT:.0f} s") from None
-        except sqlite3.Error as error:
-            raise StoreError(f"writing {self._path}: {error}") from error
+        except (sqlite3.Error, OSError) as error:
+            raise store_error("writing {path}", self._path, error) from error
 
     def close(self) -> None:
         """Commit what waits, then let go of the file."""
@@ -123,7 +133,9 @@ class Writer:
                 following = self._queue.get()
                 closing = following is None
                 batch += [following] if following else []
-            self._commit(batch)
+            self._since = time.monotonic()
+            self._commit([waiting for waiting in batch if waiting.done.set_running_or_notify_cancel()])
+            self._since = None
             if closing:
                 return
 

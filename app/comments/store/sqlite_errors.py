@@ -1,0 +1,28 @@
+"""What an error of SQLite means to whoever runs the service, and what to do."""
+
+import sqlite3
+from pathlib import Path
+
+from comments.errors import StoreError
+
+REMEDIES = {
+    sqlite3.SQLITE_FULL: "make room on its disk; the service goes on by itself",
+    sqlite3.SQLITE_READONLY: "let the service's user write to the file and to its folder",
+    sqlite3.SQLITE_CANTOPEN: "let the service's user write to the file and to its folder",
+    sqlite3.SQLITE_IOERR: "look after its disk: it is full, failing or at a limit",
+    sqlite3.SQLITE_CORRUPT: "it is damaged: stop the service, keep a copy, and restore a backup or what `sqlite3 FILE "
+    ".recover` saves",
+    sqlite3.SQLITE_NOTADB: "it is damaged or was never one: restore a backup, or name another file in COMMENTS_STORE",
+    sqlite3.SQLITE_BUSY: "end the other program that holds it",
+}
+PRIMARY = 0xFF
+"""SQLite's extended codes keep the kind of error in their lowest byte."""
+
+
+def store_error(doing: str, path: Path, error: sqlite3.Error | OSError) -> StoreError:
+    """Say what failed, and the remedy if there is a known one."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if isinstance(error, OSError):
+        code = sqlite3.SQLITE_CANTOPEN if isinstance(error, PermissionError) else sqlite3.SQLITE_IOERR
+    remedy = REMEDIES.get(code & PRIMARY) if code is not None else None
+    return StoreError(f"{doing.format(path=path)}: {error}" + (f"; {remedy}" if remedy else ""))
