@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from infra.release import known
+from infra.release import denials, known
 from infra.release.evidence import Evidence, StoppedTask
 from infra.release.readable import last_error, readable
 from infra.release.store import store_causes
@@ -125,7 +125,7 @@ def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
     """Return lines for the person who released: causes first, then what CloudFormation, ECS and the tasks said."""
     causes = list(dict.fromkeys(cause for kind in KINDS for cause in kind(evidence)))
     if not causes:
-        causes = [Cause(meaning) for said in stack_failures if (meaning := known.meaning(known.STACKS, said))][:1]
+        causes = [Cause(meaning) for said in stack_failures if (meaning := _of_a_stack(said))][:1]
     lines = []
     for cause in causes:
         lines += [f"cause: {cause.meaning}", *([f"  said: {cause.said}"] if cause.said else [])]
@@ -139,6 +139,10 @@ def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
     if evidence.blind:
         lines.append(f"watching the deployment failed at last: {evidence.blind}")
     return lines + _last_words(list(evidence.stopped.values()))
+
+
+def _of_a_stack(said: str) -> str | None:
+    return denials.explained(said) or known.meaning(known.STACKS, said)
 
 
 def _last_words(stopped: list[StoppedTask]) -> list[str]:

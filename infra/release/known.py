@@ -109,11 +109,6 @@ STACKS = (
         " console of Service Quotas",
     ),
     _known(
-        r"is not authorized to perform|AccessDenied",
-        "the credentials lack the permission below: infra/permissions.py and infra/execution_policy.py hold what a"
-        " release needs, `make bootstrap` brings them to the account",
-    ),
-    _known(
         r"security token included in the request is expired|ExpiredToken",
         "the AWS credentials have expired meanwhile: sign in again (aws sso login), then run this again",
     ),

@@ -188,3 +188,15 @@ def test_a_store_that_fails_is_told_from_the_log(message: str, cause: str) -> No
     assert said.endswith(
         f"  18:03:10 error {message} (ClientError: no at x.py:3)\n  18:03:10 error GET / 503 in None ms"
     )
+
+
+def test_a_permission_that_cloudformation_lacks_is_named() -> None:
+    refused = (
+        "Comments (AWS::DynamoDB::Table): User: arn:aws:sts::000000000000:assumed-role/cdk-hnb659fds-cfn-exec-role-"
+        "000000000000-us-east-1/AWSCloudFormation is not authorized to perform: dynamodb:CreateTable on resource: x"
+    )
+    said = explain(Evidence(), [refused])
+    assert said[0].startswith(
+        "cause: the role cdk-hnb659fds-cfn-exec-role-000000000000-us-east-1 lacks dynamodb:Create"
+    )
+    assert said[1] == f"CloudFormation: {refused}"
