@@ -1,4 +1,4 @@
-"""How much the image adds to its base, and how soon a container of it answers: `python -m bench.image`."""
+"""How much the image adds to its base, and how soon a container of it answers."""
 
 import json
 import os
@@ -7,17 +7,28 @@ import statistics
 import subprocess
 import time
 from datetime import datetime
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from bench.machine import ROOT
+from bench.report import Report
+from bench.scale import Scale
+
 BASE_IMAGE = os.environ.get("BASE_IMAGE", "python:3.13-slim")
-ROUNDS = 7
 GIVE_UP_SECONDS = 30
 AS_ON_ECS = ["--read-only", "--cap-drop=ALL", "--env=COMMENTS_STORE=sqlite:////data/comments.db", "--volume=/data"]
+QUARTER = "--cpus=0.25"
 
 
 def docker(*arguments: str) -> str:
     return subprocess.run(["docker", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def missing() -> str:
+    """Return why no container can be started, or nothing."""
+    try:
+        ran = subprocess.run(["docker", "version"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "needs Docker: the docker command is not installed"
+    return "needs Docker: no daemon answers" if ran.returncode else ""
 
 
 def megabytes(image: str) -> float:
@@ -49,18 +60,18 @@ def seconds_to_first_answer(image: str, *options: str) -> float:
         docker("rm", "-f", "-v", container)
 
 
-def main() -> None:
+def measure(report: Report, scale: Scale) -> None:
+    reason = missing() if scale.containers else "a quick run starts no container"
+    if reason:
+        report.skipped(reason, "start_quarter")
+        return
     image = docker("build", "-q", "--build-arg", f"BASE_IMAGE={BASE_IMAGE}", ".").splitlines()[-1]
-    whole, quarter = [], []
-    for _ in range(ROUNDS):
+    whole: list[float] = []
+    quarter: list[float] = []
+    for _ in range(scale.containers):
         whole.append(seconds_to_first_answer(image))
-        quarter.append(seconds_to_first_answer(image, "--cpus=0.25"))
-    print("| image | value |\n|---|---|")
-    print(f"| our layers on top of {BASE_IMAGE} | {megabytes(image) - megabytes(BASE_IMAGE):.1f} MB |")
-    for what, times in (("one core or more", whole), ("a quarter of a core", quarter)):
-        low, middle, high = min(times), statistics.median(times), max(times)
-        print(f"| start to the first 200, {what}: median ({ROUNDS} runs) | {middle:.2f} s ({low:.2f} to {high:.2f}) |")
-
-
-if __name__ == "__main__":
-    main()
+        quarter.append(seconds_to_first_answer(image, QUARTER))
+    size = megabytes(image) - megabytes(BASE_IMAGE)
+    remark = f"with a core {statistics.median(whole):.2f} s; our layers {size:.1f} MB"
+    report.measured("start_quarter", statistics.median(quarter), remark)
+    report.details["image"] = {"megabytes": size, "base": BASE_IMAGE, "start": whole, "start_quarter": quarter}

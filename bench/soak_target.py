@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.image import BASE_IMAGE, ROOT, docker
+from bench.image import BASE_IMAGE, docker
+from bench.machine import ROOT
 from infra.stages import Stage
 
 PROBE = """
