@@ -1,0 +1,112 @@
+"""The release's functions, each as a command that ends as the release does: `python -m tests.playground.pieces NAME`.
+
+A whole release takes a while, and one of these is enough to need a permission.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, NoReturn, cast
+
+from infra.options import Rollout, Severity
+from infra.release import destroy, quota, reap, scan, stacks, tail, verify
+from infra.release.__main__ import deploy_watched
+from infra.release.acceptances import Acceptances
+from infra.release.aws import Aws
+from infra.release.build import push
+from infra.release.command import run_command
+from infra.release.deploy import Cdk
+from infra.release.errors import DeploymentError
+from infra.release.images import images_of
+from infra.release.preflight import Plan
+from infra.release.rules import require_same_rules
+from infra.stages import REPOSITORY, stage_named
+
+
+def deployed(aws: Aws) -> str:
+    return stacks.outputs(aws.cloudformation, aws.stage.service_stack)["ImageDigest"]
+
+
+def stack_events(aws: Aws) -> None:
+    stacks.newest_event(aws.cloudformation, aws.stage.service_stack)
+
+
+def first_deployment(aws: Aws) -> None:
+    """A stage that is not there yet, for which there must be room."""
+    quota.require_room(replace(aws, stage=stage_named("pr-1")))
+
+
+def canary_rules(aws: Aws) -> None:
+    require_same_rules(replace(aws, stage=replace(aws.stage, rollout=Rollout.CANARY)), Cdk(aws, print), digest=None)
+
+
+def image_by_tag(aws: Aws) -> None:
+    images_of(aws).digest("any")
+
+
+def push_image(aws: Aws) -> None:
+    push(f"{aws.image_name}:any", ecr=aws.ecr, account=aws.account, environment=aws.environment)
+
+
+def scan_gate(aws: Aws) -> None:
+    gate = scan.Gate(Severity.CRITICAL, Acceptances.read(today=datetime.now(UTC).date()))
+    scan.wait_for_scan(aws.ecr, account=aws.account, repository=REPOSITORY, digest=deployed(aws), gate=gate)
+
+
+def one_more_tag(aws: Aws) -> None:
+    images_of(aws).add_tag(deployed(aws), "playground-000000000000")
+
+
+def verification(aws: Aws) -> None:
+    verify.running_tasks(aws, deployed(aws), seconds=5)
+
+
+class Fails:
+    """A deployment that ends badly."""
+
+    def deploy(self, *_names: str, **_options: Any) -> NoReturn:
+        raise DeploymentError("cdk could not deploy")
+
+
+def failed_deployment(aws: Aws) -> None:
+    """A failure is explained by what the watch has seen, or why it saw nothing."""
+    deploy_watched(cast(Plan, SimpleNamespace(aws=aws)), cast(Cdk, Fails()), deployed(aws), print)
+
+
+def task_log(aws: Aws) -> None:
+    stage = aws.stage
+    service = aws.ecs.describe_services(cluster=stage.cluster, services=[stage.service])["services"][0]
+    task = aws.ecs.list_tasks(cluster=stage.cluster, serviceName=stage.service)["taskArns"][0]
+    tail.tail(aws, task_id=task.rsplit("/", 1)[-1], definition=service["taskDefinition"], lines=1)
+
+
+def outdated_previews(aws: Aws) -> None:
+    reap.outdated(aws.cloudformation, days=3, now=datetime.now(UTC))
+
+
+def emptied_logs(aws: Aws) -> None:
+    destroy.empty_bucket(aws, aws.stage.log_bucket(account=aws.account, region=aws.region))
+
+
+PIECES: dict[str, Callable[[Aws], None]] = {
+    piece.__name__: piece
+    for piece in (
+        stack_events,
+        first_deployment,
+        canary_rules,
+        image_by_tag,
+        push_image,
+        scan_gate,
+        one_more_tag,
+        verification,
+        failed_deployment,
+        task_log,
+        outdated_previews,
+        emptied_logs,
+    )
+}
+
+if __name__ == "__main__":
+    run_command("release", lambda: PIECES[sys.argv[1]](Aws.of(stage_named("playground"))))
