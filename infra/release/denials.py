@@ -23,7 +23,7 @@ def explained(text: str) -> str | None:
     if needed := _NOT_ASSUMED.search(text):
         return (
             f"these credentials lack sts:AssumeRole on {needed['role']}:"
-            f" infra/permissions.py grants it to the roles of GitHub's workflows, so {_AGAIN}"
+            f" infra/trusts.py grants it to the roles of GitHub's workflows, so {_AGAIN}"
         )
     denial = _DENIAL.search(text)
     if not denial:
@@ -50,7 +50,7 @@ def _advice(role: str, action: str) -> str:
     """Return where a role gets the permission from; roles and users from elsewhere are somebody's own."""
     trust = next((trust for trust in TRUSTS if trust.role == role), None)
     if trust and trust.grants(action):
-        return f"infra/permissions.py grants it, so {_AGAIN}"
+        return f"infra/trusts.py grants it, so {_AGAIN}"
     if trust:
         holders = ", ".join(other.role for other in TRUSTS if other.grants(action))
         return f"infra/trusts.py gives it to {holders or 'no role'}; give it to this one too and {_AGAIN}"

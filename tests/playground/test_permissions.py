@@ -164,7 +164,7 @@ def test_a_command_fails_without_one_permission_and_names_it(
     assert "Traceback" not in failed.stdout
     (line,) = [line for line in failed.stdout.splitlines() if re.search(rf" lacks? {proof.action}\b", line)]
     assert proof.of in line
-    assert "infra/permissions.py grants it" in line
+    assert "infra/trusts.py grants it" in line
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=str)

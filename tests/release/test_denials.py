@@ -22,15 +22,15 @@ SERVICE = "arn:aws:ecs:eu-west-1:111122223333:service/comments-dev/comments-dev"
             "AccessDeniedException",
             f"User: {DEV} is not authorized to perform: ecs:DescribeServices on resource: {SERVICE}"
             " because no identity-based policy allows the ecs:DescribeServices action",
-            f"the role comments-deploy-dev lacks ecs:DescribeServices on {SERVICE}: infra/permissions.py grants it,"
+            f"the role comments-deploy-dev lacks ecs:DescribeServices on {SERVICE}: infra/trusts.py grants it,"
             " so deploy CommentsAccess again (make bootstrap GITHUB=owner/name)",
             id="a role that was deployed before the permission was granted",
         ),
         pytest.param(
             "AccessDeniedException",
-            f"User: {READ} is not authorized to perform: s3:ListBucket on resource:"
-            ' "arn:aws:s3:::comments-pr-7-logs" because no identity-based policy allows the s3:ListBucket action',
-            "the role comments-read lacks s3:ListBucket on arn:aws:s3:::comments-pr-7-logs: infra/trusts.py gives it to"
+            f"User: {READ} is not authorized to perform: s3:DeleteObject on resource:"
+            ' "arn:aws:s3:::comments-pr-7-logs/line" because no identity-based policy allows the s3:DeleteObject action',
+            "the role comments-read lacks s3:DeleteObject on arn:aws:s3:::comments-pr-7-logs/line: infra/trusts.py gives it to"
             " comments-preview; give it to this one too and deploy CommentsAccess again (make bootstrap"
             " GITHUB=owner/name)",
             id="a role that is for something else",
