@@ -29,8 +29,8 @@ SERVICE = "arn:aws:ecs:eu-west-1:111122223333:service/comments-dev/comments-dev"
         pytest.param(
             "AccessDeniedException",
             f"User: {READ} is not authorized to perform: s3:DeleteObject on resource:"
-            ' "arn:aws:s3:::comments-pr-7-logs/line" because no identity-based policy allows the s3:DeleteObject action',
-            "the role comments-read lacks s3:DeleteObject on arn:aws:s3:::comments-pr-7-logs/line: infra/trusts.py gives it to"
+            ' "arn:aws:s3:::logs/line" because no identity-based policy allows the s3:DeleteObject action',
+            "the role comments-read lacks s3:DeleteObject on arn:aws:s3:::logs/line: infra/trusts.py gives it to"
             " comments-preview; give it to this one too and deploy CommentsAccess again (make bootstrap"
             " GITHUB=owner/name)",
             id="a role that is for something else",
