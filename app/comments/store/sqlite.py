@@ -11,7 +11,7 @@ from comments.ids import Clock
 from comments.models import Comment, NewComment
 from comments.settings import DATA
 from comments.store import PAGE_BYTES, Page, Scanned, sqlite_changes
-from comments.store.sqlite_errors import store_error
+from comments.store.sqlite_errors import FAILURES, store_error
 from comments.store.sqlite_schema import migrate
 from comments.store.sqlite_writer import Writer, connect
 
@@ -47,7 +47,7 @@ class SQLiteStore:
             writer = Writer(path)
             with writer.transaction() as connection:
                 migrate(connection, path)
-        except (sqlite3.Error, OSError) as error:
+        except FAILURES as error:
             raise store_error("COMMENTS_STORE: {path} cannot be opened", path, error) from error
         return cls(path, writer)
 
@@ -101,7 +101,7 @@ class SQLiteStore:
                     {"id": row[0], "content_id": row[1], "email": row[2], "comment": row[3], "created_at": row[4]}
                 )
                 size += len(row[3])
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise store_error("reading {path}", self._path, error) from error
         return Page(comments, more=False)
 

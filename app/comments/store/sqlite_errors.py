@@ -15,14 +15,19 @@ REMEDIES = {
     sqlite3.SQLITE_NOTADB: "it is damaged or was never one: restore a backup, or name another file in COMMENTS_STORE",
     sqlite3.SQLITE_BUSY: "end the other program that holds it",
 }
+FAILURES = (sqlite3.Error, OSError, ValueError, TypeError)
+"""What reading or writing raises; the last two come from a damaged file: broken UTF-8, no id, a number for a text."""
+
 PRIMARY = 0xFF
 """SQLite's extended codes keep the kind of error in their lowest byte."""
 
 
-def store_error(doing: str, path: Path, error: sqlite3.Error | OSError) -> StoreError:
+def store_error(doing: str, path: Path, error: Exception) -> StoreError:
     """Say what failed, and the remedy if there is a known one."""
-    code = getattr(error, "sqlite_errorcode", None)
+    code: int | None = getattr(error, "sqlite_errorcode", None)
     if isinstance(error, OSError):
         code = sqlite3.SQLITE_CANTOPEN if isinstance(error, PermissionError) else sqlite3.SQLITE_IOERR
+    elif isinstance(error, ValueError | TypeError):
+        code = sqlite3.SQLITE_CORRUPT
     remedy = REMEDIES.get(code & PRIMARY) if code is not None else None
     return StoreError(f"{doing.format(path=path)}: {error}" + (f"; {remedy}" if remedy else ""))

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from comments.errors import ServiceError, StoreError
-from comments.store.sqlite_errors import store_error
+from comments.store.sqlite_errors import FAILURES, store_error
 
 BATCH = 256
 """Changes in one transaction at the most, which bounds what a crash in the middle can delay."""
@@ -106,7 +106,7 @@ class Writer:
         except TimeoutError:
             done.cancel()  # what has not begun is not made later, when nobody knows of it
             raise StoreError(f"writing {self._path}: not committed within {WRITE_TIMEOUT:.0f} s") from None
-        except (sqlite3.Error, OSError) as error:
+        except FAILURES as error:
             raise store_error("writing {path}", self._path, error) from error
 
     def close(self) -> None:
