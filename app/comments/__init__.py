@@ -2,7 +2,8 @@
 
 import logging
 
-from flask import Flask
+from flask import Flask, Request
+from flask.sessions import NullSession, SessionInterface
 
 from comments.cors import CrossOrigin
 from comments.docs import docs
@@ -13,11 +14,20 @@ from comments.privacy import SHOWN
 from comments.routes import api, health
 from comments.settings import Settings
 from comments.store import CommentStore, open_store
-from comments.telemetry import RequestContext, note_route
+from comments.telemetry import RequestContext
 from comments.web.assets import assets
 from comments.web.pages import pages
 from comments.web.runtime import Runtime
 from comments.web.status import Board, status
+
+
+class NoSession(SessionInterface):
+    """There are no cookies here: Flask need not look for a session in every request."""
+
+    _none = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:  # noqa: ARG002  # Flask's signature
+        return self._none
 
 
 def create_app(settings: Settings | None = None, store: CommentStore | None = None) -> Flask:
@@ -25,6 +35,7 @@ def create_app(settings: Settings | None = None, store: CommentStore | None = No
     settings = settings or Settings.from_environment()
     # Automatic OPTIONS answers would be empty HTML; preflights are answered by CrossOrigin.
     app = Flask(__name__, static_folder=None)
+    app.session_interface = NoSession()
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     # Flask would answer an address that is nearly right with a page that leads to the host that the visitor names.
     app.url_map.merge_slashes = False
@@ -35,7 +46,6 @@ def create_app(settings: Settings | None = None, store: CommentStore | None = No
     app.extensions["status"] = Board(
         app.extensions["store"], Runtime(commit=settings.commit), thread=settings.status_thread
     )
-    app.before_request(note_route)
     app.register_blueprint(api, url_prefix="/api")
     app.register_blueprint(health)
     if settings.moderator_token:

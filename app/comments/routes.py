@@ -1,5 +1,7 @@
 """The API: parse, call the store, answer."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, current_app, request
@@ -15,6 +17,9 @@ from comments.telemetry import CLIENT
 
 MAX_BODY = 64 * 1024
 """Bytes of a request's body: 10,000 characters escaped in six bytes each, and the rest, fit."""
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+"""The parameters of an address without any, which Flask would spend a tenth of a list's time on to parse."""
 
 api = Blueprint("api", __name__)
 health = Blueprint("health", __name__)
@@ -40,8 +45,9 @@ def new() -> Response:
 @api.get("/comment/list/<content_id>")
 def list_comments(content_id: str) -> Response:
     thread = parse_content_id(content_id)
-    after = parse_after(request.args.get("after"))
-    limit = parse_limit(request.args.get("limit"))
+    given = request.args if request.query_string else NOTHING
+    after = parse_after(given.get("after"))
+    limit = parse_limit(given.get("limit"))
     page = store().list_page(thread, after=after, limit=limit)
     if not page.comments and after is None:
         raise ThreadNotFound(thread)

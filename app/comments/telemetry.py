@@ -50,6 +50,10 @@ class RequestContext:
         environ["PATH_INFO"] = environ.get("PATH_INFO") or "/"  # http://HOST alone; Flask would redirect
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            # The template of the route groups requests where paths would not; Flask forgets it as soon as it is done.
+            asked = environ.get("werkzeug.request")
+            if asked and asked.url_rule:
+                environ[ROUTE] = asked.url_rule.rule
             return start_response(status, [*headers, ("X-Request-Id", request_id)], exc_info)
 
         return self._app(environ, start)
@@ -62,11 +66,6 @@ def client_address(environ: "WSGIEnvironment", trusted_proxies: int) -> str:
         if len(hops) >= trusted_proxies and ADDRESS.fullmatch(address := hops[-trusted_proxies].strip()):
             return str(address)
     return str(environ.get("REMOTE_ADDR", ""))
-
-
-def note_route() -> None:
-    """Leave the template of the route for the log line: it groups requests, where paths would not."""
-    request.environ[ROUTE] = request.url_rule.rule if request.url_rule else None
 
 
 def request_line(environ: Mapping[str, Any], *, status: int, seconds: float, sent: int) -> dict[str, Any]:

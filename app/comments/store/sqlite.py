@@ -94,13 +94,13 @@ class SQLiteStore:
         comments: list[Comment] = []
         size = 0
         try:
-            for row in self._reader().execute(query, (*behind, limit + 1)):
+            for id_, content_id, email, comment, at in self._reader().execute(query, (*behind, limit + 1)):
                 if len(comments) == limit or size > PAGE_BYTES:
                     return Page(comments, more=True)
                 comments.append(
-                    {"id": row[0], "content_id": row[1], "email": row[2], "comment": row[3], "created_at": row[4]}
+                    {"id": id_, "content_id": content_id, "email": email, "comment": comment, "created_at": at}
                 )
-                size += len(row[3])
+                size += len(comment)
         except FAILURES as error:
             raise store_error("reading {path}", self._path, error) from error
         return Page(comments, more=False)
