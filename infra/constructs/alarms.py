@@ -106,8 +106,9 @@ class Alarms(Construct):
         self._add(
             "Tasks",
             name=self._stage.alarm("tasks"),
-            # Each running task sends one value a minute; AWS: "number of RUNNING tasks" is their count.
-            metric=service.metric_cpu_utilization(statistic="n", period=MINUTE),
+            # Each running task sends one value a minute; AWS: "number of RUNNING tasks" is their count. Not of CPU:
+            # a stage may ask for that more often.
+            metric=service.metric_memory_utilization(statistic="n", period=MINUTE),
             threshold=self._stage.min_tasks,
             periods=5,
             meaning=f"for five minutes fewer than {self._stage.min_tasks} tasks have been running",

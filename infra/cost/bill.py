@@ -33,8 +33,10 @@ def alarm(properties: Mapping[str, Any], _: Resources, __: Traffic) -> Iterator[
     yield Line("alarms", prices.ALARM, watched)
 
 
-def scaling_policy(_: Mapping[str, Any], __: Resources, ___: Traffic) -> Iterator[Line]:
-    yield Line("alarms of autoscaling", prices.ALARM, 2)  # target tracking makes one to add and one to remove tasks
+def scaling_policy(properties: Mapping[str, Any], _: Resources, __: Traffic) -> Iterator[Line]:
+    """Bill two alarms: target tracking makes one to add and one to remove tasks."""
+    often = "HighResolution" in str(properties.get("TargetTrackingScalingPolicyConfiguration"))
+    yield Line("alarms of autoscaling", prices.ALARM_OF_SECONDS if often else prices.ALARM, 2)
 
 
 def log_group(properties: Mapping[str, Any], resources: Resources, traffic: Traffic) -> Iterator[Line]:

@@ -31,6 +31,8 @@ def service_lines(properties: Mapping[str, Any], resources: Resources, _: Traffi
     network = properties["NetworkConfiguration"]["AwsvpcConfiguration"]
     if network.get("AssignPublicIp") == "ENABLED":
         yield Line("public addresses of tasks", prices.IPV4, tasks * HOURS)
+    if "Monitoring" in properties:  # AWS: billed as detailed monitoring is
+        yield Line("CPU by the second", prices.METRIC, len(properties["Monitoring"]["MetricConfigurations"]))
     definition = resources.referred(properties["TaskDefinition"])
     for number, discount in _split(tasks, properties.get("CapacityProviderStrategy", [])):
         yield from _task(definition, number, discount)

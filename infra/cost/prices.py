@@ -50,6 +50,7 @@ WEB_ACL_REQUESTS = Price(0.60, "million requests", _WAF)
 
 METRIC = Price(0.30, "metric", _CLOUDWATCH)
 ALARM = Price(0.10, "alarm metric", _CLOUDWATCH)
+ALARM_OF_SECONDS = Price(0.30, "high-resolution alarm metric", _CLOUDWATCH)
 DASHBOARD = Price(3.0, "dashboard", _CLOUDWATCH)
 LOGS = Price(0.50, "GB", _CLOUDWATCH)
 LOGS_KEPT = Price(0.03, "GB-month", _CLOUDWATCH)

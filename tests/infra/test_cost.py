@@ -81,6 +81,12 @@ def test_an_egress_costs_what_its_docstring_says(egress: Egress, more: float) ->
     assert after.total - before.total == pytest.approx(more - 3.65 * prod.min_tasks, abs=0.01)
 
 
+def test_watching_cpu_closely_costs_what_its_docstring_says() -> None:
+    prod = STAGES["prod"]
+    before, after = bill(of(replace(prod, cpu_seconds=60)), IDLE), bill(of(replace(prod, cpu_seconds=20)), IDLE)
+    assert after.total - before.total == pytest.approx(0.70)
+
+
 def test_endpoints_and_nat_cost_more_with_more_traffic() -> None:
     for egress, label in ((Egress.ENDPOINTS, "interface endpoints: data"), (Egress.NAT, "NAT gateways: data")):
         assert dollars(bill(of(replace(STAGES["dev"], egress=egress)), BUSY), label) > 0

@@ -64,6 +64,7 @@ def test_a_stage_cannot_be_changed_by_a_typo() -> None:
     [
         ("dev", {"min_tasks": 5, "max_tasks": 4}, "stage dev in infra/stages.py: min_tasks is 5"),
         ("dev", {"min_tasks": 0}, "min_tasks is 0"),
+        ("prod", {"cpu_seconds": 30}, "cpu_seconds is 30; ECS knows 20 and 60"),
         ("prod", {"spot_share": 101}, "spot_share is 101; it is a percentage"),
         ("playground", {"rollout": Rollout.CANARY}, "rollout is canary, which the playground has not"),
     ],
