@@ -22,6 +22,8 @@ from infra.stages import REPOSITORY, Stage
 
 _TABLE_ACTIONS = tuple(f"dynamodb:{name}" for name in ("Query", "GetItem", "PutItem", "DeleteItem"))
 """A transaction needs the actions of what it consists of."""
+_CORE = 1024
+"""Units of a virtual CPU; a worker of the server fills one."""
 
 
 class ServiceStack(BaseStack):
@@ -147,4 +149,5 @@ def _environment(stage: Stage) -> dict[str, str]:
     """Return what the task tells the application."""
     environment = {"COMMENTS_STORE": f"dynamodb://{stage.table}", "COMMENTS_TRUSTED_PROXIES": "1"}
     metrics = {"COMMENTS_METRICS": stage.metrics_namespace} if stage.route_metrics else {}
-    return dict(stage.settings) | environment | metrics
+    workers = {"WEB_CONCURRENCY": str(stage.cpu // _CORE)} if stage.cpu > _CORE else {}
+    return dict(stage.settings) | environment | metrics | workers

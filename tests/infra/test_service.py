@@ -60,7 +60,31 @@ def test_autoscaling_alone_says_how_many_tasks_there_are(stage: str) -> None:
         policy["TargetTrackingScalingPolicyConfiguration"]["PredefinedMetricSpecification"]["PredefinedMetricType"]
         for policy in every(templated.service, "AWS::ApplicationAutoScaling::ScalingPolicy")
     }
-    assert metrics == {"ECSServiceAverageCPUUtilization", "ALBRequestCountPerTarget"}
+    assert {metric.removesuffix("HighResolution") for metric in metrics} == {
+        "ECSServiceAverageCPUUtilization",
+        "ALBRequestCountPerTarget",
+    }
+
+
+def test_prod_sees_a_spike_by_values_of_20_seconds_and_acts_on_each() -> None:
+    service = templates("prod").service
+    asked = the(service, "AWS::ECS::Service")["Monitoring"]["MetricConfigurations"]
+    assert asked == [{"MetricNames": ["CPUUtilization"], "ResolutionSeconds": 20}]
+    (cpu,) = (
+        policy["TargetTrackingScalingPolicyConfiguration"]
+        for policy in every(service, "AWS::ApplicationAutoScaling::ScalingPolicy")
+        if "CPU" in str(policy)
+    )
+    assert cpu["PredefinedMetricSpecification"] == {
+        "PredefinedMetricType": "ECSServiceAverageCPUUtilizationHighResolution"
+    }
+    assert cpu["ScaleOutCooldown"] == 20
+
+
+def test_a_stage_that_does_not_ask_for_it_has_the_free_values_of_a_minute() -> None:
+    service = templates("dev").service
+    assert "Monitoring" not in the(service, "AWS::ECS::Service")
+    assert "HighResolution" not in str(every(service, "AWS::ApplicationAutoScaling::ScalingPolicy"))
 
 
 @pytest.mark.parametrize("stage", ["prod", "playground"])
@@ -129,6 +153,13 @@ def test_scaling_follows_what_the_stage_says() -> None:
         )
     }
     assert values == {"ECSServiceAverageCPUUtilization": 45, "ALBRequestCountPerTarget": 1234}
+
+
+@pytest.mark.parametrize(("cpu", "workers"), [(256, None), (1024, None), (2048, "2"), (4096, "4")])
+def test_a_task_of_several_cores_has_a_worker_for_each(cpu: int, workers: str | None) -> None:
+    (container,) = the(variant(cpu=cpu, memory=8192).service, "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+    environment = {each["Name"]: each["Value"] for each in container["Environment"]}
+    assert environment.get("WEB_CONCURRENCY") == workers
 
 
 def test_spot_can_be_switched_on_without_replacing_the_service() -> None:
