@@ -1,6 +1,6 @@
 """Header fields: sizes, identities, and everything that may reach an answer or a log line."""
 
-from tests.hostile.shapes import CLOSED, OPEN, Hostile, comment, get, post
+from tests.hostile.shapes import CLOSED, OPEN, Hostile, comment, framed, get, post
 
 LIST = b"/api/comment/list/404"
 HELD = b"/api/moderation/held"
@@ -19,6 +19,7 @@ SIZES = [
 EXPECTATIONS = [
     Hostile("a hundred and continue", 200, OPEN, post(comment(), b"Expect: 100-continue")),
     Hostile("another expectation", 417, CLOSED, post(comment(), b"Expect: mallory")),
+    Hostile("continue, but too large", 413, CLOSED, framed(b"Expect: 100-continue", b"Content-Length: 1000000")),
     Hostile(
         "continue in HTTP/1.0", 200, CLOSED, post(comment(), b"Expect: 100-continue").replace(b"HTTP/1.1", b"HTTP/1.0")
     ),

@@ -35,7 +35,7 @@ class Request:
             return self.is_endless
         if not self._end:
             self._walk_chunks()
-        return 0 < self._end <= len(self.received)
+        return 0 < self._end <= len(self.received) or (self._is_too_large() and self.waits())
 
     def waits(self) -> bool:
         """Tell whether the client sends its body only when it is told to."""
@@ -43,7 +43,7 @@ class Request:
 
     def closes(self) -> bool:
         """Tell whether the connection ends with this request."""
-        return CLOSES.search(self.received, 0, self._body) is not None or self._end - self._body >= MOST_BODY
+        return CLOSES.search(self.received, 0, self._body) is not None or self._is_too_large()
 
     def give(self, size: int) -> bytes:
         """Return the next bytes of the request, none behind its end."""
@@ -54,6 +54,9 @@ class Request:
     def rest(self) -> bytes:
         """Return what has arrived behind the request."""
         return bytes(self.received[self._end :])
+
+    def _is_too_large(self) -> bool:
+        return self._end - self._body >= MOST_BODY
 
     def _find_body(self) -> bool:
         end = self.received.find(END, max(0, self._searched - len(END)))
