@@ -7,12 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
-from comments.errors import KeyReused, StoreError
+from comments.errors import KeyReused
 from comments.models import NewComment
 from comments.store import KEY_SECONDS, open_store
-from comments.store.dynamodb import DynamoDBStore
 
 ALICE = NewComment(content_id=1, email="alice@example.com", comment="once")
 OTHER = NewComment(content_id=1, email="alice@example.com", comment="twice")
@@ -113,75 +111,6 @@ def test_a_batch_keeps_the_comments_beside_a_refused_one(store):
     assert ids.count(None) == 20
     assert {comment["id"] for comment in listed(store)} >= {each for each in ids if each}
     assert len(listed(store)) == 81
-
-
-class Conflicting:
-    """A client whose transactions meet others, which the local engine never shows."""
-
-    def __init__(self, times, code="TransactionConflict"):
-        self._client = boto3.client("dynamodb")
-        self.left = times
-        self._code = code
-
-    def __getattr__(self, name):
-        return getattr(self._client, name)
-
-    def transact_write_items(self, **request):
-        if self.left:
-            self.left -= 1
-            reasons = [{"Code": "None"}, {"Code": self._code, "Message": "injected"}]
-            error = {"Error": {"Code": "TransactionCanceledException", "Message": "injected"}}
-            raise ClientError(error | {"CancellationReasons": reasons}, "TransactWriteItems")
-        return self._client.transact_write_items(**request)
-
-    def delete_item(self, **request):
-        if self.left:
-            self.left -= 1
-            error = {"Error": {"Code": "TransactionConflictException", "Message": "injected"}}
-            raise ClientError(error, "DeleteItem")
-        return self._client.delete_item(**request)
-
-
-@pytest.fixture
-def table(dynamodb, tmp_path):  # noqa: ARG001  # the engine that it is made on
-    from comments.store.dynamodb import create_table
-
-    create_table(tmp_path.name)
-    return tmp_path.name
-
-
-@pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
-def test_a_transaction_that_meets_another_is_tried_again(table, code):
-    client = Conflicting(3, code)
-    store = DynamoDBStore(table=table, client=client)
-    first = store.add(ALICE, idempotency_key="k", held=True)
-    client.left = 3
-    assert store.add(ALICE, idempotency_key="k") == first
-    client.left = 3
-    assert store.approve(1, first["id"])
-    client.left = 3
-    assert store.delete(1, first["id"])
-    assert client.left == 0
-    assert listed(store) == []
-
-
-def test_a_conflict_that_stays_is_a_store_that_cannot_answer(table, monkeypatch):
-    import comments.store.dynamodb_client as module
-
-    monkeypatch.setattr(module.time, "sleep", lambda _: None)
-    client = Conflicting(1000)
-    store = DynamoDBStore(table=table, client=client)
-    with pytest.raises(StoreError):
-        store.add(ALICE, idempotency_key="k")
-    assert client.left > 900
-    assert listed(store) == []
-
-
-def test_a_transaction_that_fails_for_another_reason_is_not_tried_again(table):
-    client = Conflicting(2, "ValidationError")
-    with pytest.raises(StoreError):
-        DynamoDBStore(table=table, client=client).add(ALICE, idempotency_key="k")
-    assert client.left == 1
 
 
 def test_neither_key_nor_comment_stays_readable_in_what_is_remembered(store, store_url, tmp_path):

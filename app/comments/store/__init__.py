@@ -89,6 +89,7 @@ def open_store(url: str) -> CommentStore:
         from comments.store.sqlite import SQLiteStore  # noqa: PLC0415  # it imports this module
 
         return SQLiteStore.open(rest.removeprefix("/"))
-    from comments.store.dynamodb import DynamoDBStore  # noqa: PLC0415  # boto3 costs a start 0.1 s
+    from comments.store.dynamodb import DynamoDBStore  # noqa: PLC0415  # botocore costs a start 0.1 s
+    from comments.store.dynamodb_client import TableClient  # noqa: PLC0415
 
-    return DynamoDBStore(table=rest)
+    return DynamoDBStore(TableClient(rest))

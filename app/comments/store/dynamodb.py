@@ -4,15 +4,15 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.exceptions import EndpointConnectionError
-
+from comments.errors import StoreError
 from comments.ids import Clock, created_at, id_at
 from comments.models import Comment, NewComment
 from comments.store import Page, Scanned, dynamodb_bulk, dynamodb_changes
-from comments.store.dynamodb_client import CONFIG, TableClient
+from comments.store.dynamodb_client import TableClient
+from comments.store.dynamodb_errors import NoAnswer, Refused
 from comments.store.dynamodb_items import (
     KEY_SCHEMA,
     PARTITION_KEY,
@@ -25,15 +25,14 @@ from comments.store.dynamodb_items import (
 )
 
 if TYPE_CHECKING:
-    from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_dynamodb.type_defs import QueryInputTypeDef
 
 
 class DynamoDBStore:
-    """A CommentStore. Region, credentials and endpoint are found by boto3: in a task, from its role."""
+    """A CommentStore. Region, credentials and endpoint are found where boto3 finds them: in a task, from its role."""
 
-    def __init__(self, *, table: str, client: "DynamoDBClient | None" = None) -> None:
-        self._table = TableClient(table, client)
+    def __init__(self, table: TableClient) -> None:
+        self._table = table
         self._clock = Clock()
 
     def add(self, new: NewComment, *, idempotency_key: str | None = None, held: bool = False) -> Comment:
@@ -41,9 +40,8 @@ class DynamoDBStore:
         comment = new.stored(id_at(tick), created_at(tick), held=held)
         if idempotency_key is not None:
             return dynamodb_changes.add_once(self._table, new, comment, key=idempotency_key)
-        with self._table.writing() as client:
-            # A retry inside the client writes the same item under the same id, so it cannot double the comment.
-            client.put_item(TableName=self._table.name, Item=comment_item(comment))
+        # A retry inside the client writes the same item under the same id, so it cannot double the comment.
+        self._table.call("PutItem", {"TableName": self._table.name, "Item": comment_item(comment)})
         return comment
 
     def list_page(self, content_id: int, *, after: str | None, limit: int) -> Page:
@@ -75,8 +73,8 @@ class DynamoDBStore:
         return dynamodb_bulk.restore(self._table, comments)
 
     def ping(self) -> None:
-        with self._table.reading() as client:
-            client.get_item(TableName=self._table.name, Key={PARTITION_KEY: {"S": "ping"}, SORT_KEY: {"S": "-"}})
+        key = {PARTITION_KEY: {"S": "ping"}, SORT_KEY: {"S": "-"}}
+        self._table.call("GetItem", {"TableName": self._table.name, "Key": key})
 
     def close(self) -> None:
         self._table.close()
@@ -89,33 +87,36 @@ class DynamoDBStore:
             "ConsistentRead": True,
             "Limit": limit + 1,
         }
-        with self._table.reading() as client:
-            answer = client.query(**query)
+        answer = self._table.call("Query", query)
         comments = [comment_of(item) for item in answer["Items"]]
         return Page(comments[:limit], more=len(comments) > limit or "LastEvaluatedKey" in answer)
 
 
-def create_table(table: str, client: "DynamoDBClient | None" = None) -> None:
+def create_table(name: str) -> None:
     """Make the table where no CDK app does: on the local engine, for compose and for tests. Done already is done."""
-    client = client or boto3.client("dynamodb", config=CONFIG)
-    try:
-        client.create_table(
-            TableName=table,
-            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in KEY_SCHEMA],  # type: ignore[typeddict-item]  # literals in a tuple
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in KEY_SCHEMA],
-            BillingMode="PAY_PER_REQUEST",
-        )
-    except client.exceptions.ResourceInUseException:
-        return
+    wanted = {
+        "TableName": name,
+        "KeySchema": [{"AttributeName": key, "KeyType": kind} for key, kind in KEY_SCHEMA],
+        "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"} for key, _ in KEY_SCHEMA],
+        "BillingMode": "PAY_PER_REQUEST",
+    }
+    with closing(TableClient(name)) as table:
+        try:
+            table.call("CreateTable", wanted)
+        except StoreError as error:
+            if not isinstance(error.__cause__, Refused) or error.__cause__.kind != "ResourceInUseException":
+                raise
 
 
 def main() -> None:
     """Make the table that COMMENTS_STORE names; an engine started together with this takes seconds to listen."""
     table = os.environ["COMMENTS_STORE"].removeprefix("dynamodb://")
-    for _ in range(30):
+    for _ in range(20):
         try:
             return create_table(table)
-        except EndpointConnectionError:
+        except StoreError as error:
+            if not isinstance(error.__cause__, NoAnswer):
+                sys.exit(f"error: {error.message}")
             time.sleep(1)
     sys.exit("error: no DynamoDB engine answers at AWS_ENDPOINT_URL_DYNAMODB")
 

@@ -31,8 +31,7 @@ def scan_listed(table: TableClient, *, behind: Sequence[str], limit: int) -> Sca
     }
     if behind:
         query["ExclusiveStartKey"] = {PARTITION_KEY: {"S": behind[0]}, SORT_KEY: {"S": behind[1]}}
-    with table.reading() as client:
-        answer = client.scan(**query)
+    answer = table.call("Scan", query)
     last: dict[str, Any] = answer.get("LastEvaluatedKey", {})
     comments = [comment_of(item) for item in answer["Items"]]
     return Scanned(comments, f"listed {last[PARTITION_KEY]['S']} {last[SORT_KEY]['S']}" if last else None)
@@ -58,16 +57,8 @@ def _present(table: TableClient, comments: Sequence[Comment]) -> set[str]:
     present: set[str] = set()
     for attempt in range(ATTEMPTS):
         time.sleep(0.05 * attempt)
-        with table.reading() as client:
-            answer = client.batch_get_item(
-                RequestItems={
-                    table.name: {
-                        "Keys": asked,
-                        "ConsistentRead": True,
-                        "ProjectionExpression": SORT_KEY,
-                    }
-                }
-            )
+        keys = {"Keys": asked, "ConsistentRead": True, "ProjectionExpression": SORT_KEY}
+        answer = table.call("BatchGetItem", {"RequestItems": {table.name: keys}})
         present.update(item[SORT_KEY]["S"] for item in answer["Responses"].get(table.name, []))
         left: Any = answer["UnprocessedKeys"]
         asked = left.get(table.name, {}).get("Keys")
@@ -80,8 +71,7 @@ def _write(table: TableClient, comments: Sequence[Comment]) -> None:
     requests: Any = {table.name: [{"PutRequest": {"Item": comment_item(comment)}} for comment in comments]}
     for attempt in range(ATTEMPTS):
         time.sleep(0.05 * attempt)
-        with table.writing() as client:
-            requests = client.batch_write_item(RequestItems=requests)["UnprocessedItems"]
+        requests = table.call("BatchWriteItem", {"RequestItems": requests})["UnprocessedItems"]
         if not requests:
             return
     raise StoreError(f"writing to the table {table.name}: it is throttled; go on more slowly")

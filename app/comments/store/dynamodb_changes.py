@@ -7,7 +7,8 @@ from comments.errors import KeyReused
 from comments.ids import created_at, tick_of
 from comments.models import Comment, NewComment
 from comments.store import KEY_SECONDS, fingerprint
-from comments.store.dynamodb_client import ConditionFailed, TableClient
+from comments.store.dynamodb_client import TableClient
+from comments.store.dynamodb_errors import ConditionFailed
 from comments.store.dynamodb_items import (
     PARTITION_KEY,
     TTL_ATTRIBUTE,
@@ -26,7 +27,10 @@ UNUSED = f"attribute_not_exists({PARTITION_KEY}) OR {TTL_ATTRIBUTE} <= :now"
 
 
 def add_once(table: TableClient, new: NewComment, comment: Comment, *, key: str) -> Comment:
-    """Write key and comment in one transaction, of which the condition lets one through; return what is stored."""
+    """Write key and comment in one transaction, of which the condition lets one through; return what is stored.
+
+    Sent again after a lost answer, it fails by the condition and finds itself: no ClientRequestToken is needed.
+    """
     now = int(time.time())
     print_ = fingerprint.of_comment(new)
     remembered = idempotency_key(fingerprint.of_key(key)) | {
@@ -48,7 +52,7 @@ def add_once(table: TableClient, new: NewComment, comment: Comment, *, key: str)
         {"Put": {"TableName": table.name, "Item": comment_item(comment)}},
     ]
     try:
-        table.change(lambda client: client.transact_write_items(TransactItems=changes))
+        table.call("TransactWriteItems", {"TransactItems": changes})
     except ConditionFailed as failed:
         stored = failed.items[0]
         if stored["fingerprint"]["S"] != print_:
@@ -69,9 +73,9 @@ def approve(table: TableClient, content_id: int, comment_id: str) -> bool:
             {"Put": {"TableName": table.name, "Item": comment_item(listed)}},
         ]
         try:
-            table.change(lambda client: client.transact_write_items(TransactItems=move))
+            table.call("TransactWriteItems", {"TransactItems": move})
         except ConditionFailed:
-            pass  # somebody else has just approved or deleted it
+            pass  # it has just been approved or deleted, by this call if the first answer was lost
         else:
             return True
     return find(table, content_id, comment_id, held=False) is not None
@@ -87,15 +91,13 @@ def delete(table: TableClient, content_id: int, comment_id: str) -> bool:
 def _delete(table: TableClient, content_id: int, comment_id: str, *, held: bool) -> bool:
     if find(table, content_id, comment_id, held=held) is None:
         return False
-    key = comment_key(content_id, comment_id, held=held)
-    old = table.change(lambda client: client.delete_item(TableName=table.name, Key=key, ReturnValues="ALL_OLD"))
-    return "Attributes" in old
+    table.call("DeleteItem", {"TableName": table.name, "Key": comment_key(content_id, comment_id, held=held)})
+    return True
 
 
 def find(table: TableClient, content_id: int, comment_id: str, *, held: bool) -> Comment | None:
     key = comment_key(content_id, comment_id, held=held)
-    with table.reading() as client:
-        item = client.get_item(TableName=table.name, Key=key, ConsistentRead=True).get("Item")
+    item = table.call("GetItem", {"TableName": table.name, "Key": key, "ConsistentRead": True}).get("Item")
     comment = comment_of(item) if item else None
     # A held comment's key does not tell its thread.
     return comment if comment and comment["content_id"] == content_id else None

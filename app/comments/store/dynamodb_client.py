@@ -1,110 +1,119 @@
-"""The DynamoDB client of a table: made late, its failures as StoreError, conflicts between transactions tried again."""
+"""The client of one DynamoDB table: tries again what may pass, for a bounded time, and says the rest as StoreError."""
 
 import itertools
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+import orjson
+from botocore.exceptions import BotoCoreError
+from botocore.retries.quota import RetryQuota
 
 from comments.errors import StoreError
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb import DynamoDBClient
-
-CONFIG = Config(
-    connect_timeout=1,  # seconds; the endpoint is in the same region
-    read_timeout=3,  # seconds; DynamoDB answers in milliseconds or not at all
-    retries={"mode": "standard", "total_max_attempts": 3},
-    max_pool_connections=16,  # twice the worker's threads: none waits for a connection
-    tcp_keepalive=True,
-)
-
-PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
-"""Reasons of a cancelled transaction that the next attempt may not meet; boto3 leaves their retry to its callers."""
+from comments.store.dynamodb_errors import OUTDATED, ConditionFailed, DynamoDBError, NoAnswer, Refused
+from comments.store.dynamodb_wire import Wire
 
 ATTEMPTS = 8
 """With full jitter up to 0.02, 0.04 … 1.28 s between them: at most 2.5 s, in the mean 1.3 s."""
 
-Result = TypeVar("Result")
+PATIENCE = 6.0
+"""Seconds until a call fails, whatever happens: three times the wait for an answer."""
+
+RETRY_COST = 5
+"""Of 500, of which each success gives one back: boto3's numbers. An outage is not multiplied by its retries."""
+
+RENEWED_AFTER = 5.0
+"""Seconds before refused credentials are looked up again: those that were just found would be the same."""
 
 
 class TableClient:
-    """One table, and the client to reach it."""
+    """One table. The connection to it is made with the first request: /healthz needs neither region nor credentials.
 
-    def __init__(self, table: str, client: "DynamoDBClient | None" = None) -> None:
+    When nothing answers any more, one call at a time goes on trying and the others fail at once: the server's threads
+    would otherwise all wait, and /healthz with them.
+    """
+
+    def __init__(self, table: str) -> None:
         self.name = table
-        self._made = client
+        self._wire: Wire | None = None
         self._making = threading.Lock()
+        self._quota = RetryQuota()
+        self._answered = 0.0
+        self._silence: NoAnswer | None = None
+        self._trying = threading.Lock()
 
-    @property
-    def client(self) -> "DynamoDBClient":
-        """The client, made with the first request: a start takes 0.05 s less, and /healthz needs no region."""
-        if self._made is None:
-            with self._making:
-                if self._made is None:
-                    self._made = boto3.client("dynamodb", config=CONFIG)
-        return self._made
+    def call(self, operation: str, request: Mapping[str, Any]) -> Any:
+        """Return DynamoDB's answer; raises StoreError, or ConditionFailed where a condition cancels a transaction."""
+        try:
+            silence = self._silence
+            if silence is None:
+                return self._insist(operation, request)
+            if not self._trying.acquire(blocking=False):
+                raise NoAnswer(silence.kind, "nothing is answered; another call is trying")
+            try:
+                return self._insist(operation, request)
+            finally:
+                self._trying.release()
+        except ConditionFailed:
+            raise
+        except DynamoDBError as error:
+            raise StoreError(f"{operation} on the table {self.name}: {error}") from error
 
     def close(self) -> None:
-        if self._made is not None:
-            self._made.close()
+        if self._wire is not None:
+            self._wire.close()
 
-    @contextmanager
-    def reading(self) -> Iterator["DynamoDBClient"]:
-        try:
-            yield self.client
-        except (BotoCoreError, ClientError) as error:
-            raise StoreError(f"reading the table {self.name}: {error}") from error
-
-    @contextmanager
-    def writing(self) -> Iterator["DynamoDBClient"]:
-        try:
-            yield self.client
-        except (BotoCoreError, ClientError) as error:
-            raise StoreError(f"writing to the table {self.name}: {error}") from error
-
-    def change(self, call: Callable[["DynamoDBClient"], Result]) -> Result:
-        """Make a call that may conflict with a transaction, as often as it takes; raises StoreError at the end.
-
-        Raises ConditionFailed as soon as a condition of a transaction fails.
-        """
-        with self.writing() as client:
-            for attempt in itertools.count(1):
-                try:
-                    return call(client)
-                except ClientError as error:
-                    _raise_what_stays(error)
-                    if attempt == ATTEMPTS:
-                        raise
-                time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311  # jitter, no secret
+    def _insist(self, operation: str, request: Mapping[str, Any]) -> Any:
+        body = orjson.dumps(request)
+        began = time.monotonic()
+        end = began + PATIENCE
+        for attempt in itertools.count(1):
+            try:
+                answer = self._attempt(operation, body, end)
+            except DynamoDBError as error:
+                wait = random.uniform(0, 0.01 * 2**attempt)  # noqa: S311  # jitter, no secret
+                again = error.passes and attempt < ATTEMPTS and time.monotonic() + wait < end
+                if not again or not self._quota.acquire(RETRY_COST):
+                    if isinstance(error, NoAnswer) and self._answered < began:
+                        self._silence = error
+                    raise
+            else:
+                self._quota.release(1 if attempt == 1 else RETRY_COST)
+                return answer
+            time.sleep(wait)
         raise AssertionError("the loop above has no other end")
 
+    def _attempt(self, operation: str, body: bytes, end: float) -> Any:
+        wire = self._connected(end)
+        try:
+            answer = wire.exchange(operation, body, end=end)
+        except Refused as error:
+            self._hear()
+            if error.kind in OUTDATED and time.monotonic() - wire.made > RENEWED_AFTER:
+                if self._wire is wire:
+                    self._wire = None  # the next attempt has all found anew
+                wire.close()
+                error.passes = True
+            raise
+        self._hear()
+        return answer
 
-class ConditionFailed(Exception):
-    """A transaction was cancelled by a condition; items are what is stored, by the position of the change."""
+    def _hear(self) -> None:
+        self._answered = time.monotonic()
+        self._silence = None
 
-    def __init__(self, items: dict[int, dict[str, Any]]) -> None:
-        super().__init__()
-        self.items = items
-
-
-def _raise_what_stays(error: ClientError) -> None:
-    """Return if another attempt may succeed."""
-    reasons: Any = error.response.get("CancellationReasons", [])
-    failed = {
-        position: reason.get("Item", {})
-        for position, reason in enumerate(reasons)
-        if reason.get("Code") == "ConditionalCheckFailed"
-    }
-    if failed:
-        raise ConditionFailed(failed) from None
-    code = error.response.get("Error", {}).get("Code")
-    codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
-    if code != "TransactionConflictException" and not (codes and codes <= PASSING):
-        raise error
+    def _connected(self, end: float) -> Wire:
+        made = self._wire
+        if made is not None:
+            return made
+        if not self._making.acquire(timeout=max(end - time.monotonic(), 0)):
+            raise NoAnswer("Timeout", "region and credentials are still looked for")
+        try:
+            made = self._wire = self._wire or Wire()
+        except BotoCoreError as error:
+            raise NoAnswer(type(error).__name__, str(error)) from error
+        finally:
+            self._making.release()
+        return made

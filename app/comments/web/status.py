@@ -95,9 +95,7 @@ def _milliseconds(before: float) -> float:
 def _reason(error: StoreError) -> str:
     """Name the kind of failure and nothing else: messages may hold paths, addresses or accounts."""
     cause = error.__cause__ or error
-    answer = getattr(cause, "response", None)  # botocore's ClientError is told apart by its code alone
-    code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else None
-    return str(code or type(cause).__name__)
+    return str(getattr(cause, "kind", type(cause).__name__))  # a DynamoDBError's is AWS's code
 
 
 @status.app_template_filter()
