@@ -1,0 +1,1 @@
+"""What the service does when its store misbehaves: `python -m bench.faults`."""

@@ -1,0 +1,142 @@
+"""What a service still does when three times as much is asked of it as it can answer: `python -m bench.overload`."""
+
+import argparse
+import itertools
+import json
+import math
+import selectors
+import sys
+import tempfile
+import time
+from collections import deque
+from pathlib import Path
+from typing import Self
+
+from bench.load import percentile
+from bench.machine import CLIENT, on, pss_megabytes
+from bench.programs import CLEAN, service
+from bench.server import serving
+from bench.wire import Connection, get, post
+
+SATURATING = 16
+"""Connections that find the most a service can answer: twice a worker's threads, so that none is refused."""
+
+CONNECTIONS = 400
+"""More than may wait for a thread, so that there is something to refuse."""
+
+STEPS = (0.5, 1, 1.5, 2, 3)
+ENOUGH = 0.9
+"""Of the most, what has to be answered however much is asked."""
+
+THREADS = 50
+READS = 9
+"""For each post."""
+
+GOOD = range(200, 300)
+UNAVAILABLE = 503
+PATIENCE = 10.0
+
+
+def requests() -> list[bytes]:
+    reads = [get(f"/api/comment/list/{1 + each}?limit=20") for each in range(THREADS)]
+    mixed = []
+    for number in range(THREADS * READS):
+        mixed.append(reads[number % THREADS])
+        if number % READS == 0:
+            comment = {"email": "reader@example.com", "comment": "as long as most are " * 8}
+            mixed.append(post("/api/comment/new", json.dumps(comment | {"content_id": 1 + number % THREADS}).encode()))
+    return mixed
+
+
+class Load:
+    """Sends at a rate, whatever comes back; a request that finds no idle connection waits for one, and that counts."""
+
+    def __init__(self, port: int, connections: int) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._connections = connections
+        self._idle = deque(Connection(port, self._selector) for _ in range(connections))
+        self.good: list[float] = []
+        self.refused: list[float] = []
+        self.neither = 0
+
+    def offer(self, seconds: float, *, rate: float = math.inf) -> Self:
+        """Send for so long, at the rate or as soon as a connection is idle, and wait for the last answers."""
+        following = itertools.cycle(requests())
+        began = now = time.perf_counter()
+        sent = 0
+        while now < began + seconds:
+            while self._idle and sent < (now - began) * rate:
+                self._send(next(following), now if rate == math.inf else began + sent / rate)
+                sent += 1
+            self._receive(0.001)
+            now = time.perf_counter()
+        while len(self._idle) < self._connections and time.perf_counter() < now + PATIENCE:
+            self._receive(0.1)
+        self.seconds = time.perf_counter() - began
+        self.neither += self._connections - len(self._idle)
+        self.offered = sent / seconds
+        for connection in self._idle:
+            connection.close()
+        return self
+
+    @property
+    def goodput(self) -> float:
+        return len(self.good) / self.seconds
+
+    def _send(self, request: bytes, due: float) -> None:
+        connection = self._idle.popleft()
+        connection.due = due
+        connection.send(request)
+
+    def _receive(self, timeout: float) -> None:
+        for key, _ in self._selector.select(timeout):
+            connection: Connection = key.data
+            if connection.receive():
+                seconds = time.perf_counter() - connection.due
+                if connection.status in GOOD:
+                    self.good.append(seconds)
+                elif connection.status == UNAVAILABLE:
+                    self.refused.append(seconds)
+                else:
+                    self.neither += 1
+                self._idle.append(connection)
+
+
+def milliseconds(values: list[float], part: float) -> str:
+    return f"{percentile(values, part) * 1000:.0f} ms" if values else "-"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m bench.overload")
+    parser.add_argument("--seconds", type=float, default=6, help="of each step (6)")
+    seconds = parser.parse_args().seconds
+    with tempfile.TemporaryDirectory() as folder:
+        program = service("overload", f"sqlite:///{Path(folder)}/comments.db", CLEAN)
+        with serving(program) as server, on(CLIENT):
+            Load(server.port, SATURATING).offer(seconds / 2)  # the threads get their first comments
+            most = Load(server.port, SATURATING).offer(seconds).goodput
+            print(f"At the most {most:,.0f} requests a second, nine reads of a page of 20 for each post.\n")
+            print("| offered | a second | answered | of the most | median | p99 | refused | p99 | neither | memory |")
+            print("|---|---|---|---|---|---|---|---|---|---|")
+            kept = []
+            for step in STEPS:
+                load = Load(server.port, CONNECTIONS).offer(seconds, rate=step * most)
+                kept.append(load.goodput / most / min(step, 1))
+                cells = (
+                    f"{step} x",
+                    f"{load.offered:,.0f}",
+                    f"{load.goodput:,.0f}",
+                    f"{load.goodput / most:.2f}",
+                    milliseconds(load.good, 0.5),
+                    milliseconds(load.good, 0.99),
+                    f"{len(load.refused) / load.seconds:,.0f}",
+                    milliseconds(load.refused, 0.99),
+                    str(load.neither),
+                    f"{pss_megabytes(server.pid) or math.nan:.0f} MB",
+                )
+                print(f"| {' | '.join(cells)} |", flush=True)
+    return 0 if min(kept) >= ENOUGH else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
