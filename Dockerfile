@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # The one image of every environment. Only what runs is in it: no pip, no compiler, no cache.
 ARG BASE_IMAGE=python:3.13-slim
 
@@ -23,13 +22,19 @@ RUN python3 -m compileall -q -j 2 --invalidation-mode unchecked-hash /venv/lib /
       "/bytecode$library/lib2to3" "/bytecode$library/ensurepip" "/bytecode$library/pydoc_data" \
  && python3 -m compileall -q -j 2 --invalidation-mode unchecked-hash -s /bytecode "/bytecode$library" \
  && find /bytecode -type f ! -name '*.pyc' -delete && find /bytecode -type d -empty -delete
+# Two builds of one commit differ in the times of their files, and in what the umask of a clone took away. Without both,
+# layers are the same wherever they are built. Each in a folder of its own, since COPY dates the folder it copies into.
+RUN mkdir -p /layers/packages /layers/app /layers/data \
+ && mv /venv /layers/packages && mv /srv /layers/app && mv /data /layers/data \
+ && chmod -R a+rX,go-w /bytecode /layers \
+ && find /bytecode /layers -exec touch --no-dereference --date=@0 {} +
 
 FROM ${BASE_IMAGE}
 COPY --from=build /bytecode/ /
-COPY --from=build /venv /venv
-COPY --from=build /srv /srv
+COPY --from=build /layers/packages/ /
+COPY --from=build /layers/app/ /
 # Where compose mounts its volume: a new volume takes over this folder's owner.
-COPY --from=build --chown=10001:10001 /data /data
+COPY --from=build --chown=10001:10001 /layers/data/ /
 # The last commit that changed what is in here, for /status; other commits leave the digest alone.
 ARG COMMENTS_COMMIT=""
 ENV COMMENTS_COMMIT=$COMMENTS_COMMIT \

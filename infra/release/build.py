@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from infra.options import Architecture
 from infra.release.errors import CommandError, NotReadyError
-from infra.release.source import commit_of_image
+from infra.release.source import commit_of_image, time_of_image
 from infra.release.tools import run
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def build(
         f"--build-arg=COMMENTS_COMMIT={commit_of_image(environment=environment)}",
         ".",
     ]
-    plain = {**environment, "BUILDKIT_PROGRESS": "plain"}
+    # BuildKit dates the image by this, and not by the clock, so that one commit has one digest.
+    date = time_of_image(environment=environment)
+    plain = {**environment, "BUILDKIT_PROGRESS": "plain", "SOURCE_DATE_EPOCH": date}
     run(
         command,
         environment=plain,

@@ -69,9 +69,18 @@ def commit_of_image(root: Path = PROJECT_ROOT, *, environment: Mapping[str, str]
 
     With the commit at hand instead, every commit would give the same image another digest, and replace every task.
     """
-    lines = run(["git", "log", "-1", "--format=%H", "--", *IMAGE_FILES], cwd=root, environment=environment)
     changed = run(["git", "status", "--porcelain", "--", *IMAGE_FILES], cwd=root, environment=environment)
-    return "".join(line[:12] for line in lines) + ("-dirty" if changed else "")
+    return _last_of_image("%H", root, environment)[:12] + ("-dirty" if changed else "")
+
+
+def time_of_image(root: Path = PROJECT_ROOT, *, environment: Mapping[str, str] = os.environ) -> str:
+    """Return when that commit was made, in seconds since 1970: the image's own time, so that its digest repeats."""
+    return _last_of_image("%ct", root, environment) or "0"
+
+
+def _last_of_image(what: str, root: Path, environment: Mapping[str, str]) -> str:
+    """Return what git's format names of the last commit that changed the image; empty if none has."""
+    return "".join(run(["git", "log", "-1", f"--format={what}", "--", *IMAGE_FILES], cwd=root, environment=environment))
 
 
 def commit_in(tag: str) -> str:

@@ -1,11 +1,13 @@
 """What is in the image, and how a container of it behaves."""
 
 import json
+import os
+import shutil
 import subprocess
 import time
 import urllib.request
 
-from tests.image.conftest import BASE_IMAGE, docker
+from tests.image.conftest import BASE_IMAGE, ROOT, docker
 
 DATA = ("--volume=/data", "--env=COMMENTS_STORE=sqlite:////data/comments.db")
 
@@ -16,6 +18,18 @@ def config(image):
 
 def test_our_layers_add_at_most_45_megabytes(image):
     assert config(image)["Size"] - config(BASE_IMAGE)["Size"] <= 45_000_000
+
+
+def test_another_clone_builds_the_same_layers(image, tmp_path):
+    """BuildKit then gives one commit one digest, the older builder still dates what describes the layers."""
+    for name in ("Dockerfile", ".dockerignore", "requirements.txt"):
+        shutil.copy2(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("data", "__pycache__"))
+    for path in tmp_path.rglob("*.py"):
+        path.chmod(0o600)  # a clone under umask 077
+        os.utime(path, (0, 1_000_000_000))
+    again = docker("build", "-q", "--no-cache", "--build-arg", f"BASE_IMAGE={BASE_IMAGE}", str(tmp_path))
+    assert config(again.splitlines()[-1])["RootFS"]["Layers"] == config(image)["RootFS"]["Layers"]
 
 
 def test_the_image_says_who_runs_it_and_how(image):

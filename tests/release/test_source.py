@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.release.errors import NotReadyError
-from infra.release.source import commit_in, commit_of_image, read_source
+from infra.release.source import commit_in, commit_of_image, read_source, time_of_image
 from tests.release.support import commit_all, git
 
 
@@ -87,11 +87,12 @@ def test_only_what_the_image_holds_changes_the_commit_that_it_names(repository: 
     (repository / "app").mkdir()
     (repository / "app" / "api.py").write_text("one\n")
     commit_all(repository)
-    named = commit_of_image(repository)
+    named, dated = commit_of_image(repository), time_of_image(repository)
+    assert dated == git(repository, "log", "-1", "--format=%ct").strip()
     assert named == git(repository, "rev-parse", "--short=12", "HEAD").strip()
     (repository / "README.md").write_text("another\n")
     commit_all(repository)
-    assert commit_of_image(repository) == named
+    assert (commit_of_image(repository), time_of_image(repository)) == (named, dated)
     (repository / "app" / "api.py").write_text("two\n")
     assert commit_of_image(repository) == f"{named}-dirty"
     commit_all(repository)
