@@ -8,10 +8,11 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from bench import deployment, image, start, synth, traffic
 from bench.curves import draw
-from bench.machine import WORK
+from bench.machine import BUILD, WORK
 from bench.report import Report
 from bench.scale import FULL, QUICK, Scale
 
@@ -28,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the service beside what others use.")
     parser.add_argument("parts", metavar="PART", nargs="*", choices=[*PARTS, []], help=f"of {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="a few seconds: shows that it works, not how fast")
+    parser.add_argument("--output", metavar="FOLDER", type=Path, default=BUILD, help="default: build")
     options = parser.parse_args()
     scale = QUICK if options.quick else FULL
     WORK.mkdir(parents=True, exist_ok=True)
@@ -36,10 +38,14 @@ def main() -> None:
         began = time.monotonic()
         PARTS[part](report, scale)
         print(f"{part}: {time.monotonic() - began:.0f} s", file=sys.stderr)
-    pictures = draw(report)
-    report.save()
+    options.output.mkdir(parents=True, exist_ok=True)
+    pictures = draw(report, options.output)
+    report.save(options.output)
     print(report.markdown())
-    print(f"build/bench.md, build/bench.json, {', '.join(pictures)}", file=sys.stderr)
+    print(
+        f"written to {options.output}: bench.md, bench.json, {', '.join(each.name for each in pictures)}",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Which curves are drawn of a report, and where they are written."""
 
+from pathlib import Path
 from typing import Any
 
-from bench.machine import BUILD
 from bench.plot import Points, lines
 from bench.report import Report
 
@@ -13,7 +13,7 @@ SHORT = {
 }
 
 
-def draw(report: Report) -> list[str]:
+def draw(report: Report, folder: Path) -> list[Path]:
     """Write the pictures; return their paths."""
     curve: dict[str, list[dict[str, Any]]] = report.details.get("curve", {})
     stored: list[dict[str, float]] = report.details.get("stored", [])
@@ -34,9 +34,8 @@ def draw(report: Report) -> list[str]:
         pictures["stored"] = lines(
             title, {"service, GET": points}, x="comments stored", y="a second", logarithmic=(True, False)
         )
-    paths = []
+    paths: list[Path] = []
     for name, picture in pictures.items():
-        path = BUILD / f"bench-{name}.svg"
-        path.write_text(picture)
-        paths.append(str(path.relative_to(BUILD.parent)))
+        paths.append(folder / f"bench-{name}.svg")
+        paths[-1].write_text(picture)
     return paths

@@ -4,9 +4,10 @@ import json
 import math
 import platform
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from bench.machine import BUILD, where
+from bench.machine import where
 
 TIMES = "\u00d7"
 
@@ -106,8 +107,7 @@ class Report:
             lines.append(f"| {name} | {spread}{failed} | {share} |")
         return lines
 
-    def save(self) -> None:
-        BUILD.mkdir(exist_ok=True)
-        (BUILD / "bench.md").write_text(self.markdown() + "\n")
+    def save(self, folder: Path) -> None:
+        (folder / "bench.md").write_text(self.markdown() + "\n")
         document = {"rows": self.rows(), "python": platform.python_version(), "pinned": where(), **self.details}
-        (BUILD / "bench.json").write_text(json.dumps(document, indent=1) + "\n")
+        (folder / "bench.json").write_text(json.dumps(document, indent=1) + "\n")

@@ -48,7 +48,7 @@ FULL = Scale(
 )
 QUICK = Scale(
     stored=2_000,
-    sizes=(200,),
+    sizes=(),
     rounds=1,
     seconds=0.1,
     steady_rounds=1,
