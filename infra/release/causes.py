@@ -13,6 +13,7 @@ from infra.release.readable import last_error, readable
 from infra.release.store import store_causes
 
 _LOG_LINES = 20
+_ERRORS_SHOWN = 3
 _BALANCER_SAYS = re.compile(r"unhealthy in .*\(reason (.*?)\)\.?$")
 _NO_ANSWER = "Health checks failed"
 _WORKER_KILLED = re.compile(r"was sent SIGKILL! Perhaps out of memory")
@@ -74,7 +75,11 @@ def crashed(evidence: Evidence) -> Iterator[Cause]:
 
 
 def unhealthy(evidence: Evidence) -> Iterator[Cause]:
-    """The balancer's words tell a wrong answer from a late one and from none."""
+    """The balancer's words tell a wrong answer from a late one and from none; of an exit they say nothing."""
+    stopped = evidence.stopped.values()
+    sick = any("health checks" in task.reason for task in stopped)
+    if not sick and any(task.stop_code == "EssentialContainerExited" for task in stopped):
+        return
     reasons = {match[1] for event in evidence.events for match in _BALANCER_SAYS.finditer(event)} | evidence.unhealthy
     reasons = {reason for reason in reasons if "deregistration" not in reason}  # how every target ends
     if len(reasons) > 1:
@@ -88,7 +93,7 @@ def unhealthy(evidence: Evidence) -> Iterator[Cause]:
             yield Cause(f"nothing answers the health check: {reason} (does the container listen on its port?)")
         else:
             yield Cause(f"the health check fails: {reason}")
-    if not reasons and any("health checks" in task.reason for task in evidence.stopped.values()):
+    if not reasons and sick:
         yield Cause("tasks fail the balancer's health check")
 
 
@@ -138,15 +143,18 @@ def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
         lines += [f"service event: {event}" for event in evidence.events[-5:]]
     if evidence.blind:
         lines.append(f"watching the deployment failed at last: {evidence.blind}")
-    return lines + _last_words(list(evidence.stopped.values()))
+    return lines + _last_words(list(evidence.stopped.values()), evidence.errors)
 
 
 def _of_a_stack(said: str) -> str | None:
     return denials.explained(said) or known.meaning(known.STACKS, said)
 
 
-def _last_words(stopped: list[StoppedTask]) -> list[str]:
-    """Return how a task ended, and its log: the last that has one and failed by itself, if there is such a one."""
+def _last_words(stopped: list[StoppedTask], errors: Sequence[str]) -> list[str]:
+    """Return how a task failed, and its log: of the last that has one; else what all tasks said of their failures."""
+    if errors and not any(task.failed for task in stopped):
+        said = list(dict.fromkeys(readable(errors)))[-_ERRORS_SHOWN:]
+        return ["last errors in the log:", *(f"  {line}" for line in said)]
     if not stopped:
         return []
     task = max(reversed(stopped), key=lambda task: (bool(task.log_lines), task.failed))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from infra.release.readable import store_failures
 
-_DENIED = re.compile(r"is not authorized to perform: (?P<action>\S+) on resource: \S*?(?P<table>table/\S+)")
+_DENIED = re.compile(r"the table (?P<table>\S+): .*is not authorized to perform: (?P<action>\S+)")
 _MISSING = re.compile(r"the table (?P<table>\S+): .*ResourceNotFoundException")
 _THROTTLED = re.compile(r"Throttl|ProvisionedThroughputExceeded|RequestLimitExceeded")
 
@@ -20,8 +20,8 @@ def store_causes(log_lines: Iterable[str]) -> Iterator[str]:
 def _cause(said: str) -> str:
     if match := _DENIED.search(said):
         return (
-            f"the task's role lacks {match['action']} on {match['table']}: grant it in infra/service.py; `make drift`"
-            " names what was taken away by hand"
+            f"the task's role lacks {match['action']} on the table {match['table']}: grant it in infra/service.py;"
+            " `make drift` names what was taken away by hand"
         )
     if match := _MISSING.search(said):
         return (

@@ -112,6 +112,11 @@ def test_an_unhealthy_task_without_a_word_of_the_balancer_is_a_cause_still() -> 
     assert "cause: tasks fail the balancer's health check" in explained(UNHEALTHY)
 
 
+def test_a_container_that_exits_is_not_called_unhealthy_too() -> None:
+    said = explained(stopped("Essential container in task exited", exit_code=3), unhealthy={"Health checks failed"})
+    assert said.count("cause: ") == 1
+
+
 def test_an_alarm_that_rolled_back_is_named() -> None:
     evidence = Evidence(rollouts_failed={"ecs-svc/1": "ECS deployment failed: alarm(s) detected: comments-dev-5xx"})
     assert "cause: an alarm rolled the deployment back: ECS deployment failed: alarm(s) detected: comments-dev-5xx" in (
@@ -174,20 +179,22 @@ GONE = (
 @pytest.mark.parametrize(
     ("message", "cause"),
     [
-        (DENIED, "the task's role lacks dynamodb:Query on table/comments-dev: grant it in infra/service.py"),
+        (DENIED, "the task's role lacks dynamodb:Query on the table comments-dev: grant it in infra/service.py"),
         (GONE, "there is no table comments-dev: restore it from its backup under this name"),
         ("the store failed: reading the table x: Connect timeout", "the store does not answer: reading the table x:"),
     ],
 )
 def test_a_store_that_fails_is_told_from_the_log(message: str, cause: str) -> None:
     raised = 'Traceback (most recent call last):\n  File "x.py", line 3, in read\n    query()\nClientError: no'
-    lines = (log(message=message, traceback=raised), log(message="request", method="GET", route="/", status=503))
-    evidence = Evidence(stopped={"task1": replace(ROLLED_BACK, log_lines=lines)}, errors=lines[:1])
+    evidence = Evidence(stopped={"task1": ROLLED_BACK}, errors=(log(message=message, traceback=raised),) * 9)
     said = "\n".join(explain(evidence, STACK_SAYS))
     assert said.startswith(f"cause: {cause}")
-    assert said.endswith(
-        f"  18:03:10 error {message} (ClientError: no at x.py:3)\n  18:03:10 error GET / 503 in None ms"
-    )
+    assert said.endswith(f"\nlast errors in the log:\n  18:03:10 error {message} (ClientError: no at x.py:3)")
+
+
+def test_the_requests_of_a_task_are_short_too() -> None:
+    line = log(message="request", method="GET", route="/api/x", path="/api/x/1", status=503, duration_ms=1.5)
+    assert explained(replace(ROLLED_BACK, log_lines=(line,))).endswith("  18:03:10 error GET /api/x/1 503 in 1.5 ms")
 
 
 def test_a_permission_that_cloudformation_lacks_is_named() -> None:
