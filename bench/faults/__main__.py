@@ -33,7 +33,7 @@ def main() -> int:
             address = f"http://127.0.0.1:{proxy.port}"
             behind = replace(program, environ={**program.environ, "AWS_ENDPOINT_URL_DYNAMODB": address})
             with serving(behind) as server:
-                observer = Observer(server.port)
+                observer = Observer(server.port, rounds=3)
                 print(HEADER)
                 for name, fault in {"is well": "", **FAULTS}.items():
                     seen = observer.watch(lambda fault=fault: proxy.change(fault), lambda: proxy.change(""))  # type: ignore[misc]  # bound in the loop

@@ -12,9 +12,6 @@ from typing import Any
 CLIENTS = 12
 """More than a worker has threads."""
 
-ROUNDS = 3
-"""Requests of each client under one fault."""
-
 THREAD = 4711
 OK, NOT_FOUND, UNAVAILABLE = 200, 404, 503
 PATIENCE = 30.0
@@ -37,8 +34,10 @@ class Seen:
 class Observer:
     """Knows what the thread holds: every acknowledged comment, and those whose answer was a failure."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, rounds: int) -> None:
+        """Each client posts and reads so many times under each fault."""
         self._port = port
+        self._rounds = rounds
         self.acknowledged: dict[str, str] = {}
         self._number = 0
         self._lock = threading.Lock()
@@ -65,7 +64,7 @@ class Observer:
         return seen
 
     def _client(self, seen: Seen) -> None:
-        for _ in range(ROUNDS):
+        for _ in range(self._rounds):
             self._post(seen)
             self._read(seen)
 

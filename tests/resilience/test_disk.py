@@ -116,7 +116,7 @@ def filled(serve, tmp_path):
     return tmp_path / "comments.db"
 
 
-def test_a_truncated_database_is_refused_or_serves_what_is_there(filled, serve):
+def test_a_truncated_database_is_refused_or_serves_what_is_there(filled):
     with filled.open("r+b") as database:
         database.truncate(filled.stat().st_size // 2)
     line = refused_start(filled)
