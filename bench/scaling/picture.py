@@ -1,5 +1,6 @@
 """Draws a spike of ten times: what is asked, and what prod can answer before and after its settings were improved."""
 
+import math
 from collections.abc import Sequence
 
 from bench.scaling.report import BEFORE, PROD
@@ -10,6 +11,8 @@ from infra.pictures import svg
 TIMES = 10
 SHOWN = 480
 """Seconds."""
+_GRID = 500
+"""Requests a second between two numbers of the axis."""
 _WIDTH, _HEIGHT = 720, 300
 _PLOT = svg.Box(60, 50, 630, 200)
 
@@ -18,7 +21,7 @@ def draw() -> str:
     before, after = read(BEFORE), read(PROD)
     load = step(quiet(after), TIMES)
     asked = [load(second) for second in range(SHOWN)]
-    top = 1.25 * asked[0]
+    top = _GRID * math.ceil(1.2 * asked[0] / _GRID)
     curves = [
         [tasks * capacity(settings) for tasks in simulate(settings, load).serving[:SHOWN]]
         for settings in (before, after)
@@ -28,7 +31,7 @@ def draw() -> str:
         svg.text(20, 28, f"A spike of {TIMES} times in prod, requests a second", kind="head"),
         *_axes(top),
         *(_line(curve, top, number) for number, curve in enumerate([asked, *curves])),
-        *(svg.text(380, 66 + 15 * number, f"— {name}", kind=f"f{number}") for number, name in enumerate(names)),
+        *(svg.text(300, 128 + 16 * number, f"— {name}", kind=f"f{number}") for number, name in enumerate(names)),
     ]
     return svg.document(_WIDTH, _HEIGHT, label=f"A spike of {TIMES} times, simulated", parts=parts)
 
@@ -39,9 +42,9 @@ def _axes(top: float) -> list[str]:
         x = _PLOT.x + _PLOT.width * second / SHOWN
         drawn.append(f'<path class="axis" d="M{x:g} {_PLOT.y} V{_PLOT.y + _PLOT.height}"/>')
         drawn.append(svg.text(x, _PLOT.y + _PLOT.height + 18, f"{second} s", anchor="middle"))
-    for part in range(5):
-        y = _PLOT.y + _PLOT.height * (1 - part / 5)
-        drawn.append(svg.text(_PLOT.x - 8, y + 4, f"{top * part / 5:,.0f}", anchor="end"))
+    for rate in range(0, int(top) + 1, _GRID):
+        y = _PLOT.y + _PLOT.height * (1 - rate / top)
+        drawn.append(svg.text(_PLOT.x - 8, y + 4, f"{rate:,}", anchor="end"))
     return drawn
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bench.scaling.measured import READ_ON
 from bench.scaling.settings import read, synthesized
-from bench.scaling.sizing import Plan, limits, plan, savings
+from bench.scaling.sizing import SQLITE_CPU, Plan, limits, plan, savings
 from bench.scaling.spike import Outcome, quiet, ramp, simulate, step
 from infra.cost.bill import bill
 from infra.cost.prices import AS_OF
@@ -19,7 +19,13 @@ TIMES = (5, 10, 20)
 PROD = STAGES["prod"]
 BEFORE = replace(PROD, cpu_seconds=60, max_tasks=10)
 """prod as it was before the simulation."""
-SPIKES = {"dev": STAGES["dev"], "prod as it was": BEFORE, "prod as it is": PROD}
+SPIKES = {
+    "dev": STAGES["dev"],
+    "prod as it was": BEFORE,
+    "prod as it is": PROD,
+    "tried: CPU target of 50 %": replace(PROD, cpu_target=50),
+    "tried: three tasks at the least": replace(PROD, min_tasks=3),
+}
 
 
 def blocks() -> dict[str, str]:
@@ -46,6 +52,7 @@ def _rates() -> Iterator[str]:
 
 _ROWS: dict[str, Callable[[Plan], str]] = {
     f"tasks of prod's size, at {PROD.cpu_target} % CPU": lambda made: f"{made.tasks:,}",
+    "cores of one machine, if it were SQLite there": lambda made: f"{made.rate * SQLITE_CPU:,.2f}",
     "vCPUs": lambda made: f"{made.vcpu:,.1f}",
     "balancer units (LCU)": lambda made: f"{made.units:,.1f}",
     "table: read units a second": lambda made: f"{made.reads:,.0f}",
@@ -77,7 +84,7 @@ def _spikes() -> Iterator[str]:
     yield "|---|---:|---:|" + "---:|" * len(heights)
     for name, stage in SPIKES.items():
         settings = read(stage)
-        base = quiet(settings)
+        base = quiet(read(stage if stage.name == "dev" else PROD))
         found = (simulate(settings, kind(base, times)) for kind in (step, ramp) for times in TIMES)
         yield f"| {name} | {_idle(stage):.2f} | {base:.0f} | " + " | ".join(map(_cell, found)) + " |"
 

@@ -18,6 +18,7 @@ SECONDS = HOURS * 3600
 """Of a month."""
 CPU = (1 - POSTS) * measured.LIST_CPU + POSTS * measured.POST_CPU
 """Seconds of CPU of a request, as requests are mixed in the bill."""
+SQLITE_CPU = (1 - POSTS) * measured.SQLITE_LIST_CPU + POSTS * measured.SQLITE_POST_CPU
 READS = (1 - POSTS) * measured.PAGE_UNITS
 WRITES = POSTS * measured.POST_UNITS
 LINE_BYTES = (LINE_KB + METRICS_KB) * 1000
