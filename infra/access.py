@@ -38,7 +38,9 @@ class AccessStack(BaseStack):
         `registry_account` holds the images, if this one does not: its repository's policy has to agree.
         """
         super().__init__(scope, construct_id, synthesizer=cdk.BootstraplessSynthesizer(), **kwargs)
-        self._registry_account = registry_account or self.account
+        # Asked once: each look at a stack asks jsii's process.
+        self._words = {"PARTITION": self.partition, "REGION": self.region, "ACCOUNT": self.account}
+        self._words["REGISTRY"] = registry_account or self._words["ACCOUNT"]
         policy = iam.ManagedPolicy(
             self,
             "Execution",
@@ -93,13 +95,7 @@ class AccessStack(BaseStack):
 
     def _arn(self, resource: str) -> str:
         """Fill PARTITION, REGION, ACCOUNT and REGISTRY in."""
-        words = {
-            "PARTITION": self.partition,
-            "REGION": self.region,
-            "ACCOUNT": self.account,
-            "REGISTRY": self._registry_account,
-        }
-        for word, value in words.items():
+        for word, value in self._words.items():
             resource = resource.replace(word, value)
         return resource
 

@@ -42,8 +42,9 @@ def _spelt(part: str | Mapping[str, Any]) -> str:
 
 def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
     """Accept findings on a construct, each rule with the reason; CKV_* belong to checkov, the rest to cdk-nag."""
+    node = construct.node  # each look at a construct asks jsii's process
     for rule, reason in findings.items():
-        construct.node.add_metadata(ACKNOWLEDGED, {"rule": rule, "reason": reason})
+        node.add_metadata(ACKNOWLEDGED, {"rule": rule, "reason": reason})
     nag = {rule: reason for rule, reason in findings.items() if not rule.startswith("CKV")}
     if nag:
         cdk.Validations.of(construct).acknowledge(
