@@ -42,13 +42,17 @@ class Ledger:
 class Clients:
     """A context manager; at its end every client finishes what it has begun."""
 
-    def __init__(self, url: str, *, thread: int, back: float = 0.0) -> None:
-        """Post to this thread; the follower goes back so many seconds, as the store's documentation says."""
+    def __init__(self, url: str, *, thread: int, back: float = 0.0, pace: float = 0.0) -> None:
+        """Post to this thread, each client every `pace` seconds at the most.
+
+        The follower goes back so many seconds, as the store's documentation says.
+        """
         address = urlsplit(url)
         self.ledger = Ledger()
         self._host, self._port = address.hostname or "", address.port or 80
         self._thread = thread
         self._back = int(back * 1000 * TICKS)
+        self._pace = pace
         self._stop = threading.Event()
         self._posters = [threading.Thread(target=self._post_all, args=(name,)) for name in range(POSTERS)]
         self._follower = threading.Thread(target=self._follow)
@@ -78,6 +82,7 @@ class Clients:
             if self._stop.is_set():
                 break
             self._post(connection, f"{name}-{number}")
+            self._stop.wait(self._pace)
         connection.close()
 
     def _post(self, connection: http.client.HTTPConnection, text: str) -> None:

@@ -15,7 +15,11 @@ REPLACED = 120.0
 BACK = 5.0
 """Seconds that a follower goes back on DynamoDB, where ids follow the clocks of several tasks."""
 
+PACE = 0.05
+"""Seconds between two posts of a client: a task has a quarter of a core, and shall still be able to start."""
+
 SINCE = 1_000_000
+"""The threads from which one is drawn: a playground may have been used before."""
 
 
 def containers() -> list[str]:
@@ -32,7 +36,7 @@ def kill_tasks(*, kills: int) -> Verdict:
         raise SystemExit(f"error: {error}") from error
     running = len(containers())
     hands = 0
-    clients = Clients(url, thread=CHANCE.randrange(SINCE, 2**53), back=BACK)
+    clients = Clients(url, thread=CHANCE.randrange(SINCE, 2**53), back=BACK, pace=PACE)
     with clients:
         for _ in range(kills):
             time.sleep(CHANCE.uniform(0.2, 2))
