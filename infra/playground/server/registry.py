@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from ministack.core.responses import get_account_id, json_response
+from ministack.services import ecr
 
 from infra.playground.server.patching import Record
 from infra.playground.server.services import extend
@@ -50,7 +51,20 @@ def scan_findings(data: Record) -> Any:
     )
 
 
+def delete_images(data: Record) -> Any:
+    """BatchDeleteImage: MiniStack takes an image off the list, and goes on serving it to whoever knows its digest."""
+    answer = ecr._batch_delete_image(data)
+    name = data.get("repositoryName", "")
+    listed = {image["imageDigest"] for image in ecr._images.get(name, [])}
+    for digest in ecr._manifest_blobs.get(name, {}).keys() - listed:
+        del ecr._manifest_blobs[name][digest]
+    return answer
+
+
 def install() -> None:
-    extend(
-        "ecr", "AmazonEC2ContainerRegistry", {"StartImageScan": start_scan, "DescribeImageScanFindings": scan_findings}
-    )
+    actions = {
+        "StartImageScan": start_scan,
+        "DescribeImageScanFindings": scan_findings,
+        "BatchDeleteImage": delete_images,
+    }
+    extend("ecr", "AmazonEC2ContainerRegistry", actions)
