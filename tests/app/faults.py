@@ -13,9 +13,8 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-CREDENTIAL = (
-    "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
-)
+SCOPE = "test/20260101/us-east-1/dynamodb/aws4_request"
+SIGNED = f"AWS4-HMAC-SHA256 Credential={SCOPE}, SignedHeaders=host, Signature=0"
 """The engine reads no signature, but keeps tables by access key."""
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset

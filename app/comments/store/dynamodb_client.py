@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 from botocore.exceptions import BotoCoreError
-from botocore.retries.quota import RetryQuota
 
 from comments.errors import StoreError
 from comments.store.dynamodb_errors import OUTDATED, ConditionFailed, DynamoDBError, NoAnswer, Refused
@@ -21,8 +20,8 @@ ATTEMPTS = 8
 PATIENCE = 6.0
 """Seconds until a call fails, whatever happens: three times the wait for an answer."""
 
-RETRY_COST = 5
-"""Of 500, of which each success gives one back: boto3's numbers. An outage is not multiplied by its retries."""
+RETRIES, RETRIES_A_SECOND = 100, 10
+"""As many at once and in the long run, in one process: an outage is not multiplied by its retries."""
 
 RENEWED_AFTER = 5.0
 """Seconds before refused credentials are looked up again: those that were just found would be the same."""
@@ -39,7 +38,7 @@ class TableClient:
         self.name = table
         self._wire: Wire | None = None
         self._making = threading.Lock()
-        self._quota = RetryQuota()
+        self._budget = Budget()
         self._answered = 0.0
         self._silence: NoAnswer | None = None
         self._trying = threading.Lock()
@@ -71,17 +70,14 @@ class TableClient:
         end = began + PATIENCE
         for attempt in itertools.count(1):
             try:
-                answer = self._attempt(operation, body, end)
+                return self._attempt(operation, body, end)
             except DynamoDBError as error:
                 wait = random.uniform(0, 0.01 * 2**attempt)  # noqa: S311  # jitter, no secret
                 again = error.passes and attempt < ATTEMPTS and time.monotonic() + wait < end
-                if not again or not self._quota.acquire(RETRY_COST):
+                if not again or not self._budget.take():
                     if isinstance(error, NoAnswer) and self._answered < began:
                         self._silence = error
                     raise
-            else:
-                self._quota.release(1 if attempt == 1 else RETRY_COST)
-                return answer
             time.sleep(wait)
         raise AssertionError("the loop above has no other end")
 
@@ -117,3 +113,22 @@ class TableClient:
         finally:
             self._making.release()
         return made
+
+
+class Budget:
+    """How many retries are left."""
+
+    def __init__(self) -> None:
+        self._left = float(RETRIES)
+        self._counted = time.monotonic()
+        self._counting = threading.Lock()
+
+    def take(self) -> bool:
+        with self._counting:
+            now = time.monotonic()
+            self._left = min(RETRIES, self._left + (now - self._counted) * RETRIES_A_SECOND)
+            self._counted = now
+            if self._left < 1:
+                return False
+            self._left -= 1
+            return True

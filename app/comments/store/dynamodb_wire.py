@@ -3,26 +3,19 @@
 boto3's own client takes three times the processor's time.
 """
 
-import os
-import ssl
 import time
 import zlib
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import BotoCoreError, NoCredentialsError
-from botocore.httpsession import ProxyConfiguration, where
-from botocore.session import Session
-from botocore.utils import get_environ_proxies
+from botocore.exceptions import BotoCoreError
 
+from comments.store.dynamodb_endpoint import Endpoint
 from comments.store.dynamodb_errors import NoAnswer, refusal
-
-CONNECT_SECONDS = 1.0
-"""The endpoint is in the same region."""
 
 READ_SECONDS = 2.0
 """DynamoDB answers in milliseconds or not at all; a task that is short of processor time reads late."""
@@ -33,23 +26,11 @@ OK = 200
 
 
 class Wire:
-    """The way to DynamoDB, found where boto3 finds it: in the environment, the shared files, a task's role."""
+    """The way to DynamoDB, and the connections that are kept; raises BotoCoreError when there is none."""
 
     def __init__(self) -> None:
-        """Raises BotoCoreError when region or credentials are missing."""
-        session = Session()
-        region = session.get_config_variable("region") or os.environ.get("AWS_REGION")
-        # Made for what it finds out: partition, FIPS, AWS_ENDPOINT_URL; nothing is sent with it.
-        client = session.create_client("dynamodb", region)
-        self._url = f"{client.meta.endpoint_url}/"
-        self._region = client.meta.region_name
-        client.close()
-        credentials = session.get_credentials()
-        if credentials is None:
-            raise NoCredentialsError
-        self._credentials = credentials
-        bundle = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or where()
-        self._tls = ssl.create_default_context(cafile=bundle) if self._url.startswith("https:") else None
+        self._endpoint = Endpoint()
+        self._path = urlsplit(self._endpoint.url).path
         self._idle: list[HTTPConnection] = []
         self.made = time.monotonic()
 
@@ -60,9 +41,9 @@ class Wire:
             try:
                 connection, kept = self._idle.pop(), True
             except IndexError:
-                connection, kept = self._connection(), False
+                connection, kept = self._endpoint.connection(), False
             try:
-                answer, payload = _ask(connection, urlsplit(self._url).path, headers, body, end)
+                answer, payload = _ask(connection, self._path, headers, body, end)
                 break
             except (OSError, HTTPException) as error:
                 connection.close()
@@ -89,27 +70,13 @@ class Wire:
 
     def _signed(self, operation: str, body: bytes) -> dict[str, str]:
         headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"{API}.{operation}"}
-        request = AWSRequest("POST", self._url, headers, body)
+        request = AWSRequest("POST", self._endpoint.url, headers, body)
         try:
-            SigV4Auth(self._credentials.get_frozen_credentials(), "dynamodb", self._region).add_auth(request)
+            credentials = self._endpoint.credentials.get_frozen_credentials()
+            SigV4Auth(credentials, "dynamodb", self._endpoint.region).add_auth(request)
         except (BotoCoreError, RuntimeError) as error:  # botocore's word for refreshed ones that are expired as well
             raise NoAnswer(type(error).__name__, str(error)) from error
         return dict(request.headers.items())
-
-    def _connection(self) -> HTTPConnection:
-        """Make a connection; with TLS through HTTPS_PROXY, if there is one and it speaks plain HTTP itself."""
-        url = urlsplit(self._url)
-        host = url.hostname or ""
-        if self._tls is None:
-            return HTTPConnection(host, url.port, timeout=CONNECT_SECONDS)
-        proxies = ProxyConfiguration(get_environ_proxies(self._url))
-        proxy = proxies.proxy_url_for(self._url)
-        if not proxy:
-            return HTTPSConnection(host, url.port, timeout=CONNECT_SECONDS, context=self._tls)
-        way = urlsplit(proxy)
-        connection = HTTPSConnection(way.hostname or "", way.port or 80, timeout=CONNECT_SECONDS, context=self._tls)
-        connection.set_tunnel(host, url.port, proxies.proxy_headers_for(proxy))
-        return connection
 
 
 def _ask(
