@@ -10,6 +10,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from infra.options import Architecture
+from infra.release import denials
 from infra.release.errors import CommandError, NotReadyError
 from infra.release.source import commit_of_image, time_of_image
 from infra.release.tools import run
@@ -66,7 +67,11 @@ def push(reference: str, *, ecr: ECRClient, account: str, environment: Mapping[s
     with tempfile.TemporaryDirectory(prefix="comments-docker-") as folder:
         alone = {**environment, "DOCKER_CONFIG": folder, "DOCKER_HOST": _daemon(environment)}
         run(["docker", "login", f"--username={user}", "--password-stdin", host], environment=alone, stdin=password)
-        run(["docker", "push", reference], environment=alone)
+        try:
+            run(["docker", "push", reference], environment=alone)
+        except CommandError as error:
+            denial = denials.explained("\n".join(error.details))
+            raise CommandError(denial or error.summary, *error.details) from error
 
 
 def _daemon(environment: Mapping[str, str]) -> str:

@@ -15,16 +15,18 @@ _DENIAL = re.compile(
 """IAM's words, the same in every service; the resource is left out where an action knows none."""
 _NOT_ASSUMED = re.compile(r"could not be used to assume '(?P<role>arn:[^']*-(?:deploy|file-publishing)-role-[^']*)'")
 """The CDK CLI's words. It goes on with what it has, and what then fails is no cause."""
+_UNSAID = "error parsing HTTP 403 response body: unexpected end of JSON input"
+"""Docker's words when ECR refuses what a push asks first, whether a layer is there: that answer has no body."""
 _AGAIN = f"deploy {ACCESS_STACK} again (make bootstrap GITHUB=owner/name)"
 
 
 def explained(text: str) -> str | None:
     """Return one line about the first permission that the text says is missing; None if it speaks of none."""
-    if needed := _NOT_ASSUMED.search(text):
-        return (
-            f"these credentials lack sts:AssumeRole on {needed['role']}:"
-            f" infra/trusts.py grants it to the roles of GitHub's workflows, so {_AGAIN}"
-        )
+    assumed = _NOT_ASSUMED.search(text)
+    unnamed = f"sts:AssumeRole on {assumed['role']}" if assumed else ""
+    unnamed = unnamed or ("ecr:BatchCheckLayerAvailability" if _UNSAID in text else "")
+    if unnamed:
+        return f"these credentials lack {unnamed}: infra/trusts.py grants it to the roles that need it, so {_AGAIN}"
     denial = _DENIAL.search(text)
     if not denial:
         return None

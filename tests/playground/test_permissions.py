@@ -137,6 +137,13 @@ def test_a_rollback_needs_no_more_than_the_role_of_prod(cloud: Cloud, workflows:
     assert cloud.service()["taskDefinition"] != runs
 
 
+def test_the_role_of_prod_cannot_bring_an_image_of_its_own(workflows: dict[str, Workflow]) -> None:
+    pushed = workflows["comments-deploy-prod"].run("tests.playground.pieces", "push_image")
+    assert pushed.returncode == 1
+    assert "the role comments-deploy-prod lacks ecr:GetAuthorizationToken" in pushed.stdout
+    assert "infra/trusts.py gives it to comments-deploy-dev, comments-preview" in pushed.stdout
+
+
 @pytest.mark.parametrize(
     ("module", "said"),
     [
@@ -197,14 +204,25 @@ def test_no_task_starts_without_one_permission_of_its_execution_role(
     assert f"is not authorized to perform: {action} " in task()["stoppedReason"]
 
 
-def test_every_permission_that_a_role_has_is_proven_or_documented_as_not_enforced(
+def test_every_permission_is_proven_or_documented_as_not_enforced(
     cloud: Cloud, task_definition: dict[str, Any]
 ) -> None:
     """What nothing fails without is not needed, or cannot be told here; then docs/permissions.md says why."""
-    proven = {proof.action for proof in PROOFS} | {request.needs for request in REQUESTS} | set(EXECUTION)
-    roles = [trust.role for trust in TRUSTS] + [role_of(task_definition, kind) for kind in ("task", "execution")]
-    held = {action for role in roles for action in actions_of(cloud, role)}
-    assert held - not_enforced() == proven
+    grants = {
+        (trust.role, action, statement.resources)
+        for trust in TRUSTS
+        for statement in trust.statements
+        for action in statement.actions
+    }
+    proofs = {(proof.role, proof.action) for proof in PROOFS}
+    proven = {(action, resources) for role, action, resources in grants if (role, action) in proofs}
+    of_workflows = {(role.rpartition("-")[2], action) for role, action, on in grants if (action, on) not in proven}
+    of_tasks = {
+        (kind, action)
+        for kind, shown in (("task", {request.needs for request in REQUESTS}), ("execution", {*EXECUTION}))
+        for action in actions_of(cloud, role_of(task_definition, kind)) - shown
+    }
+    assert of_workflows | of_tasks == not_enforced()
 
 
 def role_of(definition: dict[str, Any], kind: str) -> str:

@@ -33,6 +33,6 @@ def rows() -> list[Row]:
     return found
 
 
-def not_enforced() -> set[str]:
-    """Return the actions of which the playground proves nothing."""
-    return {action for row in rows() if row.proof != TAKEN_AWAY for action in row.actions}
+def not_enforced() -> set[tuple[str, str]]:
+    """Return roles and actions of which the playground proves nothing."""
+    return {(role, action) for row in rows() if row.proof != TAKEN_AWAY for role in row.roles for action in row.actions}

@@ -3,6 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.release import denials
 from infra.release.aws import Aws, explained
 from infra.release.destroy import empty_bucket
 from infra.release.errors import AwsError
@@ -10,6 +11,7 @@ from infra.release.errors import AwsError
 DEV = "arn:aws:sts::111122223333:assumed-role/comments-deploy-dev/workflow"
 READ = "arn:aws:sts::111122223333:assumed-role/comments-read/workflow"
 CDK = "arn:aws:sts::111122223333:assumed-role/cdk-hnb659fds-cfn-exec-role-111122223333-eu-west-1/AWSCloudFormation"
+DEPLOYING = "arn:aws:iam::111122223333:role/cdk-hnb659fds-deploy-role-111122223333-eu-west-1"
 TASK = "arn:aws:sts::111122223333:assumed-role/CommentsService-dev-ApiTaskRole1A2B/3c4d"
 ALICE = "arn:aws:iam::111122223333:user/people/alice"
 SERVICE = "arn:aws:ecs:eu-west-1:111122223333:service/comments-dev/comments-dev"
@@ -73,6 +75,36 @@ def test_a_denial_says_who_lacks_what_and_where_it_is_granted(code: str, message
     summary = explained(ClientError({"Error": {"Code": code, "Message": message}}, "DoIt")).summary
     assert summary.endswith(said)
     assert "\n" not in summary
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            (
+                "denied: User: arn:aws:sts::111122223333:assumed-role/comments-deploy-dev/workflow is not authorized to"
+                " perform: ecr:UploadLayerPart on resource: arn:aws:ecr:::repository/comments because no identity-based"
+                " policy allows the ecr:UploadLayerPart action"
+            ),
+            "the role comments-deploy-dev lacks ecr:UploadLayerPart on arn:aws:ecr:::repository/comments: ",
+        ),
+        (
+            'error parsing HTTP 403 response body: unexpected end of JSON input: ""',
+            "these credentials lack ecr:BatchCheckLayerAvailability: ",
+        ),
+        (
+            f"current credentials could not be used to assume '{DEPLOYING}', but are for the right account.",
+            f"these credentials lack sts:AssumeRole on {DEPLOYING}: ",
+        ),
+    ],
+    ids=["docker push", "docker push, which is told nothing", "cdk deploy"],
+)
+def test_a_tools_words_for_a_denial_are_understood(text: str, said: str) -> None:
+    assert (denials.explained(text) or "").startswith(said)
+
+
+def test_other_words_of_a_tool_are_no_denial() -> None:
+    assert denials.explained("denied: requested access to the resource is denied") is None
 
 
 def test_objects_that_s3_keeps_are_a_failure(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:

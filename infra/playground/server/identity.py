@@ -17,7 +17,7 @@ class NotAuthorized(Exception):
 
 
 def require(role_arn: str, action: str, resource: str) -> None:
-    """Ask a role's policies for a permission; ECS itself needs the execution role's, which MiniStack never asks."""
+    """Ask the policies of a role, or of its session, for what MiniStack never asks: ECS's and Docker's own calls."""
     context = iam_evaluator.EvalContext(
         principal_arn=role_arn,
         principal_type="AssumedRole",
@@ -26,7 +26,8 @@ def require(role_arn: str, action: str, resource: str) -> None:
         resource_arn=resource,
         region=get_region(),
     )
-    policies = iam_evaluator._gather_role_policies(role_arn.rsplit("/", 1)[-1], get_account_id())
+    role = role_arn.split("/")[1 if ":assumed-role/" in role_arn else -1]  # a session follows, a path precedes
+    policies = iam_evaluator._gather_role_policies(role, get_account_id())
     if iam_evaluator.evaluate(context, policies).decision != "Allow":
         raise NotAuthorized(
             f"AccessDeniedException: User: {role_arn or 'the task definition without executionRoleArn'} is not "

@@ -6,6 +6,7 @@ from typing import Any
 from ministack.core.responses import get_account_id, json_response
 from ministack.services import ecr
 
+from infra.playground.server import registry_access
 from infra.playground.server.patching import Record
 from infra.playground.server.services import extend
 
@@ -66,5 +67,6 @@ def install() -> None:
         "StartImageScan": start_scan,
         "DescribeImageScanFindings": scan_findings,
         "BatchDeleteImage": delete_images,
+        "GetAuthorizationToken": registry_access.give_password,
     }
     extend("ecr", "AmazonEC2ContainerRegistry", actions)
