@@ -21,6 +21,8 @@ PARTS = 6
 MORE_MEMORY = 0.05
 _WARM_UP = 10
 """Seconds at full load: it tells what half is, and starts every thread that will ever be."""
+_WARM = 1_500
+"""Answers after which every thread has had its turn and its caches."""
 _LET_GO = 5
 """Seconds for the server to see that clients have gone."""
 _MB = 1e6
@@ -41,6 +43,9 @@ def soak(target: Target, *, minutes: float, rate: float | None) -> tuple[str, li
     load.wait_until_up()
     load.fill()
     capacity = load.run(seconds=min(_WARM_UP, 3 + minutes * 10))
+    for _ in range(_WARM_UP):  # a short soak on a busy machine has not done much by now
+        if load.answers.right < _WARM:
+            load.run(seconds=1)
     chosen = rate or capacity / 2
     head = f"{target.what}: {capacity:.0f} requests a second at most, {chosen:.0f} sent"
     print(head, file=sys.stderr)

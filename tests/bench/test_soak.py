@@ -21,7 +21,7 @@ def test_a_short_soak_prints_what_the_server_holds_and_finds_no_leak(where):
     options = ["--process"] if where == "process" else []
     soak = subprocess.run(
         [sys.executable, "-m", "bench.soak", "--minutes=0.04", *options],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert soak.returncode == 0, soak.stderr
     rows = [line.strip("| ").split(" | ") for line in soak.stdout.splitlines() if line.startswith("|")][2:]
