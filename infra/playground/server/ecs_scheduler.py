@@ -96,10 +96,11 @@ def judge(service: Record, task: Record) -> None:
     if sick is None or age < int(service.get("healthCheckGracePeriodSeconds") or 0):
         return
     reason = f"Task failed ELB health checks in (target-group {sick.group})"
+    words = sick.description  # soon those of every target that leaves
     if tasks.stop(task, reason=reason, code="ServiceSchedulerInitiated"):
         rollout.announce(
             service,
-            f"(port {sick.port}) is unhealthy in (target-group {sick.group}) due to (reason {sick.description}).",
+            f"(port {sick.port}) is unhealthy in (target-group {sick.group}) due to (reason {words}).",
         )
         rollout.count_failure(service, task)
 
