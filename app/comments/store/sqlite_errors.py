@@ -1,5 +1,6 @@
 """What an error of SQLite means to whoever runs the service, and what to do."""
 
+import errno
 import sqlite3
 from pathlib import Path
 
@@ -18,6 +19,8 @@ REMEDIES = {
 FAILURES = (sqlite3.Error, OSError, ValueError, TypeError)
 """What reading or writing raises; the last two come from a damaged file: broken UTF-8, no id, a number for a text."""
 
+NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
 PRIMARY = 0xFF
 """SQLite's extended codes keep the kind of error in their lowest byte."""
 
@@ -26,7 +29,7 @@ def store_error(doing: str, path: Path, error: Exception) -> StoreError:
     """Say what failed, and the remedy if there is a known one."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     if isinstance(error, OSError):
-        code = sqlite3.SQLITE_CANTOPEN if isinstance(error, PermissionError) else sqlite3.SQLITE_IOERR
+        code = sqlite3.SQLITE_CANTOPEN if error.errno in NOT_ALLOWED else sqlite3.SQLITE_IOERR
     elif isinstance(error, ValueError | TypeError):
         code = sqlite3.SQLITE_CORRUPT
     remedy = REMEDIES.get(code & PRIMARY) if code is not None else None
