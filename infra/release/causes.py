@@ -17,6 +17,7 @@ _ERRORS_SHOWN = 3
 _BALANCER_SAYS = re.compile(r"unhealthy in .*\(reason (.*?)\)\.?$")
 _NO_ANSWER = "Health checks failed"
 _WORKER_KILLED = re.compile(r"was sent SIGKILL! Perhaps out of memory")
+_ALARMS = re.compile(r"alarm\(s\)(?: detected:)? ([\w-]+(?:, [\w-]+)*)")
 _KILLED = 137  # 128 + SIGKILL
 
 
@@ -102,16 +103,17 @@ def store_silent(evidence: Evidence) -> Iterator[Cause]:
         yield Cause(meaning)
 
 
-def alarmed(evidence: Evidence) -> Iterator[Cause]:
-    for reason in evidence.rollouts_failed.values():
-        if "alarm" in reason.lower():
-            yield Cause(f"an alarm rolled the deployment back: {reason}")
-
-
 def not_placed(evidence: Evidence) -> Iterator[Cause]:
     said = [event for event in evidence.events if "unable to place a task" in event]
     if said and (meaning := known.meaning(known.EVENTS, said[-1])):
         yield Cause(meaning, said[-1])
+
+
+def alarmed(rollouts: Sequence[str]) -> Iterator[Cause]:
+    """CloudFormation repeats ECS's words, and ECS forgets a deployment as soon as its tasks are gone."""
+    for reason in rollouts:
+        if match := _ALARMS.search(reason):
+            yield Cause(f"an alarm rolled the deployment back: {match[1]}; docs/operations.md has a section on each")
 
 
 KINDS: tuple[Callable[[Evidence], Iterable[Cause]], ...] = (
@@ -121,14 +123,15 @@ KINDS: tuple[Callable[[Evidence], Iterable[Cause]], ...] = (
     crashed,
     unhealthy,
     store_silent,
-    alarmed,
     not_placed,
 )
 
 
 def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
     """Return lines for the person who released: causes first, then what CloudFormation, ECS and the tasks said."""
-    causes = list(dict.fromkeys(cause for kind in KINDS for cause in kind(evidence)))
+    rollouts = list(dict.fromkeys(evidence.rollouts_failed.values()))
+    seen = [cause for kind in KINDS for cause in kind(evidence)]
+    causes = list(dict.fromkeys([*seen, *alarmed([*rollouts, *stack_failures])]))
     if not causes:
         causes = [Cause(meaning) for said in stack_failures if (meaning := _of_a_stack(said))][:1]
     lines = []
@@ -143,26 +146,32 @@ def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
         lines += [f"service event: {event}" for event in evidence.events[-5:]]
     if evidence.blind:
         lines.append(f"watching the deployment failed at last: {evidence.blind}")
-    return lines + _last_words(list(evidence.stopped.values()), evidence.errors)
+    failed = [task for task in evidence.stopped.values() if task.failed]
+    if failed or not causes:
+        return lines + _last_words(failed or list(evidence.stopped.values()))
+    return lines + _last_errors(evidence.errors)
 
 
 def _of_a_stack(said: str) -> str | None:
     return denials.explained(said) or known.meaning(known.STACKS, said)
 
 
-def _last_words(stopped: list[StoppedTask], errors: Sequence[str]) -> list[str]:
-    """Return how a task failed, and its log: of the last that has one; else what all tasks said of their failures."""
-    if errors and not any(task.failed for task in stopped):
-        said = list(dict.fromkeys(readable(errors)))[-_ERRORS_SHOWN:]
-        return ["last errors in the log:", *(f"  {line}" for line in said)]
+def _last_words(stopped: list[StoppedTask]) -> list[str]:
+    """Return how a task ended, and its log: the last that has one."""
     if not stopped:
         return []
-    task = max(reversed(stopped), key=lambda task: (bool(task.log_lines), task.failed))
+    task = next((task for task in reversed(stopped) if task.log_lines), stopped[-1])
     lines = [f"task {task.id}: {task.ending}"]
     if not task.log_lines:
         return [*lines, f"task {task.id} wrote no log line"]
     shown = readable(task.log_lines)[-_LOG_LINES:]
     return [*lines, f"last log lines of task {task.id}:", *(f"  {line}" for line in shown)]
+
+
+def _last_errors(errors: Sequence[str]) -> list[str]:
+    """Return what tasks said while no one of them ended by itself."""
+    said = list(dict.fromkeys(readable(errors)))[-_ERRORS_SHOWN:]
+    return ["last errors in the log:", *(f"  {line}" for line in said)] if said else []
 
 
 def _tasks(number: int) -> str:

@@ -22,8 +22,8 @@ def readable(lines: Iterable[str]) -> list[str]:
 
 def last_error(lines: Iterable[str]) -> str | None:
     """Return the error that a program ended with, if its log names one: ours begin so, Python's end a traceback."""
-    condensed = _condensed(_in_short(line) for line in lines)
-    errors = [text for text, raised in condensed if raised or text.startswith("error: ")]
+    whole = (part for line in lines for part in str(_fields(line).get("traceback", line)).splitlines())
+    errors = [text for text, raised in _condensed(whole) if raised or text.startswith("error: ")]
     return errors[-1].removeprefix("error: ") if errors else None
 
 
