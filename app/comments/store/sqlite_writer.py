@@ -54,6 +54,10 @@ class _Waiting(NamedTuple):
     change: Callable[[sqlite3.Connection], Any]
     done: "Future[Any]"
 
+    def begin(self) -> bool:
+        """Tell whether somebody still waits for it; from then on it cannot be cancelled."""
+        return self.done.running() or (not self.done.cancelled() and self.done.set_running_or_notify_cancel())
+
 
 class Writer:
     """Makes changes; its thread starts with the first one, so that it belongs to the process that serves."""
@@ -104,7 +108,7 @@ class Writer:
         try:
             return done.result(WRITE_TIMEOUT)
         except TimeoutError:
-            done.cancel()  # what has not begun is not made later, when nobody knows of it
+            done.cancel()  # if it has not begun, it is not made later either
             raise StoreError(f"writing {self._path}: not committed within {WRITE_TIMEOUT:.0f} s") from None
         except FAILURES as error:
             raise store_error("writing {path}", self._path, error) from error
@@ -134,7 +138,7 @@ class Writer:
                 closing = following is None
                 batch += [following] if following else []
             self._since = time.monotonic()
-            self._commit([waiting for waiting in batch if waiting.done.set_running_or_notify_cancel()])
+            self._commit(batch)
             self._since = None
             if closing:
                 return
@@ -144,17 +148,17 @@ class Writer:
         outcomes: list[tuple[_Waiting, Any]] = []
         try:
             with self.transaction() as connection:
-                for waiting in batch:
+                for waiting in filter(_Waiting.begin, batch):
                     try:
                         outcomes.append((waiting, waiting.change(connection)))
                     except ServiceError as refusal:
                         outcomes.append((waiting, refusal))
         except Exception as error:  # noqa: BLE001  # whatever it is belongs to the request; this thread serves the next
-            if len(batch) == 1:
-                batch[0].done.set_exception(error)
-            else:
+            if len(batch) > 1:
                 for waiting in batch:
                     self._commit([waiting])
+            elif batch[0].begin():
+                batch[0].done.set_exception(error)
             return
         for waiting, outcome in outcomes:
             if isinstance(outcome, ServiceError):
