@@ -7,6 +7,7 @@ import random
 import resource
 import sqlite3
 import subprocess
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,7 @@ from bench.machine import family
 from comments.store.sqlite_schema import MIGRATIONS
 from tests.app.conftest import ROOT, wait_until
 from tests.app.test_server import GUNICORN
+from tests.machine import needs
 from tests.resilience.requests import post, read, unavailable
 
 PR_CAPBSET_DROP = 24
@@ -29,6 +31,7 @@ PAGE = 4096
 
 def limit_files(server, size):
     """What a full disk does: nothing grows any further."""
+    needs(sys.platform == "linux", "only Linux limits the files of a process that runs")
     for pid in family(server.process.pid):
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, UNLIMITED))
 
@@ -53,7 +56,7 @@ def refused_start(store, **options):
 
 def respect_permissions():
     """Let root, who may write everywhere, be refused as any other user is."""
-    if os.getuid() == 0:
+    if os.getuid() == 0 and sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
 
 
