@@ -18,6 +18,7 @@ class Client(socket.socket):
         super().setblocking(False)
         self.request = Request()
         self.unsent = bytearray()
+        self.gathers = False
 
     def collect(self) -> bool:
         """Take what has arrived; True when the request is whole, or ends too early. Raises OSError between requests."""
@@ -58,13 +59,17 @@ class Client(socket.socket):
         return given
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:  # noqa: ARG002  # socket's signature
-        """Send what the client takes and keep the rest; a client that has left is found out when that is sent."""
-        sent = 0
-        if not self.unsent:
+        """Send what the client takes and keep the rest, all of it while a thread is at work on the answer."""
+        self.unsent += data
+        if not self.gathers:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send at once what has been gathered; a client that has left is found out when the rest is sent."""
+        self.gathers = False
+        if self.unsent:
             with suppress(OSError):
-                sent = self.send(data)
-        if sent < len(data):
-            self.unsent += memoryview(data)[sent:]
+                del self.unsent[: self.send(self.unsent)]
 
     def setblocking(self, flag: bool, /) -> None:
         """Do nothing: gunicorn asks for a blocking socket in its threads."""

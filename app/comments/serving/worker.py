@@ -62,7 +62,10 @@ class Worker(Loop):
     def handle(self, conn: Connection) -> bool:  # type: ignore[override]  # accept makes no others
         """Answer a request, in a thread; True when the connection stays."""
         late = time.monotonic() - conn.since > SOON and not conn.sock.request.received.startswith(HEALTH)
-        return self.refuse(conn) if late else super().handle(conn)
+        conn.sock.gathers = True  # gunicorn writes head and body apart, which would be two packets
+        stays = self.refuse(conn) if late else super().handle(conn)
+        conn.sock.flush()
+        return stays
 
     def give(self, conn: Connection, done: Future[bool]) -> None:
         """Take a connection back from a thread."""
