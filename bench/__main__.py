@@ -33,19 +33,17 @@ def main() -> None:
     options = parser.parse_args()
     scale = QUICK if options.quick else FULL
     WORK.mkdir(parents=True, exist_ok=True)
+    options.output.mkdir(parents=True, exist_ok=True)
     report = Report()
     for part in options.parts or PARTS:
         began = time.monotonic()
         PARTS[part](report, scale)
+        report.save(options.output)  # after each, so that an interrupted run leaves what it has
         print(f"{part}: {time.monotonic() - began:.0f} s", file=sys.stderr)
-    options.output.mkdir(parents=True, exist_ok=True)
     pictures = draw(report, options.output)
-    report.save(options.output)
     print(report.markdown())
-    print(
-        f"written to {options.output}: bench.md, bench.json, {', '.join(each.name for each in pictures)}",
-        file=sys.stderr,
-    )
+    written = ", ".join(("bench.md", "bench.json", *(picture.name for picture in pictures)))
+    print(f"written to {options.output}: {written}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -36,14 +36,14 @@ class Scale:
 FULL = Scale(
     stored=1_000_000,
     sizes=(1_000, 10_000, 100_000),
-    rounds=20,
+    rounds=16,
     seconds=0.5,
     steady_rounds=8,
     steady_seconds=2.0,
     loads=(0.1, 0.25, 0.4, 0.55, 0.7, 0.85),
-    starts=9,
+    starts=7,
     syntheses=5,
-    containers=7,
+    containers=5,
     downloads=True,
 )
 QUICK = Scale(
