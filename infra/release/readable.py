@@ -51,10 +51,10 @@ def _in_short(line: str) -> str:
         where = entry.get("path") or entry.get("route")
         message = f"{entry['method']} {where} {entry.get('status')} in {entry.get('duration_ms')} ms"
     clock = _CLOCK.search(str(entry.get("time", "")))
-    raised = list(_condensed(str(entry.get("traceback", "")).splitlines()))[-1:]
-    return " ".join(
-        [*([clock[1]] if clock else []), str(entry.get("level", "")), message, *(f"({text})" for text, _ in raised)]
-    )
+    for text, _ in list(_condensed(str(entry.get("traceback", "")).splitlines()))[-1:]:
+        words = text.partition(": ")[2].rpartition(" at ")[0]
+        message += "" if words and words in message else f" ({text})"
+    return " ".join([*([clock[1]] if clock else []), str(entry.get("level", "")), message])
 
 
 def _condensed(lines: Iterable[str]) -> Iterator[tuple[str, bool]]:

@@ -210,3 +210,10 @@ def test_a_permission_that_cloudformation_lacks_is_named() -> None:
         "cause: the role cdk-hnb659fds-cfn-exec-role-000000000000-us-east-1 lacks dynamodb:Create"
     )
     assert said[1] == f"CloudFormation: {refused}"
+
+
+def test_an_error_that_the_message_repeats_is_shown_once() -> None:
+    raised = 'Traceback (most recent call last):\n  File "x.py", line 3, in read\nRefused: no such table'
+    errors = (log(message="the store failed: Query: no such table", traceback=raised),)
+    said = explain(Evidence(stopped={"task1": ROLLED_BACK}, errors=errors), STACK_SAYS)
+    assert said[-1] == "  18:03:10 error the store failed: Query: no such table"
