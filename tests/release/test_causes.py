@@ -188,11 +188,11 @@ GONE = (
     ],
 )
 def test_a_store_that_fails_is_told_from_the_log(message: str, cause: str) -> None:
-    raised = 'Traceback (most recent call last):\n  File "x.py", line 3, in read\n    query()\nClientError: no'
+    raised = 'Traceback (most recent call last):\n  File "x.py", line 3, in read\n    query()\nClientError: timed out'
     evidence = Evidence(stopped={"task1": ROLLED_BACK}, errors=(log(message=message, traceback=raised),) * 9)
     said = "\n".join(explain(evidence, STACK_SAYS))
     assert said.startswith(f"cause: {cause}")
-    assert said.endswith(f"\nlast errors in the log:\n  18:03:10 error {message} (ClientError: no at x.py:3)")
+    assert said.endswith(f"\nlast errors in the log:\n  18:03:10 error {message} (ClientError: timed out at x.py:3)")
 
 
 def test_the_requests_of_a_task_are_short_too() -> None:
