@@ -51,9 +51,8 @@ class RequestContext:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             # The template of the route groups requests where paths would not; Flask forgets it as soon as it is done.
-            asked = environ.get("werkzeug.request")
-            if asked and asked.url_rule:
-                environ[ROUTE] = asked.url_rule.rule
+            if request and request.url_rule:
+                environ[ROUTE] = request.url_rule.rule
             return start_response(status, [*headers, ("X-Request-Id", request_id)], exc_info)
 
         return self._app(environ, start)
