@@ -7,6 +7,7 @@ import pytest
 
 from infra.release.causes import explain
 from infra.release.evidence import Container, Evidence, StoppedTask
+from tests.playground.documented import documented, normalised
 
 BREAKER = "Error occurred during operation 'ECS Deployment Circuit Breaker was triggered'."
 STACK_SAYS = [f'Service (AWS::ECS::Service): Resource handler returned message: "{BREAKER}"']
@@ -217,3 +218,16 @@ def test_an_error_that_the_message_repeats_is_shown_once() -> None:
     errors = (log(message="the store failed: Query: no such table", traceback=raised),)
     said = explain(Evidence(stopped={"task1": ROLLED_BACK}, errors=errors), STACK_SAYS)
     assert said[-1] == "  18:03:10 error the store failed: Query: no such table"
+
+
+def test_a_port_that_is_taken_in_the_task_is_told_as_documented() -> None:
+    """The line of the log is the one that gunicorn ends with, here as in tests/playground/test_failures.py."""
+    lines = (
+        log(message="Starting gunicorn 27.0.1", level="info"),
+        "error: 0.0.0.0:8000 is in use: end what listens there, or choose another port (make run PORT=8001)",
+    )
+    said = explain(
+        Evidence(stopped={"1": stopped("Essential container in task exited", exit_code=1, log_lines=lines)}), []
+    )
+    documented_lines = documented("Port taken, in the task")[1:]
+    assert normalised("\n".join(said).replace("task1", "TASK")) == documented_lines

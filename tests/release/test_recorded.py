@@ -56,3 +56,9 @@ def test_a_recorded_message_gives_one_cause_and_what_to_do(message: dict[str, An
 
 def test_each_recorded_message_names_where_it_was_quoted() -> None:
     assert all(message["source"].startswith("https://") for message in MESSAGES)
+
+
+def test_the_document_holds_each_recorded_message() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "failures.md").read_text()
+    rows = [f"| {message['name']} | {message['cause']} |" for message in MESSAGES]
+    assert [row for row in rows if row not in document] == []
