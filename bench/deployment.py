@@ -36,11 +36,16 @@ def measure(report: Report) -> None:
     if ran.returncode:
         report.skipped(f"the release failed: {(ran.stderr or ran.stdout).strip().splitlines()[-1]}", "deployment")
         return
-    steps = {match["title"].split()[0]: float(match["seconds"]) for match in STEP.finditer(ran.stdout)}
+    steps = seconds_by_step(ran.stdout)
     counted = {title: steps[title] for title in COUNTED}
     said = ", ".join(f"{title} {seconds:.1f} s" for title, seconds in counted.items())
     report.measured("deployment", sum(counted.values()), f"{said}; the release as a whole {sum(steps.values()):.1f} s")
     report.details["deployment"] = steps
+
+
+def seconds_by_step(printed: str) -> dict[str, float]:
+    """Read a release's output; steps are named by the first word of their titles."""
+    return {match["title"].split()[0]: float(match["seconds"]) for match in STEP.finditer(printed)}
 
 
 def _clone(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """`make bench` in a few seconds: every row is there, measured or with the reason; how fast it was is not asserted."""
 
+import io
 import json
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bench.deployment import COUNTED, seconds_by_step
 from bench.report import TARGETS, Report
+from infra.release.steps import Steps
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -56,6 +59,15 @@ def test_each_curve_is_a_picture(output: Path) -> None:
     assert set(pictures) == {"bench-answered.svg", "bench-p50.svg", "bench-p99.svg", "bench-stored.svg"}
     for picture in pictures.values():
         assert [path for path in picture.iter("{http://www.w3.org/2000/svg}path") if "curve" in path.get("class", "")]
+
+
+def test_the_steps_of_a_release_are_told_apart() -> None:
+    printed = io.StringIO()
+    steps = Steps(printed)
+    for title in ("image 0123456789ab", "scan", "service at sha256:0123"):
+        with steps.step(title):
+            steps.note("a line of it")
+    assert seconds_by_step(printed.getvalue()) == dict.fromkeys(COUNTED, 0.0)
 
 
 def test_a_row_says_whether_its_target_is_reached() -> None:
