@@ -377,7 +377,7 @@ def test_the_endpoint_may_stand_in_the_shared_configuration(store, server, monke
     shared.write_text(
         f"[profile here]\nregion = eu-west-1\nservices = here\n"
         f"aws_access_key_id = KEY\naws_secret_access_key = kept in a file\n"
-        f"[services here]\ndynamodb =\n  endpoint_url = {server.url}\n"
+        f"[services here]\ndynamodb =\n  endpoint_url = {server.url}/\n"
     )
     monkeypatch.setenv("AWS_CONFIG_FILE", str(shared))
     monkeypatch.setenv("AWS_PROFILE", "here")

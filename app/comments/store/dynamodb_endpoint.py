@@ -23,7 +23,7 @@ class Endpoint:
         region = session.get_config_variable("region") or os.environ.get("AWS_REGION")
         # Made for what it finds out: partition, FIPS, AWS_ENDPOINT_URL; nothing is sent with it.
         client = session.create_client("dynamodb", region)
-        self.url = f"{client.meta.endpoint_url}/"
+        self.url = f"{client.meta.endpoint_url.rstrip('/')}/"
         self.region = client.meta.region_name
         client.close()
         credentials = session.get_credentials()
