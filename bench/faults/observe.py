@@ -39,6 +39,7 @@ class Observer:
         self._port = port
         self._rounds = rounds
         self.acknowledged: dict[str, str] = {}
+        self._refused: list[str] = []
         self._number = 0
         self._lock = threading.Lock()
 
@@ -60,6 +61,7 @@ class Observer:
         while self._read(seen, count=False) != OK and time.monotonic() - began < PATIENCE:
             time.sleep(0.02)
         seen.recovery = time.monotonic() - began
+        self._try_again(seen)
         self._compare(seen)
         return seen
 
@@ -77,15 +79,25 @@ class Observer:
                 if status != OK:
                     seen.wrong.append(f"{path}: {status}")
 
-    def _post(self, seen: Seen) -> None:
+    def _try_again(self, seen: Seen) -> None:
+        """Post what was refused, under its key: some of it is stored already, and only its answer was lost."""
+        refused, self._refused = self._refused, []
+        for text in refused:
+            self._post(seen, text)
+        if self._refused:
+            seen.wrong.append(f"{len(self._refused)} posts are refused by a store that is well again")
+
+    def _post(self, seen: Seen, again: str = "") -> None:
         with self._lock:
-            self._number += 1
-            text = f"number {self._number}"
+            self._number += not again
+            text = again or f"number {self._number}"
         status, body, seconds = self._ask("POST", "/api/comment/new", text)
-        seen.note("api", status, seconds)
+        seen.note("again" if again else "api", status, seconds)
         if status == OK:
             self.acknowledged[text] = body["id"]
-        elif status != UNAVAILABLE:
+        elif status == UNAVAILABLE:
+            self._refused.append(text)
+        else:
             seen.wrong.append(f"POST: {status}")
 
     def _read(self, seen: Seen, *, count: bool = True) -> int:
