@@ -1,0 +1,130 @@
+"""Every command of the runbook, typed into the playground as it stands there."""
+
+import json
+import os
+import re
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.playground.cloud import NAME, PROJECT, Cloud, release
+from tests.playground.traffic import listed
+
+pytestmark = pytest.mark.xdist_group("playground")
+
+RUNBOOK = PROJECT / "docs" / "operations.md"
+AWS_ONLY = "aws-only"
+"""What follows ```sh where the playground has nothing to try it on: point-in-time recovery."""
+ENDS_THE_STAGE = "make destroy"
+
+
+def blocks(*, tried_alone: bool) -> Iterator[tuple[str, str]]:
+    """Section and commands of each block that can be tried among others, or of those that end the stage."""
+    section = ""
+    parts = re.findall(r"^## ([^\n]+)$|^```sh ?(\S*)\n(.*?)^```", RUNBOOK.read_text(), re.MULTILINE | re.DOTALL)
+    for heading, kind, commands in parts:
+        section = heading or section
+        if commands and kind != AWS_ONLY and commands.startswith(ENDS_THE_STAGE) == tried_alone:
+            yield section, commands
+
+
+def filled_in(commands: str, cloud: Cloud) -> str:
+    """Put what an engineer reads off the line before in the place of each word in capitals."""
+    values = {"STAGE": "playground"}
+    if "OLDER" in commands:
+        images = cloud.client("ecr").describe_images(repositoryName="comments")["imageDetails"]
+        values["OLDER"] = next(tag for image in images for tag in image.get("imageTags", []) if "playground-" in tag)
+    if "TASK" in commands:
+        values["TASK"] = cloud.client("ecs").list_tasks(cluster=NAME)["taskArns"][0]
+    return re.sub("|".join(values), lambda match: values[match[0]], commands)
+
+
+@pytest.fixture
+def lost(cloud: Cloud) -> Iterator[tuple[int, str]]:
+    """A comment that was deleted, and a table as AWS restores it, which has it; return its thread and id."""
+    dynamodb, thread, restored = cloud.client("dynamodb"), 4711, f"{NAME}-restored"
+    described = dynamodb.describe_table(TableName=NAME)["Table"]
+    dynamodb.create_table(
+        TableName=restored,
+        KeySchema=described["KeySchema"],
+        AttributeDefinitions=described["AttributeDefinitions"],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    body = json.dumps(
+        {"email": "reader@example.com", "comment": "lost, and found again", "content_id": thread}
+    ).encode()
+    request = urllib.request.Request(f"{cloud.url}/api/comment/new", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        comment = json.load(answer)["id"]
+    key = {"pk": {"S": f"thread#{thread}"}, "sk": {"S": comment}}
+    dynamodb.put_item(TableName=restored, Item=dynamodb.get_item(TableName=NAME, Key=key)["Item"])
+    dynamodb.delete_item(TableName=NAME, Key=key)
+    yield thread, comment
+    (PROJECT / "build" / "restored.jsonl").unlink(missing_ok=True)
+
+
+def typed(commands: str, playground: dict[str, str], folder: Path) -> None:
+    """Type commands into a shell of an engineer, who sees each succeed."""
+    bins = [str(PROJECT / venv / "bin") for venv in (".venv", ".venv-playground")]
+    environment = os.environ | playground | {"PATH": os.pathsep.join([*bins, os.environ["PATH"]]), "HOME": str(folder)}
+    done = subprocess.run(
+        ["bash", "-euxo", "pipefail", "-c", commands],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "commands", [pytest.param(commands, id=section) for section, commands in blocks(tried_alone=False)]
+)
+def test_the_commands_of_the_runbook_work_as_written(
+    commands: str, cloud: Cloud, playground: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    thread, comment = request.getfixturevalue("lost") if "-restored" in commands else (0, "")
+    typed(filled_in(commands, cloud), playground, tmp_path)
+    if thread:
+        assert listed(cloud.url, thread) == {comment}
+
+
+def test_a_destroyed_stage_leaves_nothing_that_costs_and_can_be_deployed_again(
+    cloud: Cloud, playground: dict[str, str], tmp_path: Path
+) -> None:
+    ((_, commands),) = blocks(tried_alone=True)
+    typed(filled_in(commands, cloud), playground, tmp_path)
+    try:
+        assert billed(cloud) == {}
+        assert cloud.containers() == []
+    finally:
+        again = release(PROJECT)
+    assert again.returncode == 0, again.stdout + again.stderr
+    cloud.settle(2)
+
+
+def billed(cloud: Cloud) -> dict[str, list[object]]:
+    """What is there of all that AWS takes money for; the registry and CDK's own bucket belong to no stage."""
+    found = {
+        "clusters": cloud.client("ecs").list_clusters()["clusterArns"],
+        "balancers": cloud.client("elbv2").describe_load_balancers()["LoadBalancers"],
+        "tables": cloud.client("dynamodb").list_tables()["TableNames"],
+        "secrets": cloud.client("secretsmanager").list_secrets()["SecretList"],
+        "log groups": cloud.client("logs").describe_log_groups()["logGroups"],
+        "alarms": cloud.client("cloudwatch").describe_alarms()["MetricAlarms"],
+        "dashboards": cloud.client("cloudwatch").list_dashboards()["DashboardEntries"],
+        "web ACLs": cloud.client("wafv2").list_web_acls(Scope="REGIONAL")["WebACLs"],
+        "addresses": cloud.client("ec2").describe_addresses()["Addresses"],
+        "NAT gateways": cloud.client("ec2").describe_nat_gateways()["NatGateways"],
+        "endpoints": cloud.client("ec2").describe_vpc_endpoints()["VpcEndpoints"],
+        "networks": [one for one in cloud.client("ec2").describe_vpcs()["Vpcs"] if not one.get("IsDefault")],
+        "buckets": [
+            one["Name"] for one in cloud.client("s3").list_buckets()["Buckets"] if not one["Name"].startswith("cdk-")
+        ],
+    }
+    return {kind: things for kind, things in found.items() if things}
