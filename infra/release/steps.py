@@ -20,10 +20,10 @@ class Steps:
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """Announce a step, and say when it ends: well, badly or interrupted, each with its duration in seconds."""
-        self._print(f"==> {title}")
         started = time.monotonic()
         outcome = "failed"
         try:
+            self._print(f"==> {title}")
             yield
             outcome = "done"
         except KeyboardInterrupt:
