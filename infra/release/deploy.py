@@ -60,7 +60,14 @@ class Cdk:
                     raise self._failed(marks, error) from error
                 self._note("another release was faster; waiting for it to end, then trying again")
             else:
+                self._tell_of_others(marks)
                 return
+
+    def _tell_of_others(self, marks: Mapping[str, str | None]) -> None:
+        """The CLI waits for its turn too, and says nothing of it."""
+        for name, mark in marks.items():
+            if stacks.updates_since(self._aws.cloudformation, name, mark) > 1:
+                self._note(f"another release has changed {name} at the same time: one waited for the other")
 
     def _failed(self, marks: Mapping[str, str | None], error: CommandError) -> DeploymentError:
         """Return the failure with CloudFormation's reasons, or else the last that the CLI said."""

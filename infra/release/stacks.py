@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -13,7 +13,7 @@ from infra.release.errors import DeploymentError, NotReadyError
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
-    from types_boto3_cloudformation.type_defs import StackTypeDef
+    from types_boto3_cloudformation.type_defs import StackEventTypeDef, StackTypeDef
 
 POLL_SECONDS = 3
 
@@ -73,16 +73,33 @@ def newest_event(cloudformation: CloudFormationClient, name: str) -> str | None:
 
 def failures_since(cloudformation: CloudFormationClient, name: str, mark: str | None) -> list[str]:
     """Return why resources failed after the mark, the first failure first; later ones are often its consequence."""
-    found: list[str] = []
+    found = [
+        f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}"
+        for event in _events_since(cloudformation, name, mark)
+        if event.get("ResourceStatus", "").endswith("_FAILED")
+        and (reason := event.get("ResourceStatusReason", ""))
+        and "cancelled" not in reason
+    ]
+    return found[::-1]
+
+
+def updates_since(cloudformation: CloudFormationClient, name: str, mark: str | None) -> int:
+    """Return how many creations and updates of the stack have begun after the mark."""
+    return sum(
+        event.get("ResourceType") == "AWS::CloudFormation::Stack"
+        and event.get("ResourceStatus") in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"}
+        for event in _events_since(cloudformation, name, mark)
+    )
+
+
+def _events_since(cloudformation: CloudFormationClient, name: str, mark: str | None) -> Iterator[StackEventTypeDef]:
+    """Yield the events after the mark, newest first; none where there is no stack."""
     try:
         for page in cloudformation.get_paginator("describe_stack_events").paginate(StackName=name):
             for event in page["StackEvents"]:
                 if event["EventId"] == mark:
-                    return found[::-1]
-                reason = event.get("ResourceStatusReason", "")
-                if event.get("ResourceStatus", "").endswith("_FAILED") and reason and "cancelled" not in reason:
-                    found.append(f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}")
+                    return
+                yield event
     except ClientError as error:
         if "does not exist" not in str(error):
             raise
-    return found[::-1]

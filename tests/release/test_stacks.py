@@ -56,6 +56,18 @@ def test_failures_before_the_mark_are_not_told_again(aws: Aws, name: str) -> Non
     assert stacks.failures_since(aws.cloudformation, name, mark) == []
 
 
+def test_each_update_of_a_stack_since_the_mark_counts(aws: Aws, name: str) -> None:
+    create(aws, name, {"Topic": TOPIC})
+    assert stacks.updates_since(aws.cloudformation, name, None) == 1
+    mark = stacks.newest_event(aws.cloudformation, name)
+    assert stacks.updates_since(aws.cloudformation, name, mark) == 0
+    template = {"Resources": {"Topic": TOPIC, "Other": TOPIC}}
+    aws.cloudformation.update_stack(StackName=name, TemplateBody=json.dumps(template))
+    stacks.settle(aws.cloudformation, name, lambda _: None)
+    assert stacks.updates_since(aws.cloudformation, name, mark) == 1
+    assert stacks.updates_since(aws.cloudformation, "no-such-stack", None) == 0
+
+
 def test_a_stage_that_is_not_deployed_has_no_address(aws: Aws) -> None:
     with pytest.raises(NotReadyError, match="run `make deploy ENV=playground`"):
         stacks.base_url(aws)
