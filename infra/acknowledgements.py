@@ -44,7 +44,8 @@ def acknowledged(stage: Stage) -> Iterator[Acknowledged]:
     for construct in app.node.find_all():
         for entry in construct.node.metadata:
             if entry.type == ACKNOWLEDGED:
-                yield Acknowledged(_place(construct.node.path), _rule(entry.data["rule"]), entry.data["reason"])
+                place = _place(construct.node.path)
+                yield from (Acknowledged(place, _rule(rule), reason) for rule, reason in entry.data.items())
 
 
 def _place(path: str) -> str:

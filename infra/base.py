@@ -10,7 +10,7 @@ from infra.stages import PROJECT
 
 ZONES = 2
 ACKNOWLEDGED = "comments:acknowledged"
-"""The kind of metadata from which docs/acknowledgements.md is made."""
+"""The kind of metadata from which docs/acknowledgements.md is made: reasons by rule."""
 
 
 class BaseStack(cdk.Stack):
@@ -28,7 +28,8 @@ class BaseStack(cdk.Stack):
 
 def wildcard(scope: IConstruct, arn: str) -> str:
     """Return cdk-nag's id of "this resource of a policy has a wildcard", which spells references in its own way."""
-    resolved = cdk.Stack.of(scope).resolve(arn)
+    stack = scope if isinstance(scope, cdk.Stack) else cdk.Stack.of(scope)
+    resolved = stack.resolve(arn)
     joined = isinstance(resolved, dict) and "Fn::Join" in resolved
     spelt = "".join(map(_spelt, resolved["Fn::Join"][1] if joined else [resolved]))
     return f"AwsSolutions-IAM5[Resource::{spelt}]"
@@ -43,8 +44,7 @@ def _spelt(part: str | Mapping[str, Any]) -> str:
 def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
     """Accept findings on a construct, each rule with the reason; CKV_* belong to checkov, the rest to cdk-nag."""
     node = construct.node  # each look at a construct asks jsii's process
-    for rule, reason in findings.items():
-        node.add_metadata(ACKNOWLEDGED, {"rule": rule, "reason": reason})
+    node.add_metadata(ACKNOWLEDGED, dict(findings))
     nag = {rule: reason for rule, reason in findings.items() if not rule.startswith("CKV")}
     if nag:
         cdk.Validations.of(construct).acknowledge(
@@ -52,8 +52,8 @@ def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
         )
     skipped = [{"id": rule, "comment": reason} for rule, reason in findings.items() if rule.startswith("CKV")]
     if skipped:
-        resource = construct if isinstance(construct, cdk.CfnResource) else construct.node.default_child
+        resource = construct if isinstance(construct, cdk.CfnResource) else node.default_child
         if not isinstance(resource, cdk.CfnResource):
-            raise TypeError(f"{construct.node.path} has no CloudFormation resource of its own to acknowledge for")
+            raise TypeError(f"{node.path} has no CloudFormation resource of its own to acknowledge for")
         present = resource.get_metadata("checkov") or {"skip": []}
         resource.add_metadata("checkov", {"skip": [*present["skip"], *skipped]})
