@@ -53,6 +53,10 @@ class Loop(ThreadWorker):
         """Do what a whole request asks for, and go on with the connection later; for a worker to say."""
         raise NotImplementedError
 
+    def turns_away(self, conn: Connection) -> bool:
+        """Tell whether the request has been refused already, in passing; for a worker to say."""
+        raise NotImplementedError
+
     def accept(self, listener: socket.socket) -> None:
         try:
             accepted, address = listener.accept()
@@ -111,11 +115,11 @@ class Loop(ThreadWorker):
         except OSError:  # the client has left
             self._drop(conn)
             return
-        if whole:
-            self._unwatch(conn)
+        if whole and not self.turns_away(conn):
+            self.unwatch(conn)
             self.take(conn)
-        elif conn.queue is not self.pending_conns:
-            self._unwatch(conn)
+        elif not whole and conn.queue is not self.pending_conns:
+            self.unwatch(conn)
             self._watch(conn, self.pending_conns, ARRIVAL, self._receive)
 
     def _send(self, conn: Connection, _socket: object) -> None:
@@ -127,7 +131,7 @@ class Loop(ThreadWorker):
             self._drop(conn)
             return
         if done:
-            self._unwatch(conn)
+            self.unwatch(conn)
             self.go_on(conn, stays=conn.stays)
 
     def _discard(self, conn: Connection, _socket: object) -> None:
@@ -148,14 +152,14 @@ class Loop(ThreadWorker):
         queue.append(conn)
         self.poller.register(conn.sock, events, partial(callback, conn))
 
-    def _unwatch(self, conn: Connection) -> None:
+    def unwatch(self, conn: Connection) -> None:
         self.poller.unregister(conn.sock)
         conn.queue.remove(conn)
 
     def _drop(self, conn: Connection) -> None:
         if conn.queue is self.pending_conns:
             write_error(conn.sock, 408, "Request Timeout", "the request took too long to arrive")
-        self._unwatch(conn)
+        self.unwatch(conn)
         self._close(conn)
 
     def _close(self, conn: Connection) -> None:

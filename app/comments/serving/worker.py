@@ -39,17 +39,34 @@ class Worker(Loop):
 
     def init_process(self) -> None:
         self.in_hand = 0
+        self.room = self.cfg.threads + WAITING
         self.refused = 0
         self.told = 0.0
         self.quick = ThreadPoolExecutor(QUICK_THREADS)
         super().init_process()
+
+    def turns_away(self, conn: Connection) -> bool:
+        """Refuse without taking the connection out of its queue, which would cost as much as the refusal itself."""
+        request = conn.sock.request
+        if self.in_hand < self.room or request.closes() or request.rest() or request.received.startswith(HEALTH):
+            return False
+        if conn.queue is not self.keepalived_conns or conn.timeout - time.monotonic() < self.cfg.keepalive / 2:
+            return False  # it is due for another place
+        self.refused += 1
+        conn.sock.sendall(REFUSAL)
+        if conn.sock.unsent:
+            self.unwatch(conn)
+            self.go_on(conn, stays=True)
+        else:
+            conn.sock.next_request()
+        return True
 
     def take(self, conn: Connection) -> None:
         request = conn.sock.request
         if request.is_endless:
             write_error(conn.sock, 431, "Request Header Fields Too Large", f"more than {MOST_HEAD} bytes of headers")
             self.go_on(conn, stays=False)
-        elif self.in_hand < self.cfg.threads + WAITING or request.received.startswith(HEALTH):
+        elif self.in_hand < self.room or request.received.startswith(HEALTH):
             self.in_hand += 1
             conn.since = time.monotonic()
             pool = self.tpool if needs_store(request.received) else self.quick
