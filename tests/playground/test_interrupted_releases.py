@@ -9,7 +9,6 @@ import pytest
 from tests.playground.cloud import Cloud, changed_project, release, start_release
 from tests.playground.traffic import Traffic
 
-PROJECT = Path(__file__).resolve().parents[2]
 STEPS = {
     "preflight": "==> preflight",
     "groundwork": "==> CommentsRegistry",
@@ -49,9 +48,11 @@ def test_a_release_that_is_interrupted_at_any_step_is_finished_by_the_next(
 def test_of_two_releases_at_a_time_one_waits_and_each_says_how_it_ended(
     cloud: Cloud, tmp_path: Path, acknowledged: dict[int, list[str]]
 ) -> None:
-    other = changed_project(tmp_path / "other", ending_of_api="\n# at the same time\n")
+    projects = [
+        changed_project(tmp_path / name, ending_of_api=f"\n# {name} at the same time\n") for name in ("one", "two")
+    ]
     with Traffic(cloud.url, acknowledged) as traffic:
-        both = [start_release(PROJECT), start_release(other)]
+        both = [start_release(project) for project in projects]
         ended = [running.finished() for running in both]
         cloud.settle(2)
     told = "\n".join(one.stdout + one.stderr for one in ended)
