@@ -24,6 +24,9 @@ from comments.store.sqlite_errors import FAILURES, store_error
 BATCH = 256
 """Changes in one transaction at the most, which bounds what a crash in the middle can delay."""
 
+READ_CACHE = 512
+"""KB of pages that a thread's connection keeps; SQLite's 2 MB each would be a fifth of a small task, and no faster."""
+
 BUSY_TIMEOUT = 5.0
 """Seconds that SQLite waits for a lock that another program, such as a backup, holds."""
 
@@ -44,6 +47,8 @@ def connect(path: Path, *, mode: str) -> sqlite3.Connection:
         check_same_thread=False,
     )
     connection.execute("PRAGMA synchronous = FULL")
+    if mode == "ro":
+        connection.execute(f"PRAGMA cache_size = -{READ_CACHE}")
     return connection
 
 
