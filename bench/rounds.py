@@ -48,9 +48,10 @@ def ratio(over: Sequence[float], under: Sequence[float]) -> float:
 def _turns(loads: Sequence[Load], rounds: int, what: str) -> Iterator[Load]:
     """Every load once a round, in another order each time: none always comes behind the same one."""
     for number in range(1, rounds + 1):
-        print(f"\r{what}: round {number} of {rounds}", end="", file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            print(f"\r{what}: round {number} of {rounds}", end="", file=sys.stderr, flush=True)
         yield from random.Random(number).sample(loads, len(loads))  # noqa: S311  # an order, no secret
-    print(file=sys.stderr)
+    print(f"\r{what}: {rounds} rounds", file=sys.stderr)
 
 
 def most(loads: Sequence[Load], *, rounds: int, seconds: float, what: str) -> dict[str, Samples]:

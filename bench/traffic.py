@@ -113,7 +113,9 @@ def _half_load(servers: Servers, found: dict[str, Samples], report: Report, scal
     times = steady(asked, rates, rounds=scale.steady_rounds, seconds=scale.steady_seconds, what="at half load")
     report.details["half_load"] = {name: samples.medians() for name, samples in times.items()}
     for key, name in (("get_p99", GET), ("post_p99", POST)):
+        late = _median([*times[name].late, *times[YARDSTICK].late])
         remark = f"{_median(times[name].p99):.1f} against {_median(times[YARDSTICK].p99):.1f} ms"
+        remark += f", of which the load generator itself was late by {late:.1f} ms"
         report.measured(key, ratio(times[name].p99, times[YARDSTICK].p99), remark)
 
 
