@@ -66,6 +66,8 @@ class Report:
     def measured(self, key: str, value: float, remark: str = "") -> None:
         self.values[key] = value
         self.remarks[key] = remark
+        if math.isnan(value):
+            self.skipped("only Linux tells the CPU time of other processes", key)
 
     def skipped(self, reason: str, *keys: str) -> None:
         self.reasons |= dict.fromkeys(keys, reason)
@@ -105,7 +107,8 @@ class Report:
         for name, found in self.details["most"].items():
             spread = f"{found['rate']:,.0f} ({found['rate_lowest']:,.0f} to {found['rate_highest']:,.0f})"
             failed = f"; {found['failed']:.0f} failed" if found["failed"] else ""
-            share = f"{found['cpu']:.0f} µs | {found['of_yardstick']:.3f} | {found['busy']:.0%}"
+            cpu = f"{found['cpu']:.0f} µs" if "cpu" in found else ""
+            share = f"{cpu} | {found['of_yardstick']:.3f} | {found['busy']:.0%}"
             lines.append(f"| {name} | {spread}{failed} | {share} |")
         return lines
 

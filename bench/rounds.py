@@ -1,5 +1,6 @@
 """Interleaved rounds: every server has its turn in each, and ratios are taken within a round."""
 
+import math
 import random
 import statistics
 import sys
@@ -34,7 +35,7 @@ class Samples:
 
     def medians(self) -> dict[str, float]:
         named = {"rate": self.rate, "cpu": self.cpu, "p50": self.p50, "p99": self.p99, "busy": self.busy}
-        values = {name: statistics.median(each) for name, each in named.items() if each}
+        values = {name: statistics.median(each) for name, each in named.items() if each and not math.isnan(each[0])}
         if self.late:
             values["late"] = max(self.late)
         return values | {"rate_lowest": min(self.rate), "rate_highest": max(self.rate), "failed": float(self.failed)}
