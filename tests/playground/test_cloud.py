@@ -1,13 +1,9 @@
-"""The playground as an operator meets it: roles asked, logs searched, alarms fed, gaps refused."""
+"""The playground as an operator meets it: logs searched, alarms fed, gaps refused."""
 
 import ipaddress
-import json
 import subprocess
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,68 +21,12 @@ LOG_GROUP = "/comments/playground/app"
 LISTEN = "0A"  # Linux: the state in /proc/net/tcp
 
 
-def status_of(url: str) -> int:
-    try:
-        with urllib.request.urlopen(url, timeout=30) as response:
-            return int(response.status)
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
-@contextmanager
-def without_policies(cloud: Cloud, role_arn: str) -> Iterator[None]:
-    """Take a role's permissions away for a while."""
-    iam, role = cloud.client("iam"), role_arn.rsplit("/", 1)[-1]
-    documents = {
-        name: iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
-    }
-    assert documents
-    for name in documents:
-        iam.delete_role_policy(RoleName=role, PolicyName=name)
-    try:
-        yield
-    finally:
-        for name, document in documents.items():
-            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
-
-
-def definition(cloud: Cloud) -> dict[str, Any]:
-    described = cloud.client("ecs").describe_task_definition(taskDefinition=cloud.service()["taskDefinition"])
-    return dict(described["taskDefinition"])
-
-
 @pytest.fixture
 def thread(cloud: Cloud, acknowledged: dict[int, list[str]]) -> int:
     """The content_id of a thread with comments."""
     with Traffic(cloud.url, acknowledged) as traffic:
         traffic.flow_for(1)
     return next(thread for thread, ids in acknowledged.items() if ids)
-
-
-def test_a_task_may_do_only_what_its_role_allows(cloud: Cloud, thread: int) -> None:
-    address = f"{cloud.url}/api/comment/list/{thread}"
-    assert status_of(address) == 200
-    with without_policies(cloud, definition(cloud)["taskRoleArn"]):
-        assert status_of(address) == 503
-    assert status_of(address) == 200
-
-
-def test_no_task_starts_when_its_execution_role_may_not_pull(cloud: Cloud) -> None:
-    ecs = cloud.client("ecs")
-    task = definition(cloud)
-    with without_policies(cloud, task["executionRoleArn"]):
-        started = ecs.run_task(cluster=NAME, taskDefinition=task["taskDefinitionArn"], launchType="FARGATE")
-        arn = started["tasks"][0]["taskArn"]
-        wait_until(lambda: stopped(cloud, arn) is not None, "the task has stopped")
-    reason = stopped(cloud, arn)
-    assert reason is not None
-    assert "is not authorized to perform: ecr:" in reason
-
-
-def stopped(cloud: Cloud, task: str) -> str | None:
-    described = cloud.client("ecs").describe_tasks(cluster=NAME, tasks=[task])["tasks"][0]
-    return str(described["stoppedReason"]) if described["lastStatus"] == "STOPPED" else None
 
 
 @pytest.mark.parametrize("name", QUERIES)
