@@ -1,6 +1,7 @@
 """The playground as an operator meets it: logs searched, alarms fed, gaps refused."""
 
 import ipaddress
+import json
 import subprocess
 import time
 import urllib.request
