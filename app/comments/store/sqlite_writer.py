@@ -24,7 +24,7 @@ from comments.store.sqlite_errors import FAILURES, store_error
 BATCH = 256
 """Changes in one transaction at the most, which bounds what a crash in the middle can delay."""
 
-READ_CACHE = 512
+READ_CACHE = 256
 """KB of pages that a thread's connection keeps; SQLite's 2 MB each would be a fifth of a small task, and no faster."""
 
 BUSY_TIMEOUT = 5.0
