@@ -157,10 +157,10 @@ def _of_a_stack(said: str) -> str | None:
 
 
 def _last_words(stopped: list[StoppedTask]) -> list[str]:
-    """Return how a task ended, and its log: the last that has one."""
+    """Return how a task ended, and its log: the last that has one and was seen to its end."""
     if not stopped:
         return []
-    task = next((task for task in reversed(stopped) if task.log_lines), stopped[-1])
+    task = max(reversed(stopped), key=lambda task: (bool(task.log_lines), task.has_ended))
     lines = [f"task {task.id}: {task.ending}"]
     if not task.log_lines:
         return [*lines, f"task {task.id} wrote no log line"]

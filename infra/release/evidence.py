@@ -59,6 +59,11 @@ class StoppedTask:
         return self.stop_code != "ServiceSchedulerInitiated" or "health checks" in self.reason
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it was seen to its end: ECS calls a task stopped as soon as it is asked to stop."""
+        return any(container.exit_code is not None for container in self.containers)
+
+    @property
     def ending(self) -> str:
         """How it ended, in one line."""
         exits = ", ".join(

@@ -55,6 +55,12 @@ def test_a_crash_at_start_gives_exit_code_and_last_log_lines() -> None:
     assert "Traceback" not in said
 
 
+def test_a_task_that_was_seen_to_its_end_is_shown_before_one_that_was_not() -> None:
+    reason = "Essential container in task exited"
+    said = explained(stopped(reason, exit_code=3), stopped(reason, number=2))
+    assert "task task1: Essential container in task exited (api: exit code 3)" in said
+
+
 def test_an_image_that_is_gone_is_named() -> None:
     reason = (
         "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref x: not found"
