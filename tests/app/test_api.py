@@ -1,6 +1,7 @@
 """The contract of the API, over both stores."""
 
 import re
+from contextlib import closing
 
 import pytest
 
@@ -91,12 +92,13 @@ def test_the_largest_content_id_is_one(client):
 
 @pytest.mark.usefixtures("dynamodb")
 def test_a_store_that_cannot_answer_is_503_and_does_not_make_the_process_unhealthy(caplog):
-    client = create_app(Settings(), open_store("dynamodb://no-such-table")).test_client()
-    for response in (post(client), client.get("/api/comment/list/1")):
-        assert response.status_code == 503
-        assert int(response.headers["Retry-After"]) > 0
-        assert response.get_json()["status"] == "UNAVAILABLE"
-        assert "no-such-table" not in response.text
-    assert "the table no-such-table" in caplog.text
-    health = client.get("/healthz")
-    assert (health.status_code, health.get_json()) == (200, {"status": "OK"})
+    with closing(open_store("dynamodb://no-such-table")) as store:
+        client = create_app(Settings(), store).test_client()
+        for response in (post(client), client.get("/api/comment/list/1")):
+            assert response.status_code == 503
+            assert int(response.headers["Retry-After"]) > 0
+            assert response.get_json()["status"] == "UNAVAILABLE"
+            assert "no-such-table" not in response.text
+        assert "the table no-such-table" in caplog.text
+        health = client.get("/healthz")
+        assert (health.status_code, health.get_json()) == (200, {"status": "OK"})

@@ -48,7 +48,10 @@ def test_an_export_killed_again_and_again_ends_complete(store_url, tmp_path):
     file, unfinished = tmp_path / "out.jsonl", tmp_path / "out.jsonl.resume"
 
     def exported():
-        return json.loads(unfinished.read_bytes())["comments"] if unfinished.exists() else -1
+        try:
+            return json.loads(unfinished.read_bytes())["comments"]
+        except FileNotFoundError:  # not begun, or finished a moment ago
+            return -1
 
     killed_at = set()
     while len(killed_at) < 2:  # a fast one may have ended before it could be killed: once more

@@ -6,6 +6,7 @@ import re
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,12 +65,16 @@ def lost(cloud: Cloud) -> Iterator[tuple[int, str]]:
     dynamodb.delete_item(TableName=NAME, Key=key)
     yield thread, comment
     (PROJECT / "build" / "restored.jsonl").unlink(missing_ok=True)
+    with suppress(dynamodb.exceptions.ResourceNotFoundException):  # the runbook's last command has deleted it
+        dynamodb.delete_table(TableName=restored)
 
 
 def typed(commands: str, playground: dict[str, str], folder: Path) -> None:
     """Type commands into a shell of an engineer, who sees each succeed."""
     bins = [str(PROJECT / venv / "bin") for venv in (".venv", ".venv-playground")]
-    environment = os.environ | playground | {"PATH": os.pathsep.join([*bins, os.environ["PATH"]]), "HOME": str(folder)}
+    own = {"PATH": os.pathsep.join([*bins, os.environ["PATH"]]), "HOME": str(folder)}
+    others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}  # of other tests
+    environment = others | playground | own
     done = subprocess.run(
         ["bash", "-euxo", "pipefail", "-c", commands],
         cwd=PROJECT,
