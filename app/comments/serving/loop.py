@@ -42,7 +42,7 @@ class Loop(ThreadWorker):
     """A connection is idle, arriving, sending or leaving, and then the loop's, or it is in a thread's hands."""
 
     keepalived_conns: "deque[Connection]"  # type: ignore[assignment]  # accept makes no others
-    pending_conns: "deque[Connection]"  # type: ignore[assignment]
+    pending_conns: "deque[Connection]"  # type: ignore[assignment]  # likewise
 
     def init_process(self) -> None:
         self.sending: deque[Connection] = deque()
@@ -51,11 +51,11 @@ class Loop(ThreadWorker):
 
     def take(self, conn: Connection) -> None:
         """Do what a whole request asks for, and go on with the connection later; for a worker to say."""
-        raise NotImplementedError
+        raise NotImplementedError  # Worker does
 
     def turns_away(self, conn: Connection) -> bool:
         """Tell whether the request has been refused already, in passing; for a worker to say."""
-        raise NotImplementedError
+        raise NotImplementedError  # Worker does
 
     def accept(self, listener: socket.socket) -> None:
         try:
