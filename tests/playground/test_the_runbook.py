@@ -46,7 +46,7 @@ def filled_in(commands: str, cloud: Cloud) -> str:
 @pytest.fixture
 def lost(cloud: Cloud) -> Iterator[tuple[int, str]]:
     """A comment that was deleted, and a table as AWS restores it, which has it; return its thread and id."""
-    dynamodb, thread, restored = cloud.client("dynamodb"), 4711, f"{NAME}-restored"
+    dynamodb, thread, restored = cloud.client("dynamodb"), 35_000_000, f"{NAME}-restored"
     described = dynamodb.describe_table(TableName=NAME)["Table"]
     dynamodb.create_table(
         TableName=restored,
@@ -96,7 +96,7 @@ def test_the_commands_of_the_runbook_work_as_written(
     thread, comment = request.getfixturevalue("lost") if "-restored" in commands else (0, "")
     typed(filled_in(commands, cloud), playground, tmp_path)
     if thread:
-        assert listed(cloud.url, thread) == {comment}
+        assert comment in listed(cloud.url, thread)
 
 
 def test_a_destroyed_stage_leaves_nothing_that_costs_and_can_be_deployed_again(
