@@ -50,7 +50,7 @@ class Server:
 
     def page(self, path: str) -> bytes:
         status, body = ask(self.port, "GET", path)
-        if status != 200:  # noqa: PLR2004
+        if status != 200:  # noqa: PLR2004  # HTTP OK
             raise SystemExit(f"{self.program.name} answers {status or 'nothing'} to {path}; see {log_of(self.program)}")
         return body
 

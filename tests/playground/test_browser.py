@@ -28,7 +28,7 @@ def token(cloud: Cloud) -> str:
     return str(secret["SecretString"])
 
 
-def test_a_reader_posts_through_the_balancer_once(server, page, acknowledged):  # noqa: F811
+def test_a_reader_posts_through_the_balancer_once(server, page, acknowledged):  # noqa: F811  # pytest's way to take an imported fixture
     page.goto(server.url)
     thread = Thread(page)
     expect(page.locator("pre").first).to_contain_text(f"{server.url}/embed.js")
@@ -46,7 +46,7 @@ def test_a_reader_posts_through_the_balancer_once(server, page, acknowledged):  
     assert axe(page) == []
 
 
-def test_the_status_page_tells_what_was_deployed(server, cloud, page):  # noqa: F811
+def test_the_status_page_tells_what_was_deployed(server, cloud, page):  # noqa: F811  # pytest's way to take an imported fixture
     revision = cloud.service()["taskDefinition"]
     task = cloud.client("ecs").describe_task_definition(taskDefinition=revision)["taskDefinition"]
     digest = task["containerDefinitions"][0]["image"].partition("@")[2]
@@ -59,7 +59,7 @@ def test_the_status_page_tells_what_was_deployed(server, cloud, page):  # noqa: 
     expect(page.get_by_text(digest)).to_be_visible()
 
 
-def test_the_moderator_deletes_a_comment_with_the_stages_secret(server, token, page):  # noqa: F811
+def test_the_moderator_deletes_a_comment_with_the_stages_secret(server, token, page):  # noqa: F811  # pytest's way to take an imported fixture
     body = {"email": "eve@example.com", "comment": "to be deleted", "content_id": 4711}
     assert call(f"{server.url}/api/comment/new", "POST", body)[0] == 200
     open_moderation(page, server, token)

@@ -96,7 +96,7 @@ def test_the_commands_of_the_runbook_work_as_written(
     thread, comment = request.getfixturevalue("lost") if "-restored" in commands else (0, "")
     typed(filled_in(commands, cloud), playground, tmp_path)
     if thread:
-        assert comment in listed(cloud.url, thread)
+        assert listed(cloud.url, thread) == {comment}
 
 
 def test_a_destroyed_stage_leaves_nothing_that_costs_and_can_be_deployed_again(

@@ -90,6 +90,6 @@ def open_store(url: str) -> CommentStore:
 
         return SQLiteStore.open(rest.removeprefix("/"))
     from comments.store.dynamodb import DynamoDBStore  # noqa: PLC0415  # botocore costs a start 0.1 s
-    from comments.store.dynamodb_client import TableClient  # noqa: PLC0415
+    from comments.store.dynamodb_client import TableClient  # noqa: PLC0415  # botocore costs every start on SQLite
 
     return DynamoDBStore(TableClient(rest))
