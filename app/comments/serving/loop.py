@@ -33,7 +33,12 @@ UNSENT = 32 * 1024 * 1024
 class Connection(TConn):
     sock: Client
     timeout: float
-    queue: "deque[Connection]"
+    queue: "deque[Connection] | None" = None
+    """Where it waits for its client; None while it is in a thread's hands."""
+    proceed: "Callable[[Connection], None]"
+    """What to do when the client has sent something, or takes something."""
+    watched = 0
+    """What the poller looks for: it goes on looking while a thread has the connection, which costs nothing."""
     stays = False
     since = 0.0
 
@@ -94,74 +99,86 @@ class Loop(ThreadWorker):
             if sum(len(each.sock.unsent) for each in (conn, *self.sending)) > UNSENT:
                 self._close(conn)
             else:
-                self._watch(conn, self.sending, DEPARTURE, self._send, EVENT_WRITE)
+                self._wait(conn, self.sending, DEPARTURE, self._send, EVENT_WRITE)
         elif not stays:
             with suppress(OSError):
                 conn.sock.shutdown(socket.SHUT_WR)
-            self._watch(conn, self.leaving, LINGER, self._discard)
+            self._wait(conn, self.leaving, LINGER, self._discard)
         elif conn.sock.next_request():
             self.take(conn)
         elif conn.sock.request.received:
-            self._watch(conn, self.pending_conns, ARRIVAL, self._receive)
+            self._wait(conn, self.pending_conns, ARRIVAL, self._receive)
         else:
             seconds = self.cfg.keepalive if self.alive else LINGER
-            self._watch(conn, self.keepalived_conns, seconds, self._receive)
+            self._wait(conn, self.keepalived_conns, seconds, self._receive)
 
-    def _receive(self, conn: Connection, _socket: object) -> None:
+    def _is_ready(self, conn: Connection, _socket: object) -> None:
+        if conn.queue is None:  # the client sends more before it has its answer: that is looked at afterwards
+            self._look_for(conn, 0)
+            return
         try:
-            whole = conn.sock.collect()
+            conn.proceed(conn)
         except BlockingIOError:
             return
         except OSError:  # the client has left
             self._drop(conn)
-            return
+
+    def _receive(self, conn: Connection) -> None:
+        whole = conn.sock.collect()
         if whole and not self.turns_away(conn):
-            self.unwatch(conn)
+            self.leave(conn)
             self.take(conn)
         elif not whole and conn.queue is not self.pending_conns:
-            self.unwatch(conn)
-            self._watch(conn, self.pending_conns, ARRIVAL, self._receive)
+            self.leave(conn)
+            self._wait(conn, self.pending_conns, ARRIVAL, self._receive)
 
-    def _send(self, conn: Connection, _socket: object) -> None:
-        try:
-            done = conn.sock.send_rest()
-        except BlockingIOError:
-            return
-        except OSError:  # the client has left
-            self._drop(conn)
-            return
-        if done:
-            self.unwatch(conn)
+    def _send(self, conn: Connection) -> None:
+        if conn.sock.send_rest():
+            self.leave(conn)
             self.go_on(conn, stays=conn.stays)
 
-    def _discard(self, conn: Connection, _socket: object) -> None:
+    def _discard(self, conn: Connection) -> None:
         if conn.sock.has_ended():
             self._drop(conn)
 
-    def _watch(
+    def _wait(
         self,
         conn: Connection,
         queue: "deque[Connection]",
         seconds: float,
-        callback: "Callable[[Connection, object], None]",
+        proceed: "Callable[[Connection], None]",
         events: int = EVENT_READ,
     ) -> None:
-        """Call back when there is something to read or to write; a queue's times are equal, so it is in their order."""
-        conn.queue = queue
+        """Proceed when there is something to read or to write; a queue's times are equal, so it is in their order."""
+        conn.queue, conn.proceed = queue, proceed
         conn.timeout = time.monotonic() + seconds
         queue.append(conn)
-        self.poller.register(conn.sock, events, partial(callback, conn))
+        self._look_for(conn, events)
 
-    def unwatch(self, conn: Connection) -> None:
-        self.poller.unregister(conn.sock)
-        conn.queue.remove(conn)
+    def _look_for(self, conn: Connection, events: int) -> None:
+        if events == conn.watched:
+            return
+        if not events:
+            self.poller.unregister(conn.sock)
+        elif conn.watched:
+            self.poller.modify(conn.sock, events, partial(self._is_ready, conn))
+        else:
+            self.poller.register(conn.sock, events, partial(self._is_ready, conn))
+        conn.watched = events
+
+    def leave(self, conn: Connection) -> None:
+        """Take a connection out of the queue that it waits in."""
+        if conn.queue is not None:
+            conn.queue.remove(conn)
+            conn.queue = None
 
     def _drop(self, conn: Connection) -> None:
         if conn.queue is self.pending_conns:
             write_error(conn.sock, 408, "Request Timeout", "the request took too long to arrive")
-        self.unwatch(conn)
+        self.leave(conn)
         self._close(conn)
 
     def _close(self, conn: Connection) -> None:
         self.nr_conns -= 1
+        self._look_for(conn, 0)
         conn.sock.close()

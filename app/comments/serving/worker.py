@@ -1,7 +1,7 @@
 """The worker: it gives whole requests to threads, and refuses at once what it could not answer soon."""
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
 
 import orjson
 
@@ -9,6 +9,7 @@ from comments.errors import RETRY_AFTER, error_body
 from comments.server import write_error
 from comments.serving.loop import Connection, Loop
 from comments.serving.request import MOST_HEAD
+from comments.serving.threads import Threads
 
 WAITING = 256
 """Requests that may wait for a thread: a second's worth on a quarter of a core, a tenth of that on a whole one."""
@@ -42,8 +43,14 @@ class Worker(Loop):
         self.room = self.cfg.threads + WAITING
         self.refused = 0
         self.told = 0.0
-        self.quick = ThreadPoolExecutor(QUICK_THREADS)
+        self.answered: deque[tuple[Connection, bool]] = deque()
+        self.woken = False
+        self.threads = Threads(self.cfg.threads, self.answer)
+        self.quick = Threads(QUICK_THREADS, self.answer)
         super().init_process()
+
+    def get_thread_pool(self) -> Threads:  # type: ignore[override]  # gunicorn asks no more of it than to shut down
+        return self.threads
 
     def turns_away(self, conn: Connection) -> bool:
         """Refuse without taking the connection out of its queue, which would cost as much as the refusal itself."""
@@ -55,7 +62,7 @@ class Worker(Loop):
         self.refused += 1
         conn.sock.sendall(REFUSAL)
         if conn.sock.unsent:
-            self.unwatch(conn)
+            self.leave(conn)
             self.go_on(conn, stays=True)
         else:
             conn.sock.next_request()
@@ -69,25 +76,36 @@ class Worker(Loop):
         elif self.in_hand < self.room or request.received.startswith(HEALTH):
             self.in_hand += 1
             conn.since = time.monotonic()
-            pool = self.tpool if needs_store(request.received) else self.quick
-            pool.submit(self.handle, conn).add_done_callback(
-                lambda done: self.method_queue.defer(self.give, conn, done)
-            )
+            (self.threads if needs_store(request.received) else self.quick).put(conn)
         else:
             self.go_on(conn, stays=self.refuse(conn))
 
+    def answer(self, conn: Connection) -> None:
+        """Answer a request, in a thread, and wake the loop unless another has since it looked last."""
+        try:
+            stays = self.handle(conn)
+        except Exception:
+            self.log.exception("answering a request failed")
+            stays = False
+        self.answered.append((conn, stays))
+        if not self.woken:
+            self.woken = True
+            self.method_queue.defer(self.take_back)
+
+    def take_back(self) -> None:
+        """Go on with all connections that threads are done with."""
+        self.woken = False  # before looking: who comes behind the last look wakes the loop again
+        while self.answered:
+            conn, stays = self.answered.popleft()
+            self.in_hand -= 1
+            self.go_on(conn, stays=stays)
+
     def handle(self, conn: Connection) -> bool:  # type: ignore[override]  # accept makes no others
-        """Answer a request, in a thread; True when the connection stays."""
         late = time.monotonic() - conn.since > SOON and not conn.sock.request.received.startswith(HEALTH)
         conn.sock.gathers = True  # gunicorn writes head and body apart, which would be two packets
         stays = self.refuse(conn) if late else super().handle(conn)
         conn.sock.flush()
         return stays
-
-    def give(self, conn: Connection, done: Future[bool]) -> None:
-        """Take a connection back from a thread."""
-        self.in_hand -= 1
-        self.go_on(conn, stays=not done.cancelled() and not done.exception() and done.result())
 
     def refuse(self, conn: Connection) -> bool:
         self.refused += 1
