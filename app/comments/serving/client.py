@@ -18,7 +18,6 @@ class Client(socket.socket):
         super().setblocking(False)
         self.request = Request()
         self.unsent = bytearray()
-        self.gathers = False
 
     def collect(self) -> bool:
         """Take what has arrived; True when the request is whole, or ends too early. Raises OSError between requests."""
@@ -31,6 +30,7 @@ class Client(socket.socket):
         whole = self.request.is_whole()
         if not whole and self.request.waits():
             self.sendall(CONTINUE)
+            self.flush()
         return whole
 
     def next_request(self) -> bool:
@@ -59,14 +59,11 @@ class Client(socket.socket):
         return given
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:  # noqa: ARG002  # socket's signature
-        """Send what the client takes and keep the rest, all of it while a thread is at work on the answer."""
+        """Keep it until the loop sends it: gunicorn writes head and body apart, which would be two packets."""
         self.unsent += data
-        if not self.gathers:
-            self.flush()
 
     def flush(self) -> None:
-        """Send at once what has been gathered; a client that has left is found out when the rest is sent."""
-        self.gathers = False
+        """Send what the client takes at once; one that has left is found out when the rest is sent."""
         if self.unsent:
             with suppress(OSError):
                 del self.unsent[: self.send(self.unsent)]

@@ -93,8 +93,9 @@ class Loop(ThreadWorker):
         return alive
 
     def go_on(self, conn: Connection, *, stays: bool) -> None:
-        """Send what is left of the answer, then wait for the next request or for the end."""
+        """Send the answer, then wait for the next request or for the end."""
         conn.stays = stays
+        conn.sock.flush()
         if conn.sock.unsent:
             if sum(len(each.sock.unsent) for each in (conn, *self.sending)) > UNSENT:
                 self._close(conn)
@@ -175,6 +176,7 @@ class Loop(ThreadWorker):
     def _drop(self, conn: Connection) -> None:
         if conn.queue is self.pending_conns:
             write_error(conn.sock, 408, "Request Timeout", "the request took too long to arrive")
+            conn.sock.flush()
         self.leave(conn)
         self._close(conn)
 

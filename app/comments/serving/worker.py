@@ -61,6 +61,7 @@ class Worker(Loop):
             return False  # it is due for another place
         self.refused += 1
         conn.sock.sendall(REFUSAL)
+        conn.sock.flush()
         if conn.sock.unsent:
             self.leave(conn)
             self.go_on(conn, stays=True)
@@ -93,7 +94,7 @@ class Worker(Loop):
             self.method_queue.defer(self.take_back)
 
     def take_back(self) -> None:
-        """Go on with all connections that threads are done with."""
+        """Send what threads have answered, one after the other: by a thread each it would cost a fifth more."""
         self.woken = False  # before looking: who comes behind the last look wakes the loop again
         while self.answered:
             conn, stays = self.answered.popleft()
@@ -102,10 +103,7 @@ class Worker(Loop):
 
     def handle(self, conn: Connection) -> bool:  # type: ignore[override]  # accept makes no others
         late = time.monotonic() - conn.since > SOON and not conn.sock.request.received.startswith(HEALTH)
-        conn.sock.gathers = True  # gunicorn writes head and body apart, which would be two packets
-        stays = self.refuse(conn) if late else super().handle(conn)
-        conn.sock.flush()
-        return stays
+        return self.refuse(conn) if late else super().handle(conn)
 
     def refuse(self, conn: Connection) -> bool:
         self.refused += 1
