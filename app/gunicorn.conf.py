@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from gunicorn import util
+from gunicorn.workers.base import Worker
 
 from comments.server import JsonLogger, write_error
 from comments.settings import Settings, SettingsError
@@ -44,6 +45,9 @@ logger_class = JsonLogger
 accesslog = "-"
 
 
-def post_worker_init(worker: object) -> None:  # noqa: ARG001  # gunicorn's signature
-    """Keep what is loaded out of the garbage collection, which would stop all threads for 25 ms every few seconds."""
+def post_worker_init(worker: Worker) -> None:
+    """Settle what a running worker would do again and again."""
+    # A setting is found through two functions of Python's; each request asks for twenty.
+    vars(worker.cfg).update({name: setting.get() for name, setting in worker.cfg.settings.items()})
+    # Garbage collection would look through all that is loaded, and stop the threads for 25 ms every few seconds.
     gc.freeze()

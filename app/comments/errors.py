@@ -112,9 +112,7 @@ class StoreError(ServiceError):
 
 
 def json_response(body: Any, code: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    # nosniff: no browser shall take a comment in it for a page.
-    given = [("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff"), *(headers or {}).items()]
-    return Response(orjson.dumps(body), code, given)
+    return Response(orjson.dumps(body), code, headers, content_type="application/json")
 
 
 def error_body(code: int, message: str, errors: Sequence[FieldError] = ()) -> dict[str, Any]:

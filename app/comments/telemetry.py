@@ -25,6 +25,9 @@ CLIENT = "comments.client"
 FIELDS = "comments_fields"
 """The attribute of a log record that holds them."""
 
+NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
+"""No browser shall take a comment for a page or a script."""
+
 SERVER_ERRORS = 500
 """The first status that says the service failed, not the request."""
 
@@ -51,9 +54,10 @@ class RequestContext:
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             # The template of the route groups requests where paths would not; Flask forgets it as soon as it is done.
-            if request and request.url_rule:
-                environ[ROUTE] = request.url_rule.rule
-            return start_response(status, [*headers, ("X-Request-Id", request_id)], exc_info)
+            rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
+            if rule:
+                environ[ROUTE] = rule.rule
+            return start_response(status, [*headers, NO_SNIFFING, ("X-Request-Id", request_id)], exc_info)
 
         return self._app(environ, start)
 

@@ -19,7 +19,7 @@ SHORT = 5 * 60
 """Seconds: embed.js keeps its address for ever, so a new one reaches every page within this time."""
 
 assets = Blueprint("assets", __name__)
-assets.after_request(protect)  # not on the whole service: a list would lose a tenth of its throughput
+assets.after_request(protect)  # not on the whole service: lists would pay for it
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,7 @@ PAGE = {
 
 
 def protect(response: Response) -> Response:
-    """Add to every answer that its type is meant, and to pages what they may do; what a view has set stays."""
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    """Add to pages what they may do; what a view has set stays."""
     if response.mimetype == "text/html":
         for name, value in PAGE.items():
             response.headers.setdefault(name, value)

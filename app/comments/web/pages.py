@@ -7,7 +7,7 @@ from comments.web.assets import asset_url
 from comments.web.headers import protect
 
 pages = Blueprint("pages", __name__, template_folder="templates")
-pages.after_request(protect)  # not on the whole service: a list would lose a tenth of its throughput
+pages.after_request(protect)  # not on the whole service: lists would pay for it
 
 
 @pages.app_context_processor

@@ -27,7 +27,7 @@ PATIENCE = 2.0
 """Seconds that a page waits for the store; its own attempts may take three times as long."""
 
 status = Blueprint("status", __name__, template_folder="templates")
-status.after_request(protect)  # not on the whole service: a list would lose a tenth of its throughput
+status.after_request(protect)  # not on the whole service: lists would pay for it
 
 
 class Board:
