@@ -20,8 +20,9 @@ util.write_error = write_error
 
 # gunicorn's threaded worker, with slow clients kept away from its threads.
 worker_class = "comments.serving.worker.Worker"
-# One worker of eight threads makes the most of one core; WEB_CONCURRENCY=2 is gunicorn's own way to ask for two.
-threads = 8
+# One worker makes the most of one core, with so many threads that posts share commits; WEB_CONCURRENCY=2 is gunicorn's
+# own way to ask for two.
+threads = 16
 # Each worker listens on a socket of its own, so that the kernel spreads connections evenly between them.
 reuse_port = int(os.environ.get("WEB_CONCURRENCY", "1")) > 1
 

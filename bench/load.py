@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from bench.wire import Connection
 
 CONNECTIONS = 16
-"""Open at once to find a server's most: twice the threads of a worker, so that it always has something to do."""
+"""Open at once to find a server's most: as many as the service has threads, twice as many as the yardstick."""
 
 SPARE = 64
 """Connections for a given rate: a request that finds none idle waits, and the wait counts."""

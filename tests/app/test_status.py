@@ -129,12 +129,12 @@ def test_the_page_recovers_with_the_store(board, breakable):
 
 
 def test_a_store_that_hangs_takes_no_thread_of_the_server_with_it(store, monkeypatch):
-    """Eight readers of the status page would otherwise be all the threads there are, and /healthz would fail."""
+    """Sixteen readers of the status page would otherwise be all the threads there are, and /healthz would fail."""
     answers, asked = Event(), []
     monkeypatch.setattr("comments.web.status.PATIENCE", 0.05)
     monkeypatch.setattr(store, "ping", lambda: (asked.append(1), answers.wait(30)))
     client = create_app(Settings(), store).test_client()
-    for _ in range(8):
+    for _ in range(16):
         answer = client.get("/api/status")
         assert answer.status_code == 200
         assert answer.json["store"] == {"status": "UNAVAILABLE", "milliseconds": 50, "reason": "Timeout"}

@@ -14,6 +14,9 @@ from comments.serving.threads import Threads
 WAITING = 256
 """Requests that may wait for a thread: a second's worth on a quarter of a core, a tenth of that on a whole one."""
 
+LARGE = 64 * 1024
+"""Bytes of an answer that is sent by its thread, before it leaves the processor's cache; smaller ones by the loop."""
+
 SOON = 2.0
 """Seconds that a request may have waited when a thread takes it: as long as the client is asked to stay away."""
 
@@ -103,7 +106,10 @@ class Worker(Loop):
 
     def handle(self, conn: Connection) -> bool:  # type: ignore[override]  # accept makes no others
         late = time.monotonic() - conn.since > SOON and not conn.sock.request.received.startswith(HEALTH)
-        return self.refuse(conn) if late else super().handle(conn)
+        stays = self.refuse(conn) if late else super().handle(conn)
+        if len(conn.sock.unsent) > LARGE:
+            conn.sock.flush()
+        return stays
 
     def refuse(self, conn: Connection) -> bool:
         self.refused += 1

@@ -7,7 +7,7 @@ from typing import Protocol
 from comments.models import Comment, NewComment
 
 PAGE_BYTES = 1024 * 1024
-"""A page ends early at about this much text: what DynamoDB returns at once, and a small task holds eight times."""
+"""A page ends early at about this much text: what DynamoDB returns at once, and a small task holds sixteen times."""
 
 KEY_SECONDS = 24 * 60 * 60
 """How long a retry under the same idempotency key is recognized."""
