@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
+from botocore.exceptions import BotoCoreError
+from botocore.session import Session
 
 from comments import create_app
 from comments.errors import StoreError
@@ -19,6 +21,7 @@ from comments.models import NewComment
 from comments.settings import Settings
 from comments.store import dynamodb_client, dynamodb_wire, open_store
 from comments.store.dynamodb import create_table
+from comments.store.dynamodb_endpoint import Endpoint
 from tests.app import faults
 from tests.app.conftest import tables
 
@@ -422,3 +425,54 @@ def test_the_endpoint_is_the_regions_and_is_reached_through_a_proxy(store, monke
             store.ping()
         server.shutdown()
     assert asked == [(f"{host}:443", "Basic dXNlcjp3b3Jk")]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"AWS_REGION": "ap-south-2"},
+        {"AWS_REGION": "us-gov-west-1", "AWS_USE_FIPS_ENDPOINT": "true"},
+        {"AWS_USE_DUALSTACK_ENDPOINT": "true"},
+        {"AWS_REGION": "local"},
+        {"AWS_REGION": "not a region"},
+        {"AWS_ENDPOINT_URL": "https://all.example/path"},
+        {"AWS_ENDPOINT_URL": "https://all.example", "AWS_ENDPOINT_URL_DYNAMODB": "http://one.example:8000"},
+        {"AWS_ENDPOINT_URL": "https://all.example", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+        {"AWS_ENDPOINT_URL": "https://all.example", "AWS_USE_FIPS_ENDPOINT": "true"},
+    ],
+    ids=lambda variables: " ".join(f"{name}={value}" for name, value in variables.items()) or "nothing",
+)
+def test_the_endpoint_is_the_one_that_botocore_would_ask(monkeypatch, variables):
+    variables = dict(zip(AWS_VARIABLES, ("key", "secret", "eu-west-1"), strict=False)) | variables
+    for name in (*AWS_VARIABLES, "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    class Asked(Exception):
+        pass
+
+    def give_up(request, **_):
+        raise Asked(request.url)
+
+    def botocore():
+        client = Session().create_client("dynamodb", variables["AWS_REGION"])
+        client.meta.events.register("before-send", give_up)
+        client.list_tables()
+
+    def ours():
+        raise Asked(Endpoint().url)
+
+    asked = []
+    for who in (botocore, ours):
+        with pytest.raises((Asked, BotoCoreError)) as caught:
+            who()
+        asked.append((caught.type, str(caught.value).rstrip("/")))
+    assert asked[0] == asked[1]
+
+
+def test_an_endpoint_that_is_no_address_is_named(store, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "localhost:8000")
+    with pytest.raises(StoreError, match="localhost:8000"):
+        store.ping()
