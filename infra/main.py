@@ -4,7 +4,6 @@ import os
 import sys
 
 import aws_cdk as cdk
-import cdk_nag
 
 from infra.access import AccessStack
 from infra.context import Context
@@ -17,7 +16,7 @@ from infra.target import Target, synthesis_target
 
 
 def compose(app: cdk.App, context: Context, target: Target) -> None:
-    """Fill the app with the stacks of a stage, and have cdk-nag look at them whenever it is synthesized."""
+    """Fill the app with the stacks of a stage."""
     stage = context.stage
     here = cdk.Environment(account=target.account, region=target.region)
     images = cdk.Environment(account=stage.registry_account or target.account, region=target.region)
@@ -34,7 +33,6 @@ def compose(app: cdk.App, context: Context, target: Target) -> None:
     RegistryStack(app, REGISTRY_STACK, used_by_accounts=pulling, env=images)
     FoundationStack(app, stage.foundation_stack, stage=stage, env=here)
     ServiceStack(app, stage.service_stack, stage=stage, digest=context.digest, env=here)
-    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
 
 
 def main() -> None:
