@@ -1,4 +1,7 @@
-"""What a service still does when three times as much is asked of it as it can answer: `python -m bench.overload`."""
+"""What a service still does when three times as much is asked of it as it can answer: `python -m bench.overload`.
+
+A server with a core of its own may answer as fast as one core can ask; `--container` gives it a task's share.
+"""
 
 import argparse
 import itertools
@@ -10,18 +13,22 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from bench.load import percentile
-from bench.machine import CLIENT, on, pss_megabytes
+from bench.machine import CLIENT, on
 from bench.programs import CLEAN, service
 from bench.server import serving
-from bench.wire import Connection, get, post
+from bench.soak_load import Load as Visitors
+from bench.soak_target import Target, container, probe_of
+from bench.wire import HERE, Connection, get, post
+from infra.stages import STAGES
 
-SATURATING = 16
+SATURATING = 32
 """Connections that find the most a service can answer: twice a worker's threads, so that none is refused."""
 
 CONNECTIONS = 400
@@ -54,10 +61,10 @@ def requests() -> list[bytes]:
 class Load:
     """Sends at a rate, whatever comes back, as long as it has idle connections."""
 
-    def __init__(self, port: int, connections: int) -> None:
+    def __init__(self, target: Target, connections: int) -> None:
         self._selector = selectors.DefaultSelector()
         self._connections = connections
-        self._idle = deque(Connection(port, self._selector) for _ in range(connections))
+        self._idle = deque(Connection(target.port, self._selector, host=target.host) for _ in range(connections))
         self.good: list[float] = []
         self.refused: list[float] = []
         self.neither = 0
@@ -131,6 +138,15 @@ class Step:
         )
 
 
+@contextmanager
+def a_core() -> Iterator[Target]:
+    """Run the server from the source on a core of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = service("overload", f"sqlite:///{Path(folder)}/comments.db", CLEAN)
+        with serving(program) as server:
+            yield Target("a core of its own", HERE, server.port, probe_of(server.pid))
+
+
 def milliseconds(values: list[float], part: float) -> str:
     return f"{percentile(values, part) * 1000:.0f} ms" if values else "-"
 
@@ -139,21 +155,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m bench.overload")
     parser.add_argument("--seconds", type=float, default=2, help="of each step in each round (2)")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--container", action="store_true", help="a task's share of a CPU and its memory, in the image")
     arguments = parser.parse_args()
     steps = {step: Step() for step in STEPS}
     saturated = Step()
     memory: dict[float, float] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        program = service("overload", f"sqlite:///{Path(folder)}/comments.db", CLEAN)
-        with serving(program) as server, on(CLIENT):
-            most = Load(server.port, SATURATING).offer(arguments.seconds).goodput
-            for _ in range(arguments.rounds):
-                saturated.loads.append(Load(server.port, SATURATING).offer(arguments.seconds))
-                most = saturated.median(lambda load: load.goodput)
-                for step, seen in steps.items():
-                    seen.loads.append(Load(server.port, CONNECTIONS).offer(arguments.seconds, rate=step * most))
-                    memory[step] = max(memory.get(step, 0), pss_megabytes(server.pid) or 0)
-    print(f"At the most {most:,.0f} requests a second, nine reads of a page of 20 for each post.\n")
+    with container(STAGES["dev"], {}) if arguments.container else a_core() as target, on(CLIENT):
+        Visitors(target.host, target.port).wait_until_up()
+        most = Load(target, SATURATING).offer(arguments.seconds).goodput
+        for _ in range(arguments.rounds):
+            saturated.loads.append(Load(target, SATURATING).offer(arguments.seconds))
+            most = saturated.median(lambda load: load.goodput)
+            for step, seen in steps.items():
+                seen.loads.append(Load(target, CONNECTIONS).offer(arguments.seconds, rate=step * most))
+                memory[step] = max(memory.get(step, 0), target.held().pss / 1e6)
+    print(f"With {target.what}: at the most {most:,.0f} requests a second, nine reads of a page of 20 for each post.\n")
     print("| offered | sent a second | answered | of the most | median | p99 | refused | p99 | neither | memory |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for step, seen in steps.items():

@@ -108,6 +108,11 @@ def container(stage: Stage, environment: Mapping[str, str], options: Sequence[st
         docker("rm", "-f", "-v", started)
 
 
+def probe_of(pid: int) -> list[str]:
+    """Return the command that runs PROBE beside a process of this machine."""
+    return [sys.executable, "-S", "-E", "-", str(pid)]
+
+
 @contextlib.contextmanager
 def process(environment: Mapping[str, str]) -> Iterator[Target]:
     """Run the server from the source, with nothing to limit it."""
@@ -121,8 +126,7 @@ def process(environment: Mapping[str, str]) -> Iterator[Target]:
         command = [str(Path(sys.executable).with_name("gunicorn")), "--bind", f"127.0.0.1:{port}", "api:app"]
         server = subprocess.Popen(command, cwd=ROOT / "app", env=given, stdout=log, stderr=log)
         try:
-            probe = [sys.executable, "-S", "-E", "-", str(server.pid)]
-            yield Target("the server from the source, not limited", "127.0.0.1", port, probe)
+            yield Target("the server from the source, not limited", "127.0.0.1", port, probe_of(server.pid))
         finally:
             server.terminate()
             server.wait(30)

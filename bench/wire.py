@@ -14,8 +14,8 @@ JSON = {"Content-Type": "application/json"}
 class Connection:
     """One connection, watched by a selector; where the server closes it, the next request opens another."""
 
-    def __init__(self, port: int, selector: BaseSelector) -> None:
-        self._port = port
+    def __init__(self, port: int, selector: BaseSelector, *, host: str = HERE) -> None:
+        self._address = host, port
         self._selector = selector
         self._socket: socket.socket | None = None
         self._received = b""
@@ -26,7 +26,7 @@ class Connection:
 
     def send(self, request: bytes) -> None:
         if self._socket is None:
-            self._socket = socket.create_connection((HERE, self._port), timeout=10)
+            self._socket = socket.create_connection(self._address, timeout=10)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._selector.register(self._socket, EVENT_READ, self)
         self._received, self._whole, self.status = b"", None, 0
