@@ -26,6 +26,9 @@ DEPARTURE = 60.0
 LINGER = 2.0
 """Seconds for a client to see that the connection ends; closed at once, it could lose the end of its answer."""
 
+ACCEPTED = 64
+"""Connections that are accepted in a row, before others are looked at."""
+
 UNSENT = 32 * 1024 * 1024
 """Bytes of answers that clients do not take, at the most: a sixteenth of a small task's memory."""
 
@@ -63,14 +66,16 @@ class Loop(ThreadWorker):
         raise NotImplementedError  # Worker does
 
     def accept(self, listener: socket.socket) -> None:
-        try:
-            accepted, address = listener.accept()
-        except OSError:  # another worker was quicker, or the client has left
-            return
-        self.nr_conns += 1
-        conn = Connection(self.cfg, Client(accepted), address, listener.getsockname())
-        conn.data_ready = True  # so that no thread waits for it
-        self.go_on(conn, stays=True)
+        """Take all that have come, up to a number: one for each turn of a busy loop would let the others wait."""
+        for _ in range(min(ACCEPTED, self.worker_connections - self.nr_conns)):
+            try:
+                accepted, address = listener.accept()
+            except OSError:  # nobody is left, another worker was quicker, or the client has left
+                return
+            self.nr_conns += 1
+            conn = Connection(self.cfg, Client(accepted), address, listener.getsockname())
+            conn.data_ready = True  # so that no thread waits for it
+            self.go_on(conn, stays=True)
 
     def murder_pending(self) -> None:
         """End what takes too long; gunicorn's loop calls this at each turn, at least once a second."""

@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from threading import Lock
 
 import orjson
 
@@ -42,6 +43,7 @@ class Worker(Loop):
     """Threads for requests to the store, two for the rest."""
 
     def init_process(self) -> None:
+        self.turn = Lock()
         self.in_hand = 0
         self.room = self.cfg.threads + WAITING
         self.refused = 0
@@ -54,6 +56,13 @@ class Worker(Loop):
 
     def get_thread_pool(self) -> Threads:  # type: ignore[override]  # gunicorn asks no more of it than to shut down
         return self.threads
+
+    def wait_for_and_dispatch_events(self, timeout: float | None) -> None:
+        """Look after connections while no thread begins a request, or the loop waits for all of them at each call."""
+        events = self.poller.select(timeout)
+        with self.turn:
+            for key, _ in events:
+                key.data(key.fileobj)
 
     def turns_away(self, conn: Connection) -> bool:
         """Refuse without taking the connection out of its queue, which would cost as much as the refusal itself."""
@@ -86,6 +95,8 @@ class Worker(Loop):
 
     def answer(self, conn: Connection) -> None:
         """Answer a request, in a thread, and wake the loop unless another has since it looked last."""
+        with self.turn:
+            pass
         try:
             stays = self.handle(conn)
         except Exception:
