@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from gunicorn import util
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from comments.server import JsonLogger, write_error
@@ -44,6 +45,11 @@ control_socket_disable = True
 
 logger_class = JsonLogger
 accesslog = "-"
+
+
+def pre_fork(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001  # gunicorn's signature
+    """Leave the memory that master and worker share alone: a collection writes to each object that it looks at."""
+    gc.freeze()
 
 
 def post_worker_init(worker: Worker) -> None:
