@@ -5,14 +5,15 @@ Every number stands here once, with where it comes from; `python -m bench.scalin
 
 from dataclasses import dataclass
 
-LIST_CPU = 1.05e-3
-POST_CPU = 1.05e-3
+LIST_CPU = 0.40e-3
+POST_CPU = 0.41e-3
 """Seconds of CPU of a page of 20 and of a post on DynamoDB, user and system, of gunicorn and the log line too.
 
-Against Amazon's local engine, in plain HTTP, on a machine that was busy with other work, which makes them rather high.
+Against Amazon's local engine, in plain HTTP, on an idle machine (`python -m bench traffic`); 1.05 ms on a slower one
+that had other work.
 """
-SQLITE_LIST_CPU = 0.50e-3
-SQLITE_POST_CPU = 0.70e-3
+SQLITE_LIST_CPU = 0.18e-3
+SQLITE_POST_CPU = 0.24e-3
 """The same on SQLite."""
 PAGE_UNITS = 2.0
 """Read units of a page of 20 comments of 300 bytes: 6 kB, 4 kB a unit, read consistently."""
