@@ -156,11 +156,12 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2, help="of each step in each round (2)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--container", action="store_true", help="a task's share of a CPU and its memory, in the image")
+    parser.add_argument("--docker", action="append", default=[], metavar="OPTION", help="such as --cpuset-cpus=0")
     arguments = parser.parse_args()
     steps = {step: Step() for step in STEPS}
     saturated = Step()
     memory: dict[float, float] = {}
-    with container(STAGES["dev"], {}) if arguments.container else a_core() as target, on(CLIENT):
+    with container(STAGES["dev"], {}, arguments.docker) if arguments.container else a_core() as target, on(CLIENT):
         Visitors(target.host, target.port).wait_until_up()
         most = Load(target, SATURATING).offer(arguments.seconds).goodput
         for _ in range(arguments.rounds):

@@ -30,7 +30,7 @@ _DIFFERENCES = re.compile(r"Number of stacks with differences: (\d+)")
 _REASONS_SHOWN = 3
 _OVERTAKEN = re.compile(
     r"_IN_PROGRESS state and can ?not be updated|InvalidChangeSetStatus|OperationInProgress|ChangeSetNotFound"
-    r"|ChangeSet \[\S+\] does not exist|execution status of \[OBSOLETE\]"
+    r"|ChangeSet \[\S+\] (?:does not exist|already exists)|execution status of \[OBSOLETE\]"
 )
 """What CloudFormation answers when another release was a moment faster: it takes one update of a stack at a time, and
 no change set that was made before another update."""

@@ -55,6 +55,11 @@ class Cloud:
             MaxCapacity=max(count, 6),
         )
 
+    def is_deployed(self) -> bool:
+        """Whether the service's newest deployment is complete, its alarms' time included."""
+        states = {each["status"]: each["rolloutState"] for each in self.service()["deployments"]}
+        return states["PRIMARY"] == "COMPLETED"
+
     def settle(self, count: int) -> None:
         """Wait until exactly this many tasks serve."""
         wait_until(

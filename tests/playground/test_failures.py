@@ -121,6 +121,7 @@ def test_an_image_that_has_left_the_registry_is_rolled_back(
     """It is deleted between the push and the first task, as a lifecycle rule of too few days would."""
     project = changed_project(tmp_path / "project", ending_of_api="\n# another image\n")
     cloud.settle(2)
+    wait_until(cloud.is_deployed, "the deployment before is complete: it is the one to go back to")
     before = cloud.service()["taskDefinition"]
     with Traffic(cloud.url, acknowledged) as traffic:
         running = start_release(project)
