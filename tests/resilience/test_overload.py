@@ -2,7 +2,9 @@
 
 import fcntl
 import socket
+import time
 
+from bench.machine import cpu_seconds
 from comments.serving.worker import WAITING
 from tests.app.conftest import wait_until
 from tests.resilience.requests import post, read
@@ -37,3 +39,25 @@ def test_requests_beyond_the_queue_are_refused_at_once_and_the_balancer_notices_
     wait_until(lambda: post(server, "after").status == 200, server.process)
     assert len(read(server).body) == answers.count(b"HTTP/1.1 200") + 2
     assert "refused" in server.log.read_text()
+
+
+def test_a_client_that_sends_more_before_its_answer_keeps_nobody_busy_and_gets_both(serve, tmp_path):
+    """The loop would else be told without end of what it cannot take yet: a second of CPU in a second of waiting."""
+    server = serve()
+    assert post(server, "before").status == 200
+    body = POST % 1
+    head = b"POST /api/comment/new HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    with (tmp_path / "comments.db.lock").open() as lock, socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.settimeout(20)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        client.sendall(head % len(body) + body)
+        time.sleep(0.2)  # until a thread has it
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        before = cpu_seconds(server.process.pid)
+        time.sleep(1)
+        used = (cpu_seconds(server.process.pid) or 0) - (before or 0)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        answers = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+    assert answers.endswith(b'{"status":"OK"}')
+    assert used < 0.5
