@@ -3,17 +3,20 @@
 import gc
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from gunicorn import util
 from gunicorn.arbiter import Arbiter
-from gunicorn.workers.base import Worker
 
 from comments.server import JsonLogger, write_error
+from comments.serving.scheduling import choose_core, keep_to, take_turns
+from comments.serving.worker import Worker
 from comments.settings import Settings, SettingsError
 
+# Here, in the master: a worker that cannot start would be started again and again.
 try:
-    Settings.from_environment()  # here, in the master: a worker that cannot start would be started again and again
+    settings = Settings.from_environment()
 except SettingsError as error:
     sys.exit(f"error: {error}")
 
@@ -47,9 +50,19 @@ logger_class = JsonLogger
 accesslog = "-"
 
 
-def pre_fork(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001  # gunicorn's signature
-    """Leave the memory that master and worker share alone: a collection writes to each object that it looks at."""
-    gc.freeze()
+def pre_fork(server: Arbiter, worker: Worker) -> None:
+    """Choose the worker's core, and leave the memory that it shares with the master as it is."""
+    if settings.cpu_affinity:
+        others: Collection[Worker] = server.WORKERS.values()  # type: ignore[assignment]  # worker_class makes no others
+        worker.core = choose_core([other.core for other in others])
+    gc.freeze()  # a collection writes to each object that it looks at
+
+
+def post_fork(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001  # gunicorn's signature
+    """Say how its threads run, before there are any."""
+    if worker.core is not None:
+        keep_to(worker.core)
+    take_turns()
 
 
 def post_worker_init(worker: Worker) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.image import BASE_IMAGE, docker
-from bench.machine import ROOT
+from bench.machine import PINS, ROOT, SERVER
 from infra.stages import Stage
 
 PROBE = """
@@ -91,12 +91,14 @@ def container(stage: Stage, environment: Mapping[str, str], options: Sequence[st
     """Run the image with the stage's share of a CPU and memory, a read-only root and no capabilities."""
     image = docker("build", "-q", "--build-arg", f"BASE_IMAGE={BASE_IMAGE}", ".").splitlines()[-1]
     store = "sqlite:////data/comments.db"
-    given = {"COMMENTS_STORE": store, "COMMENTS_METRICS": stage.metrics_namespace, **environment}
+    stages = {"COMMENTS_METRICS": stage.metrics_namespace, "COMMENTS_CPU_AFFINITY": "on"}
+    given = {"COMMENTS_STORE": store, **stages, **environment}
+    core = [f"--cpuset-cpus={','.join(map(str, SERVER))}"] if PINS else []  # not the one of whoever asks it
     started = docker(
         "run", "-d", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--volume=/data",
         f"--cpus={stage.cpu / 1024}", f"--memory={stage.memory}m", f"--memory-swap={stage.memory}m",
         "--log-opt=max-size=10m", *(f"--env={name}={value}" for name, value in given.items()),
-        *options, image,
+        *core, *options, image,
     )  # fmt: skip
     try:
         networks = json.loads(docker("inspect", started))[0]["NetworkSettings"]["Networks"]

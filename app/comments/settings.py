@@ -52,12 +52,17 @@ class Settings:
     status_thread: int | None = None
     """The content_id whose comments are the operator's messages on /status; only the moderator posts to it."""
 
+    cpu_affinity: bool = False
+    """Whether each worker keeps to one core: for a machine that serves nothing else, as a task on Fargate has."""
+
     commit: str = ""
     """The commit that the image was made of, for /status; the image sets it."""
 
     def __post_init__(self) -> None:
         if self.moderation and not self.moderator_token:
             raise SettingsError("COMMENTS_MODERATION is on, so set COMMENTS_MODERATOR_TOKEN: nobody could approve")
+        if self.cpu_affinity and not hasattr(os, "sched_setaffinity"):
+            raise SettingsError("COMMENTS_CPU_AFFINITY is on, but this system keeps no process on a core; leave it off")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -155,5 +160,6 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "post_limit": _rate,
     "cors_origins": _origins,
     "status_thread": _thread,
+    "cpu_affinity": _switch,
     "commit": _commit,
 }

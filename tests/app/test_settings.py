@@ -19,6 +19,7 @@ def test_without_any_variable_comments_are_kept_beside_the_code():
     assert settings.emails == "show"
     assert settings.post_limit == ""
     assert settings.cors_origins == ()
+    assert settings.cpu_affinity is False
 
 
 def test_every_variable_is_read():
@@ -34,6 +35,7 @@ def test_every_variable_is_read():
             "COMMENTS_CORS_ORIGINS": "https://a.example, http://localhost:8080",
             "COMMENTS_STATUS_THREAD": "7",
             "COMMENTS_COMMIT": "2763b140a0b9",
+            "COMMENTS_CPU_AFFINITY": "on",
         }
     )
     assert settings == Settings(
@@ -47,6 +49,7 @@ def test_every_variable_is_read():
         cors_origins=("https://a.example", "http://localhost:8080"),
         status_thread=7,
         commit="2763b140a0b9",
+        cpu_affinity=True,
     )
 
 
@@ -70,6 +73,7 @@ def test_every_variable_is_read():
         ("COMMENTS_MODERATOR_TOKEN", "\u00fc" * 20, "at least 16 visible ASCII characters"),
         ("COMMENTS_MODERATION", "on", "set COMMENTS_MODERATOR_TOKEN"),
         ("COMMENTS_MODERATION", "yes", "must be off or on"),
+        ("COMMENTS_CPU_AFFINITY", "1", "must be off or on"),
         ("COMMENTS_EMAILS", "Mask", "must be show or mask or hide"),
         ("COMMENTS_POST_LIMIT", "10", "such as 10/minute"),
         ("COMMENTS_POST_LIMIT", "0/minute", "such as 10/minute"),

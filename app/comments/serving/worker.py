@@ -42,6 +42,9 @@ def needs_store(request: bytearray) -> bool:
 class Worker(Loop):
     """Threads for requests to the store, two for the rest."""
 
+    core: int | None = None
+    """That its threads keep to, if they keep to any."""
+
     def init_process(self) -> None:
         self.turn = Lock()
         self.in_hand = 0
