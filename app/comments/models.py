@@ -1,12 +1,13 @@
 """What a comment is, and what the service accepts as one."""
 
 import re
-from typing import Annotated, Any, NotRequired, Self, TypedDict
-
-import jiter
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, NotRequired, Self, TypedDict
 
 from comments.errors import FieldError, InvalidRequest
+from comments.fields import Check, read, text
 
 MAX_CONTENT_ID = 2**53 - 1
 """JavaScript's largest exact integer: a larger id would not survive a browser."""
@@ -25,16 +26,6 @@ LIMIT = re.compile(r"[1-9][0-9]{0,3}")
 NOT_IN_EMAIL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 NOT_IN_COMMENT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
-_CONTROL = "\\u0000-\\u001f\\u007f-\\u009f"
-_SPACE = "\\u0020\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
-EMAIL_PATTERN = f"^[^@{_CONTROL}{_SPACE}]{{1,{MAX_EMAIL_LOCAL_PART}}}@[^@{_CONTROL}{_SPACE}]+$"
-COMMENT_PATTERN = (
-    "^[^\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f]*"
-    f"[^{_CONTROL}{_SPACE}]"
-    "[^\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f]*$"
-)
-"""What the functions below check, as far as a pattern can tell it to others: they say what is wrong, it cannot."""
-
 
 class Comment(TypedDict):
     """A stored comment, as it is listed: id is a UUIDv7, created_at RFC 3339 in UTC; held only while it is not."""
@@ -47,59 +38,61 @@ class Comment(TypedDict):
     held: NotRequired[bool]
 
 
-def _whole_number(value: Any) -> Any:
+def _content_id(value: Any) -> int:
     """Take 7.0 for 7, as JSON and its schemas do: they know numbers, not how one is written."""
-    return int(value) if type(value) is float and value.is_integer() else value
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is not int:
+        raise ValueError("must be an integer")
+    if value < 1:
+        raise ValueError("must be at least 1")
+    if value > MAX_CONTENT_ID:
+        raise ValueError(f"must be at most {MAX_CONTENT_ID}")
+    return value
 
 
-def _email(value: str) -> str:
-    if NOT_IN_EMAIL.search(value):
+def _email(value: Any) -> str:
+    address = text(value)
+    if len(address) > MAX_EMAIL:
+        raise ValueError(f"must have at most {MAX_EMAIL} characters")
+    if NOT_IN_EMAIL.search(address):
         raise ValueError("must not contain spaces or control characters")
-    local_part, separator, domain = value.partition("@")
+    local_part, separator, domain = address.partition("@")
     if not separator or not local_part or not domain or "@" in domain:
         raise ValueError("must be an address with one @, such as alice@example.com")
     if len(local_part) > MAX_EMAIL_LOCAL_PART:
         raise ValueError(f"must have at most {MAX_EMAIL_LOCAL_PART} characters before the @")
-    return value
+    return address
 
 
-def _comment(value: str) -> str:
-    value = value.strip()
-    if not value:
+def _comment(value: Any) -> str:
+    trimmed = text(value).strip()
+    if not trimmed:
         raise ValueError("must not be empty")
-    if len(value) > MAX_COMMENT:
-        raise ValueError(f"must have at most {MAX_COMMENT} characters, has {len(value)}")
-    if control := NOT_IN_COMMENT.search(value):
+    if len(trimmed) > MAX_COMMENT:
+        raise ValueError(f"must have at most {MAX_COMMENT} characters, has {len(trimmed)}")
+    if control := NOT_IN_COMMENT.search(trimmed):
         raise ValueError(f"must not contain the control character U+{ord(control[0]):04X}")
-    return value
+    return trimmed
 
 
-class NewComment(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewComment:
     """A comment as it is posted, checked; the comment's text is trimmed, nothing else is changed."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    content_id: int
+    email: str
+    comment: str
 
-    content_id: Annotated[int, Field(ge=1, le=MAX_CONTENT_ID), BeforeValidator(_whole_number)]
-    email: Annotated[
-        str, Field(max_length=MAX_EMAIL, json_schema_extra={"pattern": EMAIL_PATTERN}), AfterValidator(_email)
-    ]
-    comment: Annotated[
-        str,
-        Field(json_schema_extra={"pattern": COMMENT_PATTERN, "minLength": 1, "maxLength": MAX_COMMENT}),
-        AfterValidator(_comment),
-    ]
+    CHECKS: ClassVar[Mapping[str, Check]] = MappingProxyType(
+        {"content_id": _content_id, "email": _email, "comment": _comment}
+    )
+    OPTIONAL: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
         """Read a request's body; raises InvalidRequest, which names each wrong field or the line of a syntax error."""
-        try:
-            given: Any = jiter.from_json(body, catch_duplicate_keys=True, allow_inf_nan=False)
-        except ValueError as error:
-            raise InvalidRequest(FieldError(field="body", message=f"not valid JSON: {error}")) from None
-        try:
-            return cls.model_validate(given)
-        except ValidationError as error:
-            raise InvalidRequest(*map(_field_error, error.errors(include_url=False, include_input=False))) from None
+        return cls(**read(body, cls.CHECKS, optional=cls.OPTIONAL))
 
     def stored(self, comment_id: str, created_at: str, *, held: bool) -> Comment:
         """Return the comment as a store keeps it."""
@@ -111,23 +104,6 @@ class NewComment(BaseModel):
             "created_at": created_at,
         }
         return comment | {"held": True} if held else comment
-
-
-def _field_error(error: Any) -> FieldError:
-    if not error["loc"]:
-        return FieldError(field="body", message="must be a JSON object with content_id, email and comment")
-    message = {
-        "missing": "is required",
-        "extra_forbidden": "is not a field of a comment",
-        "value_error": str(error.get("ctx", {}).get("error", "")),
-        "int_type": "must be an integer",
-        "string_type": "must be a string",
-        "greater_than_equal": "must be at least 1",
-        "less_than_equal": f"must be at most {MAX_CONTENT_ID}",
-        "string_too_long": f"must have at most {MAX_EMAIL} characters",
-    }.get(error["type"], error["msg"])
-    name = str(error["loc"][0])[:100] or '""'  # a key may be empty, what names it may not
-    return FieldError(field=name, message=message)
 
 
 def parse_content_id(text: str) -> int:

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -173,7 +174,7 @@ def test_a_connection_that_was_closed_while_idle_costs_no_attempt(store, server,
 
 def test_threads_at_once_each_get_their_own_answer(store, server):
     def talk(number):
-        added = store.add(NEW.model_copy(update={"content_id": number, "comment": f"number {number}"}))
+        added = store.add(replace(NEW, content_id=number, comment=f"number {number}"))
         return [store.list_page(number, after=None, limit=10).comments == [added] for _ in range(5)]
 
     server.script = [faults.reset, faults.well, faults.cut, faults.close_idle, faults.damage, faults.lose] * 5

@@ -1,6 +1,7 @@
 """What the OpenAPI document says of the pages and of the files that browsers load."""
 
-from comments.docs.parts import Json, operation
+from comments.docs.parts import operation
+from comments.docs.schemas import Json
 from comments.settings import Settings
 
 SAME = {"304": {"description": "as its ETag says it was"}}

@@ -12,15 +12,12 @@ from comments.docs.parts import (
     PAGING,
     REFUSED,
     TOKEN,
-    Json,
     answer,
-    array,
     link,
     one,
     operation,
-    ref,
 )
-from comments.docs.schemas import components
+from comments.docs.schemas import SCHEMAS, Json, array, ref
 from comments.settings import Settings
 from comments.web.runtime import VERSION
 
@@ -39,7 +36,7 @@ def document(settings: Settings) -> Json:
             "get": operation(
                 "list",
                 "List a thread in the order of its ids",
-                {"200": answer("a page of comments", array("Comment"), NEXT_PAGE)},
+                {"200": answer("a page of comments", array(ref("Comment")), NEXT_PAGE)},
                 ("404", "503"),
                 parameters=[CONTENT_ID, *PAGING],
             )
@@ -59,7 +56,7 @@ def document(settings: Settings) -> Json:
         "info": {"title": "Comments", "version": VERSION, "description": DESCRIPTION},
         "paths": paths | (_moderation() if settings.moderator_token else {}) | browser_paths(settings),
         "components": {
-            "schemas": components(),
+            "schemas": SCHEMAS,
             "responses": {code: answer(text, ref("Error"), HEADERS.get(code)) for code, text in REFUSED.items()},
             "securitySchemes": {"moderator": TOKEN},
         },
@@ -97,7 +94,7 @@ def _moderation() -> Json:
             "get": operation(
                 "held",
                 "List what waits for approval, of all threads",
-                {"200": answer("a page of comments", array("HeldComment"), NEXT_PAGE)},
+                {"200": answer("a page of comments", array(ref("HeldComment")), NEXT_PAGE)},
                 ("401", "503"),
                 parameters=[*PAGING],
                 security=security,

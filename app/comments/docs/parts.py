@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from comments.docs.schemas import ID_PATTERN, components
+from comments.docs.schemas import ID_PATTERN, SCHEMAS, Json, ref
 from comments.models import MAX_CONTENT_ID, MAX_PAGE
-
-Json = dict[str, Any]
 
 REFUSED = {
     "400": "the request is wrong; `errors` names each field",
@@ -76,16 +74,8 @@ def answer(description: str, schema: Json, headers: Json | None = None) -> Json:
 
 
 def one(schema: str) -> Json:
-    return answer(components()[schema]["description"], ref(schema))
+    return answer(SCHEMAS[schema]["description"], ref(schema))
 
 
 def link(operation: str, **parameters: str) -> Json:
     return {"operationId": operation, "parameters": parameters}
-
-
-def array(schema: str) -> Json:
-    return {"type": "array", "items": ref(schema)}
-
-
-def ref(schema: str) -> Json:
-    return {"$ref": f"#/components/schemas/{schema}"}

@@ -4,17 +4,19 @@ import base64
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from types import MappingProxyType
+from typing import Any, BinaryIO, ClassVar
 
 import orjson
-from pydantic import AfterValidator
 
 from comments.errors import InvalidRequest
+from comments.fields import Check, switch, text
 from comments.ids import TICKS, tick_of
 from comments.models import ID, Comment, NewComment
 from comments.transfer import Refused, TransferError
@@ -38,29 +40,37 @@ def dump(comments: Iterable[Comment]) -> bytes:
     return b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
 
 
-def _id(value: str) -> str:
-    if not ID.fullmatch(value):
+def _id(value: Any) -> str:
+    given = text(value)
+    if not ID.fullmatch(given):
         raise ValueError("must be a UUIDv7 in lower case, as this service makes them")
-    if tick_of(value) / TICKS / 1000 > time.time() + TOLERANCE:
+    if tick_of(given) / TICKS / 1000 > time.time() + TOLERANCE:
         raise ValueError("lies in the future, and every new comment of its thread would follow it there")
-    return value
+    return given
 
 
-def _created_at(value: str) -> str:
+def _created_at(value: Any) -> str:
+    given = text(value)
     try:
-        if CREATED_AT.fullmatch(value) and datetime.fromisoformat(value):
-            return value
+        if CREATED_AT.fullmatch(given) and datetime.fromisoformat(given):
+            return given
     except ValueError:
         pass  # such as the 31st of June
     raise ValueError("must be a time such as 2026-11-24T08:29:23.614Z")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredComment(NewComment):
     """A comment as an export has it: what a post may hold, and what the store gave it."""
 
-    id: Annotated[str, AfterValidator(_id)]
-    created_at: Annotated[str, AfterValidator(_created_at)]
+    id: str
+    created_at: str
     held: bool = False
+
+    CHECKS: ClassVar[Mapping[str, Check]] = MappingProxyType(
+        {**NewComment.CHECKS, "id": _id, "created_at": _created_at, "held": switch}
+    )
+    OPTIONAL: ClassVar[frozenset[str]] = frozenset({"held"})
 
 
 def read_source(source: str) -> Iterator[Comment | Refused]:
