@@ -27,6 +27,9 @@ QUICK_THREADS = 2
 HEALTH = b"GET /healthz "
 """Never refused: a balancer replaces the task that fails its checks, and the others would get its load too."""
 
+WRITING = (b"POST ", b"DELETE ")
+"""What waits for a commit: each in a thread of its own, so that they share it."""
+
 _BODY = orjson.dumps(error_body(503, "too many requests are waiting already; try again shortly"))
 REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n"
@@ -92,7 +95,8 @@ class Worker(Loop):
         elif self.in_hand < self.room or request.received.startswith(HEALTH):
             self.in_hand += 1
             conn.since = time.monotonic()
-            (self.threads if needs_store(request.received) else self.quick).put(conn)
+            threads = self.threads if needs_store(request.received) else self.quick
+            threads.put(conn, stalls=request.received.startswith(WRITING))
         else:
             self.go_on(conn, stays=self.refuse(conn))
 
