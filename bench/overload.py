@@ -31,7 +31,7 @@ from infra.stages import STAGES
 SATURATING = 32
 """Connections that find the most a service can answer: twice a worker's threads, so that none is refused."""
 
-CONNECTIONS = 400
+CONNECTIONS = 900
 """More than may wait for a thread, so that there is something to refuse."""
 
 STEPS = (0.5, 1, 1.5, 2, 3)
