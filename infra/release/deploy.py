@@ -34,6 +34,9 @@ _OVERTAKEN = re.compile(
 )
 """What CloudFormation answers when another release was a moment faster: it takes one update of a stack at a time, and
 no change set that was made before another update."""
+_VALIDATED = {"CDK_VALIDATION": "false"}
+"""Once there is a digest: the stacks before it were synthesized with the same templates but for it, and validated. A
+second validation is two seconds of a deployment."""
 _ATTEMPTS = 5
 """To get a turn, where several releases want the same stack."""
 
@@ -136,7 +139,7 @@ class Cdk:
                 f"--context=stage={self._aws.stage.name}",
                 *([f"--context=digest={digest}"] if digest else []),
             ],
-            environment=self._aws.environment,
+            environment={**self._aws.environment, **(_VALIDATED if digest else {})},
             on_line=on_line or Events(self._note),
         )
 
