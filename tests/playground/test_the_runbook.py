@@ -20,6 +20,8 @@ RUNBOOK = PROJECT / "docs" / "operations.md"
 AWS_ONLY = "aws-only"
 """What follows ```sh where the playground has nothing to try it on: point-in-time recovery."""
 ENDS_THE_STAGE = "make destroy"
+NOT_TYPED = ("AWS_", "MAKE", "MFLAGS", "ARGS")
+"""Variables of other tests, and what `make test ARGS=…` hands on to every make below it."""
 
 
 def blocks(*, tried_alone: bool) -> Iterator[tuple[str, str]]:
@@ -73,7 +75,7 @@ def typed(commands: str, playground: dict[str, str], folder: Path) -> None:
     """Type commands into a shell of an engineer, who sees each succeed."""
     bins = [str(PROJECT / venv / "bin") for venv in (".venv", ".venv-playground")]
     own = {"PATH": os.pathsep.join([*bins, os.environ["PATH"]]), "HOME": str(folder)}
-    others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}  # of other tests
+    others = {name: value for name, value in os.environ.items() if not name.startswith(NOT_TYPED)}
     environment = others | playground | own
     done = subprocess.run(
         ["bash", "-euxo", "pipefail", "-c", commands],
