@@ -42,6 +42,7 @@ def service_on_dynamodb() -> Iterator[Program]:
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+    WORK.mkdir(parents=True, exist_ok=True)
     with (WORK / "engine.log").open("wb") as log, on(CLIENT):
         engine = subprocess.Popen([*COMMAND, "-port", str(port)], cwd=FOLDER, stdout=log, stderr=subprocess.STDOUT)
     try:

@@ -64,6 +64,7 @@ def serving(program: Program, *, cores: set[int] = SERVER) -> Iterator[Server]:
     port = program.port or free_port()
     command = [part.format(port=port) for part in program.command]
     log = log_of(program)
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output, on(cores):
         began = time.perf_counter()
         process = subprocess.Popen(
