@@ -1,0 +1,27 @@
+"""How the CDK CLI is called for the stacks of a release."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from infra.release import deploy
+from infra.release.aws import Aws
+from infra.release.deploy import Cdk
+
+DIGEST = "sha256:" + "0" * 64
+
+
+def test_templates_are_validated_before_there_is_an_image_and_not_again(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validations: list[str | None] = []
+
+    def cdk(_command: object, *, environment: Mapping[str, str], **_: object) -> list[str]:
+        validations.append(environment.get("CDK_VALIDATION"))
+        assert environment.items() >= aws.environment.items()
+        return []
+
+    monkeypatch.setattr(deploy, "run", cdk)
+    Cdk(aws, str).deploy("registry", "foundation")
+    Cdk(aws, str).deploy("service", digest=DIGEST)
+    assert validations == [None, "false"]
