@@ -3,6 +3,7 @@
 import orjson
 from flask import Blueprint, Response, current_app, render_template, request
 
+from comments.docs.document import document, operations
 from comments.web.headers import protect
 
 docs = Blueprint("docs", __name__, template_folder="templates")
@@ -11,16 +12,12 @@ docs.after_request(protect)
 
 @docs.get("/openapi.json")
 def openapi() -> Response:
-    from comments.docs.document import document  # noqa: PLC0415  # its schemas would be a twentieth of every start
-
     body = orjson.dumps(document(current_app.extensions["settings"]), option=orjson.OPT_INDENT_2)
     return _cached(Response(body, mimetype="application/json"))
 
 
 @docs.get("/docs")
 def page() -> Response:
-    from comments.docs.document import document, operations  # noqa: PLC0415  # likewise
-
     described = document(current_app.extensions["settings"])
     return _cached(Response(render_template("docs.html", described=described, operations=operations(described))))
 
