@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from comments.serving.scheduling import keep_to, take_turns
 from tests.app.conftest import Server, wait_until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux has batch scheduling")
@@ -34,6 +35,16 @@ def test_no_thread_of_a_worker_takes_the_core_from_the_one_that_woke_it(serve: C
     assert len(threads(worker)) > 16
     assert {os.sched_getscheduler(thread) for thread in threads(worker)} == {os.SCHED_BATCH}
     assert cores(worker) == ALL
+
+
+def test_where_the_system_forbids_both_a_worker_goes_on_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
+    monkeypatch.setattr(os, "sched_setscheduler", forbidden)
+    keep_to(0)
+    take_turns()
 
 
 def test_a_worker_keeps_to_one_core_and_the_one_that_takes_its_place_to_the_same(serve: Callable[..., Server]) -> None:

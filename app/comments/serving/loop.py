@@ -50,7 +50,7 @@ class Loop(ThreadWorker):
     """A connection is idle, arriving, sending or leaving, and then the loop's, or it is in a thread's hands."""
 
     keepalived_conns: "deque[Connection]"  # type: ignore[assignment]  # accept makes no others
-    pending_conns: "deque[Connection]"  # type: ignore[assignment]  # likewise
+    pending_conns: "deque[Connection]"  # type: ignore[assignment]  # accept makes no others
 
     def init_process(self) -> None:
         self.sending: deque[Connection] = deque()

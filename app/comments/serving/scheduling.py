@@ -14,11 +14,12 @@ def choose_core(taken: Sequence[int | None]) -> int:
 
 def keep_to(core: int) -> None:
     """Keep the threads on one core: woken on another, each would wait there until the interpreter's lock comes over."""
-    os.sched_setaffinity(0, {core})
+    with suppress(OSError):  # a sandbox may forbid it; it costs time, nothing else
+        os.sched_setaffinity(0, {core})
 
 
 def take_turns() -> None:
     """Let a thread that wakes another go on, since the other would only wait for the interpreter's lock."""
     if hasattr(os, "SCHED_BATCH"):
-        with suppress(OSError):  # a sandbox may forbid it; it costs time, nothing else
+        with suppress(OSError):  # as above
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
