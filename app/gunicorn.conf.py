@@ -39,8 +39,10 @@ graceful_timeout = 25
 timeout = 30
 
 # Nobody's headers change a request's path or scheme; whose address it is, COMMENTS_TRUSTED_PROXIES says.
-forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
+# So it makes no difference who sends them, and no client's address is looked up in a list: a fortieth of an answer.
+forwarded_allow_ips = "*"
 
 # The heartbeat is a file: on a disk it can stall, and a read-only root has none. macOS has no /dev/shm.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # memory, and gunicorn unlinks it at once

@@ -2,8 +2,7 @@
 
 import logging
 
-from flask import Flask, Request
-from flask.sessions import NullSession, SessionInterface
+from flask import Flask
 
 from comments.cors import CrossOrigin
 from comments.docs import docs
@@ -12,6 +11,7 @@ from comments.moderation import moderation
 from comments.post_limit import post_limit
 from comments.privacy import SHOWN
 from comments.routes import api, health
+from comments.service import NoSession, Service
 from comments.settings import Settings
 from comments.store import CommentStore, open_store
 from comments.telemetry import RequestContext
@@ -21,20 +21,11 @@ from comments.web.runtime import Runtime
 from comments.web.status import Board, status
 
 
-class NoSession(SessionInterface):
-    """There are no cookies here: Flask need not look for a session in every request."""
-
-    _none = NullSession()
-
-    def open_session(self, app: Flask, request: Request) -> NullSession:  # noqa: ARG002  # Flask's signature
-        return self._none
-
-
 def create_app(settings: Settings | None = None, store: CommentStore | None = None) -> Flask:
     """Build the WSGI application; raises SettingsError or StoreError when it could not serve."""
     settings = settings or Settings.from_environment()
     # Automatic OPTIONS answers would be empty HTML; preflights are answered by CrossOrigin.
-    app = Flask(__name__, static_folder=None)
+    app = Service(__name__, static_folder=None)
     app.session_interface = NoSession()
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     # Flask would answer an address that is nearly right with a page that leads to the host that the visitor names.

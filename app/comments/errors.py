@@ -14,11 +14,15 @@ ServiceError
 import logging
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import orjson
 from flask import Flask, Response
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 RETRY_AFTER = 2
 """Seconds that a client is asked to wait for the store: about as long as a failover or a throttled second takes."""
@@ -111,8 +115,14 @@ class StoreError(ServiceError):
     headers = MappingProxyType({"Retry-After": str(RETRY_AFTER)})
 
 
+class Json(Response):
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:  # noqa: ARG002  # Werkzeug's signature
+        """Return them as they are: Werkzeug would copy them, and look for what an answer with a body has not."""
+        return self.headers
+
+
 def json_response(body: Any, code: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(body), code, headers, content_type="application/json")
+    return Json(orjson.dumps(body), code, headers, content_type="application/json")
 
 
 def error_body(code: int, message: str, errors: Sequence[FieldError] = ()) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def id_at(tick: int, *, random: int | None = None) -> str:
 
 
 def tick_of(comment_id: str) -> int:
-    value = UUID(comment_id).int
+    value = int(comment_id.replace("-", ""), 16)
     return (value >> 80) * TICKS + (value >> 64) % TICKS
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, current_app, request
@@ -14,6 +15,9 @@ from comments.moderator import is_moderator, require_moderator
 from comments.settings import Settings
 from comments.store import CommentStore
 from comments.telemetry import CLIENT
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 MAX_BODY = 64 * 1024
 """Bytes of a request's body: 10,000 characters escaped in six bytes each, and the rest, fit."""
@@ -32,10 +36,11 @@ def store() -> CommentStore:
 
 @api.post("/comment/new")
 def new() -> Response:
-    current_app.extensions["post_limit"].count(request.environ.get(CLIENT, ""))
-    key = parse_idempotency_key(request.headers.get("Idempotency-Key"))
-    comment = NewComment.parse(json_body())
-    settings: Settings = current_app.extensions["settings"]
+    environ, known = request.environ, current_app.extensions
+    known["post_limit"].count(environ.get(CLIENT, ""))
+    key = parse_idempotency_key(environ.get("HTTP_IDEMPOTENCY_KEY"))
+    comment = NewComment.parse(json_body(environ))
+    settings: Settings = known["settings"]
     if comment.content_id == settings.status_thread:
         require_moderator()
     held = settings.moderation and not is_moderator()
@@ -74,14 +79,16 @@ def created(comment: Comment) -> Response:
     return json_response(body | {"id": comment["id"]})
 
 
-def json_body() -> bytes:
-    if request.mimetype != "application/json":
-        given = request.mimetype or "nothing"
-        raise UnsupportedMedia(f"the Content-Type must be application/json, not {given}")
-    if (request.content_length or 0) > MAX_BODY:
+def json_body(environ: "WSGIEnvironment") -> bytes:
+    """Read the body past Flask, which takes ten times as long to find out that the server hands it over whole."""
+    given = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    if given != "application/json":
+        raise UnsupportedMedia(f"the Content-Type must be application/json, not {given or 'nothing'}")
+    length = environ.get("CONTENT_LENGTH")  # gunicorn has refused what is no number; in chunks comes a body without one
+    if length and int(length) > MAX_BODY:
         raise RequestEntityTooLarge(f"the body must have at most {MAX_BODY} bytes")
     try:
-        body = request.stream.read(MAX_BODY + 1)
+        body: bytes = environ["wsgi.input"].read(int(length) if length else MAX_BODY + 1)
     except (OSError, ParseException):  # gunicorn's, while it reads: a broken chunk, or a client that went away
         message = "ends early, or its transfer coding is broken"
         raise InvalidRequest(FieldError(field="body", message=message)) from None

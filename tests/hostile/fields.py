@@ -147,7 +147,7 @@ LOGGED = [
     Hostile("a host of nothing", 404, OPEN, b"GET /api/comment/list/404 HTTP/1.1\r\nHost:\r\n\r\n"),
     Hostile(
         "a host of 5,000 bytes",
-        400,
+        404,
         OPEN,
         b"GET /api/comment/list/404 HTTP/1.1\r\nHost: " + b"mallory" * 700 + b"\r\n\r\n",
     ),

@@ -158,7 +158,7 @@ LINES = [
     ),
     Hostile(
         "an upgrade to a web socket",
-        400,
+        404,
         OPEN,
         get(
             b"/api/comment/list/404",
