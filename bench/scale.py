@@ -19,10 +19,12 @@ class Scale:
 
     steady_rounds: int
     steady_seconds: float
-    """The same at a fixed rate, where the slowest answers count."""
+    """The same at a fixed rate, where the slowest answers count: short rounds, as a machine's own pauses of 2 to 15 ms
+    come every few hundred milliseconds and hit whoever has his turn; the median leaves those rounds out."""
 
     loads: tuple[float, ...]
-    """Parts of the yardstick's most that the curve of answer times goes through."""
+    curve_seconds: float
+    """Parts of the yardstick's most that the curve of answer times goes through, and how long each is kept up."""
 
     starts: int
     syntheses: int
@@ -38,9 +40,10 @@ FULL = Scale(
     sizes=(1_000, 10_000, 100_000),
     rounds=16,
     seconds=0.5,
-    steady_rounds=8,
-    steady_seconds=2.0,
+    steady_rounds=32,
+    steady_seconds=0.5,
     loads=(0.1, 0.25, 0.4, 0.55, 0.7, 0.85),
+    curve_seconds=2.0,
     starts=7,
     syntheses=5,
     containers=5,
@@ -54,6 +57,7 @@ QUICK = Scale(
     steady_rounds=1,
     steady_seconds=0.1,
     loads=(0.2, 0.4),
+    curve_seconds=0.1,
     starts=1,
     syntheses=1,
     containers=0,

@@ -126,7 +126,7 @@ def _curve(servers: Servers, found: dict[str, Samples], report: Report, scale: S
     for part in scale.loads:
         rate = part * _median_rate(found[YARDSTICK])
         rates = {load.name: rate for load in asked}
-        times = steady(asked, rates, rounds=1, seconds=scale.steady_seconds, what=f"at {rate:,.0f} a second")
+        times = steady(asked, rates, rounds=1, seconds=scale.curve_seconds, what=f"at {rate:,.0f} a second")
         for name, samples in times.items():
             points[name].append({"offered": rate} | samples.medians())
     report.details["curve"] = points

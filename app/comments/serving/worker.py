@@ -125,7 +125,7 @@ class Worker(Loop):
     def handle(self, conn: Connection) -> bool:  # type: ignore[override]  # accept makes no others
         late = time.monotonic() - conn.since > SOON and not conn.sock.request.received.startswith(HEALTH)
         stays = self.refuse(conn) if late else super().handle(conn)
-        if len(conn.sock.unsent) > LARGE:
+        if self.in_hand == 1 or len(conn.sock.unsent) > LARGE:  # alone, it need not wait for the loop to wake up
             conn.sock.flush()
         return stays
 
