@@ -16,7 +16,13 @@ WAITING = 256
 """Requests that may wait for a thread: a second's worth on a quarter of a core, a tenth of that on a whole one."""
 
 LARGE = 64 * 1024
-"""Bytes of an answer that is sent by its thread, before it leaves the processor's cache; smaller ones by the loop."""
+"""Bytes of an answer that is always sent by its thread, before it leaves the processor's cache."""
+
+FEW = 4
+"""Requests in hand, on average, below which a thread sends its answer at once; above, the loop sends many together."""
+
+AVERAGED = 64
+"""Requests that this average goes back: a pause of the machine leaves ten behind, and is no reason to send later."""
 
 SOON = 2.0
 """Seconds that a request may have waited when a thread takes it: as long as the client is asked to stay away."""
@@ -51,6 +57,7 @@ class Worker(Loop):
     def init_process(self) -> None:
         self.turn = Lock()
         self.in_hand = 0
+        self.crowd = 0.0
         self.room = self.cfg.threads + WAITING
         self.refused = 0
         self.told = 0.0
@@ -94,6 +101,7 @@ class Worker(Loop):
             self.go_on(conn, stays=False)
         elif self.in_hand < self.room or request.received.startswith(HEALTH):
             self.in_hand += 1
+            self.crowd += (self.in_hand - self.crowd) / AVERAGED
             conn.since = time.monotonic()
             threads = self.threads if needs_store(request.received) else self.quick
             threads.put(conn, stalls=request.received.startswith(WRITING))
@@ -125,7 +133,7 @@ class Worker(Loop):
     def handle(self, conn: Connection) -> bool:  # type: ignore[override]  # accept makes no others
         late = time.monotonic() - conn.since > SOON and not conn.sock.request.received.startswith(HEALTH)
         stays = self.refuse(conn) if late else super().handle(conn)
-        if self.in_hand == 1 or len(conn.sock.unsent) > LARGE:  # alone, it need not wait for the loop to wake up
+        if self.crowd < FEW or len(conn.sock.unsent) > LARGE:
             conn.sock.flush()
         return stays
 
