@@ -19,6 +19,9 @@ CONTAINER = "api"
 PORT = 8000
 USER = "10001:10001"
 """Numeric, so that it needs no /etc/passwd; nobody on the host has it."""
+
+LOG_BUFFER = cdk.Size.mebibytes(10)
+"""Log lines that wait for CloudWatch, some 40,000; while it is away the service goes on, and loses what comes then."""
 STOP_TIMEOUT = cdk.Duration.seconds(30)
 """From SIGTERM to SIGKILL; more than gunicorn's graceful_timeout."""
 GRACE_PERIOD = cdk.Duration.seconds(30)
@@ -127,7 +130,12 @@ class ApiService(Construct):
             environment=dict(environment),
             secrets=dict(secrets),
             stop_timeout=STOP_TIMEOUT,
-            logging=ecs.LogDrivers.aws_logs(stream_prefix=CONTAINER, log_group=log_group),
+            logging=ecs.LogDrivers.aws_logs(
+                stream_prefix=CONTAINER,
+                log_group=log_group,
+                mode=ecs.AwsLogDriverMode.NON_BLOCKING,
+                max_buffer_size=LOG_BUFFER,
+            ),
         )
         acknowledge(task, {"AwsSolutions-ECS2": "names and numbers; secrets come from Secrets Manager"})
         return task

@@ -141,7 +141,7 @@ def known() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement.sid)
+@pytest.mark.parametrize("statement", sorted(STATEMENTS, key=str), ids=lambda statement: statement.sid)
 def test_a_statement_names_actions_that_exist_and_holds_none_to_a_resource_that_it_does_not_know(
     known: dict[str, Any], statement: Statement
 ) -> None:

@@ -102,6 +102,12 @@ def test_the_container_can_write_nowhere_and_has_no_privilege() -> None:
     assert the(templates("dev").service, "AWS::ECS::Service").get("EnableExecuteCommand") is not True
 
 
+def test_a_log_service_that_is_away_does_not_stop_the_api() -> None:
+    options = container(templates("dev").service)["LogConfiguration"]["Options"]
+    assert options["mode"] == "non-blocking"
+    assert options["max-buffer-size"] == "10485760b"
+
+
 def test_the_task_may_use_its_table_and_nothing_else() -> None:
     service = templates("dev").service
     task = the(service, "AWS::ECS::TaskDefinition")["TaskRoleArn"]["Fn::GetAtt"][0]
