@@ -51,5 +51,5 @@ def text(value: Any) -> str:
 
 def switch(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("must be a boolean")  # noqa: TRY004  # a Check's error here too
+        raise ValueError("must be a boolean")  # noqa: TRY004  # a Check's error, whatever is wrong
     return value

@@ -27,8 +27,8 @@ class WindowLimit:
     def __init__(self, rate: str) -> None:
         """`rate` is a number and a unit, such as 10/minute."""
         from limits import parse  # noqa: PLC0415  # 0.1 s, and most services have no limit
-        from limits.storage import MemoryStorage  # noqa: PLC0415  # likewise a part of the 0.1 s
-        from limits.strategies import MovingWindowRateLimiter  # noqa: PLC0415  # likewise a part of the 0.1 s
+        from limits.storage import MemoryStorage  # noqa: PLC0415  # part of the 0.1 s, for a limit alone
+        from limits.strategies import MovingWindowRateLimiter  # noqa: PLC0415  # part of the 0.1 s, for a limit alone
 
         self._rate = parse(rate)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())

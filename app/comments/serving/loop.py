@@ -49,8 +49,8 @@ class Connection(TConn):
 class Loop(ThreadWorker):
     """A connection is idle, arriving, sending or leaving, and then the loop's, or it is in a thread's hands."""
 
-    keepalived_conns: "deque[Connection]"  # type: ignore[assignment]  # accept makes no others
-    pending_conns: "deque[Connection]"  # type: ignore[assignment]  # accept makes no others
+    keepalived_conns: "deque[Connection]"  # type: ignore[assignment]  # accept puts only ours there
+    pending_conns: "deque[Connection]"  # type: ignore[assignment]  # accept puts only ours there
 
     def init_process(self) -> None:
         self.sending: deque[Connection] = deque()
@@ -59,11 +59,11 @@ class Loop(ThreadWorker):
 
     def take(self, conn: Connection) -> None:
         """Do what a whole request asks for, and go on with the connection later; for a worker to say."""
-        raise NotImplementedError  # Worker does
+        raise NotImplementedError  # Worker, the only subclass, says it
 
     def turns_away(self, conn: Connection) -> bool:
         """Tell whether the request has been refused already, in passing; for a worker to say."""
-        raise NotImplementedError  # Worker does
+        raise NotImplementedError  # Worker, the only subclass, says it
 
     def accept(self, listener: socket.socket) -> None:
         """Take all that have come, up to a number: one for each turn of a busy loop would let the others wait."""

@@ -130,7 +130,7 @@ class Worker(Loop):
             self.in_hand -= 1
             self.go_on(conn, stays=stays)
 
-    def handle(self, conn: Connection) -> bool:  # type: ignore[override]  # accept makes no others
+    def handle(self, conn: Connection) -> bool:  # type: ignore[override]  # accept makes only these
         late = time.monotonic() - conn.since > SOON and not conn.sock.request.received.startswith(HEALTH)
         stays = self.refuse(conn) if late else super().handle(conn)
         if self.crowd < FEW or len(conn.sock.unsent) > LARGE:
