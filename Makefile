@@ -79,16 +79,8 @@ test: $(DEV) $(NODE) $(PLAYGROUND) $(CHECK)  ## run every test that this machine
 	@python -m pytest $(ARGS)
 
 .PHONY: bench
-bench: $(DEV) $(NODE)  ## measure the service beside a bare view, the original and Isso (ARGS='traffic --quick')
+bench: $(DEV) $(NODE)  ## compare the service with a bare Flask view and with Isso; needs wrk (ARGS=--quick)
 	@python -m bench $(ARGS)
-
-.PHONY: durability
-durability: $(DEV)  ## kill the service 200 times while clients post: is anything lost? (ARGS='--rounds 20')
-	@python -m bench.durability $(ARGS)
-
-.PHONY: soak
-soak: $(DEV)  ## 30 minutes at half load in a container with its limits: does it grow? (ARGS='--minutes 5')
-	@python -m bench.soak $(ARGS)
 
 # ---- quality gates ----
 

@@ -1,15 +1,16 @@
-"""The WSGI entry: `cd app && gunicorn api:app`."""
+"""WSGI entry point: `cd app && gunicorn api:app`."""
 
 import sys
 
-from gunicorn.arbiter import Arbiter
-
-from comments import create_app
+from comments.app import create_app
+from comments.config import ConfigError
 from comments.errors import StoreError
+
+BOOT_ERROR = 3
+"""The exit status with which a gunicorn worker tells its master to stop instead of starting another one."""
 
 try:
     app = create_app()
-except StoreError as error:
-    # With this status the master stops, instead of starting workers that end the same way for ever.
-    print(f"error: {error.message}", file=sys.stderr)
-    sys.exit(Arbiter.APP_LOAD_ERROR)
+except (ConfigError, StoreError) as error:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(BOOT_ERROR)

@@ -1,49 +1,143 @@
-"""Measures what the service claims: `python -m bench [PART …]`, all parts without one, `--quick` to see that it works.
+"""Compare the service with a bare Flask view and with Isso.
 
-The table is printed and written to build/bench.md, with every number in build/bench.json and curves beside them.
-Parts: traffic, start, image, synth; deployment takes a playground that is up. Exit status: 0 measured, 1 failed.
+Prints a table; writes it to build/bench.md, a plot to build/bench.svg and all samples to build/bench.json.
+Needs Linux, two cores and wrk. Exits 0 if everything was measured, whether or not the targets were reached.
 """
 
 import argparse
+import os
+import random
+import shutil
+import statistics
 import sys
-import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from bench import deployment, image, start, synth, traffic
-from bench.curves import draw
-from bench.machine import BUILD, WORK
-from bench.report import Report
-from bench.scale import FULL, QUICK, Scale
+from bench.load import LoadError, Request, offer, saturate
+from bench.report import Results, Samples, markdown, write
+from bench.servers import (
+    CLIENT_CORE,
+    ROOT,
+    WORK,
+    Program,
+    Server,
+    dynamodb_local,
+    fill_isso,
+    flask_programs,
+    install_isso,
+    isso_program,
+    serving,
+)
 
-PARTS: dict[str, Callable[[Report, Scale], None]] = {
-    "traffic": traffic.measure,
-    "start": start.measure,
-    "image": image.measure,
-    "synth": synth.measure,
-    "deployment": lambda report, _scale: deployment.measure(report),
-}
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    rounds: int
+    seconds: int
+    latency_rounds: int
+    latency_seconds: float
+    starts: int
+    isso: bool
+
+
+FULL = Scale(rounds=5, seconds=2, latency_rounds=3, latency_seconds=2, starts=3, isso=True)
+QUICK = Scale(rounds=1, seconds=1, latency_rounds=1, latency_seconds=0.2, starts=1, isso=False)
+
+
+@dataclass(frozen=True)
+class Case:
+    method: str
+    server: Server
+    requests: Sequence[Request]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return f"{self.method}, {self.server.program.store}", self.server.program.name
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the service beside what others use.")
-    parser.add_argument("parts", metavar="PART", nargs="*", choices=[*PARTS, []], help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--quick", action="store_true", help="a few seconds: shows that it works, not how fast")
-    parser.add_argument("--output", metavar="FOLDER", type=Path, default=BUILD, help="default: build")
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="check that the benchmark works, without Isso")
+    parser.add_argument("--output", metavar="FOLDER", type=Path, default=ROOT / "build", help="default: build")
     options = parser.parse_args()
-    scale = QUICK if options.quick else FULL
+    if not shutil.which("wrk"):
+        sys.exit("error: wrk is not installed; on Debian and Ubuntu: apt-get install wrk")
+    if len(os.sched_getaffinity(0)) < 2:  # noqa: PLR2004  # one for the servers, one for the load
+        sys.exit("error: the benchmark needs two cores")
     WORK.mkdir(parents=True, exist_ok=True)
     options.output.mkdir(parents=True, exist_ok=True)
-    report = Report()
-    for part in options.parts or PARTS:
-        began = time.monotonic()
-        PARTS[part](report, scale)
-        report.save(options.output)  # after each, so that an interrupted run leaves what it has
-        print(f"{part}: {time.monotonic() - began:.0f} s", file=sys.stderr)
-    pictures = draw(report, options.output)
-    print(report.markdown())
-    written = ", ".join(("bench.md", "bench.json", *(picture.name for picture in pictures)))
-    print(f"written to {options.output}: {written}", file=sys.stderr)
+    for log in WORK.glob("*.log"):
+        log.unlink()
+    results = measure(QUICK if options.quick else FULL)
+    write(results, options.output)
+    print(markdown(results))
+
+
+def measure(scale: Scale) -> Results:
+    results: Results = defaultdict(Samples)
+    has_isso = scale.isso and install_isso()
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    with dynamodb_local():
+        programs = flask_programs() + ([isso_program()] if has_isso else [])
+        _measure_startup(programs, results, scale)
+        with ExitStack() as stack:
+            servers = [stack.enter_context(serving(program)) for program in programs]
+            if has_isso:
+                fill_isso(servers[-1])
+            gets = [Case("GET", server, server.program.gets) for server in servers]
+            posts = [Case("POST", server, server.program.posts) for server in servers]
+            _measure_throughput(gets + posts, results, scale)
+            _measure_latency(gets + posts, results, scale)
+    return results
+
+
+def _measure_startup(programs: Sequence[Program], results: Results, scale: Scale) -> None:
+    for program in _rounds(programs, scale.starts, "start-up"):
+        with serving(program) as server:
+            results[f"start-up, {program.store}", program.name].startup_s.append(server.startup)
+
+
+def _measure_throughput(cases: Sequence[Case], results: Results, scale: Scale) -> None:
+    for case in _rounds(cases, scale.rounds, "throughput"):
+        with _exit_on_failure(case):
+            before = case.server.cpu()
+            requests, seconds = saturate(case.server.port, case.requests, seconds=scale.seconds, folder=WORK)
+        samples = results[case.key]
+        samples.requests_per_second.append(requests / seconds)
+        samples.cpu_us.append((case.server.cpu() - before) / requests * 1e6)
+
+
+def _measure_latency(cases: Sequence[Case], results: Results, scale: Scale) -> None:
+    for case in _rounds(cases, scale.latency_rounds, "latency at half load"):
+        samples = results[case.key]
+        rate = statistics.median(samples.requests_per_second) / 2
+        with _exit_on_failure(case):
+            measured = offer(case.server.port, case.requests, rate=rate, seconds=scale.latency_seconds)
+        samples.p99_ms.append(measured.p99)
+        samples.lag_ms.append(measured.lag)
+
+
+@contextmanager
+def _exit_on_failure(case: Case) -> Iterator[None]:
+    try:
+        yield
+    except (LoadError, OSError) as error:
+        what, program = case.key
+        sys.exit(f"error: {what}, {program}: {error}; see {case.server.program.log}")
+
+
+Each = TypeVar("Each")
+
+
+def _rounds(items: Sequence[Each], rounds: int, what: str) -> Iterator[Each]:
+    """Yield all items in each round, in a different order each time."""
+    for number in range(rounds):
+        print(f"{what}: round {number + 1} of {rounds}", file=sys.stderr)
+        yield from random.Random(number).sample(items, len(items))  # noqa: S311  # not a secret
 
 
 if __name__ == "__main__":

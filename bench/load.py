@@ -1,109 +1,136 @@
-"""The load: as many requests as a server can answer, or so many a second whether it keeps up or not."""
+"""Two load generators: wrk for throughput, and an open-loop client for latency at a given rate."""
 
-import itertools
+import json
 import math
-import selectors
+import select
+import socket
+import subprocess
 import time
-from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
 
-from bench.wire import Connection
-
+SCRIPT = Path(__file__).with_name("load.lua")
 CONNECTIONS = 16
-"""Open at once to find a server's most: as many as the service has threads, twice as many as the yardstick."""
+"""Connections of wrk: enough to keep the server busy."""
 
-SPARE = 64
-"""Connections for a given rate: a request that finds none idle waits, and the wait counts."""
+SPARE_CONNECTIONS = 64
+"""Connections of the open-loop client. A request that finds none free waits, and the wait counts as latency."""
 
-GOOD = range(200, 300)
-PATIENCE = 10.0
-"""Seconds for what is still under way at the end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a load met; latencies of good answers and lateness of the generator's own sending are in seconds."""
-
-    seconds: float
-    latencies: list[float]
-    failed: int
-    busy: float
-    """The generator's share of its core: near 1, it measured itself. At a given rate it never sleeps."""
-    late: list[float] = field(default_factory=list)
-
-    @property
-    def rate(self) -> float:
-        return len(self.latencies) / self.seconds
+PATIENCE = 10
+"""Seconds to wait for outstanding responses."""
 
 
-def percentile(values: Iterable[float], part: float) -> float:
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(part * len(ordered)) - 1)] if ordered else math.nan
+class LoadError(Exception):
+    """Requests failed, so the measurement is worthless."""
 
 
-class _Clients:
-    """Connections, and the one loop that waits for all of them."""
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str
+    body: str = ""
 
-    def __init__(self, port: int, count: int) -> None:
-        self._selector = selectors.DefaultSelector()
-        self.idle = deque(Connection(port, self._selector) for _ in range(count))
-        self.waiting = 0
-        self.latencies: list[float] = []
-        self.failed = 0
-        self._cpu = time.process_time()
-        self.began = time.perf_counter()
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {self.body}".rstrip()
+
+    def __bytes__(self) -> bytes:
+        content = f"Content-Type: application/json\r\nContent-Length: {len(self.body)}\r\n" if self.body else ""
+        return f"{self.method} {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{content}\r\n{self.body}".encode()
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds from when a request was due until its response was complete; `lag` is the client's own delay."""
+
+    p99: float
+    lag: float
+
+
+def saturate(port: int, requests: Sequence[Request], *, seconds: int, folder: Path) -> tuple[int, float]:
+    """Send requests as fast as the server responds; return how many, and in how many seconds."""
+    script_input = folder / "requests.txt"
+    script_input.write_text("".join(f"{request}\n" for request in requests))
+    options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", f"{PATIENCE}s", "-s", str(SCRIPT)]
+    output = subprocess.check_output(["wrk", *options, f"http://127.0.0.1:{port}", "--", str(script_input)], text=True)
+    totals = json.loads(output.splitlines()[-1])
+    if totals["failed"] or not totals["requests"]:
+        raise LoadError(f"{totals['requests']} responses and {totals['failed']} failed requests in {seconds} s")
+    return totals["requests"], totals["microseconds"] / 1e6
+
+
+class Connection:
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._socket: socket.socket | None = None
+        self._received = b""
+        self.due = 0.0
+
+    def fileno(self) -> int:
+        return self._socket.fileno() if self._socket else -1
 
     def send(self, request: bytes, due: float) -> None:
-        connection = self.idle.popleft()
-        connection.due = due
-        connection.send(request)
-        self.waiting += 1
+        if self._socket is None:
+            self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=PATIENCE)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._received, self.due = b"", due
+        self._socket.sendall(request)
 
-    def receive(self, timeout: float) -> None:
-        for key, _ in self._selector.select(timeout):
-            connection: Connection = key.data
+    def receive(self) -> bool:
+        """Read what has arrived; return whether the response is complete. It needs a Content-Length."""
+        if self._socket is None or not (chunk := self._socket.recv(1 << 18)):
+            raise LoadError("the server closed a connection without a response")
+        self._received += chunk
+        head, separator, body = self._received.partition(b"\r\n\r\n")
+        if not separator:
+            return False
+        head = head.lower()
+        if head[9:10] != b"2":
+            raise LoadError(f"the server responded {head[:12].decode()}")
+        if len(body) < int(head.split(b"content-length:")[1].split(b"\r\n")[0]):
+            return False
+        if b"connection: close" in head or head.startswith(b"http/1.0"):
+            self.close()
+        return True
+
+    def close(self) -> None:
+        if self._socket:
+            self._socket.close()
+            self._socket = None
+
+
+def offer(port: int, requests: Sequence[Request], *, rate: float, seconds: float) -> Latency:
+    """Send `rate` requests a second, whether or not the server keeps up."""
+    following = cycle([bytes(request) for request in requests])
+    connections = [Connection(port) for _ in range(SPARE_CONNECTIONS)]
+    idle, busy = connections.copy(), set[Connection]()
+    latencies, lags = list[float](), list[float]()
+    total, sent, began, freed = max(1, int(rate * seconds)), 0, time.perf_counter(), 0.0
+    while sent < total or busy:
+        now, due = time.perf_counter(), began + sent / rate
+        if sent < total and idle and due <= now:
+            connection = idle.pop()
+            connection.send(next(following), due)
+            busy.add(connection)
+            lags.append(now - max(due, freed))
+            sent += 1
+            continue
+        # select, unlike epoll, takes a timeout in microseconds.
+        timeout = due - now if sent < total and idle else PATIENCE
+        readable: list[Connection] = select.select(busy, [], [], timeout)[0]
+        if not readable and timeout == PATIENCE:
+            raise LoadError(f"no response within {PATIENCE} s")
+        for connection in readable:
             if connection.receive():
-                if connection.status in GOOD:
-                    self.latencies.append(time.perf_counter() - connection.due)
-                else:
-                    self.failed += 1
-                self.waiting -= 1
-                self.idle.append(connection)
-
-    def finish(self, late: list[float] | None = None) -> Outcome:
-        """Wait for what is under way, and count it; what does not come is a failure."""
-        end = time.perf_counter() + PATIENCE
-        while self.waiting and time.perf_counter() < end:
-            self.receive(0.1)
-        seconds = time.perf_counter() - self.began
-        busy = (time.process_time() - self._cpu) / seconds
-        for connection in self.idle:
-            connection.close()
-        return Outcome(seconds, self.latencies, self.failed + self.waiting, busy, late or [])
+                latencies.append(time.perf_counter() - connection.due)
+                freed = freed if idle else time.perf_counter()
+                busy.remove(connection)
+                idle.append(connection)
+    for connection in connections:
+        connection.close()
+    return Latency(percentile(latencies, 0.99) * 1000, percentile(lags, 0.99) * 1000)
 
 
-def saturate(port: int, requests: Sequence[bytes], *, seconds: float) -> Outcome:
-    """Keep every connection busy: as soon as one has its answer, it asks again."""
-    clients = _Clients(port, CONNECTIONS)
-    following = itertools.cycle(requests)
-    end = clients.began + seconds
-    while (now := time.perf_counter()) < end:
-        while clients.idle:
-            clients.send(next(following), now)
-        clients.receive(0.1)
-    return clients.finish()
-
-
-def offer(port: int, requests: Sequence[bytes], *, rate: float, seconds: float) -> Outcome:
-    """Send at a fixed rate; the latency of each counts from when it was due, so that a stall is not left out."""
-    clients = _Clients(port, SPARE)
-    following = itertools.cycle(requests)
-    late: list[float] = []
-    for number in range(max(1, int(rate * seconds))):
-        due = clients.began + number / rate
-        while (now := time.perf_counter()) < due or not clients.idle:
-            clients.receive(0)  # never asleep: the system's timer is coarser than the time between two requests
-        clients.send(next(following), due)
-        late.append(now - due)
-    return clients.finish(late)
+def percentile(values: Sequence[float], part: float) -> float:
+    return sorted(values)[math.ceil(part * len(values)) - 1]

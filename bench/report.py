@@ -1,118 +1,133 @@
-"""What is to be reached, what was measured, and both as one table in Markdown and in JSON."""
+"""The table, the plot and the raw samples of a run."""
 
 import json
 import math
 import platform
-from dataclasses import dataclass, field
+import statistics
+from dataclasses import asdict, dataclass, field
+from html import escape
 from pathlib import Path
-from typing import Any
 
-from bench.machine import where
-
-TIMES = "\u00d7"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """A row of the table; exactly one of `least` and `most` is set."""
-
-    key: str
-    what: str
-    least: float | None = None
-    most: float | None = None
-    unit: str = TIMES
-
-    def reached(self, value: float) -> bool:
-        return value >= self.least if self.least is not None else value <= (self.most or 0)
-
-    @property
-    def bound(self) -> str:
-        return f"≥ {self.least:g} {self.unit}" if self.least is not None else f"≤ {self.most:g} {self.unit}"
-
-
-HOW = """\
-Python {python}, {where}, loopback only. Ratios are to the yardstick, a bare Flask view that answers a constant of the
-same 20 comments under gunicorn gthread, 1 worker of 8 threads: each the median of the ratios within a round. Half load
-is half of what each answers at the most, at a fixed rate, timed from when a request was due. Per core: CPU time of a
-server's processes per request."""
-
-TARGETS = (
-    Target(key="get", what="GET a page of 20, one million comments stored, SQLite: rate", least=0.85),
-    Target(key="get_stored", what="the same against the same with 20 stored: rate", least=0.95),
-    Target(key="post", what="POST, validated, durable (`synchronous=FULL`): rate", least=0.75),
-    Target(key="get_isso", what="GET against Isso's better mode: rate", least=30),
-    Target(key="post_isso", what="POST against Isso's better mode: rate", least=10),
-    Target(key="dynamodb", what="GET through DynamoDB's local engine, per core of the service", least=0.30),
-    Target(key="get_p99", what="GET, p99 at half load against the yardstick's", most=1.1),
-    Target(key="post_p99", what="POST, p99 at half load against the yardstick's GET", most=1.3),
-    Target(key="start", what="start to the first 200 against the yardstick's", most=1.3),
-    Target(key="start_quarter", what="the same in the container, at a quarter of a core", most=2.2, unit="s"),
-    Target(key="memory", what="memory of master and worker after load (PSS), on SQLite", most=60, unit="MB"),
-    Target(key="memory_dynamodb", what="the same on DynamoDB, as a task on AWS runs", most=60, unit="MB"),
-    Target(key="synth", what="`cdk synth` of a stage against an empty CDK app, without validation", most=1.25),
-    Target(key="deployment", what="deployment of a changed image in the playground, layers cached", most=15, unit="s"),
-)
+COLORS = {"service": "#0b66c3", "bare view": "#8a8f98", "Isso": "#c2571a"}
+WIDTH, LEFT, RIGHT, ROW = 720, 150, 30, 44
+NOTE = """\
+Medians of {rounds} interleaved rounds; ratios are medians of the ratios within each round. Python {python}; servers on
+one core, load generators on another. *Bare view*: a Flask view that makes the same store calls under the same gevent
+worker. *p99 at half load*: requests at a fixed rate, half of the throughput above. The load generator was at most
+{lag:.2f} ms late (p99)."""
 
 
 @dataclass
-class Report:
-    """Collected part by part; what could not be measured has a reason instead of a value."""
+class Samples:
+    """One value per round."""
 
-    values: dict[str, float] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-    remarks: dict[str, str] = field(default_factory=dict)
-    details: dict[str, Any] = field(default_factory=dict)
+    requests_per_second: list[float] = field(default_factory=list)
+    cpu_us: list[float] = field(default_factory=list)
+    """Microseconds of CPU per request, all processes of the server together."""
+    p99_ms: list[float] = field(default_factory=list)
+    lag_ms: list[float] = field(default_factory=list)
+    startup_s: list[float] = field(default_factory=list)
 
-    def measured(self, key: str, value: float, remark: str = "") -> None:
-        self.values[key] = value
-        self.remarks[key] = remark
-        if math.isnan(value):
-            self.skipped("only Linux tells the CPU time of other processes", key)
 
-    def skipped(self, reason: str, *keys: str) -> None:
-        self.reasons |= dict.fromkeys(keys, reason)
+Results = dict[tuple[str, str], Samples]
+"""Samples by what was measured ("GET, SQLite") and program ("service", "bare view" or "Isso")."""
 
-    def rows(self) -> list[dict[str, Any]]:
-        return [self._row(target) for target in TARGETS]
 
-    def _row(self, target: Target) -> dict[str, Any]:
-        value = self.values.get(target.key, math.nan)
-        known = not math.isnan(value)
-        return {
-            "key": target.key,
-            "what": target.what,
-            "value": value if known else None,
-            "unit": target.unit,
-            "to_reach": target.bound,
-            "reached": target.reached(value) if known else None,
-            "remark": self.remarks.get(target.key, "") if known else self.reasons.get(target.key, "not asked for"),
-        }
+@dataclass(frozen=True)
+class Row:
+    """A row of the table. The ratio is the service's value to that of `baseline`; `target` is ≥ or ≤ and a number."""
 
-    def markdown(self) -> str:
-        lines = ["| what | measured | to reach | | |", "|---|---|---|---|---|"]
-        for row in self.rows():
-            value = "" if row["value"] is None else f"{row['value']:.2f} {row['unit']}"
-            verdict = {True: "reached", False: "**not reached**", None: "not measured"}[row["reached"]]
-            lines.append(f"| {row['what']} | {value} | {row['to_reach']} | {verdict} | {row['remark']} |")
-        return "\n".join((*lines, "", *self._most(), "", HOW.format(python=platform.python_version(), where=where())))
+    what: str
+    metric: str
+    label: str
+    digits: int
+    baseline: str = "bare view"
+    target: str = ""
 
-    def _most(self) -> list[str]:
-        """Return the table of what each server answers at the most, if that was asked for."""
-        if "most" not in self.details:
-            return []
-        lines = [
-            "| at the most | a second: median (lowest to highest) | CPU a request | of yardstick | generator busy |",
-            "|---|---|---|---|---|",
+    def values(self, results: Results, program: str) -> list[float]:
+        found: list[float] = getattr(results.get((self.what, program), Samples()), self.metric)
+        return found
+
+    def ratio(self, results: Results) -> float | None:
+        pairs = zip(self.values(results, "service"), self.values(results, self.baseline), strict=False)
+        return statistics.median(ratios) if (ratios := [service / baseline for service, baseline in pairs]) else None
+
+    def verdict(self, ratio: float | None) -> str:
+        if not self.target or ratio is None:
+            return "not measured" if self.target else ""
+        bound = float(self.target[2:])
+        return "reached" if (ratio >= bound if self.target.startswith("≥") else ratio <= bound) else "not reached"
+
+
+def _rows(what: str, *, cpu: str, isso: str = "") -> list[Row]:
+    return [
+        Row(what, "requests_per_second", "requests/s", 0, "Isso" if isso else "bare view", isso),
+        Row(what, "cpu_us", "CPU per request, µs", 0, target=cpu),
+        Row(what, "p99_ms", "p99 at half load, ms", 1, target="≤ 2"),
+    ]
+
+
+ROWS = [
+    *_rows("GET, SQLite", cpu="≤ 1.35", isso="≥ 25"),
+    *_rows("POST, SQLite", cpu="≤ 1.35", isso="≥ 10"),
+    *_rows("GET, DynamoDB", cpu="≤ 1.25"),
+    *_rows("POST, DynamoDB", cpu="≤ 1.25"),
+    Row("start-up, SQLite", "startup_s", "s", 2),
+    Row("start-up, DynamoDB", "startup_s", "s", 2),
+]
+
+
+def markdown(results: Results) -> str:
+    lines = ["| | service | bare view | Isso | ratio | target | |", "|---|---:|---:|---:|---:|---:|---|"]
+    for row in ROWS:
+        medians = [
+            f"{statistics.median(found):,.{row.digits}f}" if (found := row.values(results, program)) else ""
+            for program in COLORS
         ]
-        for name, found in self.details["most"].items():
-            spread = f"{found['rate']:,.0f} ({found['rate_lowest']:,.0f} to {found['rate_highest']:,.0f})"
-            failed = f"; {found['failed']:.0f} failed" if found["failed"] else ""
-            cpu = f"{found['cpu']:.0f} µs" if "cpu" in found else ""
-            share = f"{cpu} | {found['of_yardstick']:.3f} | {found['busy']:.0%}"
-            lines.append(f"| {name} | {spread}{failed} | {share} |")
-        return lines
+        ratio = row.ratio(results)
+        compared = f"{ratio:.2f}x {row.baseline}" if ratio else ""
+        cells = [f"{row.what}: {row.label}", *medians, compared, row.target and f"{row.target}x", row.verdict(ratio)]
+        lines.append(f"| {' | '.join(cells)} |")
+    note = NOTE.format(
+        rounds=max(len(samples.cpu_us) for samples in results.values()),
+        python=platform.python_version(),
+        lag=max((max(samples.lag_ms) for samples in results.values() if samples.lag_ms), default=0),
+    )
+    return "\n".join([*lines, "", note, ""])
 
-    def save(self, folder: Path) -> None:
-        (folder / "bench.md").write_text(self.markdown() + "\n")
-        document = {"rows": self.rows(), "python": platform.python_version(), "pinned": where(), **self.details}
-        (folder / "bench.json").write_text(json.dumps(document, indent=1) + "\n")
+
+def plot(results: Results) -> str:
+    """Draw CPU per request as a dot plot: medians, and lines from the lowest to the highest round."""
+    rows = [row for row in ROWS if row.metric == "cpu_us"]
+    low, high = 100, 20_000
+    bottom = 60 + ROW * len(rows)
+
+    def x(value: float) -> float:
+        part = math.log(min(max(value, low), high) / low) / math.log(high / low)
+        return LEFT + part * (WIDTH - LEFT - RIGHT)
+
+    parts = ['<text x="20" y="26" font-weight="bold">CPU per request, µs (logarithmic; less is better)</text>']
+    for tick in (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000):
+        parts.append(f'<path stroke="#8884" d="M{x(tick):.1f} 52V{bottom}"/>')
+        parts.append(f'<text x="{x(tick):.1f}" y="{bottom + 18}" text-anchor="middle">{tick:,}</text>')
+    for number, (program, color) in enumerate(COLORS.items()):
+        parts.append(f'<circle cx="{LEFT + 110 * number}" cy="40" r="5" fill="{color}"/>')
+        parts.append(f'<text x="{LEFT + 110 * number + 10}" y="44">{program}</text>')
+    for number, row in enumerate(rows):
+        y = 60 + ROW * (number + 0.5)
+        parts.append(f'<text x="{LEFT - 16}" y="{y + 4:g}" text-anchor="end">{escape(row.what)}</text>')
+        for program, color in COLORS.items():
+            if found := row.values(results, program):
+                parts.append(f'<path stroke="{color}" d="M{x(min(found)):.1f} {y:g}H{x(max(found)):.1f}"/>')
+                parts.append(f'<circle cx="{x(statistics.median(found)):.1f}" cy="{y:g}" r="5" fill="{color}"/>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom + 34}" font-family="sans-serif"'
+        f' font-size="12" fill="#57606a" role="img" aria-label="CPU per request">{"".join(parts)}</svg>\n'
+    )
+
+
+def write(results: Results, folder: Path) -> None:
+    samples = [{"what": what, "program": program} | asdict(found) for (what, program), found in results.items()]
+    (folder / "bench.json").write_text(json.dumps(samples, indent=1) + "\n")
+    (folder / "bench.md").write_text(markdown(results))
+    (folder / "bench.svg").write_text(plot(results))

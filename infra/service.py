@@ -150,5 +150,4 @@ def _environment(stage: Stage) -> dict[str, str]:
     environment = {"COMMENTS_STORE": f"dynamodb://{stage.table}", "COMMENTS_TRUSTED_PROXIES": "1"}
     metrics = {"COMMENTS_METRICS": stage.metrics_namespace} if stage.route_metrics else {}
     workers = {"WEB_CONCURRENCY": str(stage.cpu // _CORE)} if stage.cpu > _CORE else {}
-    # Each task has a machine of its own on Fargate, where its worker's threads would wander from core to core.
-    return {"COMMENTS_CPU_AFFINITY": "on"} | dict(stage.settings) | environment | metrics | workers
+    return dict(stage.settings) | environment | metrics | workers

@@ -11,6 +11,8 @@ PROJECT = "comments"
 REPOSITORY = PROJECT
 """The one ECR repository of all stages."""
 _ALL = 100
+_NEED_MODERATOR = {"COMMENTS_MODERATION", "COMMENTS_STATUS_THREAD"}
+"""Settings with which the service only starts if it has a moderator token."""
 ACCESS_STACK = "CommentsAccess"
 REGISTRY_STACK = "CommentsRegistry"
 
@@ -42,9 +44,9 @@ class Stage:
     """Percent; a deployment, a lost task and a burst must fit into the rest."""
     cpu_seconds: int = 60
     """Seconds between the values of CPU that scaling sees: 60, or 20 for $0.70 a month, which finds a spike in a minute
-    and a half instead of six: docs/scaling.md."""
+    and a half instead of six: docs/performance.md."""
     requests_per_target: int = 6000
-    """A minute and task: 100 a second, half of what a quarter of a vCPU answers."""
+    """Per minute and task: 100 a second, two thirds of what a quarter of a vCPU serves."""
     egress: Egress = Egress.PUBLIC_IP
     refuse: Severity = Severity.CRITICAL
     """The least severe finding of ECR's scan that keeps an image out, unless infra/release/acceptances.toml names it.
@@ -181,11 +183,11 @@ def _checked(stage: Stage) -> Stage:
         raise StageError(f"{where}: cpu_seconds is {stage.cpu_seconds}; ECS knows 20 and 60")
     if not 0 <= stage.spot_share <= _ALL:
         raise StageError(f"{where}: spot_share is {stage.spot_share}; it is a percentage from 0 to 100")
-    for name, value in stage.settings:
+    for name, _ in stage.settings:
         if not re.fullmatch(r"COMMENTS_[A-Z_]+", name) or "TOKEN" in name:
             raise StageError(f"{where}: settings has {name}; it takes COMMENTS_ variables, and no secret")
-        if (name, value) == ("COMMENTS_MODERATION", "on") and not (stage.https or stage.name == "playground"):
-            raise StageError(f"{where}: COMMENTS_MODERATION is on, but without a domain there is no moderator's token")
+        if name in _NEED_MODERATOR and not (stage.https or stage.name == "playground"):
+            raise StageError(f"{where}: {name} needs a moderator token, which only a stage with a domain has")
     if stage.rollout is Rollout.CANARY and stage.name == "playground":
         raise StageError(f"{where}: rollout is canary, which the playground has not; make it Rollout.ROLLING")
     return stage

@@ -1,156 +1,165 @@
-"""What can go wrong, and the one body in which the service says so.
+"""Errors and the JSON format they share.
 
 ServiceError
-├── InvalidRequest      400  the request cannot be understood; each error names its field
-├── Unauthorized        401  the moderator's token is missing or wrong
-├── ThreadNotFound      404  nobody has commented on this content_id
-├── CommentNotFound     404  there is no such comment to approve or delete
-├── UnsupportedMedia    415  the body is not JSON
-├── KeyReused           422  another comment came under this idempotency key
-├── TooManyPosts        429  this client has posted as often as it may
-└── StoreError          503  the store cannot answer now; nothing is known to be lost
+├── InvalidRequest      400  INVALID       one entry in `errors` per invalid field
+├── Unauthorized        401  UNAUTHORIZED  the moderator token is missing or wrong
+├── NotFound            404  NOT-FOUND     no such thread or comment
+├── KeyReused           422  KEY-REUSED    the idempotency key was used for another comment
+├── RateLimited         429  RATE-LIMITED  too many comments from this client
+└── StoreError          503  UNAVAILABLE   the store failed or did not respond in time
 """
 
 import logging
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+from typing import Any, ClassVar, TypedDict
 
-import orjson
-from flask import Flask, Response
-from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException
+from apiflask import APIFlask, HTTPError
+from flask import Response, jsonify
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+MAX_BODY = 64 * 1024
+"""Bytes of a request body. 10,000 characters, each escaped as six bytes, still fit."""
 
 RETRY_AFTER = 2
-"""Seconds that a client is asked to wait for the store: about as long as a failover or a throttled second takes."""
+"""Seconds after which clients should retry when the store is unavailable."""
 
-# The words of the contract; every other client error is INVALID.
-STATUS_WORDS = {
-    401: "UNAUTHORIZED",
-    404: "NOT-FOUND",
-    405: "NOT-ALLOWED",
-    413: "TOO-LARGE",
-    415: "UNSUPPORTED",
-    422: "CONFLICT",
-    500: "ERROR",
-    503: "UNAVAILABLE",
-}
+STATUS = {401: "UNAUTHORIZED", 404: "NOT-FOUND", 405: "NOT-ALLOWED", 413: "TOO-LARGE", 415: "UNSUPPORTED",
+          422: "KEY-REUSED", 429: "RATE-LIMITED", 500: "ERROR", 503: "UNAVAILABLE"}  # fmt: skip
+"""The `status` of each HTTP status; other client errors are INVALID."""
 
 log = logging.getLogger(__name__)
 
 
 class FieldError(TypedDict):
-    """One thing that is wrong with one field of the request; field is `body`, or the name of a key or parameter."""
+    """What is wrong with a field, parameter or header; `field` is "body" if it is the body as a whole."""
 
     field: str
     message: str
 
 
 class ServiceError(Exception):
-    """An answer other than success, as a value."""
-
     code: ClassVar[int] = 500
-    headers: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, message: str, errors: Sequence[FieldError] = ()) -> None:
+    def __init__(self, message: str, *, errors: Sequence[FieldError] = (), headers: Mapping[str, str] = {}) -> None:
         super().__init__(message)
         self.message = message
-        self.errors = errors
+        self.errors = list(errors)
+        self.headers = headers
 
 
 class InvalidRequest(ServiceError):
     code = 400
 
     def __init__(self, *errors: FieldError) -> None:
-        super().__init__("; ".join(f"{error['field']}: {error['message']}" for error in errors), errors)
-
-
-class UnsupportedMedia(ServiceError):
-    code = 415
+        super().__init__("; ".join(f"{error['field']}: {error['message']}" for error in errors), errors=errors)
 
 
 class Unauthorized(ServiceError):
     code = 401
-    headers = MappingProxyType({"WWW-Authenticate": "Bearer"})
 
     def __init__(self) -> None:
-        super().__init__("send the moderator's token as Authorization: Bearer TOKEN")
+        super().__init__("send the moderator token as Authorization: Bearer TOKEN")
+        self.headers = {"WWW-Authenticate": "Bearer"}
 
 
-class ThreadNotFound(ServiceError):
+class NotFound(ServiceError):
     code = 404
-
-    def __init__(self, content_id: int) -> None:
-        super().__init__(f"content_id {content_id} not found")
-
-
-class CommentNotFound(ServiceError):
-    code = 404
-
-    def __init__(self, content_id: int, comment_id: str) -> None:
-        super().__init__(f"comment {comment_id} not found in content_id {content_id}")
 
 
 class KeyReused(ServiceError):
     code = 422
 
     def __init__(self) -> None:
-        error = FieldError(field="Idempotency-Key", message="was used for another comment: send a new one")
-        super().__init__(f"{error['field']}: {error['message']}", [error])
+        error = FieldError(field="Idempotency-Key", message="was used for another comment; send a new key")
+        super().__init__(f"{error['field']}: {error['message']}", errors=[error])
 
 
-class TooManyPosts(ServiceError):
+class RateLimited(ServiceError):
     code = 429
 
     def __init__(self, *, seconds: int) -> None:
-        super().__init__(f"too many posts from this address: wait {seconds} s")
+        super().__init__(f"too many comments from this address; retry in {seconds} s")
         self.headers = {"Retry-After": str(seconds)}
 
 
 class StoreError(ServiceError):
+    """The message is for the log and the command line; clients only see that the store is unavailable."""
+
     code = 503
-    headers = MappingProxyType({"Retry-After": str(RETRY_AFTER)})
 
-
-class Json(Response):
-    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:  # noqa: ARG002  # Werkzeug's signature
-        """Return them as they are: Werkzeug would copy them, and look for what an answer with a body has not."""
-        return self.headers
-
-
-def json_response(body: Any, code: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Json(orjson.dumps(body), code, headers, content_type="application/json")
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or type(self).__name__
 
 
 def error_body(code: int, message: str, errors: Sequence[FieldError] = ()) -> dict[str, Any]:
-    body: dict[str, Any] = {"status": STATUS_WORDS.get(code, "INVALID"), "message": message}
-    if errors:
-        body["errors"] = list(errors)
-    return body
+    body: dict[str, Any] = {"status": STATUS.get(code, "INVALID" if code < 500 else "ERROR"), "message": message}  # noqa: PLR2004  # HTTP: server errors
+    return body | {"errors": list(errors)} if errors else body
 
 
-def register_error_handlers(app: Flask) -> None:
+def field_errors(invalid: ValidationError) -> list[FieldError]:
+    """Translate pydantic's errors into messages that complete "FIELD …"."""
+    return [FieldError(field=_field(error["loc"]), message=_message(error)) for error in invalid.errors()]
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    if not location:
+        return "body"
+    name = str(location[0])[:100] or '""'
+    return "Idempotency-Key" if name == "idempotency_key" else name
+
+
+def _message(error: Any) -> str:
+    messages = {
+        "missing": "is required",
+        "extra_forbidden": "is unknown",
+        "string_type": "must be a string",
+        "string_unicode": "must be UTF-8 text",
+        "bool_type": "must be a boolean",
+        "model_type": "must be a JSON object",
+        "value_error": str(error.get("ctx", {}).get("error")),
+    }
+    return messages.get(error["type"]) or error["msg"].replace("Input should", "must")
+
+
+def _respond(code: int, message: str, errors: Sequence[FieldError] = (), headers: Any = ()) -> Response:
+    response = jsonify(error_body(code, message, errors))
+    response.status_code = code
+    response.headers.update(headers)
+    return response
+
+
+def init_app(app: APIFlask) -> None:
     @app.errorhandler(ServiceError)
     def service_error(error: ServiceError) -> Response:
-        return json_response(error_body(error.code, error.message, error.errors), error.code, error.headers)
+        return _respond(error.code, error.message, error.errors, error.headers)
 
     @app.errorhandler(StoreError)
     def store_error(error: StoreError) -> Response:
         log.error("the store failed: %s", error.message, exc_info=error.__cause__)
-        body = error_body(error.code, "the comments cannot be reached right now; try again shortly")
-        return json_response(body, error.code, error.headers)
+        return _respond(
+            503, "comments are temporarily unavailable; retry shortly", headers={"Retry-After": str(RETRY_AFTER)}
+        )
+
+    @app.errorhandler(HTTPError)
+    def validation_error(error: HTTPError) -> Response:
+        """Handle what APIFlask raises when pydantic rejects a request."""
+        if not isinstance(error.__cause__, ValidationError):
+            raise error
+        return service_error(InvalidRequest(*field_errors(error.__cause__)))
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
-        code = error.code or 500
-        # get_headers also brings text/html, which is what this handler is there to replace.
+        # get_headers() includes werkzeug's Content-Type, text/html.
         headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
-        return json_response(error_body(code, error.description or error.name), code, headers)
+        return _respond(error.code or 500, error.description or error.name, headers=headers)
+
+    @app.errorhandler(RequestEntityTooLarge)
+    def too_large(_: RequestEntityTooLarge) -> Response:
+        return _respond(413, f"the body must have at most {MAX_BODY} bytes")
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
         log.error("unexpected error", exc_info=error)
-        return json_response(error_body(500, "an unexpected error; its cause is in the service's log"), 500)
+        return _respond(500, "unexpected error; the service log has the details")

@@ -1,69 +1,64 @@
-"""What the moderator alone may do, by a bearer token; without a token set, these routes do not exist."""
+"""Moderator routes. They exist only if COMMENTS_MODERATOR_TOKEN is set."""
 
 import logging
-from urllib.parse import urlencode
 
-from flask import Blueprint, Response, request
-from flask.blueprints import BlueprintSetupState
-from werkzeug.routing import BaseConverter
+from apiflask import APIBlueprint
+from flask import Response, jsonify, request
 
-from comments.errors import CommentNotFound, json_response
-from comments.models import parse_after, parse_content_id, parse_id, parse_limit
-from comments.moderator import require_moderator
-from comments.routes import store
-from comments.telemetry import CLIENT, fields
+from comments.api import LINKS, check_request, listing, moderator, parse_path, store
+from comments.errors import NotFound
+from comments.openapi import LINK, LOCATION, responses
+from comments.schemas import Deleted, HeldList, PageQuery, Published
 
-moderation = Blueprint("moderation", __name__)
+moderation = APIBlueprint("moderation", __name__, url_prefix="/api/moderation", tag="Moderation")
+moderation.before_request(check_request)
+moderation.url_value_preprocessor(parse_path)
 
 audit = logging.getLogger("comments.audit")
-# Who deleted what is told whatever gunicorn's --log-level is.
-audit.setLevel(logging.INFO)
 
 
-class ThreadConverter(BaseConverter):
-    """Anything that may be meant as a content_id, which leaves /comment/list/… to its own route."""
-
-    regex = r"(?!list/)[^/]+"
-
-
-@moderation.record_once
-def add_converter(state: BlueprintSetupState) -> None:
-    state.app.url_map.converters["thread"] = ThreadConverter
-
-
-moderation.before_request(require_moderator)
+@moderation.get("/held")
+@moderation.auth_required(moderator)
+@moderation.input(PageQuery, location="query", arg_name="query")
+@moderation.output(HeldList, description="A page of comments.")
+@moderation.doc(operation_id="listHeld", responses=responses(401, 503, ok=LINK))
+def list_held(query: PageQuery) -> Response:
+    """List the comments of all threads that await approval, oldest first."""
+    return listing(query, lambda after: store().list_held(after=after, limit=query.limit))
 
 
-@moderation.get("/moderation/held")
-def held() -> Response:
-    after = parse_after(request.args.get("after"))
-    limit = parse_limit(request.args.get("limit"))
-    page = store().held_page(after=after, limit=limit)
-    response = json_response(page.comments)
-    if page.more:
-        query = urlencode({"limit": limit, "after": page.comments[-1]["id"]})
-        response.headers["Link"] = f'</api/moderation/held?{query}>; rel="next"'
+@moderation.post("/<content_id>/<comment_id>/approve")
+@moderation.auth_required(moderator)
+@moderation.output(Published, description="The published comment.", links=LINKS)
+@moderation.doc(operation_id="approveComment", responses=responses(401, 404, 503, ok=LOCATION))
+def approve(content_id: int, comment_id: str) -> Response:
+    """Publish a held comment.
+
+    It gets a new id, so that clients that follow the thread see it. Repeating the request returns the same comment.
+    """
+    comment = store().approve(content_id, comment_id)
+    if comment is None:
+        raise NotFound(f"comment {comment_id} not found in content_id {content_id}")
+    _log("approve", content_id, comment_id, published_id=comment["id"])
+    message = f"comment {comment_id} of content_id {content_id} approved"
+    response = jsonify({"status": "SUCCESS", "message": message} | comment)
+    response.headers["Location"] = f"/api/comment/{content_id}/{comment['id']}"
     return response
 
 
-@moderation.post("/moderation/<content_id>/<comment_id>/approve")
-def approve(content_id: str, comment_id: str) -> Response:
-    thread, which = parse_content_id(content_id), parse_id(comment_id)
-    if not store().approve(thread, which):
-        raise CommentNotFound(thread, which)
-    return _done("approve", "approved", thread, which)
+@moderation.delete("/<content_id>/<comment_id>")
+@moderation.auth_required(moderator)
+@moderation.output(Deleted, description="The comment is deleted.")
+@moderation.doc(operation_id="deleteComment", responses=responses(401, 404, 503))
+def delete(content_id: int, comment_id: str) -> Response:
+    """Delete a comment, published or held, for good."""
+    if not store().delete(content_id, comment_id):
+        raise NotFound(f"comment {comment_id} not found in content_id {content_id}")
+    _log("delete", content_id, comment_id)
+    message = f"comment {comment_id} of content_id {content_id} deleted"
+    return jsonify(status="SUCCESS", message=message, id=comment_id)
 
 
-@moderation.delete("/comment/<thread:content_id>/<comment_id>")
-def delete(content_id: str, comment_id: str) -> Response:
-    thread, which = parse_content_id(content_id), parse_id(comment_id)
-    if not store().delete(thread, which):
-        raise CommentNotFound(thread, which)
-    return _done("delete", "deleted", thread, which)
-
-
-def _done(action: str, done: str, content_id: int, comment_id: str) -> Response:
-    client = request.environ.get(CLIENT)
-    audit.info("moderation", extra=fields(action=action, content_id=content_id, id=comment_id, client=client))
-    message = f"comment {comment_id} of content_id {content_id} {done}"
-    return json_response({"status": "SUCCESS", "message": message, "id": comment_id})
+def _log(action: str, content_id: int, comment_id: str, **more: str) -> None:
+    extra = {"action": action, "content_id": content_id, "id": comment_id, "client": request.remote_addr, **more}
+    audit.info("moderation", extra=extra)

@@ -21,11 +21,11 @@ USER = "10001:10001"
 """Numeric, so that it needs no /etc/passwd; nobody on the host has it."""
 
 LOG_BUFFER = cdk.Size.mebibytes(10)
-"""Log lines that wait for CloudWatch, some 40,000; while it is away the service goes on, and loses what comes then."""
+"""Log lines waiting for CloudWatch, about 20,000. When the buffer is full, new lines are dropped."""
 STOP_TIMEOUT = cdk.Duration.seconds(30)
 """From SIGTERM to SIGKILL; more than gunicorn's graceful_timeout."""
 GRACE_PERIOD = cdk.Duration.seconds(30)
-"""How long a new task may fail its checks: AWS counts from its start, and the slowest measured start is 2.4 s."""
+"""How long a new task may fail its checks: AWS counts from its start, and the slowest measured start is 2.6 s."""
 
 STANDARD_SECONDS = 60
 """Between two values of CPU, unless the service says otherwise."""

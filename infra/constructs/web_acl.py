@@ -7,10 +7,10 @@ from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 
 _REFUSALS = {
-    "refused": (403, "this request looks like an attack and was not passed on"),
-    "too-many": (429, "too many posts from this address: wait five minutes"),
+    "refused": (403, "INVALID", "this request looks like an attack and was not passed on"),
+    "too-many": (429, "RATE-LIMITED", "too many posts from this address: wait five minutes"),
 }
-"""Each answer's HTTP status and message."""
+"""HTTP status, and the `status` and message of the service's error format."""
 
 _COMMON = (
     "NoUserAgent_HEADER",
@@ -82,9 +82,9 @@ class WebAcl(Construct):
             custom_response_bodies={
                 key: waf.CfnWebACL.CustomResponseBodyProperty(
                     content_type="APPLICATION_JSON",
-                    content=json.dumps({"status": "INVALID", "message": message}),
+                    content=json.dumps({"status": word, "message": message}),
                 )
-                for key, (_, message) in _REFUSALS.items()
+                for key, (_, word, message) in _REFUSALS.items()
             },
             rules=[
                 _post_rate(priority=0, limit=post_limit),
@@ -124,7 +124,7 @@ def _visible(metric: str) -> waf.CfnWebACL.VisibilityConfigProperty:
 
 
 def _block(answer: str) -> waf.CfnWebACL.RuleActionProperty:
-    status, _ = _REFUSALS[answer]
+    status, *_ = _REFUSALS[answer]
     return waf.CfnWebACL.RuleActionProperty(
         block=waf.CfnWebACL.BlockActionProperty(
             custom_response=waf.CfnWebACL.CustomResponseProperty(response_code=status, custom_response_body_key=answer)

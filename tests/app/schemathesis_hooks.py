@@ -1,4 +1,4 @@
-"""What schemathesis is told of the wire; it loads this by SCHEMATHESIS_HOOKS."""
+"""Loaded by Schemathesis (SCHEMATHESIS_HOOKS)."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import schemathesis
 
 
 @schemathesis.hook
-def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:  # noqa: ARG001  # its signature
-    """Write a whole number as one in a path: what it took from a JSON body may be 7.0, which is 7 there."""
-    for name, value in (case.path_parameters or {}).items():
+def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:  # noqa: ARG001  # Schemathesis passes all three
+    """Write integers in paths without a fraction: a content_id taken from a JSON body may be 7.0."""
+    for name, value in case.path_parameters.items():
         if isinstance(value, float) and value.is_integer():
             case.path_parameters[name] = int(value)

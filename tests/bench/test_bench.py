@@ -1,80 +1,52 @@
-"""`make bench` in a few seconds: every row is there, measured or with the reason; how fast it was is not asserted."""
+"""`make bench` in a few seconds. How fast anything is, no test asserts."""
 
-import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from bench.deployment import COUNTED, seconds_by_step
-from bench.report import TARGETS, Report
-from infra.release.steps import Steps
+from bench.report import Results, Row, Samples
+from tests.machine import needs
 
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bench")
-    command = [sys.executable, "-m", "bench", "--quick", "--output", str(folder)]
-    ran = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False)
+def run_bench(*arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        cwd=PROJECT, env={"PATH": path} if path else None, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def test_a_quick_run_measures_the_service_and_the_bare_view_on_both_stores(tmp_path: Path) -> None:
+    needs(shutil.which("wrk"), "wrk is not installed")
+    ran = run_bench("--quick", "--output", str(tmp_path))
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout == (folder / "bench.md").read_text()
-    return folder
+    table = [line.strip("| ").split(" | ") for line in ran.stdout.splitlines() if line.startswith("| ")]
+    for store in ("SQLite", "DynamoDB"):
+        for what in (f"GET, {store}: CPU per request, µs", f"POST, {store}: p99 at half load, ms"):
+            (row,) = [row for row in table if row[0] == what]
+            assert row[-1] in {"reached", "not reached"}
+    assert (tmp_path / "bench.md").read_text() in ran.stdout
+    assert {sample["program"] for sample in json.loads((tmp_path / "bench.json").read_text())} >= {
+        "service",
+        "bare view",
+    }
+    assert list(ElementTree.parse(tmp_path / "bench.svg").iter("{http://www.w3.org/2000/svg}circle"))
 
 
-@pytest.fixture(scope="module")
-def results(output: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((output / "bench.json").read_text())
-    return found
+def test_without_wrk_the_error_says_how_to_install_it(tmp_path: Path) -> None:
+    ran = run_bench(path=str(tmp_path))
+    assert ran.returncode == 1
+    assert "apt-get install wrk" in ran.stderr
 
 
-def test_every_row_is_measured_or_says_why_not(results: dict[str, Any]) -> None:
-    assert [row["key"] for row in results["rows"]] == [target.key for target in TARGETS]
-    for row in results["rows"]:
-        assert row["remark"] if row["value"] is None else row["value"] > 0
-
-
-def test_what_needs_nothing_but_this_project_is_measured(results: dict[str, Any]) -> None:
-    measured = {row["key"] for row in results["rows"] if row["value"] is not None}
-    assert {"get", "get_stored", "post", "dynamodb", "get_p99", "post_p99", "start", "synth"} <= measured
-
-
-def test_no_request_of_the_load_fails(results: dict[str, Any]) -> None:
-    assert {name: found["failed"] for name, found in results["most"].items() if found["failed"]} == {}
-    assert {name: found["failed"] for name, found in results["half_load"].items() if found["failed"]} == {}
-
-
-def test_the_table_names_every_row(output: Path) -> None:
-    table = (output / "bench.md").read_text()
-    assert all(f"| {target.what} |" in table for target in TARGETS)
-
-
-def test_each_curve_is_a_picture(output: Path) -> None:
-    pictures = {path.name: ElementTree.parse(path).getroot() for path in output.glob("*.svg")}
-    assert set(pictures) == {"bench-answered.svg", "bench-p50.svg", "bench-p99.svg", "bench-stored.svg"}
-    for picture in pictures.values():
-        assert [path for path in picture.iter("{http://www.w3.org/2000/svg}path") if "curve" in path.get("class", "")]
-
-
-def test_the_steps_of_a_release_are_told_apart() -> None:
-    printed = io.StringIO()
-    steps = Steps(printed)
-    for title in ("image 0123456789ab", "scan", "service at sha256:0123"):
-        with steps.step(title):
-            steps.note("a line of it")
-    assert seconds_by_step(printed.getvalue()) == dict.fromkeys(COUNTED, 0.0)
-
-
-def test_a_row_says_whether_its_target_is_reached() -> None:
-    report = Report()
-    report.measured("get", 0.9)
-    report.measured("memory", 61.0)
-    report.skipped("needs a playground", "deployment")
-    verdicts = {row["key"]: row["reached"] for row in report.rows()}
-    assert (verdicts["get"], verdicts["memory"], verdicts["deployment"]) == (True, False, None)
-    assert "needs a playground" in report.markdown()
+@pytest.mark.parametrize(("service", "verdict"), [([10.0, 13.0, 99.0], "reached"), ([14.0, 14.0, 1.0], "not reached")])
+def test_a_target_is_compared_with_the_median_of_the_ratios_of_each_round(service: list[float], verdict: str) -> None:
+    row = Row("GET", "cpu_us", "CPU", 0, target="≤ 1.35")
+    results: Results = {("GET", "service"): Samples(cpu_us=service), ("GET", "bare view"): Samples(cpu_us=[10.0] * 3)}
+    assert row.verdict(row.ratio(results)) == verdict

@@ -1,19 +1,24 @@
 import json
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aws_cdk.assertions import Template
 
+from comments.logs import JsonFormatter
 from tests.infra.synthesis import container, templates
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class Dockerfile:
-    """The instructions of the final image, each with its arguments; a later one overrides an earlier one."""
+    """The instructions of the final stage with their arguments; a later one overrides an earlier one."""
 
     def __init__(self, text: str) -> None:
         final = text.replace("\\\n", " ").rsplit("\nFROM ", 1)[1]
@@ -24,6 +29,34 @@ class Dockerfile:
     def command(self) -> list[str]:
         command: list[str] = json.loads(self.instructions["CMD"])
         return command
+
+
+class Log:
+    """What the app has logged, as JSON lines."""
+
+    def __init__(self) -> None:
+        self._stream = StringIO()
+        self.handler = logging.StreamHandler(self._stream)
+        self.handler.setFormatter(JsonFormatter())
+
+    @property
+    def lines(self) -> list[str]:
+        return self._stream.getvalue().splitlines()
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines]
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    logger, captured = logging.getLogger("comments"), Log()
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(captured.handler)
+    yield captured
+    logger.removeHandler(captured.handler)
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +81,7 @@ def task_environment(service: Template) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def server(dockerfile: Dockerfile, task_environment: dict[str, str]) -> dict[str, str]:
-    """What gunicorn says of itself when the image's command runs with the task's environment."""
+    """Gunicorn's configuration for the image's command in the task's environment."""
     program, *arguments = dockerfile.command
     assert program == "gunicorn"
     done = subprocess.run(

@@ -1,33 +1,42 @@
-import orjson
+import pytest
 
-from comments import create_app
-from comments.settings import Settings
-from comments.telemetry import EmbeddedMetrics, request_line
+from comments.app import create_app
+from comments.config import Settings
+from comments.stores import Page
 from infra.cost.traffic import LINE_KB, METRICS_KB, ROUTES
+from tests.contract.conftest import Log
 
-_CLOUDWATCH_BYTES = 26
-"""AWS adds as much to every line."""
-BEHIND_THE_BALANCER = {
-    "REQUEST_METHOD": "GET",
-    "PATH_INFO": "/api/comment/list/123456",
-    "HTTP_X_AMZN_TRACE_ID": "Root=1-67891233-abcdef012345678912345678",
-    "comments.request_id": "0123456789abcdef",
-    "comments.route": "/api/comment/list/<content_id>",
-    "comments.client": "203.0.113.199",
-}
+CLOUDWATCH_BYTES = 26
+"""AWS adds this many to every line."""
 
 
-def test_a_log_line_is_no_longer_than_the_bill_assumes() -> None:
-    line = request_line(BEHIND_THE_BALANCER, status=200, seconds=0.00123, sent=4000)
-    plain = len(orjson.dumps(line)) + _CLOUDWATCH_BYTES
-    assert plain <= LINE_KB * 1000
-    EmbeddedMetrics("comments/prod").add_to(line)
-    assert len(orjson.dumps(line)) + _CLOUDWATCH_BYTES <= (LINE_KB + METRICS_KB) * 1000
+class OneComment:
+    overlap = 0.0
+
+    def list_comments(self, content_id: int, **_: object) -> Page:
+        comment = {"id": "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52", "content_id": content_id, "created_at": ""}
+        return Page([{**comment, "email": "a@b.de", "comment": "x" * 4000}], more=False)  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(("namespace", "kilobytes"), [("", LINE_KB), ("comments/prod", LINE_KB + METRICS_KB)])
+def test_a_log_line_is_no_longer_than_the_bill_assumes(namespace: str, kilobytes: float, log: Log) -> None:
+    app = create_app(Settings(metrics=namespace, trusted_proxies=1), OneComment())  # type: ignore[arg-type]
+    response = app.test_client().get(
+        "/api/comment/list/123456",
+        headers={
+            "X-Amzn-Trace-Id": "Root=1-67891233-abcdef012345678912345678",
+            "X-Forwarded-For": "203.0.113.199",
+        },
+    )
+    assert response.status_code == 200
+    line = log.lines[-1]
+    assert "203.0.113.199" in line
+    assert ("_aws" in line) is bool(namespace)
+    assert len(line.encode()) + CLOUDWATCH_BYTES <= kilobytes * 1000
 
 
 def test_there_are_no_more_routes_than_the_bill_assumes() -> None:
-    """The route is the only dimension of the embedded metrics, and each of its values is a metric that is paid for."""
-    rules = {
-        rule.rule for rule in create_app(Settings(moderator_token="x" * 40), store=object()).url_map.iter_rules()
-    } - {"/healthz"}
+    """The route is the only dimension of the embedded metrics, and each of its values is a metric that costs money."""
+    app = create_app(Settings(moderator_token="x" * 40), OneComment())  # type: ignore[arg-type]
+    rules = {rule.rule for rule in app.url_map.iter_rules()} - {"/healthz"}
     assert len(rules | {"unknown"}) <= ROUTES

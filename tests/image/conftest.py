@@ -1,4 +1,4 @@
-"""The image, built as the README says; BASE_IMAGE names another base where python:3.13-slim cannot be pulled."""
+"""The image; BASE_IMAGE names another base image where python:3.13-slim cannot be pulled."""
 
 import os
 import subprocess
@@ -26,11 +26,11 @@ def wait_for(url: str) -> None:
     end = time.monotonic() + 30
     while True:
         try:
-            with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
-                assert answer.status == 200
+            with urllib.request.urlopen(f"{url}/healthz", timeout=5) as response:
+                assert response.status == 200
                 return
         except (OSError, urllib.error.URLError):
-            assert time.monotonic() < end, f"{url} does not answer"
+            assert time.monotonic() < end, f"{url} does not respond"
             time.sleep(0.02)
 
 
@@ -41,7 +41,7 @@ def image() -> str:
 
 @pytest.fixture
 def run(image: str) -> Iterator[Callable[..., tuple[str, str]]]:
-    """Start a container as ECS does, read-only and without capabilities; return its id and address."""
+    """Start a container as ECS does, read-only and without capabilities; return its id and URL."""
     started = []
 
     def start(*options: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""compose.yaml, both ways: SQLite on a volume, and DynamoDB's local engine."""
+"""compose.yaml with both stores: SQLite on a volume, and DynamoDB Local."""
 
 import json
 import os
@@ -22,7 +22,7 @@ Compose = Callable[..., None]
 
 @pytest.fixture
 def compose() -> Iterator[tuple[str, Compose]]:
-    """The address on which the service will be, and the compose command in a project of its own."""
+    """The URL of the service, and the compose command in a project of its own."""
     port = free_port()
     environ = os.environ | {"PORT": str(port), "BASE_IMAGE": BASE_IMAGE, "COMPOSE_PROJECT_NAME": f"test{port}"}
 
@@ -39,16 +39,16 @@ def compose() -> Iterator[tuple[str, Compose]]:
 def post(url: str) -> None:
     body = json.dumps({"email": "alice@example.com", "comment": "composed", "content_id": 1}).encode()
     request = urllib.request.Request(f"{url}/api/comment/new", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        assert answer.status == 200
+    with urllib.request.urlopen(request, timeout=10) as response:
+        assert response.status == 200
 
 
 def listed(url: str) -> list[str]:
-    with urllib.request.urlopen(f"{url}/api/comment/list/1", timeout=10) as answer:
-        return [comment["comment"] for comment in json.load(answer)]
+    with urllib.request.urlopen(f"{url}/api/comment/list/1", timeout=10) as response:
+        return [comment["comment"] for comment in json.load(response)]
 
 
-def test_comments_on_the_volume_outlive_the_container(compose):
+def test_comments_on_the_volume_outlive_the_container(compose: tuple[str, Compose]) -> None:
     url, call = compose
     call("up", "-d", "--build", "api")
     wait_for(url)
@@ -59,7 +59,7 @@ def test_comments_on_the_volume_outlive_the_container(compose):
     assert listed(url) == ["composed"]
 
 
-def test_the_image_runs_on_dynamodbs_engine(compose):
+def test_the_image_runs_on_dynamodb_local(compose: tuple[str, Compose]) -> None:
     url, call = compose
     call("--profile", "dynamodb", "up", "-d", "--build", "api-dynamodb")
     wait_for(url)

@@ -41,7 +41,8 @@ def test_further_settings_reach_the_task_and_cannot_move_its_store() -> None:
     [
         (("COMMENTS_MODERATOR_TOKEN", "a-token-that-nobody-guesses"), "no secret"),
         (("PATH", "/bin"), "takes COMMENTS_ variables"),
-        (("COMMENTS_MODERATION", "on"), "without a domain"),
+        (("COMMENTS_MODERATION", "on"), "needs a moderator token"),
+        (("COMMENTS_STATUS_THREAD", "1"), "needs a moderator token"),
     ],
 )
 def test_a_setting_that_cannot_work_is_refused_by_name(

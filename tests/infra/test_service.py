@@ -168,14 +168,6 @@ def test_a_task_of_several_cores_has_a_worker_for_each(cpu: int, workers: str | 
     assert environment.get("WEB_CONCURRENCY") == workers
 
 
-@pytest.mark.parametrize(("settings", "value"), [((), "on"), ((("COMMENTS_CPU_AFFINITY", "off"),), "off")])
-def test_a_worker_keeps_to_a_core_of_its_task_unless_the_stage_says_otherwise(
-    settings: tuple[tuple[str, str], ...], value: str
-) -> None:
-    (container,) = the(variant(settings=settings).service, "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
-    assert {"Name": "COMMENTS_CPU_AFFINITY", "Value": value} in container["Environment"]
-
-
 def test_spot_can_be_switched_on_without_replacing_the_service() -> None:
     """A service changes between strategies in place, but from a launch type to a strategy it is made anew."""
     service = the(templates("dev").service, "AWS::ECS::Service")

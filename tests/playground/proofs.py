@@ -103,8 +103,9 @@ REQUESTS = (
     Request("dynamodb:Query", "GET", f"/api/comment/list/{THREAD}"),
     Request("dynamodb:PutItem", "POST", "/api/comment/new"),
     Request("dynamodb:PutItem", "POST", "/api/comment/new", key="any"),
-    Request("dynamodb:GetItem", "DELETE", f"/api/comment/{THREAD}/COMMENT"),
-    Request("dynamodb:DeleteItem", "DELETE", f"/api/comment/{THREAD}/COMMENT"),
+    Request("dynamodb:GetItem", "POST", "/api/comment/new", key="any"),
+    Request("dynamodb:GetItem", "DELETE", f"/api/moderation/{THREAD}/COMMENT"),
+    Request("dynamodb:DeleteItem", "DELETE", f"/api/moderation/{THREAD}/COMMENT"),
 )
 EXECUTION = (
     "ecr:BatchGetImage",

@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.playground.cloud import Cloud
-from tests.web.actions import Thread, call, open_moderation
-from tests.web.conftest import axe, new_page, page  # noqa: F401  # fixtures
+from tests.web.actions import Thread, axe, call, sign_in
+from tests.web.conftest import new_page, page  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.xdist_group("playground")
 
@@ -35,11 +35,11 @@ def test_a_reader_posts_through_the_balancer_once(server, page, acknowledged):  
     page.route("**/api/comment/new", lambda route: (route.fetch(), route.abort()))
     text = "from a browser, through the balancer"
     thread.post(text)
-    expect(thread.says("cannot be reached")).to_be_visible()
+    expect(thread.status("the service is unreachable")).to_be_visible()
     page.unroute("**/api/comment/new")
     with page.expect_response("**/api/comment/new") as answer:
         thread.send.click()
-    expect(thread.says("Your comment is posted.")).to_be_visible()
+    expect(thread.status("Your comment was posted.")).to_be_visible()
     acknowledged.setdefault(1, []).append(answer.value.json()["id"])
     page.reload()
     expect(thread.items.filter(has_text=text)).to_have_count(1)
@@ -55,16 +55,16 @@ def test_the_status_page_tells_what_was_deployed(server, cloud, page):  # noqa: 
     assert (told["status"], told["store"]["status"]) == ("OK", "OK")
     assert (told["digest"], told["region"]) == (digest, "us-east-1")
     page.goto(f"{server.url}/status")
-    expect(page.get_by_role("heading", name="Comments work")).to_be_visible()
+    expect(page.get_by_role("heading", name="Comments are available")).to_be_visible()
     expect(page.get_by_text(digest)).to_be_visible()
 
 
 def test_the_moderator_deletes_a_comment_with_the_stages_secret(server, token, page):  # noqa: F811  # pytest's way to take an imported fixture
     body = {"email": "eve@example.com", "comment": "to be deleted", "content_id": 4711}
     assert call(f"{server.url}/api/comment/new", "POST", body)[0] == 200
-    open_moderation(page, server, token)
-    page.get_by_label("Listed comments of article").fill("4711")
+    sign_in(page, server.url, token)
+    page.get_by_label("Published comments on article").fill("4711")
     page.get_by_role("button", name="Show", exact=True).click()
     page.get_by_role("button", name="Delete").last.click()
-    expect(page.get_by_text("Deleted for good.")).to_be_visible()
+    expect(page.get_by_text("The comment was deleted.")).to_be_visible()
     assert call(f"{server.url}/api/comment/list/4711")[0] == 404

@@ -2,9 +2,7 @@
 
 import os
 import re
-import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -237,21 +235,3 @@ def test_a_region_that_is_not_bootstrapped_is_told_the_command(playground: dict[
     (elsewhere / "env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
     failed = release(PROJECT, environment=os.environ | {"PLAYGROUND_DIR": str(elsewhere)})
     fails_as_documented(failed, "CDK not bootstrapped")
-
-
-def test_a_port_that_is_taken_ends_make_run_in_one_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        served = subprocess.run(
-            [Path(sys.executable).parent / "gunicorn", "--bind", f"127.0.0.1:{port}", "api:app"],
-            cwd=PROJECT / "app",
-            env=os.environ | {"COMMENTS_STORE": f"sqlite:///{tmp_path}/comments.db"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-    assert served.returncode != 0
-    assert "Traceback" not in served.stdout + served.stderr
-    _, *last = served.stderr.splitlines()
-    assert normalised("\n".join(last).replace(str(port), "8000")) == documented("Port taken, by make run")

@@ -115,7 +115,7 @@ def _pages(address: str | None) -> Iterator[list[dict[str, object]]]:
         with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as response:
             yield json.load(response)
             link = response.headers.get("Link", "")
-        address = urljoin(address, link.partition("<")[2].partition(">")[0]) if 'rel="next"' in link else None
+        address = urljoin(address, link.partition("<")[2].partition(">")[0]) if 'results="true"' in link else None
 
 
 def missing(url: str, acknowledged: dict[int, list[str]]) -> set[str]:

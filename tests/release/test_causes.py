@@ -169,19 +169,22 @@ def test_workers_that_the_kernel_kills_name_the_setting() -> None:
 
 
 def test_an_error_of_the_service_itself_is_its_cause() -> None:
-    lines = ("error: COMMENTS_STORE: unknown", log(message="Shutting down: Master"))
-    said = explained(stopped("Essential container in task exited", exit_code=1, log_lines=lines))
-    assert "cause: the container api exits by itself with 1, 1 task: COMMENTS_STORE: unknown\n" in said
+    lines = (
+        "error: COMMENTS_STORE must be sqlite:///PATH or dynamodb://TABLE",
+        log(message="Reason: Worker failed to boot."),
+    )
+    said = explained(stopped("Essential container in task exited", exit_code=3, log_lines=lines))
+    assert "cause: the container api exits by itself with 3, 1 task: COMMENTS_STORE must be sqlite" in said
 
 
 ROLLED_BACK = stopped("Deployment replaced by a newer one", stop_code="ServiceSchedulerInitiated", exit_code=0)
 DENIED = (
-    "the store failed: reading the table comments-dev: An error occurred (AccessDeniedException) when calling the Query"
+    "the store failed: table comments-dev: An error occurred (AccessDeniedException) when calling the Query"
     " operation: User: arn:aws:sts::000000000000:assumed-role/Task/1 is not authorized to perform: dynamodb:Query on"
     " resource: arn:aws:dynamodb:us-east-1:000000000000:table/comments-dev because no identity-based policy allows it"
 )
 GONE = (
-    "the store failed: reading the table comments-dev: An error occurred (ResourceNotFoundException) when calling the"
+    "the store failed: table comments-dev: An error occurred (ResourceNotFoundException) when calling the"
     " Query operation: Cannot do operations on a non-existent table"
 )
 
@@ -191,7 +194,10 @@ GONE = (
     [
         (DENIED, "the task's role lacks dynamodb:Query on the table comments-dev: grant it in infra/service.py"),
         (GONE, "there is no table comments-dev: restore it from its backup under this name"),
-        ("the store failed: reading the table x: Connect timeout", "the store does not answer: reading the table x:"),
+        (
+            "the store failed: table x: Connect timeout on endpoint",
+            "the store does not answer: table x: Connect timeout",
+        ),
     ],
 )
 def test_a_store_that_fails_is_told_from_the_log(message: str, cause: str) -> None:
@@ -221,16 +227,17 @@ def test_a_permission_that_cloudformation_lacks_is_named() -> None:
 
 def test_an_error_that_the_message_repeats_is_shown_once() -> None:
     raised = 'Traceback (most recent call last):\n  File "x.py", line 3, in read\nRefused: no such table'
-    errors = (log(message="the store failed: Query: no such table", traceback=raised),)
+    errors = (log(message="the store failed: table x: no such table", traceback=raised),)
     said = explain(Evidence(stopped={"task1": ROLLED_BACK}, errors=errors), STACK_SAYS)
-    assert said[-1] == "  18:03:10 error the store failed: Query: no such table"
+    assert said[-1] == "  18:03:10 error the store failed: table x: no such table"
 
 
 def test_a_port_that_is_taken_in_the_task_is_told_as_documented() -> None:
-    """The line of the log is the one that gunicorn ends with, here as in tests/playground/test_failures.py."""
+    """The lines are gunicorn's."""
     lines = (
         log(message="Starting gunicorn 27.0.1", level="info"),
-        "error: 0.0.0.0:8000 is in use: end what listens there, or choose another port (make run PORT=8001)",
+        log(message="Connection in use: ('0.0.0.0', 8000)", logger="gunicorn.error"),
+        log(message="Can't connect to ('0.0.0.0', 8000)", logger="gunicorn.error"),
     )
     said = explain(
         Evidence(stopped={"1": stopped("Essential container in task exited", exit_code=1, log_lines=lines)}), []

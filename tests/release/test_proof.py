@@ -14,9 +14,9 @@ from infra.release.errors import StoreSilentError
 from infra.release.probe import Probe
 from tests.release.test_verify import HEALTHY, server
 
-SILENT = (503, '{"status": "UNAVAILABLE", "message": "the comments cannot be reached right now"}')
+SILENT = (503, '{"status": "UNAVAILABLE", "message": "comments are temporarily unavailable; retry shortly"}')
 GONE = (
-    '{"logger": "comments.errors", "message": "the store failed: Query on the table comments-dev:'
+    '{"logger": "comments.errors", "message": "the store failed: table comments-dev:'
     ' ResourceNotFoundException: Cannot do operations on a non-existent table"}'
 )
 OLD, NEW = "sha256:old", "sha256:new"

@@ -90,7 +90,7 @@ def test_an_image_from_before_the_status_page_is_an_answer() -> None:
         verify.api_answers(url)
 
 
-SILENT = (503, '{"status": "UNAVAILABLE", "message": "the comments cannot be reached right now"}')
+SILENT = (503, '{"status": "UNAVAILABLE", "message": "comments are temporarily unavailable; retry shortly"}')
 DEGRADED = (200, '{"status": "DEGRADED", "store": {"status": "UNAVAILABLE", "reason": "AccessDeniedException"}}')
 
 

@@ -1,5 +1,103 @@
-"""The service under faults: whatever is broken is on this machine, and nothing is mocked."""
+"""Requests as raw bytes, and responses read strictly, so that one of another request is noticed."""
 
-from tests.app.conftest import dynamodb, serve
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPMessage, parse_headers
+from pathlib import Path
+from typing import Any, BinaryIO
 
-__all__ = ["dynamodb", "serve"]
+import pytest
+
+from tests.app.conftest import Server, dynamodb, serve, serving
+
+__all__ = ["dynamodb", "serve", "server"]
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int
+    headers: HTTPMessage
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Connection:
+    def __init__(self, opened: socket.socket, reader: BinaryIO) -> None:
+        self.socket = opened
+        self._reader = reader
+
+    def send(self, data: bytes) -> None:
+        with suppress(ConnectionError):  # the server may respond and close before it has read everything
+            self.socket.sendall(data)
+
+    def response(self) -> Response | None:
+        """Return the next response, or None if the server closed the connection instead."""
+        try:
+            if not (line := self._reader.readline()):
+                return None
+        except ConnectionError:
+            return None
+        status = int(line.removeprefix(b"HTTP/1.1 ")[:3])
+        headers = parse_headers(self._reader)
+        if status == 100:
+            return self.response()
+        return Response(status, headers, self._reader.read(int(headers["Content-Length"])))
+
+    def ask(self, request: bytes) -> Response:
+        self.send(request)
+        response = self.response()
+        assert response, "the server closed the connection"
+        return response
+
+
+@contextmanager
+def connect(port: int, *, receive_buffer: int = 0) -> Iterator[Connection]:
+    with socket.socket() as opened:
+        if receive_buffer:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        opened.settimeout(30)
+        opened.connect(("127.0.0.1", port))
+        with opened.makefile("rb") as reader:
+            yield Connection(opened, reader)
+
+
+def get(path: bytes, *headers: bytes, method: bytes = b"GET") -> bytes:
+    return b"%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n" % (method, path, b"".join(header + b"\r\n" for header in headers))
+
+
+def framed(*headers: bytes, body: bytes = b"") -> bytes:
+    """Return a POST whose length is told only by these headers."""
+    return get(b"/api/comment/new", b"Content-Type: application/json", *headers, method=b"POST") + body
+
+
+def post(body: bytes, *headers: bytes) -> bytes:
+    return framed(b"Content-Length: %d" % len(body), *headers, body=body)
+
+
+def comment(text: bytes = b'"hello"', *, email: bytes = b'"mallory@example.com"', content_id: bytes = b"1") -> bytes:
+    return b'{"content_id": %s, "email": %s, "comment": %s}' % (content_id, email, text)
+
+
+def processes(pid: int) -> list[int]:
+    """Return the process and its descendants."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in processes(int(child)))]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests of a file, with the settings that give an attacker most."""
+    settings = {
+        "COMMENTS_MODERATOR_TOKEN": "moderator-of-the-test",
+        "COMMENTS_CORS_ORIGINS": "https://friend.example",
+        "COMMENTS_TRUSTED_PROXIES": "1",
+    }
+    with serving(tmp_path_factory.mktemp("server"), settings) as running:
+        yield running

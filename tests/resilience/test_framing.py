@@ -1,61 +1,87 @@
-"""Where a request ends, however it is cut into pieces: too early would answer half of it, too late would hang."""
+"""Where a request ends: however it is framed, the next request on the connection never gets another one's response."""
 
 import pytest
 
-from comments.serving.request import MOST_BODY, Request
+from tests.app.conftest import Server
+from tests.resilience.conftest import Connection, comment, connect, framed, get, post
 
-HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
-REQUESTS = {
-    "no body": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-    "an empty line before": b"\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
-    "length": HEAD + b"content-LENGTH: 5 \r\n\r\n12\r\n\r",
-    "length zero": HEAD + b"Content-Length: 0\r\n\r\n",
-    "chunks": HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\n\r\n\r\n\r\nA;name=value\r\n0\r\n\r\n01234\r\n0\r\n\r\n",
-    "chunks and trailers": HEAD + b"Transfer-Encoding: Chunked\r\n\r\n1\r\na\r\n0\r\nDigest: x\r\n\r\n",
+BODY = comment()
+SIZE = b"%x\r\n" % len(BODY)
+WHOLE = SIZE + BODY + b"\r\n0\r\n\r\n"
+LENGTH = b"Content-Length: %d" % len(BODY)
+CHUNKED = b"Transfer-Encoding: chunked"
+UNREAD = get(b"/nowhere", CHUNKED, method=b"POST")
+
+CLEAR = {
+    "a last chunk of nine zeros": (200, framed(CHUNKED, body=SIZE + BODY + b"\r\n000000000\r\n\r\n")),
+    "identity, chunked": (200, framed(b"Transfer-Encoding: identity, chunked", body=WHOLE)),
+    "a chunk size with leading zeros": (200, framed(CHUNKED, body=b"0" * 20 + WHOLE)),
+    "chunks of one byte": (200, framed(CHUNKED, body=b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n")),
+    "a chunk extension": (200, framed(CHUNKED, body=SIZE[:-2] + b';a="0"\r\n' + BODY + b"\r\n0\r\n\r\n")),
+    "trailers": (200, framed(CHUNKED, body=WHOLE[:-2] + b"X-Trailer: 1\r\n\r\n")),
+    "an empty line before the request": (200, b"\r\n" + post(BODY)),
+    "Expect: 100-continue": (200, post(BODY, b"Expect: 100-continue")),
+    "no body": (400, framed(b"Content-Length: 0")),
+    "a request as the body": (400, post(get(b"/smuggled"))),
+    "a body that nobody reads": (404, get(b"/nowhere", LENGTH, method=b"POST") + BODY),
+    "chunks that nobody reads": (404, UNREAD + WHOLE),
+    "chunks of 64 KiB": (200, framed(CHUNKED, body=b"10000\r\n" + BODY.ljust(65_536) + b"\r\n0\r\n\r\n")),
+    "chunks of 64 KiB and a byte": (413, framed(CHUNKED, body=b"10001\r\n" + BODY.ljust(65_537) + b"\r\n0\r\n\r\n")),
 }
+"""Requests whose end is clear, and their status."""
+
+AMBIGUOUS = {
+    "two lengths": (400, framed(LENGTH, LENGTH, body=BODY)),
+    "conflicting lengths": (400, framed(LENGTH, b"Content-Length: 0", body=BODY)),
+    "a length and chunks": (400, framed(LENGTH, CHUNKED, body=WHOLE)),
+    "chunks and a length": (400, framed(CHUNKED, b"Content-Length: 3", body=WHOLE)),
+    "a length that is too short": (400, framed(b"Content-Length: 10", body=BODY)),
+    "a body without a length": (400, framed(body=BODY)),
+    "chunked, identity": (400, framed(b"Transfer-Encoding: chunked, identity", body=WHOLE)),
+    "gzip, chunked": (200, framed(b"Transfer-Encoding: gzip, chunked", body=WHOLE)),
+    "chunked in HTTP/1.0": (400, framed(CHUNKED, body=WHOLE).replace(b"HTTP/1.1", b"HTTP/1.0")),
+    "a malformed chunk": (400, framed(CHUNKED, body=b"zz\r\n")),
+    "a malformed chunk that nobody reads": (404, UNREAD + b"zz\r\n"),
+    "a length as a trailer": (400, framed(CHUNKED, body=WHOLE[:-2] + b"Content-Length: 5\r\n\r\n")),
+}
+"""Requests after which the server must close the connection."""
 
 
-@pytest.mark.parametrize("raw", REQUESTS.values(), ids=REQUESTS)
-@pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_a_request_is_whole_with_its_last_byte_and_not_before(raw, size):
-    request = Request()
-    for start in range(0, len(raw), size):
-        assert not request.is_whole()
-        request.received += raw[start : start + size]
-    assert request.is_whole()
-    assert request.rest() == b""
+def named(request: bytes, name: bytes) -> bytes:
+    """Add a request id, which the response repeats."""
+    return request.replace(b"Host: x\r\n", b"Host: x\r\nX-Request-Id: " + name + b"\r\n", 1)
 
 
-@pytest.mark.parametrize("raw", REQUESTS.values(), ids=REQUESTS)
-def test_what_follows_a_request_is_not_given_with_it(raw):
-    request = Request(raw + b"GET /next")
-    assert request.is_whole()
-    assert b"".join(iter(lambda: request.give(10), b"")) == raw
-    assert request.rest() == b"GET /next"
+def responses(connection: Connection, raw: bytes, pieces: int) -> list[tuple[int, str | None]]:
+    """Send the request and GET /healthz at once, or in pieces, then another request; return statuses and ids."""
+    both = named(raw, b"first") + named(get(b"/healthz"), b"second")
+    step = len(both) // pieces + 1
+    for start in range(0, len(both), step):
+        connection.send(both[start : start + step])
+    seen = []
+    while response := connection.response():
+        seen.append((response.status, response.headers["X-Request-Id"]))
+        if len(seen) == 2:
+            connection.send(named(get(b"/nowhere"), b"third").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    return seen
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        b"Transfer-Encoding: nonsense",
-        b"Transfer-Encoding: gzip, chunked",
-        b"Content-Length: 5\r\nTransfer-Encoding: chunked",
-        b"Content-Length: 5\r\nContent-Length: 6",
-        b"Transfer-Encoding: chunked\r\n\r\nno number\r\n",
-        b"Transfer-Encoding: chunked\r\n\r\n-1\r\n",
-        b"Transfer-Encoding: chunked\r\n\r\n" + b"0" * 5000,
-    ],
-)
-def test_nobody_waits_for_the_rest_of_what_will_be_refused(fields):
-    assert Request(HEAD + fields + b"\r\n\r\n").is_whole()
+@pytest.mark.parametrize("pieces", [1, 25])
+@pytest.mark.parametrize(("status", "raw"), CLEAR.values(), ids=CLEAR)
+def test_every_request_on_a_connection_gets_its_own_response(
+    server: Server, status: int, raw: bytes, pieces: int
+) -> None:
+    with connect(server.port) as connection:
+        assert responses(connection, raw, pieces) == [(status, "first"), (200, "second"), (404, "third")]
 
 
-@pytest.mark.parametrize(
-    "fields", [b"Content-Length: 9999999999\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\nFFFFFFF\r\n"]
-)
-def test_a_body_is_waited_for_up_to_what_is_refused_anyway(fields):
-    request = Request(HEAD + fields + b"x" * 65_536)
-    assert not request.is_whole()
-    request.received += b"x" * (MOST_BODY - 65_536)
-    assert request.is_whole()
-    assert request.closes()
+@pytest.mark.parametrize("pieces", [1, 25])
+@pytest.mark.parametrize(("status", "raw"), AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_after_an_ambiguous_request_the_connection_is_closed(
+    server: Server, status: int, raw: bytes, pieces: int
+) -> None:
+    """Errors of gunicorn itself have no request id."""
+    with connect(server.port) as connection:
+        first, *rest = responses(connection, raw, pieces)
+    assert first in {(status, "first"), (status, None)}
+    assert rest in ([], [(400, None)])

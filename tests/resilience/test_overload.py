@@ -1,63 +1,55 @@
-"""More requests than can be answered; `python -m bench.overload` measures it."""
+"""More concurrent requests than the service can handle at once."""
 
 import fcntl
-import socket
-import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
 
-from bench.machine import cpu_seconds
-from comments.serving.worker import WAITING
-from tests.app.conftest import wait_until
-from tests.resilience.requests import post, read
+from tests.app.conftest import Server, wait_until
+from tests.resilience.conftest import Connection, comment, connect, get, post
 
-POST = b'{"email": "a@example.com", "comment": "%d", "content_id": 1}'
-MORE = 40
+CLIENTS = 600
 
 
-def test_requests_beyond_the_queue_are_refused_at_once_and_the_balancer_notices_nothing(serve, tmp_path):
-    """All threads wait for a commit; the queue behind them fills up, and what comes then is told to come back."""
+def send_all(port: int, stack: ExitStack, *requests: bytes) -> list[Connection]:
+    """Send the requests in turn, each on a connection of its own, and don't wait for responses."""
+    clients = [stack.enter_context(connect(port)) for _ in range(CLIENTS)]
+    for number, client in enumerate(clients):
+        client.send(requests[number % len(requests)])
+    return clients
+
+
+def statuses(clients: list[Connection]) -> Counter[int]:
+    return Counter(response.status if (response := client.response()) else 0 for client in clients)
+
+
+def test_writes_that_wait_too_long_are_503_and_everything_else_works(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
     server = serve()
-    assert post(server, "before").status == 200
-    clients = []
-    with (tmp_path / "comments.db.lock").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for number in range(WAITING + MORE):
-            client = socket.create_connection(("127.0.0.1", server.port), timeout=20)
-            body = POST % number
-            client.sendall(
-                b"POST /api/comment/new HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
-            )
-            clients.append(client)
-        refused = clients[-1].recv(65536)
-        assert server.healthy()
-    assert refused.startswith(b"HTTP/1.1 503 ")
-    assert b"\r\nRetry-After: " in refused
-    assert b"too many requests are waiting already" in refused
-    answers = [client.recv(65536)[:12] for client in clients[:-1]]
-    assert set(answers) <= {b"HTTP/1.1 200", b"HTTP/1.1 503"}
-    [client.close() for client in clients]
-    wait_until(lambda: post(server, "after").status == 200, server.process)
-    assert len(read(server).body) == answers.count(b"HTTP/1.1 200") + 2
-    assert "refused" in server.log.read_text()
+    with connect(server.port) as connection:
+        assert connection.ask(post(comment())).status == 200
+        with ExitStack() as stack:
+            lock = stack.enter_context((tmp_path / "comments.db.lock").open())
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            waiting = send_all(server.port, stack, post(comment()))
+            assert server.healthy()
+            assert len(connection.ask(get(b"/api/comment/list/1")).json()) == 1
+            assert statuses(waiting) == {503: CLIENTS}
+        wait_until(lambda: connection.ask(post(comment())).status == 200, server.process)
+        # None of those that got a 503 is stored after all.
+        assert len(connection.ask(get(b"/api/comment/list/1")).json()) == 2
 
 
-def test_a_client_that_sends_more_before_its_answer_keeps_nobody_busy_and_gets_both(serve, tmp_path):
-    """The loop would else be told without end of what it cannot take yet: a second of CPU in a second of waiting."""
+def test_a_flood_of_requests_is_answered(serve: Callable[..., Server]) -> None:
     server = serve()
-    assert post(server, "before").status == 200
-    body = POST % 1
-    head = b"POST /api/comment/new HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-    with (tmp_path / "comments.db.lock").open() as lock, socket.create_connection(("127.0.0.1", server.port)) as client:
-        client.settimeout(20)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        client.sendall(head % len(body) + body)
-        time.sleep(0.2)  # until a thread has it
-        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        before = cpu_seconds(server.process.pid)
-        time.sleep(1)
-        used = (cpu_seconds(server.process.pid) or 0) - (before or 0)
-        fcntl.flock(lock, fcntl.LOCK_UN)
-        answers = b"".join(iter(lambda: client.recv(65536), b""))
-    assert answers.count(b"HTTP/1.1 200 OK") == 2
-    assert answers.endswith(b'{"status":"OK"}')
-    assert used < 0.5
+    with connect(server.port) as connection:
+        assert connection.ask(post(comment())).status == 200
+    with ExitStack() as stack, ThreadPoolExecutor(1) as observer:
+        clients = send_all(server.port, stack, post(comment()), get(b"/api/comment/list/1"), get(b"/status"))
+        health = observer.submit(server.healthy)
+        assert statuses(clients) == {200: CLIENTS}
+        assert health.result()
+    assert server.healthy()

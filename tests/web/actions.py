@@ -1,64 +1,102 @@
-"""What a reader does with a thread, found as a screen reader finds it: by role and name."""
+"""What users do on the pages. Elements are found by role and name, as a screen reader finds them."""
 
 import json
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page
 
+ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "a-token-for-tests-only"
 
 
 class Thread:
-    """One embedded thread of a page."""
+    """An embedded thread of a page."""
 
-    def __init__(self, page: Page, number: int = 0) -> None:
-        self.page = page
-        self.box = page.locator("comment-thread").nth(number)
+    def __init__(self, page: Page, index: int = 0) -> None:
+        self.box = page.locator("comment-thread").nth(index)
         self.email = self.box.get_by_label("Email")
         self.comment = self.box.get_by_label("Comment", exact=True)
         self.send = self.box.get_by_role("button", name="Post comment")
         self.more = self.box.get_by_role("button", name="Show more comments")
         self.retry = self.box.get_by_role("button", name="Try again")
-        self.items: Locator = self.box.get_by_role("listitem")
+        self.items = self.box.get_by_role("listitem")
 
     def post(self, comment: str, email: str = "alice@example.com") -> None:
         self.email.fill(email)
         self.comment.fill(comment)
         self.send.click()
 
-    def says(self, text: str) -> Locator:
+    def status(self, text: str) -> Locator:
         return self.box.get_by_role("status").filter(has_text=text)
 
     def texts(self) -> list[str]:
         return self.box.locator(".text").all_text_contents()
 
 
-def call(url: str, method: str = "GET", body: object = None, token: str = "") -> tuple[int, object]:
+@dataclass(frozen=True)
+class Article:
+    """A page of another site that embeds a thread of the service at `url`."""
+
+    page: Page
+    url: str
+    content_id: int
+    publish: Callable[[str, dict[str, str]], str]
+    """Serve HTML with headers; returns the URL."""
+
+    def post(self, *comments: str, email: str = "alice@example.com") -> None:
+        """Post comments through the API."""
+        for comment in comments:
+            post(self.url, comment, email=email, content_id=self.content_id)
+
+    def listed(self) -> list[str]:
+        return listed(self.url, self.content_id)
+
+    def tag(self, attributes: str = "") -> str:
+        return f'<script src="{self.url}/embed.js" data-content-id="{self.content_id}" {attributes}></script>'
+
+    def open(self, *tags: str, head: str = "", headers: dict[str, str] | None = None) -> Thread:
+        """Open the page with these tags, by default with that of the thread."""
+        body = f"<main><h1>An article</h1>{''.join(tags) or self.tag()}</main>"
+        html = f"<!doctype html><html lang=en><head><title>A magazine</title>{head}</head><body>{body}</body></html>"
+        self.page.goto(self.publish(html, headers or {}))
+        return Thread(self.page)
+
+
+def call(url: str, method: str = "GET", body: object = None, token: str = "") -> tuple[int, Any]:
     address = urlsplit(url)
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     with closing(HTTPConnection(address.netloc, timeout=10)) as connection:
         path = address.path + (f"?{address.query}" if address.query else "")
         connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-        answer = connection.getresponse()
-        return answer.status, json.load(answer)
+        response = connection.getresponse()
+        return response.status, json.load(response)
 
 
 def post(url: str, comment: str, *, email: str = "alice@example.com", content_id: int = 1, token: str = "") -> None:
     body = {"email": email, "comment": comment, "content_id": content_id}
-    status, answer = call(f"{url}/api/comment/new", "POST", body, token)
-    assert status in {200, 202}, answer
+    status, response = call(f"{url}/api/comment/new", "POST", body, token)
+    assert status in {200, 202}, response
 
 
-def listed(url: str, content_id: int = 1) -> list[str]:
+def listed(url: str, content_id: int) -> list[str]:
     status, found = call(f"{url}/api/comment/list/{content_id}")
     return [each["comment"] for each in found] if status == 200 else []
 
 
-def open_moderation(page: Page, server: Any, token: str = TOKEN) -> None:
-    """Give the moderator's page the token; a server is what has a url."""
-    page.goto(f"{server.url}/moderate")
-    page.get_by_label("The moderator's token").fill(token)
-    page.get_by_role("button", name="Open").click()
+def sign_in(page: Page, url: str, token: str = TOKEN) -> None:
+    page.goto(f"{url}/moderate")
+    page.get_by_label("Moderator token").fill(token)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def axe(page: Page) -> list[str]:
+    """Return the accessibility problems of a page. Swagger UI is not ours to fix."""
+    page.evaluate((ROOT / "node_modules/axe-core/axe.min.js").read_text())
+    found = page.evaluate("axe.run({ exclude: ['#swagger-ui'] })")
+    return [f"{rule['id']}: {[node['target'] for node in rule['nodes']]}" for rule in found["violations"]]

@@ -1,11 +1,11 @@
-"""Where Chromium is, and how it is started: quiet, and allowed to run as root."""
+"""How to find and start Chromium."""
 
 import os
 import shutil
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
-    "--no-sandbox",
+    "--no-sandbox",  # to run as root
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-default-apps",
@@ -17,7 +17,7 @@ FLAGS = [
 
 
 def find_chromium() -> str | None:
-    """Return the path of a browser: the variable CHROMIUM, or the first of the usual names."""
+    """Return the path of a browser: the one named by the variable CHROMIUM, or the first that is installed."""
     if given := os.environ.get("CHROMIUM"):
         return shutil.which(given)
     return next((path for name in NAMES if (path := shutil.which(name))), None)

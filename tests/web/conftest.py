@@ -1,85 +1,112 @@
-"""A real browser in front of a real server. What breaks a page's security policy fails the test that did it."""
+"""A real browser in front of real servers. CSP violations and script errors fail the test."""
 
+import itertools
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.app.conftest import serve  # noqa: F401  # the fixture that starts gunicorn
+from tests.app.conftest import Server, serve, serving  # noqa: F401  # serve is a fixture
+from tests.web.actions import TOKEN, Article
 
-ROOT = Path(__file__).resolve().parents[2]
 WATCH = """
 addEventListener("securitypolicyviolation", (event) => report(`${event.violatedDirective}: ${event.blockedURI}`));
-window.alert = () => report("a comment's markup ran");
+window.alert = () => report("markup in a comment was executed");
 """
+
+Serve = Callable[..., Server]
+NewPage = Callable[..., Page]
+Embed = Callable[..., Article]
+
+content_ids = itertools.count(100)
 
 
 @pytest.fixture
-def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open pages, each in a browser of its own; no violation and no error of a script may happen in any of them."""
+def new_page(browser: Browser) -> Iterator[NewPage]:
+    """Open pages, each in its own browser context."""
     contexts: list[BrowserContext] = []
-    wrong: list[str] = []
+    problems: list[str] = []
 
     def open_page(**options: Any) -> Page:
         settings = {"locale": "en-GB", "timezone_id": "UTC", "viewport": {"width": 800, "height": 900}}
         context = browser.new_context(**(settings | options))
         context.set_default_timeout(10_000)
-        context.expose_function("report", lambda what: wrong.append(what))  # noqa: PLW0108  # it cannot mark a built-in
+        context.expose_function("report", lambda problem: problems.append(problem))  # noqa: PLW0108  # not a built-in
         context.add_init_script(WATCH)
-        context.on("weberror", lambda error: wrong.append(str(error.error)))
+        context.on("weberror", lambda error: problems.append(str(error.error)))
         contexts.append(context)
         return context.new_page()
 
     yield open_page
     for context in contexts:
         context.close()
-    assert not wrong
+    assert not problems
 
 
 @pytest.fixture
-def page(new_page: Callable[..., Page]) -> Page:
+def page(new_page: NewPage) -> Page:
     return new_page()
 
 
-@contextmanager
-def site(html: str, headers: dict[str, str]) -> Iterator[str]:
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that tests share; each uses another thread."""
+    settings = {"COMMENTS_CORS_ORIGINS": "*", "COMMENTS_MODERATOR_TOKEN": TOKEN, "COMMENTS_STATUS_THREAD": "9"}
+    with serving(tmp_path_factory.mktemp("server"), settings) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def moderated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that holds comments for approval."""
+    settings = {"COMMENTS_CORS_ORIGINS": "*", "COMMENTS_MODERATOR_TOKEN": TOKEN, "COMMENTS_MODERATION": "on"}
+    with serving(tmp_path_factory.mktemp("moderated"), settings) as started:
+        yield started
+
+
+class Magazine(ThreadingHTTPServer):
+    """Another site. A real server: Chromium blocks pages of unknown address from loading scripts from 127.0.0.1."""
+
+    html = ""
+    headers: dict[str, str]
+
+    def publish(self, html: str, headers: dict[str, str]) -> str:
+        self.html, self.headers = html, headers
+        return f"http://localhost:{self.server_port}"
+
+
+@pytest.fixture(scope="session")
+def magazine() -> Iterator[Magazine]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            for name, value in headers.items():
+            for name, value in ({"Content-Type": "text/html; charset=utf-8"} | started.headers).items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(html.encode())
+            self.wfile.write(started.html.encode())
 
-        def log_message(self, *arguments: object) -> None:
-            """Stay quiet."""
+        def log_message(self, *_: object) -> None:
+            pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        # Another site than 127.0.0.1, not just another origin.
-        yield f"http://localhost:{server.server_address[1]}"
-        server.shutdown()
+    with Magazine(("127.0.0.1", 0), Handler) as started:
+        Thread(target=started.serve_forever, daemon=True).start()
+        yield started
+        started.shutdown()
 
 
 @pytest.fixture
-def host_site() -> Iterator[Callable[..., str]]:
-    """Serve one page at an origin of its own, as the site that embeds a thread does."""
-    with ExitStack() as sites:
+def embed(page: Page, server: Server, magazine: Magazine) -> Embed:
+    """Create an article of another site with an empty thread."""
 
-        def start(html: str, **headers: str) -> str:
-            return sites.enter_context(site(html, {name.replace("_", "-"): value for name, value in headers.items()}))
+    def create(on: Server = server, page: Page = page) -> Article:
+        return Article(page, on.url, next(content_ids), magazine.publish)
 
-        yield start
+    return create
 
 
-def axe(page: Page) -> list[str]:
-    """Return what axe finds wrong, each with the elements that it found it in."""
-    page.evaluate((ROOT / "node_modules/axe-core/axe.min.js").read_text())
-    found = page.evaluate("axe.run()")
-    return [f"{rule['id']}: {[node['target'] for node in rule['nodes']]}" for rule in found["violations"]]
+@pytest.fixture
+def article(embed: Embed) -> Article:
+    return embed()

@@ -1,86 +1,91 @@
-"""The moderator's page: the token opens it, and nothing of it stays."""
+"""The moderator page."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
-from tests.web.actions import TOKEN, call, listed, open_moderation, post
+from tests.app.conftest import Server
+from tests.web.actions import TOKEN, call, listed, post, sign_in
 
 
 @pytest.fixture
-def server(serve):
-    return serve(COMMENTS_MODERATION="on", COMMENTS_MODERATOR_TOKEN=TOKEN)
+def url(moderated: Server) -> str:
+    """The URL of a server without pending comments."""
+    _, comments = call(f"{moderated.url}/api/moderation/held", token=TOKEN)
+    for each in comments:
+        call(f"{moderated.url}/api/moderation/{each['content_id']}/{each['id']}", "DELETE", token=TOKEN)
+    return moderated.url
 
 
-def test_what_is_held_is_approved_or_deleted(server, page):
+def test_pending_comments_are_approved_or_deleted(url: str, page: Page) -> None:
     for text in ("good", "<b>bad</b>", "late"):
-        post(server.url, text)
-    open_moderation(page, server)
+        post(url, text, content_id=5)
+    sign_in(page, url)
     items = page.get_by_role("listitem")
     expect(items).to_have_count(3)
     items.filter(has_text="good").get_by_role("button", name="Approve").click()
-    expect(page.get_by_text("Approved: it is listed now.")).to_be_visible()
+    expect(page.get_by_text("The comment was approved.")).to_be_visible()
     items.filter(has_text="<b>bad</b>").get_by_role("button", name="Delete").click()
-    expect(page.get_by_text("Deleted for good.")).to_be_visible()
+    expect(page.get_by_text("The comment was deleted.")).to_be_visible()
     expect(items).to_have_count(1)
     expect(items.first).to_be_focused()
-    assert listed(server.url) == ["good"]
-    _, held = call(f"{server.url}/api/moderation/held", token=TOKEN)
-    assert [each["comment"] for each in held] == ["late"]
+    assert listed(url, 5) == ["good"]
+    page.reload()
+    expect(items).to_have_count(1)
+    expect(items).to_contain_text("late")
 
 
-def test_a_long_queue_is_read_page_by_page(server, page):
+def test_many_pending_comments_load_page_by_page(url: str, page: Page) -> None:
     for number in range(53):
-        post(server.url, f"comment {number}")
-    open_moderation(page, server)
+        post(url, f"comment {number}")
+    sign_in(page, url)
     items = page.get_by_role("listitem")
     expect(items).to_have_count(50)
     page.get_by_role("button", name="Show more").click()
     expect(items).to_have_count(53)
     expect(items.nth(50)).to_be_focused()
-    expect(page.get_by_role("button", name="Show more")).to_have_count(0)
+    expect(page.get_by_role("button", name="Show more")).to_be_hidden()
 
 
-def test_a_listed_comment_is_found_by_its_thread_and_deleted(serve, page):
-    server = serve(COMMENTS_MODERATOR_TOKEN=TOKEN)
-    post(server.url, "to go", content_id=7)
-    post(server.url, "to stay", content_id=7)
-    open_moderation(page, server)
-    expect(page.get_by_text("Nothing waits for approval.")).to_be_visible()
-    page.get_by_label("Listed comments of article").fill("7")
+def test_a_published_comment_is_deleted(url: str, page: Page) -> None:
+    post(url, "to delete", content_id=7, token=TOKEN)
+    post(url, "to keep", content_id=7, token=TOKEN)
+    sign_in(page, url)
+    expect(page.get_by_text("No pending comments.")).to_be_visible()
+    page.get_by_label("Published comments on article").fill("7")
     page.get_by_role("button", name="Show", exact=True).click()
-    expect(page.get_by_role("heading", name="Listed on article 7")).to_be_visible()
-    page.get_by_role("listitem").filter(has_text="to go").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="Comments on article 7")).to_be_visible()
+    page.get_by_role("listitem").filter(has_text="to delete").get_by_role("button", name="Delete").click()
     expect(page.get_by_role("listitem")).to_have_count(1)
-    assert listed(server.url, 7) == ["to stay"]
+    assert listed(url, 7) == ["to keep"]
 
 
-def test_a_wrong_token_opens_nothing_and_is_forgotten(server, page):
-    post(server.url, "secret")
-    open_moderation(page, server, token="not-the-moderators-token")
-    expect(page.get_by_text("This token is not the moderator's.")).to_be_visible()
-    expect(page.get_by_label("The moderator's token")).to_be_focused()
+def test_a_wrong_token_shows_nothing_and_is_not_kept(url: str, page: Page) -> None:
+    post(url, "secret")
+    sign_in(page, url, token="not-the-moderator-token")
+    expect(page.get_by_text("The token is wrong.")).to_be_visible()
+    expect(page.get_by_label("Moderator token")).to_be_focused()
     expect(page.get_by_text("secret")).to_have_count(0)
     assert page.evaluate("Object.keys(sessionStorage)") == []
 
 
-def test_the_token_lasts_a_reload_and_no_longer_than_asked(server, page):
-    post(server.url, "please")
-    open_moderation(page, server)
+def test_the_token_is_kept_until_the_moderator_signs_out(url: str, page: Page) -> None:
+    post(url, "please")
+    sign_in(page, url)
     expect(page.get_by_role("listitem")).to_have_count(1)
     page.reload()
     expect(page.get_by_role("listitem")).to_have_count(1)
-    page.get_by_role("button", name="Forget the token").click()
-    expect(page.get_by_text("The token is forgotten.")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_text("You are signed out.")).to_be_visible()
     expect(page.get_by_text("please")).to_have_count(0)
     page.reload()
-    expect(page.get_by_role("button", name="Open")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     assert page.evaluate("[Object.keys(sessionStorage), Object.keys(localStorage), document.cookie]") == [[], [], ""]
 
 
-def test_a_failing_service_says_so_and_keeps_the_comment(server, page):
-    post(server.url, "please")
-    open_moderation(page, server)
+def test_a_failed_request_keeps_the_comment_on_the_page(url: str, page: Page) -> None:
+    post(url, "please")
+    sign_in(page, url)
     page.route("**/approve", lambda route: route.abort())
     page.get_by_role("button", name="Approve").click()
-    expect(page.get_by_text("The service cannot be reached.")).to_be_visible()
+    expect(page.get_by_text("The service is unreachable.")).to_be_visible()
     expect(page.get_by_role("listitem")).to_have_count(1)

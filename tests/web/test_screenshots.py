@@ -1,19 +1,21 @@
-"""The README's pictures are made here: UPDATE_SCREENSHOTS=1 writes them, as alike each time as a browser allows."""
+"""Screenshots for the README. UPDATE_SCREENSHOTS=1 regenerates them."""
 
 import os
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from comments.ids import TICKS, created_at, id_at
-from comments.store import open_store
-from tests.web.actions import TOKEN, Thread, open_moderation
-from tests.web.conftest import ROOT
+from comments.ids import TICKS_PER_MS, created_at, id_at
+from comments.schemas import Comment
+from comments.stores import open_store
+from tests.app.conftest import Server, serving
+from tests.web.actions import ROOT, TOKEN, Thread, sign_in
+from tests.web.conftest import NewPage
 
 IMAGES = ROOT / "docs/images"
 VIEWPORT = {"width": 800, "height": 400}
-"""Lower than any page, so that no picture ends with empty space."""
+"""Lower than any page, so that no screenshot ends with empty space."""
 
 COMMENTS = (
     ("alice@example.com", "first post!"),
@@ -21,18 +23,14 @@ COMMENTS = (
     ("bob@example.com", "I agree"),
 )
 MESSAGES = (
-    (
-        "operator@example.com",
-        "Tonight from ten to eleven comments can be read and not written: we move to a larger disk.",
-    ),
-    ("operator@example.com", "Done, ten minutes early. Thank you for waiting."),
+    ("operator@example.com", "Tonight from 10 to 11 pm comments are read-only: we are moving to a larger disk."),
+    ("operator@example.com", "Maintenance finished ten minutes early. Thank you for your patience."),
 )
-HELD = (
+PENDING = (
     ("charlie@example.com", "Indeed, dear Bob, I believe so as well"),
     ("eve@example.com", "<b>Nah</b>, you both are wrong"),
 )
-# What differs from run to run, and what stands there instead.
-CONSTANT = """
+REPLACE_WHAT_VARIES = """
 for (const element of document.querySelectorAll("pre, dd, .lead")) {
   element.textContent = element.textContent
     .replaceAll(location.origin, "https://comments.example")
@@ -42,49 +40,54 @@ for (const element of document.querySelectorAll("pre, dd, .lead")) {
 """
 
 
-@pytest.fixture
-def server(serve, tmp_path):
-    """Start a service whose comments have times of their own."""
-    store = open_store(f"sqlite:///{tmp_path}/comments.db")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("screenshots")
+    store = open_store(f"sqlite:///{folder}/comments.db")
     minute = 1_795_512_600_000 // 60_000  # 24 November 2026, in the morning
-    for content_id, written, held in ((1, COMMENTS, False), (9, MESSAGES, False), (1, HELD, True)):
-        for email, comment in written:
+    for content_id, written, held in ((1, COMMENTS, False), (9, MESSAGES, False), (1, PENDING, True)):
+        for email, text in written:
             minute += 7
-            tick = minute * 60_000 * TICKS
-            kept = {"id": id_at(tick), "content_id": content_id, "email": email, "comment": comment}
-            store.restore([kept | {"created_at": created_at(tick)} | ({"held": True} if held else {})])
+            tick = minute * 60_000 * TICKS_PER_MS
+            comment: Comment = {
+                "id": id_at(tick), "content_id": content_id, "email": email, "comment": text,
+                "created_at": created_at(tick),
+            }  # fmt: skip
+            store.restore([comment | {"held": True} if held else comment])
     store.close()
-    return serve(COMMENTS_MODERATOR_TOKEN=TOKEN, COMMENTS_STATUS_THREAD="9", COMMENTS_COMMIT="0123456789ab")
+    settings = {"COMMENTS_MODERATOR_TOKEN": TOKEN, "COMMENTS_STATUS_THREAD": "9", "COMMENTS_COMMIT": "0123456789ab"}
+    with serving(folder, settings) as started:
+        yield started
 
 
-def picture(page: Page, name: str) -> None:
-    """Write the picture when asked to; it has to be there in any case, and be one."""
-    path: Path = IMAGES / name
-    page.evaluate(CONSTANT)
+def check_screenshot(page: Page, name: str) -> None:
+    """Fail if the screenshot is missing or has another width; write it if asked to."""
+    path = IMAGES / name
+    page.evaluate(REPLACE_WHAT_VARIES)
     taken = page.screenshot(full_page=True, animations="disabled", caret="hide")
     if os.environ.get("UPDATE_SCREENSHOTS") == "1":
-        IMAGES.mkdir(exist_ok=True)
         path.write_bytes(taken)
     assert path.exists(), f"{path} is missing: run the tests with UPDATE_SCREENSHOTS=1"
     assert path.read_bytes()[16:20] == taken[16:20], f"{name} has another width: run with UPDATE_SCREENSHOTS=1"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_thread_in_light_and_dark(server, new_page, scheme):
+def test_screenshot_of_a_thread(server: Server, new_page: NewPage, scheme: str) -> None:
     page = new_page(color_scheme=scheme, viewport=VIEWPORT)
     page.goto(server.url)
     expect(Thread(page).items).to_have_count(len(COMMENTS))
-    picture(page, f"thread-{scheme}.png")
+    check_screenshot(page, f"thread-{scheme}.png")
 
 
-def test_the_status_page(server, new_page):
+def test_screenshot_of_the_status_page(server: Server, new_page: NewPage) -> None:
     page = new_page(viewport=VIEWPORT)
     page.goto(f"{server.url}/status")
-    picture(page, "status.png")
+    expect(page.get_by_role("listitem")).to_have_count(len(MESSAGES))
+    check_screenshot(page, "status.png")
 
 
-def test_the_moderators_page(server, new_page):
+def test_screenshot_of_the_moderator_page(server: Server, new_page: NewPage) -> None:
     page = new_page(viewport=VIEWPORT)
-    open_moderation(page, server)
-    expect(page.get_by_role("listitem")).to_have_count(len(HELD))
-    picture(page, "moderate.png")
+    sign_in(page, server.url)
+    expect(page.get_by_role("listitem")).to_have_count(len(PENDING))
+    check_screenshot(page, "moderate.png")

@@ -1,0 +1,259 @@
+"""Public routes: post a comment, list a thread, get one comment, status and health."""
+
+import hmac
+import math
+import time
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
+
+from apiflask import APIBlueprint, HTTPTokenAuth
+from flask import Response, current_app, jsonify, request
+from limits import parse as parse_rate
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from pydantic import ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+
+from comments import ids, paging
+from comments.config import Settings
+from comments.errors import MAX_BODY, FieldError, InvalidRequest, NotFound, RateLimited, Unauthorized, field_errors
+from comments.openapi import ETAG, LINK, LOCATION, content, responses
+from comments.schemas import (
+    PATH,
+    Comment,
+    CommentList,
+    CommentOut,
+    Health,
+    NewComment,
+    PageQuery,
+    Published,
+    RequestHeaders,
+    Status,
+    ThreadQuery,
+)
+from comments.status import StatusBoard
+from comments.stores import CommentStore, Page
+
+api = APIBlueprint("api", __name__, url_prefix="/api", tag="Comments")
+health = APIBlueprint("health", __name__, tag="Operations")
+moderator = HTTPTokenAuth(
+    security_scheme_name="moderator", description="The moderator token, COMMENTS_MODERATOR_TOKEN."
+)
+
+INCOMPLETE = FieldError(field="body", message="is incomplete or its chunks are malformed")
+
+LISTS = {"api.list_comments", "moderation.list_held"}
+"""Endpoints with query parameters."""
+
+
+def store() -> CommentStore:
+    opened: CommentStore = current_app.extensions["store"]
+    return opened
+
+
+def settings() -> Settings:
+    loaded: Settings = current_app.extensions["settings"]
+    return loaded
+
+
+def is_moderator(given: str | None) -> bool:
+    token = settings().moderator_token.get_secret_value()
+    return bool(token) and hmac.compare_digest((given or "").encode(), token.encode())
+
+
+moderator.verify_token(is_moderator)
+
+
+@moderator.error_processor
+def unauthorized(_: Any) -> Response:
+    raise Unauthorized
+
+
+def parse_path(_: str | None, values: dict[str, Any] | None) -> None:
+    """Validate the variables of a route; views receive them converted. An invalid one is a 400, not a 404."""
+    values = values or {}
+    for name, value in values.items():
+        try:
+            values[name] = PATH[name].validate_python(value)
+        except ValidationError as invalid:
+            field = "id" if name == "comment_id" else name
+            raise InvalidRequest(FieldError(field=field, message=field_errors(invalid)[0]["message"])) from None
+
+
+def check_request() -> None:
+    """Reject query parameters that the route does not have, and bodies that are not JSON or too large."""
+    if request.endpoint not in LISTS and request.args:
+        raise InvalidRequest(*(FieldError(field=name or '""', message="is unknown") for name in request.args))
+    if request.endpoint != "api.create_comment" or request.method == "OPTIONS":
+        return
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType(f"Content-Type must be application/json, not {request.mimetype or 'absent'}")
+    try:
+        body = request.get_data()
+        # werkzeug cuts longer chunked bodies off here, and doesn't notice bodies shorter than their Content-Length.
+        too_large = len(body) == MAX_BODY and request.environ["wsgi.input"].read(1)
+    except RequestEntityTooLarge:
+        raise
+    except Exception:  # noqa: BLE001  # the WSGI server's error: a malformed chunk, or the client disconnected
+        raise InvalidRequest(INCOMPLETE) from None
+    if too_large:
+        raise RequestEntityTooLarge
+    if len(body) < (request.content_length or 0):
+        raise InvalidRequest(INCOMPLETE)
+
+
+api.before_request(check_request)
+api.url_value_preprocessor(parse_path)
+
+
+def shown(*comments: Comment) -> list[dict[str, Any]]:
+    """Return comments as everyone may see them: a masked address keeps its first character and its domain."""
+    emails = settings().emails
+    visible: list[dict[str, Any]] = [{**comment} for comment in comments]
+    for comment in visible if emails != "show" else []:
+        local_part, _, domain = comment.pop("email").partition("@")
+        if emails == "mask":
+            comment["email"] = f"{local_part[0]}***@{domain}"
+    return visible
+
+
+class PostLimit:
+    """Sliding-window limit of comments per client, counted in this process. On AWS, WAF counts for all tasks."""
+
+    def __init__(self, rate: str) -> None:
+        """`rate` is a number per unit, such as 10/minute, or empty for no limit."""
+        self._rate = parse_rate(rate) if rate else None
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def hit(self, address: str) -> None:
+        """Count a comment; raises RateLimited."""
+        if self._rate is None:
+            return
+        client = _client(address)
+        if not self._limiter.hit(self._rate, client):
+            reset = self._limiter.get_window_stats(self._rate, client).reset_time
+            raise RateLimited(seconds=max(1, math.ceil(reset - time.time())))
+
+
+def _client(address: str) -> str:
+    """Treat an IPv6 /64 as one client: anyone with one address has the whole network."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return str(parsed.ipv4_mapped or ip_network((parsed, 64), strict=False))
+    return address
+
+
+_IDS = {"content_id": "$response.body#/content_id", "comment_id": "$response.body#/id"}
+LINKS = {
+    "comment": {"operationId": "getComment", "parameters": _IDS},
+    "thread": {"operationId": "listComments", "parameters": {"content_id": _IDS["content_id"]}},
+}
+HELD = {"description": "The comment is stored and awaits approval.", "content": content("Held")}
+
+
+@api.post("/comment/new")
+@api.input(NewComment, arg_name="new")
+@api.input(RequestHeaders, location="headers", arg_name="headers")
+@api.output(Published, description="The comment is published.", links=LINKS)
+@api.doc(
+    operation_id="createComment",
+    responses={202: HELD} | responses(401, 413, 415, 422, 429, 503, ok=LOCATION),
+)
+def create_comment(new: NewComment, headers: RequestHeaders) -> Response:
+    """Post a comment.
+
+    With COMMENTS_MODERATION, the response is 202 and the comment is published once the moderator approves it.
+    """
+    by_moderator = is_moderator(request.authorization.token if request.authorization else None)
+    if new.content_id == settings().status_thread and not by_moderator:
+        raise Unauthorized
+    current_app.extensions["post_limit"].hit(request.remote_addr or "")
+    held = settings().moderation and not by_moderator
+    comment = store().add(new, key=headers.idempotency_key, held=held)
+    where = f"content_id {comment['content_id']}"
+    if comment.get("held"):
+        status = {"status": "HELD", "message": f"comment held for approval before it is listed in {where}"}
+        response = jsonify(status | shown(comment)[0])
+        response.status_code = 202
+    else:
+        status = {"status": "SUCCESS", "message": f"comment created and associated with {where}"}
+        response = jsonify(status | shown(comment)[0])
+        response.headers["Location"] = f"/api/comment/{comment['content_id']}/{comment['id']}"
+    return response
+
+
+def listing(
+    query: PageQuery,
+    read: Callable[[str], Page],
+    show: Callable[..., Any] = lambda *comments: comments,
+    **parameters: str,
+) -> Response:
+    """Return a page and its Link header. `read` returns the page after a position."""
+    read_at = ids.now()  # before the page is read
+    cursor = paging.Cursor.parse(query.after) if query.after else None
+    page = read(cursor.position if cursor else "")
+    # Newest first there is nothing to follow, so the next cursor is just the last id.
+    overlap = 0 if parameters.get("order") == "desc" else store().overlap
+    following = paging.following(cursor, page, overlap=overlap, read_at=read_at)
+    response = jsonify(show(*page.comments))
+    response.headers["Link"] = paging.link(request.path, following, more=page.more, limit=query.limit, **parameters)
+    return response
+
+
+@api.get("/comment/list/<content_id>")
+@api.input(ThreadQuery, location="query", arg_name="query")
+@api.output(CommentList, description="A page of comments.")
+@api.doc(operation_id="listComments", responses={304: "Not modified."} | responses(404, 503, ok=LINK | ETAG))
+def list_comments(content_id: int, query: ThreadQuery) -> Response:
+    """List the comments of a thread."""
+    newest_first = query.order == "desc"
+
+    def read(after: str) -> Page:
+        page = store().list_comments(content_id, after=after, limit=query.limit, newest_first=newest_first)
+        if not page.comments and not query.after:
+            raise NotFound(f"content_id {content_id} not found")
+        return page
+
+    response = listing(query, read, shown, **({"order": "desc"} if newest_first else {}))
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag()
+    if "If-None-Match" in request.headers:
+        response.make_conditional(request)
+    return response
+
+
+@api.get("/comment/<content_id>/<comment_id>")
+@api.output(CommentOut, description="The comment.")
+@api.doc(operation_id="getComment", responses=responses(404, 503))
+def get_comment(content_id: int, comment_id: str) -> Response:
+    """Get one published comment."""
+    comment = store().get(content_id, comment_id)
+    if comment is None:
+        raise NotFound(f"comment {comment_id} not found in content_id {content_id}")
+    return jsonify(shown(comment)[0])
+
+
+@api.get("/status")
+@api.output(Status, description="The status, whether or not the store responds.")
+@api.doc(operation_id="getStatus", tags=["Operations"], responses=responses())
+def get_status() -> Response:
+    """Show which version runs, whether its store responds, and the operator's messages."""
+    board: StatusBoard = current_app.extensions["status"]
+    response = jsonify(board.read())
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@health.get("/healthz")
+@health.output(Health, description="The process responds.")
+@health.doc(operation_id="getHealth", responses=responses())
+def healthz() -> Response:
+    """Check that the process responds.
+
+    Does not use the store: a short outage of it must not replace every task.
+    """
+    return jsonify(status="OK")

@@ -1,0 +1,335 @@
+"""The command line, `python -m comments`: export, import, and a table for DynamoDB Local.
+
+Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 done, but a report lists comments that were not imported.
+"""
+
+import base64
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
+from datetime import datetime
+from functools import partial
+from itertools import count, islice
+from pathlib import Path
+from typing import IO, Annotated, Any, NamedTuple, NoReturn
+
+import click
+import orjson
+from pydantic import AfterValidator, StrictBool, ValidationError
+
+from comments import ids
+from comments.app import parse_json
+from comments.config import ConfigError, load_settings
+from comments.errors import InvalidRequest, StoreError, field_errors
+from comments.schemas import Comment, CommentId, NewComment
+from comments.stores import CommentStore, open_store
+
+BATCH = 500
+"""Comments per read or write: one SQLite transaction, or about 30 DynamoDB requests."""
+
+MAX_LINE = 1024 * 1024
+"""Bytes. A comment needs at most about 65,000; a longer line is not part of an export and is not read into memory."""
+
+TOLERANCE = 24 * 60 * 60
+"""Seconds that an id may be in the future. New comments get ids after the newest one of their thread, so one id from
+the year 2100 would put all later comments of the thread there too."""
+
+REPORT_HEADER = b'{"report":"comments that were not imported"}\n'
+
+CONNECT_ATTEMPTS = 20
+"""Attempts to reach DynamoDB Local, one second apart, while its container starts."""
+
+say = partial(click.echo, err=True)
+progressbar = partial(click.progressbar, file=sys.stderr, update_min_steps=BATCH)
+
+
+def _not_in_future(comment_id: str) -> str:
+    if ids.tick_of(comment_id) > ids.now() + ids.ticks(TOLERANCE):
+        raise ValueError("must not be more than a day in the future")
+    return comment_id
+
+
+def _timestamp(value: str) -> str:
+    with suppress(ValueError):  # for example June 31
+        moment = datetime.fromisoformat(value).isoformat(timespec="milliseconds")
+        if value.endswith("Z") and moment.replace("+00:00", "Z") == value:
+            return value
+    raise ValueError("must be a UTC time such as 2026-11-24T08:29:23.614Z")
+
+
+class StoredComment(NewComment):
+    """A comment in an export: what was posted, and what the store added."""
+
+    id: Annotated[CommentId, AfterValidator(_not_in_future)]
+    created_at: Annotated[str, AfterValidator(_timestamp)]
+    held: StrictBool = False
+
+    @classmethod
+    def parse(cls, data: Any) -> Comment:
+        try:
+            comment = cls.model_validate(data)
+        except ValidationError as invalid:
+            raise InvalidRequest(*field_errors(invalid)) from None
+        return comment.stored(comment.id, comment.created_at, held=comment.held)
+
+
+class Candidate(NamedTuple):
+    """A comment that may be imported."""
+
+    place: str
+    original: dict[str, Any]
+    """All of it, for the report."""
+    parse: Callable[[], Comment]
+    """Raises InvalidRequest."""
+    size: int = 1
+    """Steps of the progress bar."""
+
+
+def main() -> NoReturn:
+    """Run a command. Errors are one line on stderr, without characters that could control a terminal."""
+    try:
+        sys.exit(cli.main(prog_name="python -m comments", standalone_mode=False))
+    except click.ClickException as error:
+        message, status = error.format_message(), error.exit_code
+    except click.Abort:
+        message, status = "interrupted", 1
+    say("error: " + "".join(character if character.isprintable() else "?" for character in message))
+    sys.exit(status)
+
+
+@click.group(no_args_is_help=False)
+def cli() -> None:
+    """Move comments between stores."""
+
+
+FILE = click.Path(path_type=Path)
+store_option = click.option("--store", "url", metavar="URL", help="The store; default: COMMENTS_STORE.")
+
+
+@cli.command()
+@store_option
+@click.option("--output", metavar="FILE", type=FILE, help="Create FILE once the export is complete; default: stdout.")
+def export(url: str | None, output: Path | None) -> None:
+    """Write all comments as JSON Lines."""
+    exported = 0
+    with (
+        _store(url, must_exist=True) as store,
+        _new_file(output) if output else _open("-", "wb") as file,
+        progressbar(_scan(store), show_pos=True, label="Exporting", hidden=not sys.stderr.isatty()) as comments,
+    ):
+        for comment in comments:
+            file.write(orjson.dumps(comment, option=orjson.OPT_APPEND_NEWLINE))
+            exported += 1
+    say(f"{exported:,} exported")
+
+
+@cli.command("import")
+@click.argument("source", metavar="FILE")
+@store_option
+@click.option("--from", "kind", type=click.Choice(["export", "isso"]), default="export", help="The kind of FILE.")
+@click.option("--skip-bad", metavar="REPORT", type=FILE, help="List invalid lines in REPORT instead of stopping.")
+@click.option("--threads", metavar="MAPPING.json", type=FILE, help="Isso: the content_id of each thread.")
+@click.option("--missing-email", metavar="skip|ADDRESS", help="Isso: for comments without an address; default: skip.")
+@click.option("--report", metavar="REPORT", type=FILE, help="Isso: lists what is not imported.")
+def import_(
+    *,
+    source: str,
+    url: str | None,
+    kind: str,
+    skip_bad: Path | None,
+    threads: Path | None,
+    missing_email: str | None,
+    report: Path | None,
+) -> int:
+    """Import comments that the store does not have yet; it is safe to repeat.
+
+    FILE is an export, - for stdin, or with --from isso the SQLite database of Isso.
+    """
+    if kind == "isso":
+        if skip_bad or not threads:
+            raise click.UsageError("--from isso needs --threads MAPPING.json, and --report instead of --skip-bad")
+        from comments import isso  # noqa: PLC0415  # imports this module
+
+        site = isso.read(Path(source), threads, missing_email or "skip")
+        say("Isso never shows email addresses; this service does, unless COMMENTS_EMAILS is mask or hide")
+        report = report or threads.with_suffix(".report.jsonl")
+        return _import(url, site.candidates, steps=len(site.candidates), report=report, note=f"; {site}")
+    if threads or missing_email or report:
+        raise click.UsageError("--threads, --missing-email and --report need --from isso")
+    with _open(source, "rb") as stream:
+        size = os.fstat(stream.fileno()).st_size  # 0 for a pipe
+        return _import(url, _read_lines(stream, source), steps=size, report=skip_bad)
+
+
+@cli.command()
+@store_option
+def create_table(url: str | None) -> None:
+    """Create the DynamoDB table that the store names, if it does not exist; for DynamoDB Local."""
+    from comments.stores.dynamodb import DynamoDBStore  # noqa: PLC0415  # imports boto3
+
+    with _store(url, must_exist=True) as store:
+        if not isinstance(store, DynamoDBStore):
+            raise ConfigError("COMMENTS_STORE must be dynamodb://TABLE")
+        for attempt in count(1):
+            try:
+                store.create_table()
+            except StoreError as error:
+                if "Connect" not in error.reason or attempt == CONNECT_ATTEMPTS:  # the names of botocore's exceptions
+                    raise
+                time.sleep(1)
+            else:
+                return
+
+
+def _import(
+    url: str | None, candidates: Iterable[Candidate], *, steps: int, report: Path | None, note: str = ""
+) -> int:
+    imported = present = left_out = 0
+
+    def valid() -> Iterator[Comment]:
+        nonlocal left_out
+        for candidate in candidates:
+            progress.update(candidate.size)
+            try:
+                yield candidate.parse()
+            except InvalidRequest as invalid:
+                if file is None:
+                    message = f"{candidate.place}: {invalid.message}; correct it, or list such lines with --skip-bad"
+                    raise click.ClickException(message) from None
+                record = candidate.original | {"errors": invalid.errors}
+                file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+                left_out += 1
+
+    with (
+        _store(url) as store,
+        _new_report(report) if report else nullcontext() as file,
+        progressbar(length=steps, label="Importing", hidden=not (steps and sys.stderr.isatty())) as progress,
+    ):
+        comments = valid()
+        while batch := list(islice(comments, BATCH)):
+            # The same id may occur in two threads, but not in one call of the store.
+            unique = len({comment["id"] for comment in batch}) == len(batch)
+            new = store.restore(batch) if unique else sum(store.restore([comment]) for comment in batch)
+            imported += new
+            present += len(batch) - new
+    say(f"{imported:,} imported, {present:,} already there{note}")
+    if not left_out:
+        return 0
+    say(f"{left_out:,} NOT imported; {report} lists each with the reason")
+    return 3
+
+
+def _read_lines(stream: IO[bytes], source: str) -> Iterator[Candidate]:
+    for number in count(1):
+        with file_errors(source):
+            line = stream.readline(MAX_LINE + 1)
+        if not line:
+            return
+        if len(line) > MAX_LINE:
+            raise click.ClickException(f"line {number} has more than {MAX_LINE} bytes: {source} is not an export")
+        original = {"line": number, "text": text_or_base64(line.rstrip(b"\r\n"))}
+        yield Candidate(f"line {number}", original, partial(_parse_line, line), size=len(line))
+
+
+def _parse_line(line: bytes) -> Comment:
+    try:
+        return StoredComment.parse(parse_json(line.rstrip(b"\r\n")))
+    except InvalidRequest as invalid:
+        for error in invalid.errors:
+            error["message"] = error["message"].replace(" at line 1 column ", " at column ")
+        if not line.endswith(b"\n"):
+            invalid.errors[-1]["message"] += " (the last line has no line break: the file may be truncated)"
+        raise InvalidRequest(*invalid.errors) from None
+
+
+def text_or_base64(data: bytes) -> str | dict[str, str]:
+    """Return bytes for a report."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
+
+
+def _scan(store: CommentStore) -> Iterator[Comment]:
+    part = store.scan(after=None, limit=BATCH)
+    yield from part.comments
+    while part.after is not None:
+        part = store.scan(after=part.after, limit=BATCH)
+        yield from part.comments
+
+
+@contextmanager
+def _store(url: str | None, *, must_exist: bool = False) -> Iterator[CommentStore]:
+    """Open the store. Errors of the settings and of the store become click's, and name --store if it was used."""
+    name = "--store" if url else "COMMENTS_STORE"
+    try:
+        url = load_settings(**({"store": url} if url else {})).store
+        path = Path(url.removeprefix("sqlite:///"))
+        if must_exist and url.startswith("sqlite:") and not path.is_file():  # opening it would create it
+            raise click.UsageError(f"{name}: there is no SQLite database at {path}")
+        with closing(open_store(url)) as store:
+            yield store
+    except ConfigError as error:
+        raise click.UsageError(str(error).replace("COMMENTS_STORE", name)) from error
+    except StoreError as error:
+        raise click.ClickException(error.message.replace("COMMENTS_STORE", name)) from error
+    except KeyboardInterrupt:
+        raise click.ClickException("interrupted; run the same command again") from None
+
+
+@contextmanager
+def file_errors(name: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise click.ClickException("the program that reads the output exited before the export was complete") from None
+    except OSError as error:
+        raise click.ClickException(f"{name}: {error.strerror}") from error
+
+
+@contextmanager
+def _open(name: str, mode: str) -> Iterator[IO[bytes]]:
+    """Open a file, or stdin or stdout for -."""
+    standard = sys.stdin if mode == "rb" else sys.stdout
+    if name == "-" and standard is None:  # its descriptor may belong to another file by now
+        raise click.ClickException("stdin or stdout is closed")
+    # At exit sys.stdout would try to flush a closed pipe again, so this does not use its buffer.
+    file: IO[bytes]
+    with file_errors(name), open(standard.fileno() if name == "-" else name, mode, closefd=name != "-") as file:
+        yield file
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[IO[bytes]]:
+    """Write to PATH.part, and rename it once it is complete and on disk."""
+    part = path.with_name(f"{path.name}.part")
+    with file_errors(path):
+        if path.exists():
+            raise click.ClickException(f"{path} exists; choose another file")
+        try:
+            # Email addresses are not for other users of the machine.
+            with open(part, "wb", opener=partial(os.open, mode=0o600)) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.rename(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _new_report(path: Path) -> Iterator[IO[bytes]]:
+    """Replace an earlier report, but no other file. A report that lists nothing is deleted."""
+    with file_errors(path):
+        if path.exists() and path.open("rb").read(len(REPORT_HEADER)) not in {b"", REPORT_HEADER}:
+            raise click.ClickException(f"{path} exists and is not a report; choose another file")
+        try:
+            with path.open("wb") as file:
+                file.write(REPORT_HEADER)
+                yield file
+        finally:
+            if path.stat().st_size <= len(REPORT_HEADER):
+                path.unlink()

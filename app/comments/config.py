@@ -1,0 +1,146 @@
+"""Settings, read once from COMMENTS_* environment variables. docs/configuration.md lists them all."""
+
+import os
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from comments.errors import field_errors
+from comments.schemas import MAX_CONTENT_ID
+
+PREFIX = "COMMENTS_"
+DATA = Path(__file__).resolve().parent.parent / "data"
+
+MIN_TOKEN = 16
+"""Shortest moderator token, in characters: anyone can send guesses."""
+
+ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?")
+
+
+class ConfigError(Exception):
+    """The service cannot start with these settings; the message names the variable."""
+
+
+def _store(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in {"sqlite", "dynamodb"}:
+        raise ValueError(f"must be sqlite:///PATH or dynamodb://TABLE, not {url!r}")
+    if scheme == "sqlite" and not (rest.startswith("/") and len(rest) > 1):
+        raise ValueError(f"must be sqlite:///PATH, with three slashes, not {url!r}")
+    if scheme == "dynamodb" and not rest:
+        raise ValueError("must name a table: dynamodb://TABLE")
+    return url
+
+
+def _namespace(text: str) -> str:
+    # CloudWatch silently drops metrics with any other namespace.
+    if text and not re.fullmatch(r"(?!AWS/)[A-Za-z0-9._/#-]{1,255}", text):
+        raise ValueError(f"must be a CloudWatch namespace such as comments/dev, not {text!r}")
+    return text
+
+
+def _token(secret: SecretStr) -> SecretStr:
+    """Check the token without repeating it in the error message."""
+    text = secret.get_secret_value()
+    if text and (len(text) < MIN_TOKEN or not re.fullmatch(r"[!-~]+", text)):
+        raise ValueError(f"must have at least {MIN_TOKEN} visible ASCII characters and no spaces")
+    return secret
+
+
+def _rate(text: str) -> str:
+    if text and not re.fullmatch(r"[1-9][0-9]{0,5}/(second|minute|hour|day)", text):
+        raise ValueError(
+            f"must be a number of comments per second, minute, hour or day, such as 10/minute, not {text!r}"
+        )
+    return text
+
+
+def _origins(value: Any) -> Any:
+    origins = tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+    for origin in origins if origins != ("*",) else ():
+        if not ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"has the invalid origin {origin!r}; write https://HOST in lower case without a path, or *"
+            )
+    return origins
+
+
+def _commit(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-zA-Z._-]{0,64}", text):
+        raise ValueError(f"must be a commit, such as 2763b140a0b9, not {text!r}")
+    return text
+
+
+class Settings(BaseSettings):
+    """Each field is read from the environment variable COMMENTS_NAME, its name in upper case."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    store: Annotated[str, AfterValidator(_store)] = f"sqlite:///{DATA / 'comments.db'}"
+    """Where comments are stored: sqlite:///PATH (four slashes for an absolute path) or dynamodb://TABLE."""
+
+    trusted_proxies: Annotated[int, Field(ge=0, le=99)] = 0
+    """Number of trusted proxies in front of the service. 0: the client is whoever opened the connection."""
+
+    metrics: Annotated[str, AfterValidator(_namespace)] = ""
+    """CloudWatch namespace for metrics embedded in log lines; empty: no metrics."""
+
+    moderator_token: Annotated[SecretStr, AfterValidator(_token)] = SecretStr("")
+    """Bearer token of the moderator; empty: no moderator routes."""
+
+    moderation: bool = False
+    """Hold new comments until the moderator approves them."""
+
+    emails: Literal["show", "mask", "hide"] = "show"
+    """How public responses show email addresses."""
+
+    post_limit: Annotated[str, AfterValidator(_rate)] = ""
+    """Comments one client may post, such as 10/minute; empty: no limit. Each worker counts on its own."""
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
+    """Origins whose pages may call the API from a browser, or * alone."""
+
+    status_thread: Annotated[int, Field(ge=1, le=MAX_CONTENT_ID)] | None = None
+    """content_id of the thread whose comments /status shows as messages; only the moderator can post to it."""
+
+    commit: Annotated[str, AfterValidator(_commit)] = ""
+    """Commit that /status shows; the image sets it."""
+
+    @model_validator(mode="after")
+    def _check_combinations(self) -> Self:
+        for name in ("moderation", "status_thread"):
+            if getattr(self, name) and not self.moderator_token.get_secret_value():
+                raise ValueError(f"{PREFIX}{name.upper()} needs COMMENTS_MODERATOR_TOKEN")
+        return self
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment. Raises ConfigError, which names each invalid variable."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as invalid:
+        raise ConfigError("; ".join(_describe(**error) for error in field_errors(invalid))) from None
+
+
+def _describe(*, field: str, message: str) -> str:
+    return message if field == "body" else f"{PREFIX}{field.upper()} {message}"
+
+
+def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return a warning for each COMMENTS_* variable that is not a setting.
+
+    Not an error: Kubernetes sets COMMENTS_PORT and others for a Service called "comments".
+    """
+    known = [name.upper() for name in Settings.model_fields]
+    warnings = []
+    for variable in environ:
+        name = variable.removeprefix(PREFIX)
+        if name != variable and name not in known:
+            close = get_close_matches(name, known, n=1)
+            warnings.append(f"{variable} is not a setting" + (f"; did you mean {PREFIX}{close[0]}?" if close else ""))
+    return warnings

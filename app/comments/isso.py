@@ -1,0 +1,149 @@
+"""Comments from the SQLite database of Isso 0.13 and 0.14."""
+
+import hashlib
+import math
+import sqlite3
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import click
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from comments import ids
+from comments.app import parse_json
+from comments.cli import TOLERANCE, Candidate, StoredComment, file_errors, text_or_base64
+from comments.errors import FieldError, InvalidRequest, field_errors
+from comments.schemas import MAX_CONTENT_ID, Comment, Email
+
+ACCEPTED, PENDING, DELETED = 1, 2, 4
+"""Isso's `mode`. A deleted comment that has replies remains as an empty row."""
+
+ORDER_BITS = 31
+"""Random bits of an id that hold Isso's id, so that comments of the same instant keep their order."""
+
+COMMENTS = """
+SELECT comments.id, threads.uri, comments.created, comments.mode, comments.text, comments.author, comments.email
+FROM comments LEFT JOIN threads ON threads.id = comments.tid ORDER BY comments.tid, comments.id
+"""
+
+
+class Row(NamedTuple):
+    """A comment of Isso. SQLite allows any type in any column; text arrives as bytes, since it may not be UTF-8."""
+
+    id: int
+    uri: bytes | None
+    created: Any
+    mode: Any
+    text: Any
+    author: Any
+    email: Any
+
+
+@dataclass(frozen=True)
+class Site:
+    candidates: list[Candidate]
+    deleted: int
+    unwanted: int
+
+    def __str__(self) -> str:
+        return f"{self.deleted:,} deleted in Isso, {self.unwanted:,} in threads set to null"
+
+
+def read(database: Path, mapping: Path, missing_email: str) -> Site:
+    """Read all comments. `missing_email` is the address of comments without one, or "skip"."""
+    if missing_email != "skip":
+        try:
+            TypeAdapter(Email).validate_python(missing_email)
+        except ValidationError as invalid:
+            reason = field_errors(invalid)[0]["message"]
+            raise click.UsageError(f"--missing-email must be skip or an email address: it {reason}") from None
+    if not database.is_file():
+        raise click.ClickException(f"{database} does not exist; use the file that Isso's setting dbpath names")
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(database.absolute()))}?mode=ro", uri=True)) as db:
+            db.text_factory = bytes
+            threads = {_decode(uri): number for uri, number in db.execute("SELECT uri, id FROM threads ORDER BY id")}
+            content_ids = _read_mapping(mapping, threads)
+            rows = [Row(*row) for row in db.execute(COMMENTS)]
+    except sqlite3.Error as error:
+        raise click.ClickException(f"{database} is not a readable database of Isso: {error}") from error
+    rest = [row for row in rows if row.mode != DELETED]
+    wanted = [row for row in rest if content_ids.get(_decode(row.uri), 0) is not None]
+    email = None if missing_email == "skip" else missing_email
+    candidates = [
+        Candidate(
+            f"comment {row.id}",
+            {"isso": {name: _reported(value) for name, value in row._asdict().items()}},
+            partial(_convert, row, content_ids, email),
+        )
+        for row in wanted
+    ]
+    return Site(candidates, deleted=len(rows) - len(rest), unwanted=len(rest) - len(wanted))
+
+
+def _read_mapping(path: Path, threads: Mapping[str, int]) -> dict[str, int | None]:
+    """Read the content_id of each thread, None for one to leave out. Without a file, write a draft and raise."""
+    with file_errors(path):
+        if not path.exists():
+            path.write_bytes(orjson.dumps(threads, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+            raise click.ClickException(
+                f"{path} did not exist; wrote a draft with each thread and its number in Isso. Replace the numbers "
+                "with the content_ids that your pages use, or null to leave a thread out, and run the command again"
+            )
+        data = path.read_bytes()
+    try:
+        mapping = parse_json(data)
+    except InvalidRequest as invalid:
+        raise click.ClickException(f"{path} {invalid.errors[0]['message']}") from None
+    if not isinstance(mapping, dict):
+        raise click.ClickException(f'{path} must be a JSON object such as {{"/posts/hello/": 1}}')
+    for uri, number in mapping.items():
+        if number is not None and not (type(number) is int and 1 <= number <= MAX_CONTENT_ID):
+            raise click.ClickException(f"{path}: {uri!r} must be a number from 1 to {MAX_CONTENT_ID}, or null")
+    if missing := [uri for uri in threads if uri not in mapping]:
+        some = ", ".join(map(repr, missing[:3])) + (", …" if len(missing) > 3 else "")  # noqa: PLR2004  # for one line
+        raise click.ClickException(f"{path} lacks {len(missing)} of {len(threads)} threads: {some}")
+    return mapping
+
+
+def _convert(row: Row, content_ids: Mapping[str, int | None], missing_email: str | None) -> Comment:
+    if row.uri is None or _decode(row.uri) not in content_ids:
+        raise _invalid("thread", "does not exist")
+    if row.mode not in {ACCEPTED, PENDING}:
+        raise _invalid("mode", "must be 1, 2 or 4")
+    latest = time.time() + TOLERANCE
+    if not (isinstance(row.created, float | int) and math.isfinite(row.created) and 0 < row.created < latest):
+        raise _invalid("created", "must be a time in the past, in seconds since 1970")
+    tick = int(row.created * 1000 * ids.TICKS_PER_MS)
+    # The rest of the id comes from what never changes, so that a second import finds the comment.
+    digest = hashlib.sha256(row.uri + b"\0%d" % row.id).digest()
+    kept = ids.RANDOM_BITS - ORDER_BITS
+    random = (row.id % (1 << ORDER_BITS)) << kept | int.from_bytes(digest) % (1 << kept)
+    email = row.email or missing_email
+    comment = {
+        "id": ids.id_at(tick, random=random),
+        "content_id": content_ids[_decode(row.uri)],
+        "comment": row.text.replace(b"\r\n", b"\n") if isinstance(row.text, bytes) else row.text,
+        "created_at": ids.created_at(tick),
+        "held": row.mode == PENDING,
+    }
+    return StoredComment.parse(comment | ({"email": email} if email else {}))
+
+
+def _invalid(field: str, message: str) -> InvalidRequest:
+    return InvalidRequest(FieldError(field=field, message=message))
+
+
+def _decode(uri: bytes | None) -> str:
+    return (uri or b"").decode(errors="replace")
+
+
+def _reported(value: Any) -> Any:
+    return text_or_base64(value) if isinstance(value, bytes) else value

@@ -1,0 +1,131 @@
+"""JSON log lines, one per request, and CloudWatch metrics embedded in them.
+
+Log lines never contain email addresses, comment text, tokens or query strings.
+"""
+
+import logging
+import os
+import re
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, Response, g, has_request_context, request
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+if TYPE_CHECKING:
+    from comments.config import Settings
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]{1,200}")
+ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,64}")
+TRACE_ID = re.compile(r"[A-Za-z0-9=;:.-]{1,200}")
+"""Only values of these forms are logged: headers and paths can contain anything, control characters included."""
+
+SERVER_ERROR = 500
+
+log = logging.getLogger("comments.request")
+
+
+def timestamp(seconds: float | None = None) -> str:
+    moment = datetime.fromtimestamp(time.time() if seconds is None else seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class JsonFormatter(OrjsonFormatter):
+    """One JSON object per line: time, level, logger, message, request_id, extra fields and the traceback."""
+
+    def __init__(self) -> None:
+        # The formatter leaves out extra fields that begin with an underscore, hence metrics.
+        super().__init__(["message"], rename_fields={"exc_info": "traceback", "metrics": "_aws"})
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        log_data["time"] = timestamp(record.created)
+        log_data["level"] = record.levelname.lower()
+        log_data["logger"] = record.name
+        if "request_id" not in record.__dict__ and has_request_context() and "request_id" in g:
+            log_data["request_id"] = g.request_id
+        super().add_fields(log_data, record, message_dict)
+
+
+class Redact(logging.Filter):
+    """Remove request data that gunicorn quotes in its messages about malformed and failed requests."""
+
+    _INVALID = re.compile(r"Invalid request from ip=\S+: [^:'\"]*")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = str(record.msg)
+        if invalid := self._INVALID.match(message):
+            record.msg = invalid[0].rstrip()
+        elif message.startswith(("Error handling request", "Socket error processing request")):
+            error = record.exc_info[0] if record.exc_info else None
+            record.msg = f"error while handling a request: {error.__name__ if error else 'unknown'}"
+            record.args = record.exc_info = None
+        return True
+
+
+CONFIG = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "comments.logs.JsonFormatter"}},
+    "filters": {"redact": {"()": "comments.logs.Redact"}},
+    "handlers": {
+        "stdout": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+            "formatter": "json",
+        }
+    },
+    "root": {"level": "WARNING", "handlers": ["stdout"]},
+    "loggers": {
+        "comments": {"level": "INFO"},
+        "gunicorn.error": {"handlers": ["stdout"], "filters": ["redact"], "propagate": False},
+    },
+}
+"""For logging.config.dictConfig."""
+
+
+def init_app(app: Flask, settings: "Settings") -> None:
+    metrics = [{"Name": "duration_ms", "Unit": "Milliseconds"}]
+    failed = [*metrics, {"Name": "failed", "Unit": "Count"}]
+
+    # Not before_request: this also runs before the variables of the route are validated.
+    @app.url_value_preprocessor
+    def start(*_: object) -> None:
+        g.started = time.perf_counter()
+        given = request.headers.get("X-Request-Id", "")
+        g.request_id = given if REQUEST_ID.fullmatch(given) else os.urandom(8).hex()
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.request_id
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        if request.path == "/healthz" and response.status_code == 200:  # noqa: PLR2004  # HTTP: OK
+            return response  # the load balancer sends these every few seconds
+        line: dict[str, Any] = {
+            "request_id": g.request_id,
+            "method": request.method,
+            "route": request.url_rule.rule if request.url_rule else "unknown",
+            "status": response.status_code,
+            "duration_ms": round((time.perf_counter() - g.started) * 1000, 2),
+            "bytes": response.content_length or 0,
+        }
+        if ADDRESS.fullmatch(client := request.remote_addr or ""):
+            line["client"] = client
+        if PLAIN_PATH.fullmatch(request.path):
+            line["path"] = request.path
+        if TRACE_ID.fullmatch(trace := request.headers.get("X-Amzn-Trace-Id", "")):
+            line["trace_id"] = trace
+        is_failure = response.status_code >= SERVER_ERROR
+        if settings.metrics:
+            # CloudWatch turns these into metrics. The route is the only dimension: each further value costs $0.30.
+            directive = {
+                "Namespace": settings.metrics,
+                "Dimensions": [["route"]],
+                "Metrics": failed if is_failure else metrics,
+            }
+            if is_failure:
+                line["failed"] = 1
+            line["metrics"] = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+        log.log(logging.ERROR if is_failure else logging.INFO, "request", extra=line)
+        return response

@@ -1,0 +1,111 @@
+"""What the OpenAPI document contains beyond the models: errors, headers, and the types of path variables."""
+
+from typing import Any
+
+from apiflask import APIFlask
+from flask import Response, current_app, request
+
+from comments.config import Settings
+from comments.schemas import PATH, Error, Held
+
+DESCRIPTION = (
+    "Comments per article. All errors share one JSON format, `Error`. A load balancer in front of the service may"
+    " respond with 502, 503 and 504 as HTML, and a web ACL with 403 and 429 as `Error`."
+)
+ERRORS = {
+    400: "Invalid request; `errors` names each invalid field.",
+    401: "The moderator token is missing or wrong.",
+    404: "Not found.",
+    413: "The body has more than 65,536 bytes.",
+    415: "The body is not application/json.",
+    422: "The idempotency key was used for another comment of this thread within 24 hours.",
+    429: "Too many comments from this address.",
+    500: "Unexpected error; the service log has the details.",
+    503: "The store failed or did not respond in time.",
+}
+_RETRY = {"Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "integer", "minimum": 1}}}
+_HEADERS = {
+    401: {"WWW-Authenticate": {"required": True, "schema": {"type": "string", "const": "Bearer"}}},
+    429: _RETRY,
+    503: _RETRY,
+}
+_STRING = {"schema": {"type": "string"}}
+REQUEST_ID = {"X-Request-Id": {"description": "Also in the request's log line.", "required": True, **_STRING}}
+LOCATION = {"Location": {"description": "URL of the comment.", "required": True, **_STRING}}
+LINK = {
+    "Link": {
+        "description": 'The next page: `<URL>; rel="next"`. `results` is "false" if there are no more comments now;'
+        " repeat the request to poll.",
+        "required": True,
+        **_STRING,
+    }
+}
+ETAG = {"ETag": {"required": True, **_STRING}}
+
+
+def content(schema: str) -> dict[str, Any]:
+    """Describe a body by the name of its schema."""
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+
+
+def responses(*codes: int, **headers: Any) -> dict[int, Any]:
+    """Describe error responses, for `doc(responses=…)`. `headers` are those of a success: ok={…}, accepted={…}."""
+    described: dict[int, Any] = {
+        code: {
+            "description": ERRORS[code],
+            "content": content("Error"),
+            "headers": _HEADERS.get(code, {}),
+        }
+        for code in (400, *codes, 500)
+    }
+    return described | ({200: {"headers": headers["ok"]}} if headers else {})
+
+
+def init_app(app: APIFlask, settings: Settings) -> None:
+    app.config |= {
+        "DESCRIPTION": DESCRIPTION,
+        "AUTO_404_RESPONSE": False,
+        "AUTO_VALIDATION_ERROR_RESPONSE": False,
+        "AUTO_AUTH_ERROR_RESPONSE": False,
+        "AUTO_SERVERS": False,
+        "SPEC_DECORATORS": [_conditional],
+    }
+    is_possible = {"202": settings.moderation, "401": settings.status_thread, "429": settings.post_limit}
+
+    @app.spec_processor
+    def complete(spec: Any) -> Any:
+        for model in (Error, Held):
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            spec["components"]["schemas"] |= schema.pop("$defs", {}) | {model.__name__: schema}
+        for path in spec["paths"].values():
+            for operation in path.values():
+                _complete(operation)
+        create = spec["paths"]["/api/comment/new"]["post"]
+        create["requestBody"]["required"] = True
+        create["responses"] = {code: each for code, each in create["responses"].items() if is_possible.get(code, True)}
+        return spec
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    for parameter in operation["parameters"]:
+        if parameter["in"] == "path":
+            parameter["schema"] = PATH[parameter["name"]].json_schema()
+        if parameter["in"] == "header":
+            parameter["name"] = parameter["name"].title()
+        if description := parameter["schema"].pop("description", None):
+            parameter["description"] = description
+    for response in operation["responses"].values():
+        response["headers"] = {**REQUEST_ID, **response.get("headers", {})}
+
+
+def _conditional(view: Any) -> Any:
+    """Let clients revalidate the document instead of loading it again."""
+
+    def conditional() -> Response:
+        response: Response = current_app.make_response(view())
+        response.headers["Cache-Control"] = "no-cache"
+        response.add_etag()
+        response.make_conditional(request)
+        return response
+
+    return conditional

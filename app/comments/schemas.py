@@ -1,0 +1,287 @@
+"""Request and response models. Validation and the OpenAPI document both come from them."""
+
+import re
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema
+
+MAX_CONTENT_ID = 2**53 - 1
+"""Largest integer that JavaScript represents exactly."""
+
+MAX_EMAIL, MAX_EMAIL_LOCAL_PART = 254, 64
+"""Characters of an address, and of the part before the @ (RFC 5321, section 4.5.3.1)."""
+
+MAX_COMMENT = 10_000
+MAX_LIMIT = 1_000
+
+ID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+CURSOR = r"[A-Za-z0-9_-]{32}"
+"""A position in a thread; paging.py explains it."""
+
+_CONTROL = r"\u0000-\u001f\u007f-\u009f"
+_SPACE = r"\u0020\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_CONTROL_IN_COMMENT = r"\u0000-\u0008\u000b-\u001f\u007f-\u009f"
+NOT_IN_EMAIL = re.compile(rf"[{_CONTROL}{_SPACE}]")
+NOT_IN_COMMENT = re.compile(rf"[{_CONTROL_IN_COMMENT}]")
+
+
+class Comment(TypedDict):
+    """A stored comment: id is a UUIDv7, created_at is RFC 3339 in UTC, held is only there while it awaits approval."""
+
+    id: str
+    content_id: int
+    email: str
+    comment: str
+    created_at: str
+    held: NotRequired[bool]
+
+
+def _content_id(value: Any) -> int:
+    """Accept 7.0 for 7: to JSON they are the same number."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is not int:
+        raise ValueError("must be an integer")
+    if not 1 <= value <= MAX_CONTENT_ID:
+        raise ValueError(f"must be between 1 and {MAX_CONTENT_ID}")
+    return value
+
+
+def _number(maximum: int) -> BeforeValidator:
+    """Parse a number in a URL. int() would also accept 007, 1_0 and digits of other scripts."""
+
+    def parse(value: Any) -> int:
+        if type(value) is int:
+            return value
+        if not re.fullmatch(r"[1-9][0-9]{0,15}", value) or int(value) > maximum:
+            raise ValueError(f"must be a number from 1 to {maximum}")
+        return int(value)
+
+    return BeforeValidator(parse)
+
+
+def _matches(pattern: str, message: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(message)
+        return value
+
+    return AfterValidator(check)
+
+
+def _email(address: str) -> str:
+    if len(address) > MAX_EMAIL:
+        raise ValueError(f"must have at most {MAX_EMAIL} characters")
+    if NOT_IN_EMAIL.search(address):
+        raise ValueError("must not contain spaces or control characters")
+    local_part, separator, domain = address.partition("@")
+    if not separator or not local_part or not domain or "@" in domain:
+        raise ValueError("must be an address with one @, such as alice@example.com")
+    if len(local_part) > MAX_EMAIL_LOCAL_PART:
+        raise ValueError(f"must have at most {MAX_EMAIL_LOCAL_PART} characters before the @")
+    return address
+
+
+def _comment(text: str) -> str:
+    trimmed = text.strip()
+    if not trimmed:
+        raise ValueError("must not be empty")
+    if len(trimmed) > MAX_COMMENT:
+        raise ValueError(f"must have at most {MAX_COMMENT} characters, has {len(trimmed)}")
+    if control := NOT_IN_COMMENT.search(trimmed):
+        raise ValueError(f"must not contain the control character U+{ord(control[0]):04X}")
+    return trimmed
+
+
+def _optional(schema: dict[str, Any]) -> None:
+    """Leave the default out of the JSON schema: an absent value is not null."""
+    del schema["default"]
+
+
+def _schema(kind: str, **keywords: Any) -> WithJsonSchema:
+    return WithJsonSchema({"type": kind, **keywords})
+
+
+ContentId = Annotated[
+    int, BeforeValidator(_content_id), _schema("integer", minimum=1, maximum=MAX_CONTENT_ID, examples=[1])
+]
+Email = Annotated[
+    str,
+    AfterValidator(_email),
+    _schema(
+        "string",
+        maxLength=MAX_EMAIL,
+        pattern=rf"^[^@{_CONTROL}{_SPACE}]{{1,{MAX_EMAIL_LOCAL_PART}}}@[^@{_CONTROL}{_SPACE}]+$",
+        examples=["alice@example.com"],
+    ),
+]
+Text = Annotated[
+    str,
+    AfterValidator(_comment),
+    _schema(
+        "string",
+        minLength=1,
+        maxLength=MAX_COMMENT,
+        pattern=rf"^[^{_CONTROL_IN_COMMENT}]*[^{_CONTROL}{_SPACE}][^{_CONTROL_IN_COMMENT}]*$",
+        examples=["first post!"],
+    ),
+]
+_NOT_AN_ID = "must be the id of a comment"
+CommentId = Annotated[
+    str,
+    _matches(ID, _NOT_AN_ID),
+    _schema("string", pattern=f"^{ID}$", examples=["01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52"]),
+]
+Timestamp = Annotated[str, _schema("string", format="date-time", examples=["2026-11-24T08:29:23.614Z"])]
+
+PATH: dict[str, TypeAdapter[Any]] = {
+    "content_id": TypeAdapter(
+        Annotated[int, _number(MAX_CONTENT_ID), _schema("integer", minimum=1, maximum=MAX_CONTENT_ID)]
+    ),
+    "comment_id": TypeAdapter(CommentId),
+}
+"""The type of each variable in a route."""
+
+
+class Model(BaseModel):
+    # Without hide_input_in_errors, a logged ValidationError would contain what the visitor sent.
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class NewComment(Model):
+    """A comment as posted. Leading and trailing white space of the text is removed."""
+
+    content_id: ContentId
+    email: Email
+    comment: Text
+
+    def stored(self, comment_id: str, created_at: str, *, held: bool) -> Comment:
+        comment: Comment = {
+            "id": comment_id,
+            "content_id": self.content_id,
+            "email": self.email,
+            "comment": self.comment,
+            "created_at": created_at,
+        }
+        return comment | {"held": True} if held else comment
+
+
+class RequestHeaders(Model):
+    model_config = ConfigDict(extra="ignore")
+
+    idempotency_key: Annotated[
+        str,
+        _matches(r"[!-~]{1,255}", "must be 1 to 255 visible ASCII characters without spaces"),
+        _schema("string", pattern="^[!-~]{1,255}$", minLength=1, maxLength=255),
+    ] = Field(
+        "",
+        description="Send the same key with each retry; within 24 hours the comment is stored once.",
+        json_schema_extra=_optional,
+    )
+
+
+class PageQuery(Model):
+    limit: Annotated[int, _number(MAX_LIMIT), _schema("integer", minimum=1, maximum=MAX_LIMIT, default=MAX_LIMIT)] = (
+        Field(MAX_LIMIT, description="Maximum number of comments; a page of about 1 MB ends earlier.")
+    )
+    after: Annotated[
+        str,
+        _matches(rf"{ID}|{CURSOR}", "must be a cursor from a Link header or the id of a comment"),
+        _schema("string", pattern=rf"^({ID}|{CURSOR})$"),
+    ] = Field(
+        "",
+        description="Where the page starts: a cursor from a Link header, or the id of a comment.",
+        json_schema_extra=_optional,
+    )
+
+
+class ThreadQuery(PageQuery):
+    order: Literal["asc", "desc"] = Field("asc", description="asc: oldest first; desc: newest first.")
+
+
+class CommentOut(Model):
+    """A published comment. Depending on the settings, the email address is masked or absent."""
+
+    id: CommentId
+    content_id: ContentId
+    email: Annotated[str, _schema("string", examples=["alice@example.com"])] = Field("", json_schema_extra=_optional)
+    comment: Annotated[str, _schema("string", examples=["first post!"])]
+    created_at: Timestamp
+
+
+class HeldComment(CommentOut):
+    """A comment that awaits approval."""
+
+    held: Literal[True]
+
+
+CommentList: Any = list[CommentOut]
+HeldList: Any = list[HeldComment]
+"""Any: APIFlask accepts a list of models, but its annotations do not."""
+
+
+class Published(CommentOut):
+    """The comment is stored and published."""
+
+    status: Literal["SUCCESS"]
+    message: str
+
+
+class Held(HeldComment):
+    """The comment is stored and awaits approval."""
+
+    status: Literal["HELD"]
+    message: str
+
+
+class Deleted(Model):
+    status: Literal["SUCCESS"]
+    message: str
+    id: CommentId
+
+
+class Health(Model):
+    status: Literal["OK"]
+
+
+class StoreStatus(Model):
+    status: Literal["OK", "UNAVAILABLE"]
+    milliseconds: float
+    reason: str | None
+
+
+class Message(Model):
+    id: CommentId
+    comment: str
+    created_at: Timestamp
+
+
+class Status(Model):
+    """Which version runs, and whether its store responds."""
+
+    status: Literal["OK", "DEGRADED"]
+    version: str
+    commit: str | None
+    digest: str | None
+    region: str | None
+    started_at: Timestamp
+    store: StoreStatus
+    messages: list[Message]
+    messages_read_at: Timestamp | None
+
+
+class Problem(Model):
+    """What is wrong with one field, parameter or header; `field` is "body" if it is the body as a whole."""
+
+    field: str
+    message: str
+
+
+class Error(Model):
+    """All errors share this format."""
+
+    status: str
+    message: str
+    errors: list[Problem] = Field([], min_length=1, json_schema_extra=_optional)

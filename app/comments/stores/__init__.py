@@ -1,0 +1,120 @@
+"""What every store provides, and how to open one."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import orjson
+
+from comments.schemas import Comment, NewComment
+
+PAGE_BYTES = 1024 * 1024
+"""Approximate size of email addresses and texts after which a page ends: DynamoDB returns no more at once."""
+
+KEY_SECONDS = 24 * 60 * 60
+"""How long an idempotency key is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Comments in the requested order; `more` if others may follow."""
+
+    comments: list[Comment]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A part of all comments, which may be empty; `after` is the token of the next part, None at the end."""
+
+    comments: list[Comment]
+    after: str | None
+
+
+class CommentStore(Protocol):
+    """A comment is either published or held for approval. All methods raise StoreError if the store fails."""
+
+    overlap: float
+    """Seconds within which a comment can appear before one that is already visible; 0 if that cannot happen."""
+
+    def add(self, new: NewComment, *, key: str = "", held: bool = False) -> Comment:
+        """Store a comment. Once this returns, it survives a crash of the process and of the machine.
+
+        If the thread has seen the idempotency key within 24 hours, nothing is stored: the same comment returns what was
+        stored then, another one raises KeyReused.
+        """
+        ...
+
+    def get(self, content_id: int, comment_id: str) -> Comment | None:
+        """Return a published comment."""
+        ...
+
+    def list_comments(self, content_id: int, *, after: str = "", limit: int, newest_first: bool = False) -> Page:
+        """Return up to `limit` published comments that follow the id `after` in the requested order."""
+        ...
+
+    def list_held(self, *, after: str = "", limit: int) -> Page:
+        """Return up to `limit` held comments of all threads that follow the id `after`."""
+        ...
+
+    def approve(self, content_id: int, comment_id: str) -> Comment | None:
+        """Publish a held comment under a new id, so that clients that follow the thread see it.
+
+        Approving it again within 24 hours returns the same published comment. None if there is no such comment.
+        """
+        ...
+
+    def delete(self, content_id: int, comment_id: str) -> bool:
+        """Delete a comment, published or held; False if there is none."""
+        ...
+
+    def scan(self, *, after: str | None, limit: int) -> Scan:
+        """Return about `limit` comments of the whole store, held ones first, from the token of the last part."""
+        ...
+
+    def restore(self, comments: Sequence[Comment]) -> int:
+        """Store comments with their ids and times, unless the id exists. Returns how many were new.
+
+        The ids of one call must differ.
+        """
+        ...
+
+    def ping(self) -> None:
+        """Return if the store responds."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_store(url: str) -> CommentStore:
+    """Open sqlite:///PATH or dynamodb://TABLE."""
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite":
+        from comments.stores.sqlite import SQLiteStore  # noqa: PLC0415  # imports this module
+
+        return SQLiteStore(rest.removeprefix("/"))
+    from comments.stores.dynamodb import DynamoDBStore  # noqa: PLC0415  # imports this module, and boto3
+
+    return DynamoDBStore(rest, region=os.environ.get("AWS_REGION"))
+
+
+def key_hash(content_id: int, key: str) -> str:
+    """Hash an idempotency key, scoped to its thread. Stores keep no keys in the clear."""
+    return hashlib.sha256(f"{content_id}\n{key}".encode()).hexdigest()
+
+
+def legacy_key_hash(key: str) -> str:
+    """Hash an idempotency key as release 0.1 did, which did not scope keys. Such keys expire within 24 hours."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def approval_hash(content_id: int, comment_id: str) -> str:
+    """Return the key under which an approval is remembered; no idempotency key has this form."""
+    return hashlib.sha256(f"approve\n{content_id}\n{comment_id}".encode()).hexdigest()
+
+
+def fingerprint(new: NewComment) -> str:
+    """Identify the content of a comment without storing it: a retry must have the same one."""
+    return hashlib.sha256(orjson.dumps([new.content_id, new.email, new.comment])).hexdigest()

@@ -1,1 +1,0 @@
-"""What the service does when its store misbehaves: `python -m bench.faults`."""

@@ -1,0 +1,348 @@
+"""python -m comments as a user runs it, on both stores."""
+
+import base64
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from comments.app import parse_json
+from comments.cli import StoredComment, cli
+from comments.ids import created_at, id_at, now, ticks
+from comments.schemas import MAX_COMMENT, Comment, NewComment
+from comments.stores import open_store
+from tests.app.conftest import ROOT, free_port, wait_until
+
+TEXTS = ["plain", '" \\ <b>&amp;</b>\n\ttwo lines', "joão 😀 \u202e \u2028.", "😀" * (MAX_COMMENT - 5), '{"id":1}']
+
+
+def start(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("COMMENTS_")}
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    environ |= options.pop("env", {})
+    command = [sys.executable, "-m", "comments", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT / "app", env=environ, **pipes | options)
+
+
+def run(*arguments: object, stdin: bytes = b"", **options: Any) -> tuple[int, bytes, list[str]]:
+    """Return the exit status, stdout, and the lines of stderr."""
+    process = start(*arguments, **options)
+    out, err = process.communicate(stdin, timeout=120)
+    return process.returncode, out, (err or b"").decode().splitlines()
+
+
+def fail(*arguments: object, status: int = 1, **options: Any) -> str:
+    """Run a command that must fail, and return its error message."""
+    returned, _, err = run(*arguments, **options)
+    assert (returned, len(err)) == (status, 1), err
+    assert err[0].startswith("error: ")
+    return err[0]
+
+
+def export(url: str) -> bytes:
+    status, out, err = run("export", "--store", url)
+    assert status == 0, err
+    return out
+
+
+def some_comments(count: int) -> list[Comment]:
+    """Return comments of the last day in seven threads; every fifth one is held."""
+    comments = []
+    for number in range(count):
+        tick = now() - ticks(86_000 - number)
+        text = f"{number} {TEXTS[number % len(TEXTS)] if number < 10 else 'x' * 150}"
+        new = NewComment(
+            content_id=1 + number % 7 if number else 2**53 - 1, email=f"u{number}@example.com", comment=text
+        )
+        comments.append(new.stored(id_at(tick), created_at(tick), held=number % 5 == 4))
+    return comments
+
+
+def fill(url: str, comments: list[Comment]) -> None:
+    with closing(open_store(url)) as store:
+        store.restore(comments)
+
+
+def as_lines(comments: list[Comment]) -> list[bytes]:
+    return [orjson.dumps(comment) for comment in comments]
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/other.db"
+
+
+def test_comments_move_to_another_store_and_back_byte_for_byte(url: str, store_url: str, tmp_path: Path) -> None:
+    comments, last = some_comments(600), f"sqlite:///{tmp_path}/last.db"
+    fill(url, comments)
+    assert sorted(export(url).splitlines()) == sorted(as_lines(comments))
+    for source, target in ((url, store_url), (store_url, last)):
+        assert run("import", "-", "--store", target, stdin=export(source)) == (
+            0,
+            b"",
+            ["600 imported, 0 already there"],
+        )
+    assert sorted(export(store_url).splitlines()) == sorted(as_lines(comments))
+    assert export(last) == export(url)
+
+
+def test_a_second_import_only_adds_what_is_new(store_url: str, tmp_path: Path) -> None:
+    file, lines = tmp_path / "comments.jsonl", as_lines(some_comments(600))
+    file.write_bytes(b"\n".join(lines))
+    assert run("import", "-", "--store", store_url, stdin=b"\n".join(lines[:400]))[0] == 0
+    for end in ("200 imported, 400 already there", "0 imported, 600 already there"):
+        assert run("import", file, "--store", store_url) == (0, b"", [end])
+    assert sorted(export(store_url).splitlines()) == sorted(lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_import_is_completed_by_the_next_one(store_url: str, number: int) -> None:
+    fill(store_url, [])
+    lines = as_lines(some_comments(800))
+    process = start("import", "-", "--store", store_url)
+    assert process.stdin
+    process.stdin.write(b"\n".join(lines[:700]) + b"\n")
+    process.stdin.flush()
+
+    def first_batch_is_stored() -> bool:
+        with closing(open_store(store_url)) as store:
+            return bool(store.scan(after=None, limit=1).comments)
+
+    wait_until(first_batch_is_stored, process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    if number == signal.SIGINT:
+        assert (process.returncode, err) == (1, b"error: interrupted; run the same command again\n")
+    status, _, said = run("import", "-", "--store", store_url, stdin=b"\n".join(lines))
+    assert status == 0
+    assert ", 0 already there" not in said[0]
+    assert sorted(export(store_url).splitlines()) == sorted(lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_export_leaves_no_file(url: str, tmp_path: Path, number: int) -> None:
+    fill(url, some_comments(700))
+    file, part = tmp_path / "out.jsonl", tmp_path / "out.jsonl.part"
+    os.mkfifo(part)  # so that the export blocks when the pipe is full
+    process = start("export", "--store", url, "--output", file)
+    with part.open("rb") as pipe:
+        assert pipe.read(1)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert process.returncode == (1 if number == signal.SIGINT else -number)
+    assert not file.exists()
+    part.unlink(missing_ok=True)
+    assert run("export", "--store", url, "--output", file) == (0, b"", ["700 exported"])
+    assert file.read_bytes() == export(url)
+    assert not part.exists()
+
+
+def test_an_export_to_a_full_disk_leaves_no_file(url: str, tmp_path: Path) -> None:
+    fill(url, some_comments(700))
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100_000, 100_000))
+    output = tmp_path / "out.jsonl"
+    assert "out.jsonl: File too large" in fail("export", "--store", url, "--output", output, preexec_fn=limit)
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_an_export_overwrites_no_file(url: str, tmp_path: Path) -> None:
+    fill(url, some_comments(3))
+    file = tmp_path / "out.jsonl"
+    file.write_text("mine")
+    assert f"{file} exists" in fail("export", "--store", url, "--output", file)
+    assert file.read_text() == "mine"
+
+
+def test_a_closed_pipe_is_one_error(store_url: str) -> None:
+    fill(store_url, some_comments(700))
+    with start("export", "--store", store_url) as process:
+        assert process.stdout
+        assert process.stderr
+        os.read(process.stdout.fileno(), 1)
+        process.stdout.close()
+        assert process.stderr.read() == (
+            b"error: the program that reads the output exited before the export was complete\n"
+        )
+    assert process.returncode == 1
+
+
+def test_the_default_store_is_the_one_of_the_service(url: str) -> None:
+    fill(url, some_comments(3))
+    assert run("export", env={"COMMENTS_STORE": url}) == (0, export(url), ["3 exported"])
+
+
+def test_a_terminal_shows_a_progress_bar(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "comments.jsonl"
+    file.write_bytes(b"\n".join(as_lines(some_comments(5))))
+    terminal, stderr = os.openpty()
+    assert run("import", file, "--store", url, stderr=stderr)[0] == 0
+    os.close(stderr)
+    shown = os.read(terminal, 100_000).decode()
+    os.close(terminal)
+    assert shown.startswith("\r\x1b[?25lImporting")
+    assert "100%" in shown
+    assert shown.splitlines()[-1] == "5 imported, 0 already there"
+
+
+def test_an_export_of_an_empty_store_is_empty(store_url: str, url: str) -> None:
+    fill(store_url, [])
+    assert export(store_url) == b""
+    assert run("import", "-", "--store", url) == (0, b"", ["0 imported, 0 already there"])
+
+
+def test_an_export_does_not_create_the_store(tmp_path: Path) -> None:
+    path = tmp_path / "typo.db"
+    assert f"--store: there is no SQLite database at {path}" in fail("export", "--store", f"sqlite:///{path}", status=2)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    line = as_lines(some_comments(1))[0]
+    assert "table no-such-table:" in fail("import", "-", "--store", "dynamodb://no-such-table", stdin=line)
+    output = tmp_path / "out"
+    assert "table no-such-table:" in fail("export", "--store", "dynamodb://no-such-table", "--output", output)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        ([], 2, "Missing command"),
+        (["export", "--store", "mysql://x"], 2, "--store must be sqlite:///PATH or dynamodb://TABLE"),
+        (["import", "-", "--store", "sqlite:////no/such/x.db"], 1, "--store: the directory /no/such does not exist"),
+        (["import", "/no/such/file"], 1, "/no/such/file: No such file or directory"),
+        (["import", "-", "--threads", "x.json"], 2, "need --from isso"),
+        (["import", "-", "--from", "isso"], 2, "needs --threads MAPPING.json"),
+        (["create-table", "--store", "sqlite:////x.db"], 2, "there is no SQLite database at /x.db"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments: list[str], status: int, message: str) -> None:
+    assert message in fail(*arguments, status=status)
+
+
+GOOD: dict[str, Any] = {**some_comments(1)[0], "content_id": 1, "comment": "good"}
+
+
+def line(**changes: object) -> bytes:
+    """Return a good line with changes; ... removes a field."""
+    return json.dumps({name: value for name, value in (GOOD | changes).items() if value is not ...}).encode()
+
+
+BAD = [
+    (line(id="01a20cac-8b1e-4c9d-9d3f-5b0c3b6f1a52"), "id", "must be the id of a comment"),
+    (line(id=...), "id", "is required"),
+    (line(id=id_at(now() + ticks(10**6))), "id", "must not be more than a day in the future"),
+    (line(created_at="2026-06-31T00:00:00.000Z"), "created_at", "must be a UTC time such as"),
+    (line(created_at="2026-06-30T00:00:00Z"), "created_at", "must be a UTC time such as"),
+    (line(created_at="2026-06-30T00:00:00.000+01:00"), "created_at", "must be a UTC time such as"),
+    (line(created_at=1), "created_at", "must be a string"),
+    (line(held="yes"), "held", "must be a boolean"),
+    (line(content_id="1"), "content_id", "must be an integer"),
+    (line(email="alice"), "email", "must be an address with one @"),
+    (line(comment="x" * (MAX_COMMENT + 1)), "comment", "must have at most 10000 characters, has 10001"),
+    (line(author="me"), "author", "is unknown"),
+    (b"", "body", "is not valid JSON"),
+    (b"[1]", "body", "must be a JSON object"),
+    (b"[" * 100_000, "body", "is not valid JSON"),
+    (line()[:-1] + b',"email":"b@example.com"}', "body", "is not valid JSON"),
+    (line().replace(b"good", b"\xff"), "body", "is not valid JSON"),
+    (line().replace(b"good", b"\\ud800"), "body", "is not valid JSON"),
+]
+
+
+def test_an_import_stops_at_the_first_bad_line(url: str) -> None:
+    message = fail("import", "-", "--store", url, stdin=b"\n".join([line(), line(email="x"), line()]))
+    assert message.startswith("error: line 2: email: must be an address with one @")
+
+
+def test_skipped_lines_are_reported_in_full_with_their_reasons(url: str, tmp_path: Path) -> None:
+    report = tmp_path / "bad.jsonl"
+    data = b"".join(bad + b"\n" for bad, _, _ in BAD) + line()
+    for end in ("1 imported, 0 already there", "0 imported, 1 already there"):
+        status, _, err = run("import", "-", "--store", url, "--skip-bad", report, stdin=data)
+        assert (status, err) == (3, [end, f"{len(BAD)} NOT imported; {report} lists each with the reason"])
+    reported = [json.loads(each) for each in report.read_bytes().splitlines()[1:]]
+    for number, ((bad, field, reason), found) in enumerate(zip(BAD, reported, strict=True), start=1):
+        text = found["text"]
+        assert found["line"] == number
+        assert found["errors"][0]["field"] == field
+        assert reason in found["errors"][0]["message"]
+        assert (text.encode() if isinstance(text, str) else base64.b64decode(text["base64"])) == bad
+    assert run("import", "-", "--store", url, "--skip-bad", report, stdin=line())[0] == 0
+    assert not report.exists()
+
+
+def test_a_report_overwrites_no_other_file(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "comments.jsonl"
+    file.write_bytes(line())
+    assert "is not a report" in fail("import", file, "--store", url, "--skip-bad", file)
+    assert file.read_bytes() == line()
+
+
+def test_an_id_may_occur_in_two_threads(store_url: str) -> None:
+    fill(store_url, [])
+    data = b"\n".join([line(content_id=1), line(content_id=2), line(content_id=1)])
+    assert run("import", "-", "--store", store_url, stdin=data) == (0, b"", ["2 imported, 1 already there"])
+    assert sorted(json.loads(each)["content_id"] for each in export(store_url).splitlines()) == [1, 2]
+
+
+@given(st.text(min_size=1, max_size=200), st.booleans())
+def test_every_valid_comment_survives_an_export(text: str, held: bool) -> None:
+    try:
+        new = NewComment(content_id=1, email="a@example.com", comment=text)
+    except ValidationError:
+        assume(False)
+    exported = orjson.dumps(comment := new.stored(GOOD["id"], GOOD["created_at"], held=held))
+    assert StoredComment.parse(parse_json(exported)) == comment
+    assert b"\n" not in exported
+
+
+def test_a_truncated_last_line_is_recognized(url: str) -> None:
+    message = fail("import", "-", "--store", url, stdin=line() + b"\n" + line()[:50])
+    assert message.startswith("error: line 2: body: is not valid JSON")
+    assert "the file may be truncated" in message
+
+
+def test_a_huge_line_is_not_read_into_memory(url: str, tmp_path: Path) -> None:
+    with (tmp_path / "zeros").open("wb") as sparse:
+        sparse.truncate(2**33)
+    message = fail("import", tmp_path / "zeros", "--store", url, "--skip-bad", tmp_path / "bad")
+    assert "line 1 has more than 1048576 bytes" in message
+
+
+def test_errors_contain_no_control_characters(url: str) -> None:
+    message = fail("import", "-", "--store", url, stdin=line(**{"\x1b[2J\n": 1}))
+    assert "?[2J?: is unknown" in message
+    assert message.isprintable()
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_create_table_creates_the_table_once() -> None:
+    for _ in range(2):
+        assert run("create-table", env={"COMMENTS_STORE": "dynamodb://created"}) == (0, b"", [])
+    assert export("dynamodb://created") == b""
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_create_table_retries_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    with pytest.raises(click.ClickException, match="table x: Could not connect"):
+        cli.main(["create-table", "--store", "dynamodb://x"], standalone_mode=False)
+    assert pauses.count(1) == 19

@@ -1,0 +1,120 @@
+"""Settings from the environment, and the errors that name a wrong variable."""
+
+import pytest
+
+from comments.config import ConfigError, Settings, load_settings, unknown_variables
+
+TOKEN = "a-token-that-nobody-guesses"
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"COMMENTS_{name.upper()}", raising=False)
+
+
+def test_by_default_comments_are_stored_beside_the_code_and_everything_else_is_off() -> None:
+    values = load_settings().model_dump()
+    assert values.pop("store").endswith("/app/data/comments.db")
+    assert values.pop("emails") == "show"
+    assert values.pop("moderator_token").get_secret_value() == ""
+    assert not any(values.values())
+
+
+def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {
+        "STORE": "dynamodb://comments-dev",
+        "TRUSTED_PROXIES": "1",
+        "METRICS": "comments/dev",
+        "MODERATOR_TOKEN": TOKEN,
+        "MODERATION": "on",
+        "EMAILS": "mask",
+        "POST_LIMIT": "10/minute",
+        "CORS_ORIGINS": "https://a.example, http://localhost:8080",
+        "STATUS_THREAD": "7",
+        "COMMIT": "2763b140a0b9",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(f"COMMENTS_{name}", value)
+    values = load_settings().model_dump()
+    assert values.pop("moderator_token").get_secret_value() == TOKEN
+    assert values == {
+        "store": "dynamodb://comments-dev",
+        "trusted_proxies": 1,
+        "metrics": "comments/dev",
+        "moderation": True,
+        "emails": "mask",
+        "post_limit": "10/minute",
+        "cors_origins": ("https://a.example", "http://localhost:8080"),
+        "status_thread": 7,
+        "commit": "2763b140a0b9",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("STORE", "", "must be sqlite:///PATH or dynamodb://TABLE"),
+        ("STORE", "comments.db", "must be sqlite:///PATH or dynamodb://TABLE"),
+        ("STORE", "postgres://x", "must be sqlite:///PATH or dynamodb://TABLE"),
+        ("STORE", "sqlite://comments.db", "with three slashes"),
+        ("STORE", "sqlite:///", "must be sqlite:///PATH"),
+        ("STORE", "dynamodb://", "must name a table"),
+        ("TRUSTED_PROXIES", "one", "must be a valid integer"),
+        ("TRUSTED_PROXIES", "-1", "must be greater than or equal to 0"),
+        ("METRICS", "AWS/ECS", "must be a CloudWatch namespace"),
+        ("METRICS", "a b", "must be a CloudWatch namespace"),
+        ("METRICS", "a" * 256, "must be a CloudWatch namespace"),
+        ("METRICS", "\u00e9", "must be a CloudWatch namespace"),
+        ("MODERATOR_TOKEN", "short", "at least 16 visible ASCII characters"),
+        ("MODERATOR_TOKEN", TOKEN + "\n", "at least 16 visible ASCII characters"),
+        ("MODERATOR_TOKEN", "\u00fc" * 20, "at least 16 visible ASCII characters"),
+        ("MODERATION", "maybe", "must be a valid boolean"),
+        ("MODERATION", "on", "needs COMMENTS_MODERATOR_TOKEN"),
+        ("EMAILS", "Mask", "must be 'show', 'mask' or 'hide'"),
+        ("POST_LIMIT", "10", "such as 10/minute"),
+        ("POST_LIMIT", "0/minute", "such as 10/minute"),
+        ("POST_LIMIT", "10/minute;1/second", "such as 10/minute"),
+        ("CORS_ORIGINS", "https://a.example/", "without a path"),
+        ("CORS_ORIGINS", "a.example", "invalid origin 'a.example'"),
+        ("CORS_ORIGINS", "https://a.example *", "invalid origin '*'"),
+        ("CORS_ORIGINS", "https://*.example", "invalid origin 'https://*.example'"),
+        ("CORS_ORIGINS", "null", "invalid origin 'null'"),
+        ("STATUS_THREAD", "0", "must be greater than or equal to 1"),
+        ("STATUS_THREAD", "9007199254740992", "must be less than or equal to 9007199254740991"),
+        ("STATUS_THREAD", "7", "needs COMMENTS_MODERATOR_TOKEN"),
+        ("COMMIT", "a b", "must be a commit"),
+    ],
+)
+def test_an_invalid_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
+    monkeypatch.setenv(f"COMMENTS_{name}", value)
+    with pytest.raises(ConfigError) as error:
+        load_settings()
+    assert str(error.value).startswith(f"COMMENTS_{name} ")
+    assert message in str(error.value)
+
+
+def test_all_invalid_variables_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMMENTS_EMAILS", "x")
+    monkeypatch.setenv("COMMENTS_METRICS", "AWS/ECS")
+    with pytest.raises(ConfigError, match=r"COMMENTS_METRICS .*; COMMENTS_EMAILS "):
+        load_settings()
+
+
+@pytest.mark.parametrize("value", [TOKEN + " ", TOKEN[:15]])
+def test_the_moderator_token_is_never_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("COMMENTS_MODERATOR_TOKEN", TOKEN)
+    assert TOKEN not in repr(load_settings())
+    monkeypatch.setenv("COMMENTS_MODERATOR_TOKEN", value)
+    with pytest.raises(ConfigError) as error:
+        load_settings()
+    assert value.strip() not in str(error.value)
+
+
+def test_an_unknown_variable_is_a_warning_with_a_suggestion() -> None:
+    """Kubernetes sets COMMENTS_PORT and others for a Service called "comments"."""
+    environ = {"COMMENTS_STROE": "x", "COMMENTS_PORT": "tcp://10.0.0.1:80", "COMMENTS_STORE": "x", "OTHER": "x"}
+    assert unknown_variables(environ) == [
+        "COMMENTS_STROE is not a setting; did you mean COMMENTS_STORE?",
+        "COMMENTS_PORT is not a setting",
+    ]

@@ -1,0 +1,364 @@
+"""The DynamoDB store: items of release 0.1, and a network and a DynamoDB that fail."""
+
+import hashlib
+import itertools
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+import boto3
+import pytest
+
+from comments.app import create_app
+from comments.config import Settings
+from comments.errors import StoreError
+from comments.schemas import Comment, NewComment
+from comments.stores import KEY_SECONDS, dynamodb, open_store
+from comments.stores.dynamodb import ATTEMPTS, DynamoDBStore
+from tests.app import faults
+from tests.app.conftest import tables
+
+ALICE = NewComment(content_id=1, email="alice@example.com", comment="published")
+BOB = NewComment(content_id=2, email="bob@example.com", comment="held")
+
+PUBLISHED_ID, HELD_ID = "01a2172b-ac72-78ca-94af-54ee8d4129f5", "01a2172b-ae5e-74f7-96a7-8a457f49d6fc"
+PUBLISHED = ALICE.stored(PUBLISHED_ID, "2026-11-26T09:24:27.890Z", held=False)
+HELD = BOB.stored(HELD_ID, "2026-11-26T09:24:28.382Z", held=True)
+EXPIRES_AT = int(time.time()) + KEY_SECONDS
+
+# What release 0.1 wrote when alice posted with the key "key of alice", and bob, pending approval, with "key of bob".
+PUBLISHED_ITEM: dict[str, Any] = {
+    "pk": {"S": "thread#1"},
+    "sk": {"S": "01a2172b-ac72-78ca-94af-54ee8d4129f5"},
+    "email": {"S": "alice@example.com"},
+    "comment": {"S": "published"},
+    "created_at": {"S": "2026-11-26T09:24:27.890Z"},
+}
+HELD_ITEM: dict[str, Any] = {
+    "pk": {"S": "held#0"},
+    "sk": {"S": "01a2172b-ae5e-74f7-96a7-8a457f49d6fc"},
+    "content_id": {"N": "2"},
+    "email": {"S": "bob@example.com"},
+    "comment": {"S": "held"},
+    "created_at": {"S": "2026-11-26T09:24:28.382Z"},
+}
+PUBLISHED_KEY: dict[str, Any] = {
+    "pk": {"S": "key#a34f17e689774b9d48e089b773e90235fdc7d8f8b984e5255a656bbd4dd0b7d7"},
+    "sk": {"S": "-"},
+    "fingerprint": {"S": "9cf5c7693e6b575a6322591006d6037831a3f42fa22cc5a62f97a7abfa7c990c"},
+    "id": {"S": "01a2172b-ac72-78ca-94af-54ee8d4129f5"},
+    "held": {"BOOL": False},
+    "expires_at": {"N": str(EXPIRES_AT)},
+}
+HELD_KEY = PUBLISHED_KEY | {
+    "pk": {"S": "key#e737386ba7d8efdb2a513c0c194afcee56ab5f7f17ede91ff14b6e3053ad2127"},
+    "fingerprint": {"S": "7917d5f6ff5c7de732f7b4154eb106c490d27b65d074136eb656ab9f46b84d74"},
+    "id": {"S": "01a2172b-ae5e-74f7-96a7-8a457f49d6fc"},
+    "held": {"BOOL": True},
+}
+
+
+@pytest.fixture
+def proxy(dynamodb: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[faults.Faults]:
+    with faults.serving(dynamodb) as running:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", running.url)
+        yield running
+
+
+@pytest.fixture
+def table(proxy: faults.Faults) -> str:
+    name = f"dynamodb-{next(tables)}"
+    with closing(DynamoDBStore(name)) as store:
+        store.create_table()
+    proxy.operations.clear()
+    return name
+
+
+@pytest.fixture
+def store(table: str) -> Iterator[DynamoDBStore]:
+    with closing(DynamoDBStore(table)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+
+
+def everything(store: DynamoDBStore) -> list[Comment]:
+    return [
+        *store.list_comments(1, limit=100).comments,
+        *store.list_comments(2, limit=100).comments,
+        *store.list_held(limit=100).comments,
+    ]
+
+
+def items(table: str) -> list[dict[str, Any]]:
+    found: list[Any] = boto3.client("dynamodb").scan(TableName=table)["Items"]
+    return sorted(found, key=lambda item: item["pk"]["S"], reverse=True)
+
+
+# Compatibility with release 0.1
+
+
+def test_items_of_release_0_1_are_readable(store: DynamoDBStore, table: str) -> None:
+    for item in (PUBLISHED_ITEM, HELD_ITEM, PUBLISHED_KEY, HELD_KEY):
+        boto3.client("dynamodb").put_item(TableName=table, Item=item)
+    assert everything(store) == [PUBLISHED, HELD]
+    assert store.add(ALICE, key="key of alice") == PUBLISHED
+    assert store.add(BOB, key="key of bob", held=True) == HELD
+    assert everything(store) == [PUBLISHED, HELD]
+    published = store.approve(2, HELD_ID)
+    assert published
+    assert store.delete(1, PUBLISHED_ID)
+    assert everything(store) == [published]
+
+
+def test_an_expired_key_of_release_0_1_is_ignored(store: DynamoDBStore, table: str) -> None:
+    expired = PUBLISHED_KEY | {"expires_at": {"N": str(int(time.time()) - 1)}}
+    boto3.client("dynamodb").put_item(TableName=table, Item=expired)
+    assert store.add(ALICE, key="key of alice")["id"] != PUBLISHED_ID
+
+
+def test_new_items_have_the_shapes_that_release_0_1_reads(store: DynamoDBStore, table: str) -> None:
+    published, held = store.add(ALICE, key="key of alice"), store.add(BOB, held=True)
+    key, comment, waiting = sorted(items(table), key=lambda item: ["k", "t", "h"].index(item["pk"]["S"][0]))
+    assert comment == PUBLISHED_ITEM | {"sk": {"S": published["id"]}, "created_at": {"S": published["created_at"]}}
+    shard = int(held["id"][-1], 16) % 4
+    assert waiting == HELD_ITEM | {
+        "pk": {"S": f"held#{shard}"}, "sk": {"S": held["id"]}, "created_at": {"S": held["created_at"]},
+    }  # fmt: skip
+    hashed = hashlib.sha256(b"1\nkey of alice").hexdigest()
+    assert EXPIRES_AT <= int(key["expires_at"]["N"]) < EXPIRES_AT + 3600
+    assert key | {"expires_at": PUBLISHED_KEY["expires_at"]} == PUBLISHED_KEY | {
+        "pk": {"S": f"key#{hashed}"}, "id": {"S": published["id"]},
+    }  # fmt: skip
+
+
+def test_an_approved_comment_is_stored_like_any_other(store: DynamoDBStore, table: str) -> None:
+    held = store.add(BOB, held=True)
+    published = store.approve(2, held["id"])
+    assert published
+    comment, approval = items(table)
+    assert comment == {name: value for name, value in HELD_ITEM.items() if name != "content_id"} | {
+        "pk": {"S": "thread#2"}, "sk": {"S": published["id"]}, "created_at": {"S": held["created_at"]},
+    }  # fmt: skip
+    assert approval["pk"]["S"].startswith("key#")  # release 0.1 ignores keys that it does not ask for
+
+
+# Errors that pass
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.refuse(400, "ProvisionedThroughputExceededException"),
+        faults.refuse(400, "ThrottlingException"),
+        faults.refuse(400, "RequestLimitExceeded"),
+        faults.refuse(500, "InternalServerError"),
+        faults.html,
+        faults.reset,
+        faults.lose,
+        faults.cut,
+        faults.damage,
+    ],
+)
+@pytest.mark.usefixtures("no_backoff")
+def test_boto3_retries_transient_errors(store: DynamoDBStore, proxy: faults.Faults, fault: faults.Fault) -> None:
+    proxy.script = [fault] * (ATTEMPTS - 1)
+    added = store.add(ALICE)
+    assert proxy.operations == ["PutItem"] * ATTEMPTS
+    proxy.script = [fault] * (ATTEMPTS - 1)
+    assert store.list_comments(1, limit=10).comments == [added]
+    proxy.script = [faults.well, *[fault] * (ATTEMPTS - 1)]  # the first request looks for a key of release 0.1
+    with_key = store.add(ALICE, key="k")
+    assert store.list_comments(1, limit=10).comments == [added, with_key]
+    assert proxy.script == []
+
+
+@pytest.mark.usefixtures("no_backoff")
+@pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_transaction_is_repeated_after_a_conflict(store: DynamoDBStore, proxy: faults.Faults, code: str) -> None:
+    proxy.script = [faults.well, *[faults.cancelled(code)] * 3]
+    held = store.add(BOB, key="k", held=True)
+    proxy.script = [faults.well, *[faults.cancelled(code)] * 3]
+    assert store.add(BOB, key="k", held=True) == held
+    proxy.script = [faults.well, *[faults.cancelled(code)] * 3]
+    published = store.approve(2, held["id"])
+    assert everything(store) == [published]
+    assert proxy.script == []
+
+
+@pytest.mark.usefixtures("no_backoff")
+def test_a_delete_is_repeated_after_a_conflict_with_a_transaction(store: DynamoDBStore, proxy: faults.Faults) -> None:
+    held = store.add(BOB, held=True)
+    proxy.script = [faults.well, faults.well, *[faults.refuse(400, "TransactionConflictException")] * 3]
+    assert store.delete(2, held["id"])
+    assert everything(store) == []
+    assert proxy.script == []
+
+
+@pytest.mark.parametrize("key", ["", "k"])
+@pytest.mark.parametrize("held", [False, True])
+def test_a_comment_whose_response_was_lost_is_stored_once(
+    store: DynamoDBStore, proxy: faults.Faults, key: str, *, held: bool
+) -> None:
+    proxy.script = [*[faults.well] * bool(key), faults.lose, faults.lose]
+    added = store.add(ALICE, key=key, held=held)
+    assert everything(store) == [added]
+    assert proxy.operations.count("TransactWriteItems" if key else "PutItem") == ATTEMPTS
+
+
+def test_a_moderators_request_whose_response_was_lost_succeeds(store: DynamoDBStore, proxy: faults.Faults) -> None:
+    held = store.add(BOB, held=True)
+    proxy.script = [faults.well, faults.lose, faults.lose]
+    published = store.approve(2, held["id"])
+    assert published
+    assert everything(store) == [published]
+    proxy.script = [faults.well, faults.well, faults.lose, faults.lose]
+    assert store.delete(2, published["id"])
+    assert everything(store) == []
+    assert proxy.script == []
+
+
+def test_a_comment_can_be_retried_after_all_responses_were_lost(store: DynamoDBStore, proxy: faults.Faults) -> None:
+    proxy.script = [faults.well, *[faults.lose] * ATTEMPTS]
+    with pytest.raises(StoreError):
+        store.add(ALICE, key="k")
+    (stored,) = everything(store)
+    assert store.add(ALICE, key="k") == stored
+    assert everything(store) == [stored]
+
+
+def test_unprocessed_items_of_a_batch_are_requested_again(store: DynamoDBStore, proxy: faults.Faults) -> None:
+    proxy.script = [faults.unprocessed, faults.unprocessed, faults.well, faults.unprocessed]
+    assert store.restore([PUBLISHED, HELD]) == 2
+    assert proxy.operations == ["BatchGetItem"] * 3 + ["BatchWriteItem"] * 2
+    proxy.script = [faults.unprocessed]
+    assert store.restore([PUBLISHED, HELD]) == 0
+    assert everything(store) == [PUBLISHED, HELD]
+
+
+@pytest.mark.usefixtures("no_backoff")
+def test_an_import_that_stays_throttled_fails(store: DynamoDBStore, proxy: faults.Faults) -> None:
+    proxy.always = faults.unprocessed
+    with pytest.raises(StoreError, match="import more slowly"):
+        store.restore([PUBLISHED])
+
+
+# Errors that stay
+
+
+@pytest.mark.usefixtures("no_backoff")
+@pytest.mark.parametrize(
+    ("fault", "attempts"),
+    [
+        (faults.refuse(400, "ThrottlingException"), ATTEMPTS),
+        (faults.refuse(500, "InternalServerError"), ATTEMPTS),
+        (faults.reset, ATTEMPTS),
+        (faults.refuse(400, "ValidationException"), 1),
+        (faults.refuse(400, "AccessDeniedException"), 1),
+        (faults.refuse(400, "ExpiredTokenException"), 1),
+    ],
+)
+def test_a_lasting_error_is_503_after_a_bounded_number_of_attempts(
+    store: DynamoDBStore, proxy: faults.Faults, fault: faults.Fault, attempts: int
+) -> None:
+    client = create_app(Settings(), store).test_client()
+    proxy.always = fault
+    response = client.post("/api/comment/new", json=ALICE.model_dump())
+    assert (response.status_code, response.get_json()["status"]) == (503, "UNAVAILABLE")
+    assert response.headers["Retry-After"]
+    assert client.get("/api/comment/list/1").status_code == 503
+    assert proxy.operations == ["PutItem"] * attempts + ["Query"] * attempts
+    proxy.always = faults.well
+    assert client.post("/api/comment/new", json=ALICE.model_dump()).status_code == 200
+
+
+def test_conflicts_that_last_end_with_an_error(
+    store: DynamoDBStore, proxy: faults.Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dynamodb, "CONFLICT_SECONDS", 0.1)
+    proxy.script = [faults.well]
+    proxy.always = faults.cancelled("TransactionConflict")
+    with pytest.raises(StoreError, match="TransactionCanceledException"):
+        store.add(ALICE, key="k")
+
+
+@pytest.mark.parametrize("key", ["", "k"])
+def test_a_store_that_does_not_respond_is_given_up_after_all_attempts(
+    table: str, proxy: faults.Faults, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setattr(dynamodb, "READ_TIMEOUT", 0.1)
+    with closing(DynamoDBStore(table)) as store:
+        proxy.script = [*[faults.well] * bool(key), *[faults.hang] * ATTEMPTS]
+        with pytest.raises(StoreError) as caught:
+            store.add(ALICE, key=key)
+        assert caught.value.reason == "ReadTimeoutError"
+        assert proxy.script == []
+        assert everything(store) == []
+
+
+def test_a_store_that_accepts_no_connections_is_given_up(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dynamodb, "CONNECT_TIMEOUT", 0.1)
+    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for waiting in (first, second):  # more than the backlog: further connections get no response
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{full.getsockname()[1]}")
+        with closing(DynamoDBStore(table)) as store, pytest.raises(StoreError) as caught:
+            store.ping()
+    assert caught.value.reason == "ConnectTimeoutError"
+
+
+def test_concurrent_requests_get_their_own_responses_despite_errors(store: DynamoDBStore, proxy: faults.Faults) -> None:
+    def talk(number: int) -> bool:
+        added = store.add(ALICE.model_copy(update={"content_id": number, "comment": f"number {number}"}))
+        return all(store.list_comments(number, limit=10).comments == [added] for _ in range(5))
+
+    kinds = itertools.cycle([faults.reset, faults.well, faults.cut, faults.damage, faults.lose])
+
+    def fail_first_attempts(exchange: faults.Exchange) -> None:
+        fault = next(kinds) if "attempt=1" in exchange.headers["amz-sdk-request"] else faults.well
+        fault(exchange)
+
+    proxy.always = fail_first_attempts
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(talk, range(1, 17)))
+
+
+# Configuration
+
+
+def test_a_missing_table_is_named(proxy: faults.Faults) -> None:
+    with closing(open_store("dynamodb://no-such-table")) as store:
+        with pytest.raises(StoreError, match=r"table no-such-table: .*ResourceNotFoundException"):
+            store.ping()
+        assert create_app(Settings(), store).test_client().get("/api/comment/list/1").status_code == 503
+    assert proxy.operations == ["GetItem", "Query"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "You must specify a region"),
+        ({"AWS_ENDPOINT_URL_DYNAMODB": "localhost:8000"}, "localhost:8000"),
+        ({"AWS_PROFILE": "missing"}, "missing"),
+    ],
+)
+def test_invalid_aws_settings_are_an_error_at_start(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], message: str
+) -> None:
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+        if not value:
+            monkeypatch.delenv(name)
+    with pytest.raises(StoreError, match=f"COMMENTS_STORE: cannot connect to DynamoDB: .*{message}"):
+        open_store("dynamodb://comments")

@@ -1,0 +1,85 @@
+"""The OpenAPI document describes every route, and nothing that the settings switch off."""
+
+import re
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from pydantic import SecretStr
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
+
+from comments.app import create_app
+from comments.config import Settings
+from comments.stores import CommentStore
+
+EVERYTHING = Settings(
+    moderator_token=SecretStr("a-token-that-nobody-guesses"), moderation=True, post_limit="10/minute", status_thread=7
+)
+WITH_EACH_SETTING = pytest.mark.parametrize("settings", [Settings(), EVERYTHING], ids=["default", "everything"])
+
+
+def document_of(store: CommentStore, settings: Settings) -> Any:
+    response = create_app(settings, store).test_client().get("/openapi.json")
+    assert response.content_type == "application/json"
+    return response.get_json()
+
+
+@WITH_EACH_SETTING
+def test_the_document_is_valid_openapi_3_1(sqlite: CommentStore, settings: Settings) -> None:
+    document = document_of(sqlite, settings)
+    assert document["openapi"].startswith("3.1.")
+    OPENAPI_31_VALIDATOR.validate(document)
+    for schema in document["components"]["schemas"].values():
+        jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
+
+
+@WITH_EACH_SETTING
+def test_every_reference_leads_somewhere(sqlite: CommentStore, settings: Settings) -> None:
+    document = document_of(sqlite, settings)
+    references = re.findall(r"'\$ref': '#/([^']+)'", str(document))
+    assert references
+    for reference in references:
+        found = document
+        for part in reference.split("/"):
+            found = found[part]
+
+
+@WITH_EACH_SETTING
+def test_every_api_route_is_described_and_nothing_else(sqlite: CommentStore, settings: Settings) -> None:
+    app = create_app(settings, sqlite)
+    routes = {
+        (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith(("/api/", "/healthz"))
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    described = app.test_client().get("/openapi.json").get_json()["paths"]
+    assert {(method.upper(), path) for path, methods in described.items() for method in methods} == routes
+    assert ("GET", "/healthz") in routes
+    assert ("DELETE" in {method for method, _ in routes}) == (settings is EVERYTHING)
+
+
+def test_responses_that_the_settings_rule_out_are_not_described(sqlite: CommentStore) -> None:
+    optional = {"202", "401", "429"}
+    for settings, expected in ((Settings(), set()), (EVERYTHING, optional)):
+        responses = document_of(sqlite, settings)["paths"]["/api/comment/new"]["post"]["responses"]
+        assert optional & responses.keys() == expected
+
+
+def test_moderator_routes_require_the_token(sqlite: CommentStore) -> None:
+    document = document_of(sqlite, EVERYTHING)
+    assert document["components"]["securitySchemes"]["moderator"]["scheme"] == "bearer"
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            assert bool(operation.get("security")) == path.startswith("/api/moderation/")
+
+
+def test_the_limits_of_a_comment_are_described(sqlite: CommentStore) -> None:
+    document = document_of(sqlite, Settings())
+    create = document["paths"]["/api/comment/new"]["post"]
+    assert create["requestBody"]["required"] is True
+    assert [parameter["name"] for parameter in create["parameters"]] == ["Idempotency-Key"]
+    fields = document["components"]["schemas"]["NewComment"]["properties"]
+    assert fields["content_id"]["maximum"] == 2**53 - 1
+    assert fields["email"]["maxLength"] == 254
+    assert fields["comment"]["maxLength"] == 10_000

@@ -1,0 +1,112 @@
+"""Pages and static files: caching, content security policy, and everything served from this service."""
+
+import re
+import tomllib
+
+import pytest
+from flask.testing import FlaskClient
+from pydantic import SecretStr
+from werkzeug.test import TestResponse
+
+from comments.app import create_app
+from comments.config import Settings
+from comments.status import VERSION
+from comments.stores import CommentStore
+from tests.app.conftest import ROOT
+
+FILE = re.compile(r'(?:href|src)="(/[^"]+\?v=[^"]+)"')
+PAGES = ["/", "/status", "/moderate", "/docs"]
+
+
+@pytest.fixture
+def client(sqlite: CommentStore) -> FlaskClient:
+    return create_app(Settings(moderator_token=SecretStr("a-token-for-tests-only")), sqlite).test_client()
+
+
+def get(client: FlaskClient, path: str, *, etag: str = "") -> TestResponse:
+    """Buffered, so that the files that Flask streams are closed."""
+    return client.get(path, headers={"If-None-Match": etag} if etag else {}, buffered=True)
+
+
+def test_embed_js_is_small_and_loadable_by_every_site(client: FlaskClient) -> None:
+    response = get(client, "/embed.js")
+    assert response.status_code == 200
+    assert response.content_type == "text/javascript; charset=utf-8"
+    assert len(response.data) <= 10_000
+    assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Set-Cookie" not in response.headers
+
+
+def test_embed_js_is_cached_for_minutes_and_then_revalidated(client: FlaskClient) -> None:
+    response = get(client, "/embed.js")
+    assert "max-age=300" in response.headers["Cache-Control"]
+    again = get(client, "/embed.js", etag=response.headers["ETag"])
+    assert (again.status_code, again.data) == (304, b"")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_files_of_a_page_are_cached_forever_under_a_url_with_their_hash(client: FlaskClient, path: str) -> None:
+    files = FILE.findall(get(client, path).text)
+    assert len(files) >= 2
+    for file in files:
+        response = get(client, file)
+        assert response.status_code == 200
+        assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize("path", ["/static/site.css", "/docs/swagger-ui.css"])
+def test_a_file_requested_by_another_hash_is_served_but_not_cached(client: FlaskClient, path: str) -> None:
+    """During a deployment, an old task may receive requests for files of the new one."""
+    for url in (path, f"{path}?v=0123456789abcdef"):
+        response = get(client, url)
+        assert (response.status_code, response.headers["Cache-Control"]) == (200, "no-cache")
+
+
+@pytest.mark.parametrize("name", ["missing.css", "..%2fpages.py", "../pages.py", "page.html", "%2e%2e"])
+@pytest.mark.parametrize("folder", ["/static", "/docs"])
+def test_no_other_file_is_reachable(client: FlaskClient, folder: str, name: str) -> None:
+    response = get(client, f"{folder}/{name}?v=1")
+    assert response.status_code == 404
+    assert response.get_json()["status"] == "NOT-FOUND"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_has_a_strict_policy(client: FlaskClient, path: str) -> None:
+    response = get(client, path)
+    assert response.content_type == "text/html; charset=utf-8"
+    policy = response.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert not re.search(r"<style|style=|<script(?![^>]*src=)| on\w+=", response.text)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_loads_nothing_from_other_hosts(client: FlaskClient, path: str) -> None:
+    for tag in re.findall(r"<(?:script|link|img)\b[^>]*>", get(client, path).text):
+        url = re.search(r'(?:href|src)="([^"]*)"', tag)
+        assert url
+        assert re.match(r"/[^/]", url[1])
+        assert get(client, url[1]).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json"])
+def test_an_unchanged_page_is_not_sent_again(client: FlaskClient, path: str) -> None:
+    first = get(client, path)
+    assert first.headers["Cache-Control"] == "no-cache"
+    again = get(client, path, etag=first.headers["ETag"])
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_there_is_no_moderation_page_unless_a_token_is_set(sqlite: CommentStore) -> None:
+    client = create_app(Settings(), sqlite).test_client()
+    response = get(client, "/moderate")
+    assert (response.status_code, response.get_json()["status"]) == (404, "NOT-FOUND")
+    assert "/moderate" not in get(client, "/").text
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION

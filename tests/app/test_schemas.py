@@ -1,0 +1,50 @@
+"""Generated bodies: each is a valid comment, or is rejected with an error that names the field."""
+
+import json
+import unicodedata
+
+import orjson
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from comments.app import parse_json
+from comments.errors import InvalidRequest, field_errors
+from comments.schemas import MAX_COMMENT, MAX_CONTENT_ID, MAX_EMAIL, NewComment
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=8), children, max_size=4),
+    max_leaves=8,
+)
+almost_valid = st.fixed_dictionaries(
+    {},
+    optional={
+        "content_id": st.integers(-1, MAX_CONTENT_ID + 2) | json_values,
+        "email": st.from_regex(r"[^@]{0,66}@?[^@]{0,20}", fullmatch=True) | json_values,
+        "comment": st.text(max_size=200) | json_values,
+        "other": json_values,
+    },
+)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(st.binary(max_size=400) | (almost_valid | json_values).map(lambda value: json.dumps(value).encode()))
+@example(b"\xed\xa0\x80")
+@example(b"[" * 60_000)
+def test_any_body_is_a_comment_or_rejected_by_name(body: bytes) -> None:
+    try:
+        new = NewComment.model_validate(parse_json(body))
+    except (InvalidRequest, ValidationError) as error:
+        errors = error.errors if isinstance(error, InvalidRequest) else field_errors(error)
+        assert errors
+        assert all(each["field"] and each["message"] for each in errors)
+        assert orjson.dumps(errors)
+        return
+    assert 1 <= new.content_id <= MAX_CONTENT_ID
+    assert new.email.count("@") == 1
+    assert len(new.email) <= MAX_EMAIL
+    assert 1 <= len(new.comment) <= MAX_COMMENT
+    assert new.comment == new.comment.strip()
+    characters = set(new.email) | (set(new.comment) - {"\n", "\t"})
+    assert not any(unicodedata.category(character) in {"Cc", "Cs"} for character in characters)

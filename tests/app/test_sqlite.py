@@ -1,0 +1,339 @@
+"""The SQLite store: old files, several processes, and what goes wrong with disks, files and locks."""
+
+import ctypes
+import fcntl
+import json
+import os
+import random
+import resource
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comments.app import create_app
+from comments.config import Settings
+from comments.errors import StoreError
+from comments.schemas import NewComment
+from comments.stores import sqlite
+from comments.stores.sqlite import SQLiteStore
+from tests.app.conftest import ROOT, Server
+
+OLD = "01a2172b-aed0-7b32-9098-412f1de1b7de"
+OLD_COMMENT = {
+    "id": OLD,
+    "content_id": 1,
+    "email": "alice@example.com",
+    "comment": "published",
+    "created_at": "2026-11-26T09:24:28.496Z",
+}
+COMMENT_TABLE = f"""
+CREATE TABLE comment (
+    content_id INTEGER NOT NULL, id TEXT NOT NULL, email TEXT NOT NULL, comment TEXT NOT NULL, created_at TEXT NOT NULL,
+    PRIMARY KEY (content_id, id)
+) WITHOUT ROWID, STRICT;
+INSERT INTO comment VALUES (1, '{OLD}', 'alice@example.com', 'published', '2026-11-26T09:24:28.496Z');
+"""
+VERSION_1 = f"{COMMENT_TABLE} PRAGMA user_version = 1;"
+RELEASE_0_1 = f"""{COMMENT_TABLE}
+CREATE TABLE held (
+    content_id INTEGER NOT NULL, id TEXT NOT NULL, email TEXT NOT NULL, comment TEXT NOT NULL, created_at TEXT NOT NULL,
+    PRIMARY KEY (id)
+) WITHOUT ROWID, STRICT;
+INSERT INTO held
+    VALUES (2, '01a2172b-aed1-7569-8411-51a101ae2235', 'bob@example.com', 'held', '2026-11-26T09:24:28.497Z');
+CREATE TABLE idempotency_key (
+    key TEXT NOT NULL PRIMARY KEY, fingerprint TEXT NOT NULL, id TEXT NOT NULL, held INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+INSERT INTO idempotency_key VALUES ('a34f17e689774b9d48e089b773e90235fdc7d8f8b984e5255a656bbd4dd0b7d7',
+    '9cf5c7693e6b575a6322591006d6037831a3f42fa22cc5a62f97a7abfa7c990c', '{OLD}', 0, {int(time.time()) + 3600});
+CREATE INDEX idempotency_key_expires_at ON idempotency_key (expires_at);
+PRAGMA user_version = 2;
+"""
+"""What release 0.1 wrote; alice posted with the key "key of alice"."""
+
+PAGE = 4096  # bytes; SQLite's default
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1  # Linux: prctl(2), capabilities(7)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "comments.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SQLiteStore]:
+    with closing(SQLiteStore(path)) as opened:
+        yield opened
+
+
+def say(store: SQLiteStore, text: str, content_id: int = 1, key: str = "") -> str:
+    return store.add(NewComment(content_id=content_id, email="alice@example.com", comment=text), key=key)["id"]
+
+
+def texts(store: SQLiteStore, content_id: int = 1) -> list[str]:
+    return [comment["comment"] for comment in store.list_comments(content_id, limit=1000).comments]
+
+
+def post(server: Server, text: str) -> int:
+    """Post a comment with its text as the key; return the status."""
+    with server.connect() as connection:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": text}
+        body = json.dumps({"content_id": 1, "email": "alice@example.com", "comment": text})
+        connection.request("POST", "/api/comment/new", body, headers)
+        return connection.getresponse().status
+
+
+def get(server: Server) -> list[str]:
+    with server.connect() as connection:
+        connection.request("GET", "/api/comment/list/1")
+        return [comment["comment"] for comment in json.load(connection.getresponse())]
+
+
+def create(path: Path, script: str) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(script)
+
+
+# Files of other versions
+
+
+@pytest.mark.parametrize("script", [VERSION_1, RELEASE_0_1], ids=["version 1", "release 0.1"])
+def test_a_file_of_an_older_version_keeps_its_comments(path: Path, script: str) -> None:
+    create(path, script)
+    for count in (1, 2):
+        with closing(SQLiteStore(path)) as store:
+            assert store.get(1, OLD) == OLD_COMMENT
+            assert say(store, "new") > OLD
+            assert texts(store) == ["published"] + ["new"] * count
+
+
+def test_a_file_of_release_0_1_keeps_its_held_comments_and_keys(path: Path) -> None:
+    create(path, RELEASE_0_1)
+    with closing(SQLiteStore(path)) as store:
+        (held,) = store.list_held(limit=10).comments
+        assert store.approve(2, held["id"])
+        assert texts(store, 2) == ["held"]
+        assert say(store, "published", key="key of alice") == OLD
+        assert texts(store) == ["published"]
+
+
+def test_a_file_of_a_newer_version_is_refused_and_left_unchanged(path: Path) -> None:
+    create(path, "PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="newer version"):
+        SQLiteStore(path)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT name FROM sqlite_schema").fetchall() == []
+
+
+# Several processes and many requests; test_following.py shows that ids are in the order of commits
+
+
+@contextmanager
+def lock_of_another_process(path: Path) -> Iterator[None]:
+    with Path(f"{path}.lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def lock_of_another_program(path: Path) -> Iterator[None]:
+    """Lock the file as the sqlite3 shell does, which does not know the lock file."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        yield
+
+
+locks = pytest.mark.parametrize("lock", [lock_of_another_process, lock_of_another_program])
+Lock = Callable[[Path], AbstractContextManager[None]]
+
+
+@locks
+def test_a_locked_file_delays_writes_only(serve: Callable[..., Server], path: Path, lock: Lock) -> None:
+    server = serve()
+    assert post(server, "before") == 200
+    with ThreadPoolExecutor(3) as pool:
+        with lock(path):
+            writes = [pool.submit(post, server, f"after-{number}") for number in range(3)]
+            for _ in range(20):
+                assert get(server) == ["before"]
+                assert server.healthy()
+            assert not any(write.done() for write in writes)
+        assert [write.result() for write in writes] == [200] * 3
+    assert len(get(server)) == 4
+
+
+@locks
+def test_a_write_that_waits_too_long_is_refused_and_never_applied(
+    store: SQLiteStore, path: Path, lock: Lock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(store, "before")
+    monkeypatch.setattr(sqlite, "TIMEOUT", 0.2)
+    with lock(path), ThreadPoolExecutor(3) as pool:
+        writes = [pool.submit(say, store, "refused") for _ in range(3)]
+        for write in writes:
+            assert isinstance(write.exception(), StoreError)
+        assert texts(store) == ["before"]
+    monkeypatch.undo()
+    say(store, "after")
+    assert texts(store) == ["before", "after"]
+
+
+def test_a_failing_change_does_not_fail_the_others_of_its_batch(store: SQLiteStore, path: Path) -> None:
+    def fail(db: sqlite3.Connection) -> None:
+        db.execute("DELETE FROM comment")
+        raise TypeError("a bug")
+
+    def run(number: int) -> Any:
+        return store._run(fail) if number == 5 else say(store, str(number))
+
+    say(store, "before")
+    with ThreadPoolExecutor(10) as pool:
+        with lock_of_another_process(path):
+            jobs: list[Future[Any]] = [pool.submit(run, number) for number in range(10)]
+            while store._queue.qsize() < 9:  # the writer holds the first one
+                time.sleep(0.01)
+        assert [number for number, job in enumerate(jobs) if job.exception()] == [5]
+    assert sorted(texts(store)) == [*"012346789", "before"]
+
+
+def test_a_bug_in_a_write_is_not_reported_as_a_damaged_file(
+    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise TypeError("a bug")
+
+    client = create_app(Settings(), store).test_client()
+    body = {"content_id": 1, "email": "alice@example.com", "comment": "x"}
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite, "_insert", fail)
+        assert client.post("/api/comment/new", json=body).status_code == 500
+    assert "a bug" in caplog.text
+    assert "damaged" not in caplog.text
+    assert client.post("/api/comment/new", json=body).status_code == 200
+
+
+def test_closing_the_store_commits_what_is_queued(path: Path) -> None:
+    store = SQLiteStore(path)
+    with ThreadPoolExecutor(5) as pool:
+        with lock_of_another_process(path):
+            for number in range(4):
+                pool.submit(say, store, str(number))
+            while store._queue.qsize() < 3:
+                time.sleep(0.01)
+            closed = pool.submit(store.close)
+            while not store._closing:
+                time.sleep(0.01)
+        closed.result()
+    with closing(SQLiteStore(path)) as again:
+        assert sorted(texts(again)) == [*"0123"]
+
+
+# Disks and files
+
+
+def respect_permissions() -> None:
+    """Refuse root, who may write everywhere, what the file's permissions forbid."""
+    if os.getuid() == 0:
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
+
+
+def error_at_start(path: Path) -> str:
+    """Return the error with which the service refuses to start."""
+    ended = subprocess.run(
+        [sys.executable, "-c", "import api"],
+        cwd=ROOT / "app",
+        env=os.environ | {"COMMENTS_STORE": f"sqlite:///{path}"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        preexec_fn=respect_permissions,
+    )
+    assert ended.returncode != 0
+    return ended.stderr
+
+
+@pytest.mark.parametrize(("file", "directory"), [(0o444, 0o755), (0o644, 0o555)], ids=["file", "directory"])
+def test_a_read_only_file_or_directory_is_named_with_the_remedy(path: Path, file: int, directory: int) -> None:
+    create(path, "PRAGMA journal_mode = WAL; PRAGMA user_version = 0")
+    path.chmod(file)
+    path.parent.chmod(directory)
+    try:
+        error = error_at_start(path)
+    finally:
+        path.parent.chmod(0o755)
+    assert error.startswith(f"error: COMMENTS_STORE: cannot open {path}: ")
+    assert error.endswith("; make the file and its directory writable for the service's user\n")
+
+
+def test_a_missing_directory_is_named_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=f"COMMENTS_STORE: the directory {tmp_path}/missing does not exist; create it"):
+        SQLiteStore(tmp_path / "missing/comments.db")
+
+
+def test_a_file_that_is_not_a_database_is_named_with_the_remedy(path: Path) -> None:
+    path.write_bytes(b"not a database, but long enough" * 100)
+    with pytest.raises(StoreError, match=rf"cannot open {path}: .*; the file is not a database: restore a backup"):
+        SQLiteStore(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the files of a running process")
+def test_a_full_disk_refuses_comments_until_there_is_space(serve: Callable[..., Server], path: Path) -> None:
+    server = serve()
+    workers = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+
+    def limit_files(size: int) -> None:
+        for pid in workers:
+            resource.prlimit(int(pid), resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    assert post(server, "before") == 200
+    limit_files(Path(f"{path}-wal").stat().st_size)
+    assert [post(server, "on-a-full-disk") for _ in range(3)] == [503] * 3
+    assert get(server) == ["before"]
+    assert server.healthy()
+    limit_files(resource.RLIM_INFINITY)
+    assert post(server, "on-a-full-disk") == 200
+    assert get(server) == ["before", "on-a-full-disk"]
+    assert "check the disk" in server.log.read_text()
+
+
+@pytest.fixture
+def filled(path: Path) -> bytes:
+    """A file with 40 threads, over about a hundred pages."""
+    with closing(SQLiteStore(path)) as store:
+        for content_id in range(1, 41):
+            say(store, "x" * 9000, content_id)
+    return path.read_bytes()
+
+
+def test_a_truncated_file_is_reported_as_damaged(path: Path, filled: bytes) -> None:
+    path.write_bytes(filled[: len(filled) // 2])
+    with pytest.raises(StoreError, match=r"the file is damaged: stop the service, copy the file"):
+        SQLiteStore(path)
+
+
+def test_damaged_pages_fail_only_the_threads_on_them(path: Path, filled: bytes) -> None:
+    chance = random.Random(1)
+    damaged = bytearray(filled)
+    for page in chance.sample(range(3, len(filled) // PAGE), 8):
+        damaged[page * PAGE : (page + 1) * PAGE] = chance.randbytes(PAGE)
+    path.write_bytes(damaged)
+    errors = []
+    with closing(SQLiteStore(path)) as store:
+        for content_id in range(1, 41):
+            try:
+                assert set(texts(store, content_id)) <= {"x" * 9000}
+                say(store, "after", content_id)
+            except StoreError as error:
+                errors.append(error.message)
+    assert 0 < len(errors) < 40
+    assert all("the file is damaged" in message for message in errors)

@@ -1,0 +1,340 @@
+"""The CommentStore protocol. Every test runs on SQLite and on DynamoDB Local."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import boto3
+import pytest
+
+from comments.errors import KeyReused
+from comments.ids import created_at, tick_of
+from comments.schemas import MAX_COMMENT, Comment, NewComment
+from comments.stores import KEY_SECONDS, PAGE_BYTES, CommentStore, Page, open_store
+
+MISSING = "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52"
+ONCE = NewComment(content_id=1, email="alice@example.com", comment="once")
+TWICE = NewComment(content_id=1, email="alice@example.com", comment="twice")
+
+
+def say(store: CommentStore, text: str, content_id: int = 1, *, held: bool = False) -> Comment:
+    return store.add(NewComment(content_id=content_id, email="alice@example.com", comment=text), held=held)
+
+
+def pages(read: Callable[[str], Page]) -> Iterator[Comment]:
+    """Read all pages, each after the last comment of the one before."""
+    after = ""
+    while True:
+        page = read(after)
+        yield from page.comments
+        if not page.more:
+            return
+        after = page.comments[-1]["id"]
+
+
+def thread(store: CommentStore, content_id: int = 1, limit: int = 1000, *, newest_first: bool = False) -> list[Comment]:
+    return list(
+        pages(lambda after: store.list_comments(content_id, after=after, limit=limit, newest_first=newest_first))
+    )
+
+
+def held(store: CommentStore, limit: int = 1000) -> list[Comment]:
+    return list(pages(lambda after: store.list_held(after=after, limit=limit)))
+
+
+def scan(store: CommentStore, limit: int = 1000) -> list[Comment]:
+    part = store.scan(after=None, limit=limit)
+    comments = part.comments
+    while part.after is not None:
+        part = store.scan(after=part.after, limit=limit)
+        comments += part.comments
+    return comments
+
+
+def ordered(comments: list[Comment]) -> list[Comment]:
+    return sorted(comments, key=lambda comment: comment["id"])
+
+
+# Comments and pages
+
+
+def test_a_comment_is_read_as_it_was_added(store: CommentStore) -> None:
+    text = 'quotes " \\ <b>&amp;</b>\n\tjo\u00e3o \U0001f600 \u202e'
+    added = store.add(NewComment(content_id=2**53 - 1, email="jo\u00e3o@example.com", comment=text))
+    assert (added["email"], added["comment"]) == ("jo\u00e3o@example.com", text)
+    assert thread(store, 2**53 - 1) == [added]
+    assert store.get(2**53 - 1, added["id"]) == added
+
+
+def test_the_id_contains_the_time_of_creation(store: CommentStore) -> None:
+    added = say(store, "x")
+    assert added["id"][14] == "7"
+    assert added["created_at"] == created_at(tick_of(added["id"]))
+    assert abs(datetime.fromisoformat(added["created_at"]).timestamp() - time.time()) < 60
+
+
+def test_a_comment_is_only_found_in_its_thread(store: CommentStore) -> None:
+    one, eleven = say(store, "one", 1), say(store, "eleven", 11)
+    assert (thread(store, 1), thread(store, 11), thread(store, 111)) == ([one], [eleven], [])
+    assert store.get(11, one["id"]) is None
+    assert store.get(1, MISSING) is None
+
+
+def test_pages_contain_every_comment_once_in_either_order(store: CommentStore) -> None:
+    expected = [say(store, str(number)) for number in range(25)]
+    for limit in (1, 7, 24, 25, 26):
+        assert thread(store, limit=limit) == expected
+        assert thread(store, limit=limit, newest_first=True) == expected[::-1]
+    assert not store.list_comments(1, limit=25).more
+    assert store.list_comments(1, limit=24).more
+
+
+def test_a_page_after_the_newest_comment_contains_what_was_added_since(store: CommentStore) -> None:
+    last = say(store, "old")["id"]
+    assert store.list_comments(1, after=last, limit=10).comments == []
+    new = say(store, "new")
+    assert store.list_comments(1, after=last, limit=10).comments == [new]
+
+
+def test_a_page_ends_after_a_megabyte_of_utf_8(store: CommentStore) -> None:
+    first = say(store, "\u00e9" * MAX_COMMENT)
+    store.restore([first | {"id": f"01a20cac-8b1e-7c9d-9d3f-{number:012x}"} for number in range(60)])
+    page = store.list_comments(1, limit=1000)
+    size = sum(len(comment["comment"].encode()) for comment in page.comments)
+    assert page.more
+    assert PAGE_BYTES - 3 * MAX_COMMENT < size < PAGE_BYTES + 3 * MAX_COMMENT
+    assert len(thread(store)) == 61
+
+
+def test_comments_and_keys_survive_closing_the_store(store_url: str) -> None:
+    first = open_store(store_url)
+    added = first.add(ONCE, key="k")
+    first.close()
+    second = open_store(store_url)
+    assert thread(second) == [added]
+    assert second.add(ONCE, key="k") == added
+    second.close()
+
+
+# Idempotency keys
+
+
+def test_a_replayed_key_stores_one_comment(store: CommentStore) -> None:
+    first = store.add(ONCE, key="k")
+    assert store.add(ONCE, key="k") == first
+    assert thread(store) == [first]
+
+
+def test_a_key_cannot_be_reused_for_another_comment_of_its_thread(store: CommentStore) -> None:
+    first = store.add(ONCE, key="k")
+    with pytest.raises(KeyReused):
+        store.add(TWICE, key="k")
+    assert thread(store) == [first]
+
+
+def test_threads_do_not_share_keys(store: CommentStore) -> None:
+    first = store.add(ONCE, key="k")
+    other = store.add(ONCE.model_copy(update={"content_id": 2}), key="k")
+    assert (thread(store, 1), thread(store, 2)) == ([first], [other])
+
+
+def test_comments_with_another_key_or_none_are_stored_each_time(store: CommentStore) -> None:
+    added = [store.add(ONCE, key=key) for key in ("a", "b", "", "")]
+    assert thread(store) == added
+
+
+def test_a_key_expires_after_a_day(store: CommentStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = store.add(ONCE, key="k")
+    now = time.time()
+    for elapsed, comments in ((KEY_SECONDS - 60, 1), (KEY_SECONDS + 60, 2), (2 * KEY_SECONDS - 60, 2)):
+        monkeypatch.setattr(time, "time", lambda elapsed=elapsed: now + elapsed)
+        assert (store.add(ONCE, key="k") == first) == (comments == 1)
+        assert len(thread(store)) == comments
+
+
+def test_a_replayed_key_returns_the_first_response_after_approval_and_deletion(store: CommentStore) -> None:
+    first = store.add(ONCE, key="k", held=True)
+    assert first["held"]
+    published = store.approve(1, first["id"])
+    assert published
+    assert store.add(ONCE, key="k", held=True) == first
+    assert thread(store) == [published]
+    assert store.delete(1, published["id"])
+    assert store.add(ONCE, key="k", held=True) == first
+    assert thread(store) + held(store) == []
+
+
+def test_fifty_parallel_retries_store_one_comment(store: CommentStore, store_url: str) -> None:
+    other = open_store(store_url)
+    with ThreadPoolExecutor(50) as pool, closing(other):
+        added = list(pool.map(lambda number: (store, other)[number % 2].add(ONCE, key="k"), range(50)))
+        assert added == thread(store) * 50
+    assert len(thread(store)) == 1
+
+
+def test_refused_keys_do_not_fail_concurrent_comments(store: CommentStore) -> None:
+    first = store.add(ONCE, key="k")
+
+    def add(number: int) -> Comment | None:
+        try:
+            return store.add(TWICE, key="" if number % 5 else "k")
+        except KeyReused:
+            return None
+
+    with ThreadPoolExecutor(20) as pool:
+        added = list(pool.map(add, range(100)))
+    assert [number for number, comment in enumerate(added) if comment is None] == list(range(0, 100, 5))
+    assert thread(store) == [first, *ordered([comment for comment in added if comment])]
+
+
+def test_stored_keys_reveal_neither_the_key_nor_the_comment(store: CommentStore, store_url: str) -> None:
+    store.delete(1, store.add(ONCE, key="secret")["id"])
+    scheme, _, place = store_url.partition("://")
+    if scheme == "sqlite":
+        with closing(sqlite3.connect(Path(place[1:]))) as db:
+            remembered = db.execute("SELECT * FROM idempotency_key").fetchall()
+    else:
+        remembered = boto3.client("dynamodb").scan(TableName=place)["Items"]
+    assert len(remembered) == 1
+    for text in ("secret", "alice", "once"):
+        assert text not in str(remembered)
+
+
+# Moderation
+
+
+def test_an_approved_comment_is_published_under_a_new_id_with_its_old_time(store: CommentStore) -> None:
+    waiting, later = say(store, "waiting", held=True), say(store, "later")
+    assert waiting["held"]
+    assert (thread(store), held(store)) == ([later], [waiting])
+    assert store.get(1, waiting["id"]) is None
+    published = store.approve(1, waiting["id"])
+    assert published
+    assert published["id"] > later["id"]
+    assert published | {"id": waiting["id"], "held": True} == waiting
+    assert (thread(store), held(store)) == ([later, published], [])
+
+
+def test_approving_twice_returns_the_same_comment(store: CommentStore) -> None:
+    waiting = say(store, "x", held=True)
+    published = store.approve(1, waiting["id"])
+    assert store.approve(1, waiting["id"]) == published
+    assert thread(store) == [published]
+
+
+def test_a_deleted_comment_can_neither_be_read_nor_approved(store: CommentStore) -> None:
+    for is_held in (True, False):
+        gone = say(store, "gone", held=is_held)
+        assert store.delete(1, gone["id"])
+        assert not store.delete(1, gone["id"])
+        assert store.approve(1, gone["id"]) is None
+        assert store.get(1, gone["id"]) is None
+    assert thread(store) + held(store) == []
+
+
+def test_a_comment_is_moderated_only_in_its_thread(store: CommentStore) -> None:
+    for is_held in (True, False):
+        comment = say(store, "x", held=is_held)
+        assert not store.delete(2, comment["id"])
+        assert store.approve(2, comment["id"]) is None
+    assert not store.delete(1, MISSING)
+    assert store.approve(1, MISSING) is None
+    assert (len(thread(store)), len(held(store))) == (1, 1)
+
+
+def test_held_comments_of_all_threads_are_paged_in_order(store: CommentStore) -> None:
+    expected = [say(store, str(number), content_id=1 + number % 3, held=True) for number in range(25)]
+    for limit in (1, 7, 24, 25, 26):
+        assert held(store, limit) == expected
+    assert not store.list_held(limit=25).more
+    assert store.list_held(after=expected[4]["id"], limit=2).comments == expected[5:7]
+
+
+def test_megabytes_of_held_comments_are_paged_in_order(store: CommentStore) -> None:
+    """On DynamoDB, each shard is cut after 1 MB, and each at another id."""
+    first = say(store, "\u00e9" * MAX_COMMENT, held=True)
+    comments = [first | {"id": f"01a20cac-8b1e-7c9d-9d3f-{number:012x}"} for number in range(240)]
+    store.restore(comments)
+    assert held(store) == [*comments, first]
+
+
+def test_a_comment_is_either_approved_or_deleted_but_not_both(store: CommentStore) -> None:
+    for _ in range(20):
+        comment = say(store, "x", held=True)
+        with ThreadPoolExecutor(2) as pool:
+            approval = pool.submit(store.approve, 1, comment["id"])
+            deleted = pool.submit(store.delete, 1, comment["id"]).result()
+            published = approval.result()
+        assert deleted == (published is None)
+        assert (store.get(1, published["id"]) if published else None) == published
+    assert held(store) == []
+
+
+# Export and import
+
+
+@pytest.mark.parametrize("limit", [1, 4, 1000])
+def test_a_scan_returns_every_comment_once(store: CommentStore, limit: int) -> None:
+    assert scan(store, limit) == []
+    comments = [say(store, str(number), content_id=1 + number % 5, held=number % 4 == 0) for number in range(30)]
+    comments.append(store.add(ONCE, key="k"))
+    found = scan(store, limit)
+    assert ordered(found) == comments
+    assert [comment for comment in found if comment.get("held")] == held(store)
+
+
+def test_a_scan_continues_in_another_process_where_it_stopped(store: CommentStore, store_url: str) -> None:
+    comments = [say(store, str(number), content_id=number + 1, held=number % 2 == 0) for number in range(12)]
+    found, after = [], None
+    while True:
+        with closing(open_store(store_url)) as other:
+            part = other.scan(after=after, limit=5)
+        found += part.comments
+        if (after := part.after) is None:
+            break
+    assert ordered(found) == comments
+
+
+def test_a_comment_that_is_approved_during_a_scan_is_not_missed(store: CommentStore) -> None:
+    expected = {say(store, str(number), held=True)["comment"] for number in range(6)}
+    found, after = set(), None
+    while True:
+        part = store.scan(after=after, limit=2)
+        found |= {comment["comment"] for comment in part.comments}
+        for comment in held(store)[:1]:
+            store.approve(1, comment["id"])
+        if (after := part.after) is None:
+            break
+    assert found == expected
+
+
+def test_restored_comments_keep_their_ids_times_and_approval(store: CommentStore, tmp_path: Path) -> None:
+    with closing(open_store(f"sqlite:///{tmp_path}/source.db")) as source:
+        comments = [say(source, str(n), content_id=1 + n % 3, held=n % 4 == 0) for n in range(130)]
+    assert store.restore(comments[:70]) == 70
+    assert store.restore(comments) == 60
+    assert store.restore(comments) == 0
+    assert store.restore([]) == 0
+    assert ordered(scan(store)) == comments
+    assert held(store) == comments[::4]
+    assert say(store, "new", content_id=2)["id"] > comments[-1]["id"]
+
+
+def test_a_restore_does_not_change_existing_comments(store: CommentStore) -> None:
+    waiting, published = say(store, "waiting", held=True), say(store, "published")
+    not_held: Comment = {**waiting}
+    del not_held["held"]
+    changed: Comment = {**published, "comment": "changed"}
+    assert store.restore([not_held, changed, {**published, "held": True}]) == 0
+    assert (thread(store), held(store)) == ([published], [waiting])
+
+
+def test_a_comment_that_occurs_twice_in_a_restore_is_stored_once(store: CommentStore) -> None:
+    comment = say(store, "x")
+    store.delete(1, comment["id"])
+    assert store.restore([comment, comment]) == 1
+    assert thread(store) == [comment]

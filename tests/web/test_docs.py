@@ -1,0 +1,50 @@
+"""The interactive API reference: Swagger UI, offline and under the page's Content-Security-Policy."""
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.app.conftest import Server
+from tests.web.actions import TOKEN, listed, post
+from tests.web.conftest import NewPage
+
+
+def expand(page: Page, operation_id: str) -> Locator:
+    operation = page.locator(f"[id$='-{operation_id}']")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    return operation
+
+
+def execute(operation: Locator) -> Locator:
+    """Send the request; returns what Swagger UI shows of the response."""
+    operation.get_by_role("button", name="Execute").click()
+    return operation.locator(".live-responses-table")
+
+
+def test_the_reference_sends_requests(moderated: Server, page: Page) -> None:
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url))
+    page.goto(f"{moderated.url}/docs")
+    expect(execute(expand(page, "createComment"))).to_contain_text('"HELD"')
+
+    list_held = expand(page, "listHeld")
+    expect(execute(list_held)).to_contain_text('"UNAUTHORIZED"')
+    page.get_by_role("button", name="Authorize").click()
+    page.locator("#auth-bearer-value").fill(TOKEN)
+    page.get_by_role("button", name="Apply credentials").click()
+    page.get_by_role("button", name="Close").click()
+    expect(execute(list_held)).to_contain_text('"first post!"')
+
+    post(moderated.url, "published", content_id=6, token=TOKEN)
+    list_comments = expand(page, "listComments")
+    list_comments.get_by_placeholder("content_id").fill("6")
+    expect(execute(list_comments)).to_contain_text('"published"')
+    assert listed(moderated.url, 6) == ["published"]
+    assert all(url.startswith((moderated.url, "data:")) for url in urls)
+
+
+@pytest.mark.parametrize(("scheme", "color"), [("light", "rgb(59, 65, 81)"), ("dark", "rgb(228, 230, 230)")])
+def test_the_reference_follows_the_color_scheme(moderated: Server, new_page: NewPage, scheme: str, color: str) -> None:
+    page = new_page(color_scheme=scheme)
+    page.goto(f"{moderated.url}/docs")
+    expect(page.locator(".opblock-summary-description").first).to_have_css("color", color)
