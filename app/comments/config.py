@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     """Where comments are stored: sqlite:///PATH (four slashes for an absolute path) or dynamodb://TABLE."""
 
     trusted_proxies: Annotated[int, Field(ge=0, le=99)] = 0
-    """Number of trusted proxies in front of the service. 0: the client is whoever opened the connection."""
+    """Number of trusted proxies in front of the service. 0: the address of the connection is the client's."""
 
     metrics: Annotated[str, AfterValidator(_namespace)] = ""
     """CloudWatch namespace for metrics embedded in log lines; empty: no metrics."""

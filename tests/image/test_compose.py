@@ -22,7 +22,7 @@ Compose = Callable[..., None]
 
 @pytest.fixture
 def compose() -> Iterator[tuple[str, Compose]]:
-    """The URL of the service, and the compose command in a project of its own."""
+    """The URL of the service, and the compose command in a separate project."""
     port = free_port()
     environ = os.environ | {"PORT": str(port), "BASE_IMAGE": BASE_IMAGE, "COMPOSE_PROJECT_NAME": f"test{port}"}
 
