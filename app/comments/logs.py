@@ -49,9 +49,9 @@ class JsonFormatter(OrjsonFormatter):
 
 
 class Redact(logging.Filter):
-    """Remove request data that gunicorn quotes in its messages about malformed and failed requests."""
+    """Remove request data that gunicorn and Flask quote in their messages about malformed and failed requests."""
 
-    _INVALID = re.compile(r"Invalid request from ip=\S+: [^:'\"]*")
+    _INVALID = re.compile(r"Invalid request from ip=\S*: [^:'\"]*")
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = str(record.msg)
@@ -61,6 +61,8 @@ class Redact(logging.Filter):
             error = record.exc_info[0] if record.exc_info else None
             record.msg = f"error while handling a request: {error.__name__ if error else 'unknown'}"
             record.args = record.exc_info = None
+        elif message.startswith("Exception on "):  # Flask's, with the path
+            record.msg, record.args = "error outside of a view", None
         return True
 
 
@@ -79,6 +81,7 @@ CONFIG = {
     "root": {"level": "WARNING", "handlers": ["stdout"]},
     "loggers": {
         "comments": {"level": "INFO"},
+        "comments.app": {"filters": ["redact"]},  # Flask names its logger after the module of the app
         "gunicorn.error": {"handlers": ["stdout"], "filters": ["redact"], "propagate": False},
     },
 }

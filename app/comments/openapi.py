@@ -82,6 +82,8 @@ def init_app(app: APIFlask, settings: Settings) -> None:
                 _complete(operation)
         create = spec["paths"]["/api/comment/new"]["post"]
         create["requestBody"]["required"] = True
+        if settings.moderator_token.get_secret_value():
+            create["security"] = [{}, {"moderator": []}]  # optional
         create["responses"] = {code: each for code, each in create["responses"].items() if is_possible.get(code, True)}
         return spec
 

@@ -75,7 +75,8 @@ def add_headers(response: Response) -> Response:
         # During a deployment a new page may load a file from an old task: it must not be cached under the new URL.
         name = (request.view_args or {}).get("filename") or (request.view_args or {}).get("name", "")
         folder = STATIC if request.endpoint == "static" else SWAGGER_UI
-        is_current = request.args.get("v") == content_hash(folder / name)
+        path = folder / name
+        is_current = "v" in request.args and path.is_file() and request.args["v"] == content_hash(path)
         response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable" if is_current else "no-cache"
     return response
 

@@ -1,10 +1,12 @@
 """What /status and /api/status show: the version, whether the store responds, and the operator's messages."""
 
 import json
+import logging
 import os
 import time
 import urllib.request
 from concurrent.futures import Future, ThreadPoolExecutor
+from http.client import HTTPException
 from threading import Lock
 from typing import Any
 
@@ -12,6 +14,8 @@ from comments.config import Settings
 from comments.errors import StoreError
 from comments.logs import timestamp
 from comments.stores import CommentStore
+
+log = logging.getLogger(__name__)
 
 VERSION = "0.2.0"
 """As in pyproject.toml, which is not part of the image."""
@@ -80,8 +84,11 @@ class StatusBoard:
                     for each in page.comments
                 ]
                 self._read_at = timestamp()
-        except StoreError as error:
-            reason = error.reason  # no more than the kind of failure: messages may contain paths or account ids
+        except Exception as error:  # whatever is broken, the status page must show it
+            if not isinstance(error, StoreError):
+                log.exception("unexpected error of the store")
+            # No more than the kind of failure: messages may contain paths or account ids.
+            reason = error.reason if isinstance(error, StoreError) else type(error).__name__
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
         return {"status": "UNAVAILABLE" if reason else "OK", "milliseconds": milliseconds, "reason": reason}
 
@@ -97,5 +104,5 @@ def _ecs_metadata() -> dict[str, str]:
         found = {"digest": metadata["Image"].partition("@")[2]}
         arn = metadata["Labels"]["com.amazonaws.ecs.task-arn"].split(":")  # arn:aws:ecs:REGION:…
         return {name: value for name, value in (found | {"region": arn[3]}).items() if value}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return {}  # the next request tries again

@@ -4,9 +4,12 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import closing
+from io import BytesIO
 
+import gevent
 import pytest
 from flask.testing import FlaskClient
+from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
 from comments.app import create_app
@@ -367,6 +370,20 @@ def test_unknown_routes_and_methods_share_the_error_format(
     assert ("Allow" in response.headers) == (code == 405)
 
 
+class DrippingBody(BytesIO):
+    def read(self, *_: object) -> bytes:
+        gevent.sleep(5)
+        return b""
+
+
+def test_a_body_that_takes_too_long_is_rejected(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("comments.api.BODY_TIMEOUT", 0.01)
+    response = client.post(
+        "/api/comment/new", input_stream=DrippingBody(), content_length=100, content_type="application/json"
+    )
+    assert fields(response) == ["body"]
+
+
 # ---- rate limit ----
 
 
@@ -395,6 +412,11 @@ def test_an_invalid_post_does_not_count(sqlite: CommentStore) -> None:
         assert post(client, {"Idempotency-Key": "a b"}).status_code == 400
         assert client.post("/api/comment/new", data="{}", content_type="text/plain").status_code == 415
     assert [post(client).status_code for _ in range(2)] == [200, 429]
+
+
+def test_the_moderator_has_no_limit(sqlite: CommentStore) -> None:
+    client = create_app(Settings(post_limit="1/hour", moderator_token=SecretStr(TOKEN)), sqlite).test_client()
+    assert [post(client, {"Authorization": f"Bearer {TOKEN}"}).status_code for _ in range(3)] == [200] * 3
 
 
 def test_each_client_is_counted_on_its_own_and_only_when_posting(sqlite: CommentStore) -> None:

@@ -234,3 +234,17 @@ def test_a_server_writes_only_json_from_start_to_stop(serve: Callable[..., Serve
     (warning,) = [line for line in lines if line["level"] == "warning"]
     assert warning["message"] == "COMMENTS_STROE is not a setting; did you mean COMMENTS_STORE?"
     assert lines[-1]["message"] == "Shutting down: Master"
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    [
+        ("Invalid request from ip=: Invalid HTTP request line: 'GET /?token=hunter2'", ()),  # on a Unix socket
+        ("Error handling request %s %s", ("GET", "/?token=hunter2")),
+        ("Exception on %s [%s]", ("/hunter2", "GET")),  # Flask's, for example in an after_request function
+    ],
+)
+def test_messages_of_gunicorn_and_flask_are_redacted(message: str, arguments: tuple[str, ...]) -> None:
+    record = logging.LogRecord("gunicorn.error", logging.ERROR, "", 0, message, arguments, None)
+    assert Redact().filter(record)
+    assert "hunter2" not in record.getMessage()

@@ -63,6 +63,12 @@ def test_a_file_requested_by_another_hash_is_served_but_not_cached(client: Flask
         assert (response.status_code, response.headers["Cache-Control"]) == (200, "no-cache")
 
 
+def test_a_path_with_dots_is_not_an_error(client: FlaskClient) -> None:
+    for path in ("/static/x/../site.css", "/docs/x/../swagger-ui.css"):
+        response = get(client, f"{path}?v=1")
+        assert (response.status_code, response.headers["Cache-Control"]) == (200, "no-cache")
+
+
 @pytest.mark.parametrize("name", ["missing.css", "..%2fpages.py", "../pages.py", "page.html", "%2e%2e"])
 @pytest.mark.parametrize("folder", ["/static", "/docs"])
 def test_no_other_file_is_reachable(client: FlaskClient, folder: str, name: str) -> None:

@@ -112,6 +112,14 @@ def test_a_failing_store_is_shown_with_the_last_messages_and_no_internals(
     assert "secret" not in response.text + page.text
 
 
+def test_a_bug_in_the_store_is_shown_too(
+    client: FlaskClient, sqlite: CommentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "ping", Mock(side_effect=KeyError("email")))
+    response = client.get("/api/status")
+    assert (response.status_code, response.get_json()["store"]["reason"]) == (200, "KeyError")
+
+
 def test_the_page_recovers_with_the_store(
     client: FlaskClient, sqlite: CommentStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,7 @@ class SQLiteStore:
         with self._errors("COMMENTS_STORE: cannot open"), ExitStack() as opened:
             self._lock_file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             opened.callback(os.close, self._lock_file)
+            os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))  # it contains email addresses
             # SQLite would wait for locks of other programs with all greenlets blocked; _transaction does not.
             self._write = opened.enter_context(closing(_connect(self._path, "rwc", timeout=0)))
             with self._locked():
@@ -214,7 +215,8 @@ class SQLiteStore:
                     except ServiceError as refused:  # raised before the change wrote anything
                         results.append((outcome.set_exception, refused))
         except Exception as error:  # noqa: BLE001  # it belongs to the requests; the writer goes on
-            if len(batch) > 1:
+            is_busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY  # it would be for each of them
+            if len(batch) > 1 and not is_busy:
                 for job in batch:
                     self._commit([job])
                 return
