@@ -1,4 +1,5 @@
 # The image of every environment. It contains only what runs: no pip, no compiler, no cache.
+# `docker buildx imagetools inspect python:3.13-slim` prints the digest to pin it by, as python:3.13-slim@sha256:….
 ARG BASE_IMAGE=python:3.13-slim
 
 FROM ${BASE_IMAGE} AS build

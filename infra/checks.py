@@ -1,39 +1,66 @@
-"""Holds the templates of every stage against cdk-nag, cfn-lint and checkov: `python -m infra.checks`."""
+"""Runs cdk-nag and cfn-lint over the templates of every stage: `python -m infra.checks`.
+
+`--write` writes the acknowledged findings to docs/acknowledgements.md instead.
+"""
 
 import argparse
 import json
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import aws_cdk as cdk
 import cdk_nag
 
-from infra.context import Context
-from infra.main import compose
-from infra.options import Architecture, Domain, Egress, Rollout
-from infra.stages import STAGES, Stage, stage_named
-from infra.target import Target
+from infra.app import add_stacks
+from infra.findings import ACKNOWLEDGED
+from infra.stages import STAGES, Architecture, Domain, Egress, Entrance, Repository, Stage, Target, stage_named
 
 ROOT = Path(__file__).resolve().parent.parent
+ACKNOWLEDGEMENTS = ROOT / "docs" / "acknowledgements.md"
 _DOMAIN = Domain(name="comments.example.com", hosted_zone_id="Z0123456789EXAMPLE", zone_name="example.com")
+_EMAIL = "ops@example.com"
+_REPOSITORY = Repository(name="example/comments", owner_id=1001, repository_id=2002)
 CHECKED: dict[str, Stage] = {
-    **STAGES,
-    "a preview": stage_named("pr-1"),
-    # What no stage uses today, but one edit of a field away.
-    "prod with TLS and endpoints": replace(STAGES["prod"], domain=_DOMAIN, egress=Egress.ENDPOINTS),
-    "prod with TLS and canary": replace(STAGES["prod"], domain=_DOMAIN, rollout=Rollout.CANARY),
-    "dev with NAT, ARM and Spot": replace(
-        STAGES["dev"], egress=Egress.NAT, architecture=Architecture.ARM64, spot_share=100, alarm_email="ops@example.com"
-    ),
+    name: replace(stage, github=_REPOSITORY)
+    for name, stage in {
+        **STAGES,
+        "preview": stage_named("pr-1"),
+        # Options that no stage uses at present.
+        "prod with TLS and endpoints": replace(
+            STAGES["prod"], domain=_DOMAIN, egress=Egress.ENDPOINTS, alarm_email=_EMAIL
+        ),
+        "prod behind CloudFront": replace(STAGES["prod"], entrance=Entrance.CLOUDFRONT),
+        "prod behind CloudFront with endpoints": replace(
+            STAGES["prod"], entrance=Entrance.CLOUDFRONT, egress=Egress.ENDPOINTS
+        ),
+        "dev with NAT, ARM and Spot": replace(
+            STAGES["dev"],
+            egress=Egress.NAT,
+            architecture=Architecture.ARM64,
+            spot_share=100,
+            alarm_email=_EMAIL,
+            container_insights=True,
+        ),
+    }.items()
 }
 _LINT_IGNORES = {
-    "W3005": "CDK names the listener as a dependency beside the target group that already implies it",
+    "W3005": "CDK adds a dependency on the listener next to the target group that already implies it",
 }
+_HEAD = """# Acknowledged findings
+
+Written by `python -m infra.checks --write`; do not edit. `make check` runs cdk-nag's AwsSolutions pack and cfn-lint
+over the templates of every stage and of options that no stage uses at present. It fails on every finding that is not in
+this table. The reasons are next to the code that they are about.
+
+| rule | where | reason |
+|---|---|---|
+"""
 
 
 class CheckError(Exception):
@@ -42,25 +69,28 @@ class CheckError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one tool looked at, and what it found."""
+    """What a tool checked and found."""
 
     checked: str
     findings: list[str]
 
 
+class Acknowledged(NamedTuple):
+    """One acknowledged finding."""
+
+    rule: str
+    where: str
+    reason: str
+
+
 def synthesize(stage: Stage, folder: Path) -> list[str]:
-    """Write the templates of a stage, and return what cdk-nag and CDK's own validation find in them."""
+    """Write the templates of a stage, and return the findings of cdk-nag and of CDK's own validation."""
     app = cdk.App(outdir=str(folder), context=json.loads((ROOT / "cdk.json").read_text())["context"])
-    compose(app, Context(stage=stage, github="example/comments"), Target(account=None, region=None))
-    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))  # here alone: half a second of each synthesis
-    return found_in(app, folder)
-
-
-def found_in(app: cdk.App, folder: Path) -> list[str]:
-    """Synthesize an app into the folder that it was made with, and return what its validations find."""
+    add_stacks(app, stage, Target(stage.account, stage.region))
+    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))  # only here: it takes half a second
     try:
         app.synth()
-    except RuntimeError as error:  # jsii's only exception; the report says more
+    except RuntimeError as error:  # jsii's only exception; the report has the details
         if "ValidationFailed" not in str(error):
             raise
     return list(_violations(folder / "validation-report.json"))
@@ -73,8 +103,8 @@ def _violations(report: Path) -> Iterator[str]:
                 yield f"{violation['ruleName']} {construct['constructPath']}: {violation['description']}"
 
 
-def nag(folder: Path) -> Outcome:
-    """Synthesize everything below the folder, which also runs cdk-nag."""
+def check_constructs(folder: Path) -> Outcome:
+    """Synthesize every stage into the folder and return cdk-nag's findings."""
     findings = [
         f"{name}: {found}"
         for index, (name, stage) in enumerate(CHECKED.items())
@@ -84,73 +114,56 @@ def nag(folder: Path) -> Outcome:
 
 
 def distinct_templates(folder: Path) -> list[Path]:
-    """Return one file for each different template; the account's stacks are the same in every stage."""
+    """Return one file for each different template; stages share the templates of their account."""
     by_text = {path.read_text(): path for path in sorted(folder.glob("*/*.template.json"), reverse=True)}
     return sorted(by_text.values())
 
 
-def lint(output: str, templates: list[Path]) -> Outcome:
+def lint(templates: list[Path]) -> Outcome:
+    """Return cfn-lint's findings in the templates; raise CheckError if it can't run."""
+    command = [str(Path(sys.executable).with_name("cfn-lint")), "--format", "json", "--regions", "us-east-1"]
+    command += ["--ignore-checks", *_LINT_IGNORES, "-t", *map(str, templates)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode and not ran.stdout.strip():
+        raise CheckError(f"cfn-lint failed: {ran.stderr.strip()}")
     findings = [
         f"{match['Rule']['Id']} {Path(match['Filename']).name} {'/'.join(map(str, match['Location']['Path'] or []))}:"
         f" {match['Message']}"
-        for match in json.loads(output or "[]")
+        for match in json.loads(ran.stdout or "[]")
     ]
     return Outcome(f"{len(templates)} templates", findings)
 
 
-def policies(output: str) -> Outcome:
-    results = json.loads(output)
-    summary = results["summary"]
-    if summary["parsing_errors"] or not summary["passed"]:
-        raise CheckError(f"checkov read nothing of use: {summary}")
-    findings = [
-        f"{found['check_id']} {Path(found['file_path']).name} {found['resource']}: {found['check_name']}"
-        for found in results["results"]["failed_checks"]
-    ]
-    return Outcome(f"{summary['passed']} checks passed, {summary['skipped']} acknowledged", findings)
+def acknowledged(stage: Stage) -> Iterator[Acknowledged]:
+    """Yield the acknowledged findings of a stage, without the parts that name resources of one template."""
+    app = cdk.App()
+    add_stacks(app, stage, Target(stage.account, stage.region))
+    for construct in app.node.find_all():
+        for entry in construct.node.metadata:
+            if entry.type == ACKNOWLEDGED:
+                where = re.sub(r"^Comments([A-Za-z]+)(-[^/]+)?", r"\1", construct.node.path)
+                for rule, reason in entry.data.items():
+                    yield Acknowledged(rule.split("[", 1)[0], where, reason)
 
 
-def start(tool: str, *arguments: str, tools: str | None) -> "subprocess.Popen[str]":
-    found = shutil.which(tool, path=tools)
-    if not found:
-        raise CheckError(f"{tool} is not on the PATH: run `make check`, which installs it, or say --tools FOLDER")
-    return subprocess.Popen([found, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process: "subprocess.Popen[str]") -> str:
-    output, errors = process.communicate()
-    if not output.strip() and process.returncode:
-        raise CheckError(f"{process.args!r} failed: {errors.strip()}")
-    return output
-
-
-def check_all(tools: str | None) -> dict[str, Outcome]:
-    """Run the three; the two that only read run side by side."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        outcomes = {"cdk-nag": nag(folder)}
-        templates = distinct_templates(folder)
-        files = [str(path) for path in templates]
-        lints = start(
-            "cfn-lint", "--format", "json", "--regions", "us-east-1", "--ignore-checks", *_LINT_IGNORES, "-t", *files,
-            tools=tools,
-        )  # fmt: skip
-        checks = start(
-            "checkov", "--framework", "cloudformation", "--skip-download", "--compact", "--quiet", "-o", "json",
-            "-f", *files, tools=tools,
-        )  # fmt: skip
-        outcomes["cfn-lint"] = lint(finish(lints), templates)
-        outcomes["checkov"] = policies(finish(checks))
-        return outcomes
+def acknowledgements() -> str:
+    """Return the text of docs/acknowledgements.md."""
+    found = {each for stage in CHECKED.values() for each in acknowledged(stage)}
+    return _HEAD + "".join(f"| {each.rule} | {each.where} | {each.reason} |\n" for each in sorted(found))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m infra.checks", description=__doc__)
-    parser.add_argument("--tools", help="the folder of cfn-lint and checkov (default: the PATH)")
-    try:
-        outcomes = check_all(parser.parse_args().tools)
-    except CheckError as error:
-        sys.exit(f"error: {error}")
+    parser = argparse.ArgumentParser(prog="python -m infra.checks", description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help=f"write {ACKNOWLEDGEMENTS.relative_to(ROOT)} instead")
+    if parser.parse_args().write:
+        ACKNOWLEDGEMENTS.write_text(acknowledgements())
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            outcomes = {"cdk-nag": check_constructs(folder), "cfn-lint": lint(distinct_templates(folder))}
+        except CheckError as error:
+            sys.exit(f"error: {error}")
     for tool, outcome in outcomes.items():
         print(f"{tool}: {outcome.checked}: {len(outcome.findings) or 'no'} finding{'s' * (len(outcome.findings) != 1)}")
         for found in outcome.findings:

@@ -1,10 +1,13 @@
-"""What CloudFormation may do for this service, as data: the policy that `cdk bootstrap` gives to its role."""
+"""Permissions of CloudFormation for this service, as data: `cdk bootstrap` attaches the policy to its role."""
 
-from infra.permissions import IMAGES, NAMED, Statement, arn
+from infra.permissions import BOUNDARY_NAME, NAMED, Condition, Statement, arn, images
+from infra.stages import PREVIEW_REPOSITORY, REPOSITORY
 
 NAME = "comments-cdk-execution"
+BOUNDED = Condition("iam:PermissionsBoundary", (arn("iam", f"policy/{BOUNDARY_NAME}", regional=False),))
+_ROLES = (arn("iam", "role/CommentsService-*", regional=False),)
 
-_NO_NAME = "AWS gives these resources ids, not names, so the kinds are named instead"
+_NO_NAME = "these resources have IDs, not names, so the policy limits their types"
 STATEMENTS = (
     Statement(
         sid="Network",
@@ -24,11 +27,17 @@ STATEMENTS = (
         why=_NO_NAME,
     ),
     Statement(
-        sid="Entrance",
+        sid="LoadBalancing",
         actions=(
             "elasticloadbalancing:*",
             "wafv2:*",
             "acm:*Certificate*",
+            "cloudfront:*CachePolicy",
+            "cloudfront:*Distribution*",
+            "cloudfront:*Function",
+            "cloudfront:*ResponseHeadersPolicy",
+            "cloudfront:*Tag*Resource",
+            "cloudfront:*VpcOrigin",
             "route53:*ResourceRecordSets",
             "route53:AssociateVPCWithHostedZone",
             "route53:Get*",
@@ -47,7 +56,7 @@ STATEMENTS = (
             "ecs:Describe*",
         ),
         resources=("*",),
-        why="these calls know no resource",
+        why="these actions don't support resource-level permissions",
     ),
     Statement(
         sid="Tasks",
@@ -65,13 +74,25 @@ STATEMENTS = (
     ),
     Statement(
         sid="State",
-        actions=("dynamodb:*", "ecr:*", "secretsmanager:*", "sns:*", "events:*", "cloudwatch:*", "s3:*"),
+        actions=(
+            "dynamodb:*",
+            "ecr:*",
+            "secretsmanager:*",
+            "sns:*",
+            "events:*",
+            "cloudwatch:*",
+            "s3:*",
+            "budgets:*Budget",
+            "budgets:*Resource",
+        ),
         resources=(
             arn("dynamodb", "table/comments-*"),
-            IMAGES,
+            images(REPOSITORY),
+            images(PREVIEW_REPOSITORY),
             arn("secretsmanager", "secret:comments/*"),
-            arn("sns", "comments-*"),
-            arn("events", "rule/comments-*"),
+            arn("sns", "Comments*"),
+            arn("events", "rule/Comments*"),
+            arn("budgets", "budget/*", regional=False),
             arn("cloudwatch", "alarm:comments-*"),
             arn("cloudwatch", "alarm:TargetTracking-service/comments-*"),
             arn("cloudwatch", "dashboard/comments-*", regional=False),
@@ -88,6 +109,7 @@ STATEMENTS = (
     Statement(
         sid="LogsOfTheAccount",
         actions=(
+            "billing:GetBillingViewData",
             "cloudwatch:DescribeAlarms",
             "logs:*LogDeliver*",
             "logs:*QueryDefinition*",
@@ -96,35 +118,49 @@ STATEMENTS = (
             "secretsmanager:GetRandomPassword",
         ),
         resources=("*",),
-        why="these calls know no resource",
+        why="these actions don't support resource-level permissions",
+    ),
+    Statement(
+        sid="PermissionsOfRoles",
+        actions=("iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary"),
+        resources=_ROLES,
+        condition=BOUNDED,
+        why="roles of service stacks, which all have the boundary",
     ),
     Statement(
         sid="Roles",
         actions=(
-            "iam:*RolePolic*",
-            "iam:CreateRole",
             "iam:DeleteRole",
             "iam:GetRole",
-            "iam:PassRole",
+            "iam:GetRolePolicy",
+            "iam:ListAttachedRolePolicies",
+            "iam:ListRolePolicies",
             "iam:TagRole",
             "iam:UntagRole",
             "iam:UpdateAssumeRolePolicy",
             "iam:UpdateRole",
             "iam:UpdateRoleDescription",
         ),
-        resources=(arn("iam", "role/Comments*", regional=False),),
-        why=NAMED,
+        resources=_ROLES,
+        why="none has the condition key of the boundary; whoever assumes a role with this name gets the boundary",
+    ),
+    Statement(
+        sid="RolesToServices",
+        actions=("iam:PassRole",),
+        resources=_ROLES,
+        condition=Condition("iam:PassedToService", ("ecs-tasks.amazonaws.com", "vpc-flow-logs.amazonaws.com")),
+        why="roles of service stacks",
     ),
     Statement(
         sid="RolesOfServices",
-        actions=("iam:CreateServiceLinkedRole", "iam:PassRole"),
+        actions=("iam:CreateServiceLinkedRole",),
         resources=(arn("iam", "role/aws-service-role/*", regional=False),),
-        why="AWS names them, and what they may do",
+        why="AWS defines their names and permissions, and only its services can assume them",
     ),
     Statement(
         sid="FindBootstrap",
         actions=("ssm:GetParameters",),
         resources=(arn("ssm", "parameter/cdk-bootstrap/*"),),
-        why="the version that a stack asks for before it deploys",
+        why="a stack reads the version of the bootstrap before it deploys",
     ),
 )

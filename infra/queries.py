@@ -1,7 +1,7 @@
-"""The saved Logs Insights queries of a stage, by name: in CloudWatch's console and in `make logs QUERY=…` alike."""
+"""Saved Logs Insights queries by name, for CloudWatch's console and for `make logs QUERY=…`."""
 
 REQUEST_ID = "REQUEST-ID"
-"""Stands in a query for the id that a client got in its answer's X-Request-Id header."""
+"""Placeholder in a query for the ID in the X-Request-Id header of a response."""
 ONE_REQUEST = "one request"
 _FIELDS = "fields @timestamp, level, request_id, method, path, status, duration_ms, message"
 
@@ -13,9 +13,9 @@ QUERIES = {
     "slowest requests": f"{_FIELDS} | filter ispresent(duration_ms) | sort duration_ms desc | limit 50",
     "slowest routes": "filter ispresent(duration_ms) | stats pct(duration_ms, 99) as p99, avg(duration_ms) as mean,"
     " count(*) as requests by method, route | sort p99 desc",
-    "answers by route": "filter ispresent(duration_ms) | stats count(*) as requests by route, status"
+    "responses by route": "filter ispresent(duration_ms) | stats count(*) as requests by route, status"
     " | sort requests desc",
-    # What tasks say besides answering: each stream is one task, from its first line to its last.
+    # Everything except requests. Each stream is one task.
     "a deployment": 'fields @timestamp, @logStream, level, message | filter message != "request"'
     " | sort @timestamp asc | limit 500",
 }
@@ -23,5 +23,5 @@ QUERIES = {
 
 
 def readable(query: str) -> str:
-    """Return the query with one command a line, as Insights' editor shows it best."""
+    """Return the query with one command per line, for Insights' editor."""
     return query.replace(" | ", "\n| ")

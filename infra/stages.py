@@ -1,20 +1,130 @@
-"""Each stage as data: what differs between dev, prod, the playground and a preview, and every name derived from it."""
+"""The stages as data: what differs between dev, prod, the playground and a preview, and every name derived from it.
+
+Start at STAGES, near the end. Each field of Stage explains what it does and what it costs.
+"""
 
 import difflib
+import platform
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-
-from infra.errors import StageError, UnknownStageError
-from infra.options import Architecture, Domain, Egress, Rollout, Severity
+from enum import Enum
 
 PROJECT = "comments"
 REPOSITORY = PROJECT
-"""The one ECR repository of all stages."""
-_ALL = 100
-_NEED_MODERATOR = {"COMMENTS_MODERATION", "COMMENTS_STATUS_THREAD"}
-"""Settings with which the service only starts if it has a moderator token."""
+"""The ECR repository that all stages share, except previews."""
+PREVIEW_REPOSITORY = f"{PROJECT}-previews"
+"""ECR repository of previews: no other stage deploys from it."""
 ACCESS_STACK = "CommentsAccess"
 REGISTRY_STACK = "CommentsRegistry"
+BOOTSTRAP_QUALIFIER = "comments"
+"""Part of the names of the bootstrap's roles and bucket, so that other CDK apps in the account keep theirs; also in
+cdk.json."""
+TOOLKIT_STACK = "CommentsToolkit"
+"""The bootstrap's stack; also in cdk.json."""
+DIGEST_PARAMETER = "ImageDigest"
+"""CloudFormation parameter of the service stack: the digest of the image."""
+NOBODY = "nobody"
+"""`alarm_email=NOBODY`: a deliberate choice that alarms notify no one."""
+DEFAULT_STAGE = "dev"
+"""The stage of a `cdk` command without `-c stage=NAME`."""
+
+
+class ConfigurationError(Exception):
+    """The configuration is wrong in a way that one line explains; commands print it and exit 1."""
+
+
+class StageError(ConfigurationError):
+    """A stage doesn't exist, or a field of it can't work."""
+
+
+class TargetError(ConfigurationError):
+    """The account or the region is missing or contradictory."""
+
+
+class Egress(Enum):
+    """How a task reaches AWS. Prices are per month in us-east-1."""
+
+    PUBLIC_IP = "public-ip"
+    """A public address per task, $3.65 each. Only the load balancer's security group may connect to a task."""
+    ENDPOINTS = "endpoints"
+    """Four interface endpoints in each of two zones, $58.40 plus $0.01 a GB. No route to the internet."""
+    NAT = "nat"
+    """A NAT gateway with an address in each of two zones, $73.00 plus $0.045 a GB."""
+
+
+class Entrance(Enum):
+    """How visitors reach the load balancer. Changing it replaces the load balancer, and so the base URL."""
+
+    LOAD_BALANCER = "load-balancer"
+    """A public load balancer: HTTPS with a domain, otherwise plain HTTP. Two public addresses, $3.65 each."""
+    CLOUDFRONT = "cloudfront"
+    """CloudFront in front of an internal load balancer: HTTPS at a cloudfront.net name, without a domain. 1 TB and 10
+    million requests a month are free, then $0.085 a GB and $1 a million requests. The first deployment takes about 15
+    minutes longer, and the web ACL has no list of bad addresses."""
+
+
+class Architecture(Enum):
+    """The processor of the tasks and the image. Stages that share images must share it."""
+
+    X86_64 = "linux/amd64"
+    ARM64 = "linux/arm64"
+    """A fifth cheaper than x86 on Fargate. Building needs an ARM machine or emulation."""
+
+    @classmethod
+    def of_this_machine(cls) -> "Architecture":
+        return cls.ARM64 if platform.machine().lower() in {"arm64", "aarch64"} else cls.X86_64
+
+
+class Severity(Enum):
+    """Severity of a finding of ECR's scan, the worst first."""
+
+    CRITICAL = "CRITICAL"
+    HIGH = "HIGH"
+    MEDIUM = "MEDIUM"
+    LOW = "LOW"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Domain:
+    """A public name with a TLS certificate, for Entrance.LOAD_BALANCER."""
+
+    name: str
+    """Such as comments.example.com."""
+    hosted_zone_id: str
+    """ID of the Route 53 zone that holds the name. It is given here because a synthesis looks nothing up."""
+    zone_name: str
+    """Such as example.com."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """A GitHub repository whose workflows may deploy. It is data, so that no command can remove its roles."""
+
+    name: str
+    """owner/name, spelled as GitHub does: tokens have this case."""
+    owner_id: int
+    """`make bootstrap GITHUB=owner/name` prints both IDs. A repository that later takes the name has others."""
+    repository_id: int
+    accept_name_subject: bool = False
+    """True also accepts tokens whose subject has names but no IDs. Repositories send those if they were created before
+    15 July 2026, not renamed since, and have not opted in to immutable subjects."""
+    create_provider: bool = True
+    """False if something else created GitHub's identity provider in the account: there can be only one."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", self.name):
+            raise StageError(f"GITHUB in infra/stages.py: name is {self.name!r}; it is owner/name of a repository")
+
+    def subjects(self, run: str) -> list[str]:
+        """Return the accepted subjects of a kind of workflow run, such as `environment:dev`."""
+        owner, name = self.name.split("/")
+        subjects = [f"repo:{owner}@{self.owner_id}/{name}@{self.repository_id}:{run}"]
+        return [*subjects, f"repo:{self.name}:{run}"] if self.accept_name_subject else subjects
+
+
+GITHUB: Repository | None = None
+"""The repository whose workflows may deploy; None creates no roles for GitHub."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,14 +133,15 @@ class Stage:
 
     name: str
     account: str | None = None
-    """The AWS account, 12 digits; None takes the one that the credentials belong to."""
+    """AWS account ID; None takes the account of the credentials."""
     region: str | None = None
-    """The AWS region; None takes AWS_REGION or the profile's."""
+    """AWS region; None takes AWS_REGION or the profile's region."""
     registry_account: str | None = None
-    """The account that holds the images; None when it is the stage's own."""
+    """The account that holds the images; None if it is the stage's own."""
+    github: Repository | None = GITHUB
 
     min_tasks: int = 2
-    """Two, in two zones, outlive the loss of either. A task of this size is about $9 a month (ARM: a fifth less)."""
+    """Two tasks in two zones survive the loss of either. A task of this size costs about $9 a month (ARM: $7)."""
     max_tasks: int = 4
     cpu: int = 256
     """In 1/1024 of a virtual CPU."""
@@ -38,47 +149,49 @@ class Stage:
     """In MiB."""
     architecture: Architecture = Architecture.X86_64
     spot_share: int = 0
-    """Percent of the tasks beyond the first that run on Spot: about 70 % cheaper, stopped with two minutes' notice."""
-    rollout: Rollout = Rollout.ROLLING
+    """Percentage of the tasks beyond the first that run on Fargate Spot: about 70 % cheaper, two minutes' notice."""
     cpu_target: int = 60
-    """Percent; a deployment, a lost task and a burst must fit into the rest."""
+    """Percent. A deployment, a lost task and a burst must fit into the rest."""
     cpu_seconds: int = 60
-    """Seconds between the values of CPU that scaling sees: 60, or 20 for $0.70 a month, which finds a spike in a minute
-    and a half instead of six: docs/performance.md."""
+    """Resolution of the CPU metric that scaling follows: 60 s, or 20 s for $0.70 a month, which detects a spike in a
+    minute and a half instead of six (docs/performance.md)."""
     requests_per_target: int = 6000
-    """Per minute and task: 100 a second, two thirds of what a quarter of a vCPU serves."""
+    """Requests per minute and task: 100 a second, two thirds of the capacity of a quarter of a vCPU."""
     egress: Egress = Egress.PUBLIC_IP
-    refuse: Severity = Severity.CRITICAL
-    """The least severe finding of ECR's scan that keeps an image out, unless infra/release/acceptances.toml names it.
+    blocking_severity: Severity = Severity.CRITICAL
+    """Scan findings of this severity or worse block a release unless infra/release/acceptances.toml accepts them."""
 
-    HIGH is for visitors' sake in prod: a Debian base image often has some, which are mended or accepted by name.
-    """
-
+    entrance: Entrance = Entrance.LOAD_BALANCER
     domain: Domain | None = None
+    """Without one, a public load balancer speaks plain HTTP at its own name."""
+    allow_http: bool = False
+    """Allow a protected stage to deploy over plain HTTP."""
     protect: bool = False
-    """Keep the table, the logs and the balancer whatever is deleted."""
+    """Production: deletion protection, and everything stateful is retained when a stack is deleted."""
     log_days: int = 30
-    """Days until logs expire; one of the periods that CloudWatch knows."""
+    """Retention of logs; one of CloudWatch's periods."""
     alarm_email: str | None = None
-    """Who hears of an alarm; the address confirms a subscription once."""
+    """Address that receives alarms after confirming its subscription. A protected stage needs one, or NOBODY."""
+    monthly_budget: int | None = None
+    """Monthly budget in USD. `alarm_email` receives a message at 80 and 100 percent of it. Free."""
     web_acl: bool = True
-    """WAF: $5 for the list, $1 a rule and $0.60 a million requests, about $9 a month."""
+    """WAF: $5 for the web ACL, $1 a rule and $0.60 a million requests; about $9 a month without traffic."""
     post_limit: int = 300
-    """POST requests that one connecting address may send in five minutes; the web ACL answers 429 beyond."""
+    """POST requests per client address in five minutes; the web ACL responds with 429 beyond that."""
     flow_logs: bool = True
-    """Rejected connections, $0.50 a GB."""
+    """Log rejected connections, $0.50 a GB."""
     dashboard: bool = True
-    """$3 a month, after three free ones."""
-    container_insights: bool = True
-    """Counts, network and disk of the tasks as metrics, $11.40 a month; alarms and dashboard do without."""
+    """$3 a month; the first three of an account are free."""
+    container_insights: bool = False
+    """38 more metrics, $11.40 a month. Alarms and dashboard don't use them."""
     route_metrics: bool = True
-    """Answer times and failures by route, $0.30 a month for each route in use, and as much for each that fails."""
+    """Latency and failures by route, $0.30 a month for each route in use and again for each failing one."""
 
     settings: tuple[tuple[str, str], ...] = ()
-    """Further settings of the service, such as (("COMMENTS_CORS_ORIGINS", "https://www.example.com"),): see README."""
+    """More settings of the service (docs/configuration.md): (("COMMENTS_CORS_ORIGINS", "https://www.example.com"),)."""
 
     @property
-    def foundation_stack(self) -> str:
+    def data_stack(self) -> str:
         return f"CommentsFoundation-{self.name}"
 
     @property
@@ -98,6 +211,10 @@ class Stage:
         return f"{PROJECT}-{self.name}"
 
     @property
+    def image_repository(self) -> str:
+        return PREVIEW_REPOSITORY if self.is_preview else REPOSITORY
+
+    @property
     def moderator_secret(self) -> str:
         return f"{PROJECT}/{self.name}/moderator"
 
@@ -111,41 +228,85 @@ class Stage:
 
     @property
     def waf_log_group(self) -> str:
-        """WAF accepts only groups whose name starts so."""
+        """WAF requires the prefix aws-waf-logs-."""
         return f"aws-waf-logs-{PROJECT}-{self.name}"
 
     def log_bucket(self, *, account: str, region: str) -> str:
         return f"{PROJECT}-{self.name}-logs-{account}-{region}"
 
-    def alarm(self, subject: str) -> str:
-        return f"{PROJECT}-{self.name}-{subject}"
-
     @property
     def metrics_namespace(self) -> str:
-        """Where the metrics of its log lines are; the namespace tells stages apart, the only dimension is the route."""
+        """Namespace of the metrics in the log lines. It identifies the stage; the only dimension is the route."""
         return f"{PROJECT}/{self.name}"
 
     @property
-    def deployment_alarms(self) -> tuple[str, str]:
-        """Literal names: a token of an alarm in its own deployment would be circular."""
-        return self.alarm("5xx"), self.alarm("latency")
+    def https(self) -> bool:
+        return self.domain is not None or self.behind_cloudfront
 
     @property
-    def https(self) -> bool:
-        return self.domain is not None
+    def behind_cloudfront(self) -> bool:
+        return self.entrance is Entrance.CLOUDFRONT
+
+    @property
+    def trusted_proxies(self) -> int:
+        """Proxies that append an address to X-Forwarded-For: the load balancer, and CloudFront in front of it."""
+        return 2 if self.behind_cloudfront else 1
+
+    @property
+    def has_moderator(self) -> bool:
+        """The moderator's token requires TLS; in the playground, the loopback interface replaces it."""
+        return self.https or self.is_playground
+
+    @property
+    def alarm_address(self) -> str | None:
+        return None if self.alarm_email == NOBODY else self.alarm_email
 
     @property
     def is_preview(self) -> bool:
         return self.name.startswith("pr-")
 
+    @property
+    def is_playground(self) -> bool:
+        return self.name == "playground"
+
+    def missing_for_production(self) -> list[str]:
+        """Return what a protected stage lacks before it may be deployed, one sentence per field."""
+        if not self.protect:
+            return []
+        where = f"Stage {self.name} in infra/stages.py"
+        missing = []
+        if not (self.https or self.allow_http):
+            choices = "set domain, entrance=Entrance.CLOUDFRONT or allow_http=True"
+            missing.append(f"{where} would serve plain HTTP: {choices}.")
+        if not self.alarm_email:
+            missing.append(f"{where} has no address for alarms: set alarm_email, or alarm_email=NOBODY.")
+        return missing
+
 
 STAGES = {
     stage.name: stage
     for stage in (
-        # Seldom asked, and destroyed without regret: one task, and none of what watches over many visitors.
-        Stage(name="dev", min_tasks=1, web_acl=False, dashboard=False, container_insights=False),
-        Stage(name="prod", max_tasks=20, cpu_seconds=20, protect=True, log_days=90, refuse=Severity.HIGH),
-        Stage(name="playground", architecture=Architecture.of_this_machine(), max_tasks=6, log_days=1),
+        # One task, and nothing that only visitors need.
+        Stage(name="dev", min_tasks=1, web_acl=False, dashboard=False, monthly_budget=60),
+        # Set domain and alarm_email before the first deployment.
+        Stage(
+            name="prod",
+            max_tasks=20,
+            cpu_seconds=20,
+            protect=True,
+            log_days=90,
+            blocking_severity=Severity.HIGH,
+            monthly_budget=200,
+        ),
+        # AWS emulated on this machine. It has a repository so that its tests can assume GitHub's roles.
+        Stage(
+            name="playground",
+            account="000000000000",
+            github=Repository(name="example/comments", owner_id=1001, repository_id=2002),
+            architecture=Architecture.of_this_machine(),
+            max_tasks=6,
+            log_days=1,
+        ),
     )
 }
 PREVIEW = Stage(
@@ -156,38 +317,105 @@ PREVIEW = Stage(
     web_acl=False,
     flow_logs=False,
     dashboard=False,
-    container_insights=False,
     route_metrics=False,
 )
+"""The stage of a pull request."""
 
 
 def stage_named(name: str) -> Stage:
-    """Return the stage; raise UnknownStageError, which names the nearest one, or StageError for what cannot work."""
-    if name in STAGES:
-        return _checked(STAGES[name])
+    """Return a stage by its name; raise StageError for an unknown name or a field that can't work."""
     if re.fullmatch(r"pr-[1-9][0-9]{0,5}", name):
-        return replace(PREVIEW, name=name)
-    near = difflib.get_close_matches(name, STAGES, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise UnknownStageError(
-        f"unknown stage {name!r}: it is one of {', '.join(STAGES)} or pr-N for pull request N{hint}"
-    )
+        stage = replace(PREVIEW, name=name)
+    elif name in STAGES:
+        stage = STAGES[name]
+    else:
+        near = difflib.get_close_matches(name, STAGES, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise StageError(f"unknown stage {name!r}: it is one of {', '.join(STAGES)} or pr-N for pull request N{hint}")
+    _check_fields(stage)
+    check_architectures([*STAGES.values(), PREVIEW])
+    return stage
 
 
-def _checked(stage: Stage) -> Stage:
-    """Return the stage, or raise StageError, which names the field: AWS would say so only half way through."""
+def stages_in_account_of(stage: Stage) -> list[Stage]:
+    """Return the stages that this file puts into the account of `stage`; PREVIEW stands for all previews.
+
+    Stages without an account are together in that of the credentials. The playground stands for an account that holds
+    every stage, so that each role can be tested.
+    """
+    stages = [other for other in (*STAGES.values(), PREVIEW) if not other.is_playground]
+    return stages if stage.is_playground else [other for other in stages if other.account == stage.account]
+
+
+_NEED_MODERATOR = {"COMMENTS_MODERATION", "COMMENTS_STATUS_THREAD"}
+"""Settings that the service only accepts together with a moderator token."""
+
+
+def _check_fields(stage: Stage) -> None:
+    """Raise StageError for a field that AWS would only reject in the middle of a deployment."""
     where = f"stage {stage.name} in infra/stages.py"
     if not 1 <= stage.min_tasks <= stage.max_tasks:
         raise StageError(f"{where}: min_tasks is {stage.min_tasks}; it is from 1 to max_tasks, {stage.max_tasks}")
     if stage.cpu_seconds not in (20, 60):
-        raise StageError(f"{where}: cpu_seconds is {stage.cpu_seconds}; ECS knows 20 and 60")
-    if not 0 <= stage.spot_share <= _ALL:
+        raise StageError(f"{where}: cpu_seconds is {stage.cpu_seconds}; ECS supports 20 and 60")
+    if not 0 <= stage.spot_share <= 100:  # noqa: PLR2004  (percent)
         raise StageError(f"{where}: spot_share is {stage.spot_share}; it is a percentage from 0 to 100")
+    if stage.domain and stage.behind_cloudfront:
+        raise StageError(f"{where}: domain is for Entrance.LOAD_BALANCER; behind CloudFront there is none")
     for name, _ in stage.settings:
         if not re.fullmatch(r"COMMENTS_[A-Z_]+", name) or "TOKEN" in name:
-            raise StageError(f"{where}: settings has {name}; it takes COMMENTS_ variables, and no secret")
-        if name in _NEED_MODERATOR and not (stage.https or stage.name == "playground"):
-            raise StageError(f"{where}: {name} needs a moderator token, which only a stage with a domain has")
-    if stage.rollout is Rollout.CANARY and stage.name == "playground":
-        raise StageError(f"{where}: rollout is canary, which the playground has not; make it Rollout.ROLLING")
-    return stage
+            raise StageError(f"{where}: settings has {name}; it takes COMMENTS_ variables and no secret")
+        if name in _NEED_MODERATOR and not stage.has_moderator:
+            raise StageError(f"{where}: {name} needs a moderator token, which only a stage with HTTPS has")
+
+
+def check_architectures(stages: Iterable[Stage]) -> None:
+    """Raise StageError if stages that share a registry have different architectures: a digest has only one."""
+    first: dict[str | None, Stage] = {}
+    for stage in stages:
+        registry = stage.registry_account or stage.account
+        other = first.setdefault(registry, stage)
+        if other.architecture is not stage.architecture:
+            raise StageError(
+                f"stage {stage.name} in infra/stages.py: architecture is {stage.architecture.name}, but it runs the"
+                f" images of {other.name}, which are {other.architecture.name}"
+            )
+
+
+@dataclass(frozen=True)
+class Target:
+    """An AWS account and region; None if a synthesis may leave it open."""
+
+    account: str | None
+    region: str | None
+
+
+def target_of(stage: Stage, environ: Mapping[str, str], *, caller_account: str | None = None) -> Target:
+    """Return the stage's account and region; raise TargetError if the stage and the environment contradict each other.
+
+    `caller_account` is the account of the credentials according to STS. The CDK CLI sets CDK_DEFAULT_ACCOUNT only if it
+    found credentials; without them its CDK_DEFAULT_REGION is always us-east-1, so it is ignored.
+    """
+    where = f"stage {stage.name}"
+    cdk_account = environ.get("CDK_DEFAULT_ACCOUNT")
+    account = _only(
+        "account", {where: stage.account, "CDK_DEFAULT_ACCOUNT": cdk_account, "the credentials": caller_account}
+    )
+    variables = {name: environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")}
+    region = _only("region", {where: stage.region, **variables})
+    for other in (*STAGES.values(), PREVIEW):
+        if account and account == other.account != stage.account and not other.is_playground:
+            raise TargetError(
+                f"{where} has no account in infra/stages.py, and {account} is that of {other.name}: set the account of"
+                f" {stage.name}, to the same one if they share it"
+            )
+    return Target(account, region or (environ.get("CDK_DEFAULT_REGION") if cdk_account else None) or None)
+
+
+def _only(kind: str, sources: Mapping[str, str | None]) -> str | None:
+    """Return the one value that all sources with a value agree on."""
+    given = {source: value for source, value in sources.items() if value}
+    if len(set(given.values())) > 1:
+        each = ", ".join(f"{value} ({source})" for source, value in given.items())
+        raise TargetError(f"contradictory {kind}: {each}; make them agree (the stage's is in infra/stages.py)")
+    return next(iter(given.values()), None)

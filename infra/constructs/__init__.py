@@ -1,1 +1,1 @@
-"""One construct per concern; each takes plain arguments, exposes what it made, and leaves grants to the stack."""
+"""Reusable constructs. Each takes plain keyword arguments and exposes what it creates; the stacks grant permissions."""

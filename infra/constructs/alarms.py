@@ -1,6 +1,4 @@
-"""What wakes people: every alarm of a stage, and the topic that they speak to."""
-
-from collections.abc import Sequence
+"""CloudWatch alarms and their SNS topic."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -10,66 +8,98 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as events_targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infra.constructs.topic import alarm_topic
-from infra.stages import Stage
-
 MINUTE = cdk.Duration.minutes(1)
-"""Every alarm's period. CDK's own is five minutes, and an alarm still firing fails the next deployment."""
-_RUNBOOK = "docs/operations.md#"
-_DEPLOYMENT = "failed-deployment"
+"""Period of every alarm. CDK's default is five minutes, too long for the alarms of a deployment."""
+_FAILED_DEPLOYMENT = "failed-deployment"
 
 
 class Alarms(Construct):
-    """The topic and every alarm of a stage; $0.10 a month each."""
+    """The topic and the alarms of a stage; $0.10 a month each.
 
-    def __init__(self, scope: Construct, construct_id: str, *, stage: Stage) -> None:
+    The topic receives a message when an alarm fires and another one when it is over.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, stage: str, prefix: str, runbook: str, email: str | None
+    ) -> None:
+        """Create the topic.
+
+        `stage` is in the commands of the descriptions. `prefix` begins the name of each alarm, which people read in
+        messages and in the runbook. `runbook` is the address of a page with a section for each alarm.
+        """
         super().__init__(scope, construct_id)
         self._stage = stage
+        self._prefix = prefix
+        self._runbook = runbook
         self.all: list[cloudwatch.Alarm] = []
-        self.topic = alarm_topic(self, name=stage.alarm("alarms"), email=stage.alarm_email)
+        self.topic = self._add_topic()
+        if email:
+            self.topic.add_subscription(subscriptions.EmailSubscription(email))
 
-    def guard_deployments(self, load_balancer: elbv2.ApplicationLoadBalancer) -> tuple[cloudwatch.Alarm, ...]:
-        """Return the alarms that roll a deployment back.
+    def name(self, subject: str) -> str:
+        return f"{self._prefix}-{subject}"
 
-        They watch the load balancer, not one target group, so that they see whatever takes traffic. No data is good: an
-        idle service must be deployable.
+    def _add_topic(self) -> sns.Topic:
+        topic = sns.Topic(self, "Topic", enforce_ssl=True)
+        # A topic with a policy loses the default one, which would have allowed alarms.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AllowAlarms",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
+            )
+        )
+        return topic
+
+    def add_deployment_alarms(self, load_balancer: elbv2.ApplicationLoadBalancer) -> tuple[cloudwatch.Alarm, ...]:
+        """Add and return the alarms that roll a deployment back, `5xx` and `latency`.
+
+        Missing data is not breaching, because a service without traffic must be deployable. ECS: if one of them is in
+        ALARM when a deployment starts, ECS monitors none of them for that deployment.
         """
-        errors, latency = self._stage.deployment_alarms
         return (
             self._add(
                 "Errors",
-                name=errors,
+                subject="5xx",
                 metric=load_balancer.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE),
                 threshold=5,
-                meaning="tasks answered 5xx",
+                impact="Visitors see errors: the application sent at least five 5xx responses in a minute.",
+                first=self._logs("failures"),
                 runbook="5xx",
             ),
             self._add(
                 "Latency",
-                name=latency,
+                subject="latency",
                 metric=load_balancer.metrics.target_response_time(statistic="p99", period=MINUTE),
                 threshold=1,
                 periods=2,
-                meaning="one answer in a hundred took longer than a second",
+                impact="Pages load slowly: one request in a hundred takes longer than a second.",
+                first=self._logs("slowest routes"),
                 runbook="latency",
             ),
         )
 
-    def watch_service(
+    def add_service_alarms(
         self,
         *,
         load_balancer: elbv2.ApplicationLoadBalancer,
-        target_groups: Sequence[elbv2.ApplicationTargetGroup],
+        target_group: elbv2.ApplicationTargetGroup,
         service: ecs.FargateService,
+        min_tasks: int,
     ) -> None:
-        """Alarms for people: what the balancer could not pass on, what is wrong with the tasks."""
+        """Add alarms for failed requests and unhealthy, missing or overloaded tasks."""
         requests = load_balancer.metrics.request_count(period=MINUTE)
         failed = load_balancer.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE)
         self._add(
             "ErrorRate",
-            name=self._stage.alarm("error-rate"),
+            subject="error-rate",
             metric=cloudwatch.MathExpression(
                 expression="IF(requests >= 100, 100 * failed / requests, 0)",
                 using_metrics={"failed": failed, "requests": requests},
@@ -78,95 +108,98 @@ class Alarms(Construct):
             ),
             threshold=1,
             periods=5,
-            meaning="for five minutes a hundredth of the requests failed",
+            impact="Visitors see errors: for five minutes, at least 1 % of requests have failed.",
+            first=self._logs("failures"),
             runbook="5xx",
         )
         self._add(
             "NotPassedOn",
-            name=self._stage.alarm("balancer-5xx"),
+            subject="load-balancer-5xx",
             metric=load_balancer.metrics.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE),
             threshold=5,
-            meaning="the balancer found no task to answer",
-            runbook="balancer-5xx",
+            impact="Visitors see errors: the load balancer could not get a response from any task.",
+            first=self._events(),
+            runbook="load-balancer-5xx",
         )
-        for index, target_group in enumerate(target_groups):
-            suffix = f"-{index + 1}" if index else ""
-            self._add(
-                f"Unhealthy{suffix}",
-                name=self._stage.alarm(f"unhealthy{suffix}"),
-                metric=target_group.metrics.unhealthy_host_count(statistic="max", period=MINUTE),
-                threshold=1,
-                periods=5,
-                meaning="a task has failed its health check for five minutes and was not replaced",
-                runbook="unhealthy",
-            )
-        self._watch_tasks(service)
-
-    def _watch_tasks(self, service: ecs.FargateService) -> None:
+        self._add(
+            "Unhealthy",
+            subject="unhealthy",
+            metric=target_group.metrics.unhealthy_host_count(statistic="max", period=MINUTE),
+            threshold=1,
+            periods=5,
+            impact="Some requests may fail or hang: a task has failed its health check for five minutes.",
+            first=self._events(),
+            runbook="unhealthy",
+        )
         self._add(
             "Tasks",
-            name=self._stage.alarm("tasks"),
-            # Each running task sends one value a minute; AWS: "number of RUNNING tasks" is their count. Not of CPU:
-            # a stage may ask for that more often.
+            subject="tasks",
+            # AWS: each running task sends one value a minute, so the sample count is the number of tasks. CPU
+            # utilization isn't used because its resolution may be higher.
             metric=service.metric_memory_utilization(statistic="n", period=MINUTE),
-            threshold=self._stage.min_tasks,
+            threshold=min_tasks,
             periods=5,
-            meaning=f"for five minutes fewer than {self._stage.min_tasks} tasks have been running",
+            impact=f"Comments may be slow or missing: fewer than {min_tasks} tasks have been running for five minutes.",
+            first=self._events(),
             runbook="tasks",
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-            silence=cloudwatch.TreatMissingData.BREACHING,  # no task at all says nothing
+            missing_data=cloudwatch.TreatMissingData.BREACHING,  # without tasks there is no data
         )
         self._add(
             "Cpu",
-            name=self._stage.alarm("cpu"),
+            subject="cpu",
             metric=service.metric_cpu_utilization(period=MINUTE),
             threshold=85,
             periods=10,
-            meaning="scaling out has not helped for ten minutes: the stage's max_tasks may be reached",
+            impact="Comments may become slow: CPU has been above 85 % for ten minutes in spite of scaling.",
+            first=self._logs("responses by route"),
             runbook="cpu",
         )
         self._add(
             "Memory",
-            name=self._stage.alarm("memory"),
+            subject="memory",
             metric=service.metric_memory_utilization(statistic="max", period=MINUTE),
             threshold=85,
             periods=10,
-            meaning="a task has used 85 % of its memory for ten minutes: at 100 % it is killed",
+            impact="Some requests will fail if this goes on: a task uses 85 % of its memory and is killed at 100 %.",
+            first=self._logs("a deployment"),
             runbook="memory",
         )
 
-    def watch_deployments(self) -> None:
-        """Tell of a failed deployment, whoever started it: ECS says so as an event, not as a metric."""
-        stack = cdk.Stack.of(self)
-        service_arn = stack.format_arn(
-            service="ecs", resource="service", resource_name=f"{self._stage.cluster}/{self._stage.service}"
-        )
+    def add_failed_deployment_rule(self, *, cluster: str, service: str) -> None:
+        """Report failed deployments. ECS has no metric for them, only an event."""
+        arn = cdk.Stack.of(self).format_arn(service="ecs", resource="service", resource_name=f"{cluster}/{service}")
         reason = events.EventField.from_path("$.detail.reason")
-        text = f"{self._stage.service}: a deployment failed and is rolled back. {reason}. See {_RUNBOOK}{_DEPLOYMENT}"
+        what = "Visitors notice nothing: a deployment failed, and ECS returns to the version before it."
+        described = self._describe(what, self._logs("a deployment"), _FAILED_DEPLOYMENT)
         events.Rule(
             self,
             "FailedDeployment",
-            rule_name=self._stage.alarm(_DEPLOYMENT),
-            description=f"A deployment failed. See {_RUNBOOK}{_DEPLOYMENT}",
+            description=described,  # EventBridge: at most 512 characters
             event_pattern=events.EventPattern(
                 source=["aws.ecs"],
                 detail_type=["ECS Deployment State Change"],
-                resources=[service_arn],
+                resources=[arn],
                 detail={"eventName": ["SERVICE_DEPLOYMENT_FAILED"]},
             ),
-            targets=[events_targets.SnsTopic(self.topic, message=events.RuleTargetInput.from_text(text))],
+            targets=[
+                events_targets.SnsTopic(
+                    self.topic, message=events.RuleTargetInput.from_text(f"{service}: {reason}. {described}")
+                )
+            ],
         )
 
-    def watch_table(self, table: dynamodb.ITable) -> None:
-        """Throttling is what a hot thread looks like from outside."""
+    def add_table_alarms(self, table: dynamodb.ITable) -> None:
+        """Add alarms for throttling, which a single very busy thread can cause."""
         for kind in ("Read", "Write"):
             self._add(
                 f"{kind}Throttles",
-                name=self._stage.alarm(f"{kind.lower()}-throttles"),
+                subject=f"{kind.lower()}-throttles",
                 metric=table.metric(f"{kind}ThrottleEvents", statistic="sum", period=MINUTE),
                 threshold=1,
                 periods=3,
-                meaning=f"DynamoDB refused {kind.lower()}s of a thread that is too busy for one partition",
+                impact=f"Visitors of a busy thread get 503: DynamoDB throttles {kind.lower()}s of its partition.",
+                first=self._logs("responses by route"),
                 runbook="throttles",
             )
 
@@ -174,26 +207,42 @@ class Alarms(Construct):
         self,
         construct_id: str,
         *,
-        name: str,
+        subject: str,
         metric: cloudwatch.IMetric,
         threshold: float,
-        meaning: str,
+        impact: str,
+        first: str,
         runbook: str,
         periods: int = 1,
         comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-        silence: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
+        missing_data: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
     ) -> cloudwatch.Alarm:
+        """Add an alarm. `impact` is what users notice, `first` the first command to run, `runbook` the section."""
         alarm = cloudwatch.Alarm(
             self,
             construct_id,
-            alarm_name=name,
-            alarm_description=f"{meaning[0].upper()}{meaning[1:]}. See {_RUNBOOK}{runbook}",
+            alarm_name=self.name(subject),
+            alarm_description=self._describe(impact, first, runbook),
             metric=metric,
             threshold=threshold,
             evaluation_periods=periods,
             comparison_operator=comparison,
-            treat_missing_data=silence,
+            treat_missing_data=missing_data,
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))
+        alarm.add_ok_action(actions.SnsAction(self.topic))
         self.all.append(alarm)
         return alarm
+
+    def _describe(self, impact: str, first: str, section: str) -> str:
+        return f"{impact} Run first: {first} Then: {self._runbook}#{section}"
+
+    def _logs(self, query: str) -> str:
+        return f"make logs ENV={self._stage} QUERY='{query}'"
+
+    def _events(self) -> str:
+        """Return the command that prints the latest events of the service, with the reasons of ECS."""
+        return (
+            f"aws ecs describe-services --cluster {self._prefix} --services {self._prefix}"
+            " --query 'services[0].events[:5].message'"
+        )

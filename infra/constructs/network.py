@@ -1,4 +1,4 @@
-"""The network: a VPC over two zones, and how tasks get out of it."""
+"""VPC over two zones, and the way out of it for the tasks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,39 +7,45 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.base import ZONES, acknowledge, wildcard
-from infra.options import Egress
+from infra.findings import acknowledge, wildcard_finding
+from infra.stages import Egress
 
+CIDR = "10.0.0.0/16"
 HTTPS = ec2.Port.tcp(443)
 _PUBLIC = ec2.SubnetConfiguration(
     name="public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=24, map_public_ip_on_launch=False
 )
+_INTERNAL = ec2.SubnetConfiguration(name="internal", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24)
+"""Subnets of an internal load balancer. CloudFront requires that they have no route to the internet gateway."""
 _AWS = ec2.InterfaceVpcEndpointAwsService
 
 
 @dataclass(frozen=True, kw_only=True)
-class EgressPlan:
-    """What a kind of egress decides about the network."""
+class _Plan:
+    """What a kind of egress means for the network."""
 
     task_subnets: ec2.SubnetType
     assign_public_ip: bool = False
-    nat_gateways: int = 0
+    nat: bool = False
     endpoints: Mapping[str, ec2.InterfaceVpcEndpointAwsService] = field(default_factory=dict)
 
     @property
     def subnets(self) -> list[ec2.SubnetConfiguration]:
-        """The balancer's, and the tasks' own unless they stand beside it."""
+        """The public subnets, and the tasks' own unless those are public too."""
         if self.task_subnets == ec2.SubnetType.PUBLIC:
             return [_PUBLIC]
         return [_PUBLIC, ec2.SubnetConfiguration(name="tasks", subnet_type=self.task_subnets, cidr_mask=24)]
 
+    @property
+    def task_subnet_name(self) -> str:
+        return self.subnets[-1].name
 
-EGRESS = {
-    Egress.PUBLIC_IP: EgressPlan(task_subnets=ec2.SubnetType.PUBLIC, assign_public_ip=True),
-    # A gateway in each zone, so that a zone's loss takes one.
-    Egress.NAT: EgressPlan(task_subnets=ec2.SubnetType.PRIVATE_WITH_EGRESS, nat_gateways=ZONES),
-    # Image layers come from S3, through its gateway; everything else from these four.
-    Egress.ENDPOINTS: EgressPlan(
+
+_PLANS = {
+    Egress.PUBLIC_IP: _Plan(task_subnets=ec2.SubnetType.PUBLIC, assign_public_ip=True),
+    Egress.NAT: _Plan(task_subnets=ec2.SubnetType.PRIVATE_WITH_EGRESS, nat=True),
+    # Image layers come from S3 through its gateway endpoint, everything else through these four.
+    Egress.ENDPOINTS: _Plan(
         task_subnets=ec2.SubnetType.PRIVATE_ISOLATED,
         endpoints={
             "EcrApi": _AWS.ECR,
@@ -52,43 +58,54 @@ EGRESS = {
 
 
 class Network(Construct):
-    """A VPC whose images and comments travel inside AWS: the S3 and DynamoDB gateways cost nothing."""
+    """A VPC with gateway endpoints for S3 and DynamoDB, which are free and keep images and comments inside AWS."""
 
     def __init__(
         self,
         scope: Construct,
         construct_id: str,
         *,
-        egress: EgressPlan,
-        rejected_connections: logs.ILogGroup | None,
+        egress: Egress,
+        zones: int,
+        internal: bool,
+        flow_logs: logs.ILogGroup | None,
     ) -> None:
-        """`rejected_connections` is where flow logs go, if the stage keeps them."""
+        """`internal` adds subnets for an internal load balancer, so that only CloudFront reaches it.
+
+        `flow_logs` receives rejected connections; None logs none. Prices are those of `Egress`.
+        """
         super().__init__(scope, construct_id)
+        plan = _PLANS[egress]
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
-            max_azs=ZONES,
-            nat_gateways=egress.nat_gateways,
-            subnet_configuration=egress.subnets,
-            restrict_default_security_group=False,  # it takes a Lambda function; nothing here uses that group
+            ip_addresses=ec2.IpAddresses.cidr(CIDR),
+            max_azs=zones,
+            nat_gateways=zones if plan.nat else 0,  # one in each zone: losing a zone must not cut off the other
+            subnet_configuration=[*plan.subnets, *([_INTERNAL] if internal else [])],  # last: the others keep theirs
+            restrict_default_security_group=False,  # that takes a Lambda function, and nothing uses the group
             gateway_endpoints={
                 "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
                 "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
             },
         )
-        self.task_subnets = ec2.SubnetSelection(subnet_type=egress.task_subnets)
-        for name, service in egress.endpoints.items():
+        self.task_subnets = ec2.SubnetSelection(subnet_group_name=plan.task_subnet_name)
+        self.load_balancer_subnets = ec2.SubnetSelection(subnet_group_name=(_INTERNAL if internal else _PUBLIC).name)
+        self.assign_public_ip = plan.assign_public_ip
+        for name, service in plan.endpoints.items():
             endpoint = self.vpc.add_interface_endpoint(name, service=service, subnets=self.task_subnets)
-            inside = "open to the VPC's own addresses only; the rule cannot see through their token"
-            acknowledge(endpoint, {"AwsSolutions-EC23": inside})
-        self.assign_public_ip = egress.assign_public_ip
-        if rejected_connections is None:
-            acknowledge(self.vpc, {"AwsSolutions-VPC7": "a preview lives for days; its flow logs would tell nobody"})
-        else:
-            flow_log = self.vpc.add_flow_log(
-                "Rejected",
-                destination=ec2.FlowLogDestination.to_cloud_watch_logs(rejected_connections),
-                traffic_type=ec2.FlowLogTrafficType.REJECT,
+            acknowledge(
+                endpoint, {"AwsSolutions-EC23": "open to the VPC's own CIDR block, which the rule can't resolve"}
             )
-            streams = wildcard(self, rejected_connections.log_group_arn)
-            acknowledge(flow_log, {streams: "the streams of one log group"})
+        if flow_logs:
+            self._log_rejected_connections(flow_logs)
+        else:
+            acknowledge(self.vpc, {"AwsSolutions-VPC7": "a preview lives for days; nobody would read its flow logs"})
+
+    def _log_rejected_connections(self, log_group: logs.ILogGroup) -> None:
+        flow_log = self.vpc.add_flow_log(
+            "Rejected",
+            destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group),
+            traffic_type=ec2.FlowLogTrafficType.REJECT,
+        )
+        acknowledge(flow_log, {wildcard_finding(self, log_group.log_group_arn): "the streams of one log group"})

@@ -1,1 +1,1 @@
-"""What a stage costs a month, read from its templates."""
+"""Monthly cost of a stage, read from its templates."""

@@ -1,4 +1,4 @@
-"""Prints what a stage costs a month beside CDK's stock pattern: `python -m infra.cost STAGE`."""
+"""Prints the monthly cost of a stage next to CDK's stock pattern: `python -m infra.cost STAGE`."""
 
 import argparse
 import os
@@ -8,49 +8,71 @@ from dataclasses import replace
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_ecs_patterns as patterns
 
-from infra.context import Context
+from infra.app import add_stacks
 from infra.cost.bill import Bill, bill
 from infra.cost.prices import AS_OF, HOURS, REGION
-from infra.cost.stock import TASKS, StockStack
 from infra.cost.traffic import Traffic
-from infra.errors import ConfigurationError
-from infra.main import compose
-from infra.options import Egress
-from infra.stages import Stage, stage_named
-from infra.target import Target
+from infra.stacks.base import BaseStack
+from infra.stages import ConfigurationError, Egress, Entrance, Stage, Target, stage_named
 
 MONTHS = (0, 1_000_000, 10_000_000)
 """Requests a month."""
-_ASSUMPTIONS = "infra/cost/traffic.py"
-_NOTE = f"A month of {HOURS} hours in {REGION} at AWS's list prices as of {AS_OF}, no free tier, no discount."
+STOCK_TASKS = 2
+_NOTE = (
+    f"A month of {HOURS} hours in {REGION} at AWS's list prices as of {AS_OF}, without discounts.\n"
+    "Only CloudFront's free tier is included, because it doesn't end."
+)
+
+
+class StockStack(BaseStack):
+    """The service as most tutorials build it: CDK's own pattern with its defaults, and an on-demand table."""
+
+    def __init__(self, scope: cdk.App, construct_id: str, *, cpu: int, memory: int) -> None:
+        super().__init__(scope, construct_id)
+        dynamodb.TableV2(
+            self,
+            "Table",
+            partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+            billing=dynamodb.Billing.on_demand(),
+        )
+        patterns.ApplicationLoadBalancedFargateService(
+            self,
+            "Service",
+            cpu=cpu,
+            memory_limit_mib=memory,
+            desired_count=STOCK_TASKS,
+            min_healthy_percent=50,  # the default; relying on it is deprecated
+            task_image_options=patterns.ApplicationLoadBalancedTaskImageOptions(
+                image=ecs.ContainerImage.from_registry("comments")
+            ),
+        )
 
 
 def templates(stage: Stage) -> list[Mapping[str, Any]]:
-    """Return the stage's templates, those of the account included."""
+    """Return the templates of a stage, including those of its account."""
     app = cdk.App()
-    compose(app, Context(stage=stage, github="example/comments"), Target(account=None, region=None))
-    return _synthesized(app)
+    add_stacks(app, stage, Target(stage.account, stage.region))
+    return [stack.template for stack in app.synth().stacks]
 
 
 def stock_templates(stage: Stage) -> list[Mapping[str, Any]]:
     """Return the template of the stock pattern with tasks of the stage's size."""
     app = cdk.App()
-    StockStack(app, "Stock", stage=stage)
-    return _synthesized(app)
-
-
-def _synthesized(app: cdk.App) -> list[Mapping[str, Any]]:
+    StockStack(app, "Stock", cpu=stage.cpu, memory=stage.memory)
     return [stack.template for stack in app.synth().stacks]
 
 
 def bills(of: Sequence[Mapping[str, Any]]) -> list[Bill]:
-    """Return a bill for each of the months that are shown."""
+    """Return a bill for each of MONTHS."""
     return [bill(of, Traffic(requests)) for requests in MONTHS]
 
 
 def rows(columns: Sequence[Bill]) -> Iterator[str]:
-    """Yield a line for each kind of thing that is billed, and the sum."""
+    """Yield a row for each line of the bills, and the sum."""
     for lines in zip(*(column.lines for column in columns), strict=True):
         price = f"{lines[0].price.amount:.7g} per {lines[0].price.unit}"
         yield _row(lines[0].label, price, [line.dollars for line in lines])
@@ -58,32 +80,35 @@ def rows(columns: Sequence[Bill]) -> Iterator[str]:
 
 
 def _row(label: str, price: str, dollars: Sequence[float]) -> str:
-    return f"{label:<34}{price:<31}" + "".join(f"{each:>12.2f}" for each in dollars)
+    return f"{label:<39}{price:<31}" + "".join(f"{each:>12.2f}" for each in dollars)
 
 
 def report(stage: Stage) -> Iterator[str]:
-    """Yield the report's lines."""
+    """Yield the lines of the report."""
     mine, stock = bills(templates(stage)), bills(stock_templates(stage))
     months = "".join(f"{f'{requests // 1_000_000} million' if requests else 'none':>12}" for requests in MONTHS)
-    head = f"{'dollars, by requests a month':<65}{months}"
+    head = f"{'dollars, by requests a month':<70}{months}"
     yield from (_NOTE, "", f"{stage.name}:", head, *rows(mine))
-    yield from ("", f"CDK's stock pattern with {TASKS} tasks of the same size and the same table:", head, *rows(stock))
+    yield from ("", f"CDK's stock pattern with {STOCK_TASKS} tasks of the same size and a table:", head, *rows(stock))
     ratios = [ours.total / theirs.total for ours, theirs in zip(mine, stock, strict=True)]
     yield from ("", _row(f"{stage.name} / stock", "", ratios), "")
     for egress in Egress:
         other = bills(templates(replace(stage, egress=egress)))
-        yield _row(
-            f"with egress {egress.value}", "this stage" * (egress is stage.egress), [each.total for each in other]
-        )
+        note = "this stage" if egress is stage.egress else ""
+        yield _row(f"with egress {egress.value}", note, [each.total for each in other])
+    for entrance in Entrance:
+        other = bills(templates(replace(stage, entrance=entrance, domain=None)))
+        note = "this stage" if entrance is stage.entrance else ""
+        yield _row(f"with entrance {entrance.value}", note, [each.total for each in other])
     sources = sorted({line.price.source for column in (*mine, *stock) for line in column.lines})
-    yield from ("", "Prices from " + ", ".join(sources) + ".", f"What a request is taken for: {_ASSUMPTIONS}.")
+    yield from ("", f"Prices from {', '.join(sources)}.", "Per-request assumptions are in infra/cost/traffic.py.")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.cost", description=__doc__)
     parser.add_argument("stage", help="dev, prod, playground or pr-N")
     name = parser.parse_args().stage
-    os.environ.setdefault("CDK_VALIDATION", "false")  # prices need no validation, which is most of a synthesis
+    os.environ.setdefault("CDK_VALIDATION", "false")  # most of a synthesis, and prices don't need it
     try:
         print(*report(stage_named(name)), sep="\n")
     except ConfigurationError as error:

@@ -1,106 +1,48 @@
-"""Reads a bill out of templates: each resource's lines, by its type; a type that nobody priced is an error."""
+"""Reads a monthly bill from templates, resource by resource. A type without a price is an error."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from infra.cost import prices
-from infra.cost.fargate import cluster_lines, service_lines, task_lines
-from infra.cost.line import Line, Resources, UnpricedError
-from infra.cost.network import balancer_lines, endpoint_lines, nat_lines
 from infra.cost.prices import FREE, HOURS, Price
-from infra.cost.traffic import NOISE_GB, Traffic
+from infra.cost.traffic import NOISE_GB, ROUTES, Traffic
+from infra.stages import ConfigurationError
+
+Properties = Mapping[str, Any]
 
 _PUTS_THOUSAND = 2 * 12 * HOURS / 1000
-"""Two balancer nodes write a file every five minutes."""
+"""AWS: each of the two nodes of the load balancer writes a file every five minutes."""
 _YEAR_OF_DAYS = 365
-"""What is kept for ever is counted as after a year."""
+"""Retention of logs that never expire, for the bill."""
 _DAYS = 30
 _IMAGES_GB = 2.0
 """About thirty images of 70 MB, compressed."""
-
-Handler = Callable[[Mapping[str, Any], Resources, Traffic], Iterator[Line]]
-
-
-def web_acl(properties: Mapping[str, Any], _: Resources, traffic: Traffic) -> Iterator[Line]:
-    yield Line("web ACL", prices.WEB_ACL, 1)
-    yield Line("web ACL: rules", prices.WEB_ACL_RULE, len(properties["Rules"]))
-    yield Line("web ACL: requests", prices.WEB_ACL_REQUESTS, traffic.millions)
+_INSIGHTS_METRICS = 38
+"""AWS: ten metrics each of cluster, service and family, three more of the cluster and five of the service."""
+_CPU_UNITS, _MEBIBYTES = 1024, 1024
 
 
-def alarm(properties: Mapping[str, Any], _: Resources, __: Traffic) -> Iterator[Line]:
-    watched = sum("MetricStat" in each for each in properties.get("Metrics", [])) or 1
-    yield Line("alarms", prices.ALARM, watched)
+class UnpricedError(ConfigurationError):
+    """A resource type has no price, so the bill would be wrong."""
 
 
-def scaling_policy(properties: Mapping[str, Any], _: Resources, __: Traffic) -> Iterator[Line]:
-    """Bill two alarms: target tracking makes one to add and one to remove tasks."""
-    often = "HighResolution" in str(properties.get("TargetTrackingScalingPolicyConfiguration"))
-    yield Line("alarms of autoscaling", prices.ALARM_OF_SECONDS if often else prices.ALARM, 2)
+@dataclass(frozen=True)
+class Line:
+    """A quantity at a price."""
 
+    label: str
+    price: Price
+    quantity: float
 
-def log_group(properties: Mapping[str, Any], resources: Resources, traffic: Traffic) -> Iterator[Line]:
-    name = str(properties.get("LogGroupName", ""))
-    if name.startswith("aws-waf-logs-"):
-        written = traffic.refused_gb if resources.any_of("AWS::WAFv2::WebACL") else 0.0
-    elif name.endswith("/flow"):
-        written = NOISE_GB if resources.any_of("AWS::EC2::FlowLog") else 0.0
-    else:
-        written = traffic.line_gb(metrics=resources.embeds_metrics)
-    kept = written * properties.get("RetentionInDays", _YEAR_OF_DAYS) / _DAYS
-    yield Line("logs: written", prices.LOGS, written)
-    yield Line("logs: kept", prices.LOGS_KEPT, kept)
-
-
-def table(properties: Mapping[str, Any], _: Resources, traffic: Traffic) -> Iterator[Line]:
-    if properties.get("BillingMode") != "PAY_PER_REQUEST":
-        raise UnpricedError("AWS::DynamoDB::Table with provisioned capacity has no price in infra/cost/bill.py: add it")
-    yield Line("table: writes", prices.WRITES, traffic.posted_millions)
-    yield Line("table: reads", prices.READS, traffic.read_units_millions)
-    yield Line("table: kept", prices.TABLE_STORAGE, traffic.stored_gb)
-    if properties.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled"):
-        yield Line("table: recovery to any second", prices.TABLE_RECOVERY, traffic.stored_gb)
-
-
-def bucket(properties: Mapping[str, Any], _: Resources, traffic: Traffic) -> Iterator[Line]:
-    rules = properties.get("LifecycleConfiguration", {}).get("Rules", [])
-    days = min((rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule), default=_YEAR_OF_DAYS)
-    yield Line("access log: files", prices.OBJECTS_PUT, _PUTS_THOUSAND)
-    yield Line("access log: kept", prices.OBJECTS_KEPT, traffic.access_line_gb * days / _DAYS)
-
-
-def one(label: str, price: Price, quantity: float = 1) -> Handler:
-    """Return what prices a resource that costs the same whatever it is like."""
-
-    def lines(_: Mapping[str, Any], __: Resources, ___: Traffic) -> Iterator[Line]:
-        yield Line(label, price, quantity)
-
-    return lines
-
-
-HANDLERS: dict[str, Handler] = {
-    "AWS::ApplicationAutoScaling::ScalingPolicy": scaling_policy,
-    "AWS::CloudWatch::Alarm": alarm,
-    "AWS::CloudWatch::Dashboard": one("dashboard", prices.DASHBOARD),
-    "AWS::DynamoDB::Table": table,
-    "AWS::EC2::EIP": one("public addresses of NAT gateways", prices.IPV4, HOURS),
-    "AWS::EC2::NatGateway": nat_lines,
-    "AWS::EC2::VPCEndpoint": endpoint_lines,
-    "AWS::ECR::Repository": one("images, shared by all stages", prices.IMAGES_KEPT, _IMAGES_GB),
-    "AWS::ECS::Cluster": cluster_lines,
-    "AWS::ECS::Service": service_lines,
-    "AWS::ECS::TaskDefinition": task_lines,
-    "AWS::ElasticLoadBalancingV2::LoadBalancer": balancer_lines,
-    "AWS::Logs::LogGroup": log_group,
-    "AWS::S3::Bucket": bucket,
-    "AWS::SecretsManager::Secret": one("moderator's secret", prices.SECRET),
-    "AWS::WAFv2::WebACL": web_acl,
-}
+    @property
+    def dollars(self) -> float:
+        return self.price.amount * self.quantity
 
 
 @dataclass(frozen=True)
 class Bill:
-    """A month's lines; those of the same kind and price are one."""
+    """The lines of a month; those with the same label and price are added up."""
 
     lines: tuple[Line, ...]
 
@@ -109,16 +51,214 @@ class Bill:
         return sum(line.dollars for line in self.lines)
 
 
+@dataclass(frozen=True)
+class Month:
+    """The resources of several templates by logical ID, and their traffic in a month."""
+
+    resources: Mapping[str, Mapping[str, Any]]
+    traffic: Traffic
+
+    def every(self) -> Iterator[tuple[str, Properties]]:
+        """Yield type and properties of each resource, by type."""
+        for resource in sorted(self.resources.values(), key=lambda each: str(each["Type"])):
+            yield resource["Type"], resource.get("Properties", {})
+
+    def of_type(self, kind: str) -> list[Properties]:
+        return [properties for each, properties in self.every() if each == kind]
+
+    @property
+    def embeds_metrics(self) -> bool:
+        """Whether the log lines of a task contain metrics."""
+        return any(
+            variable["Name"] == "COMMENTS_METRICS"
+            for task in self.of_type("AWS::ECS::TaskDefinition")
+            for container in task["ContainerDefinitions"]
+            for variable in container.get("Environment", [])
+        )
+
+    @property
+    def app_log_gb(self) -> float:
+        return self.traffic.line_gb(metrics=self.embeds_metrics)
+
+
 def bill(templates: Iterable[Mapping[str, Any]], traffic: Traffic) -> Bill:
-    """Return what the templates' resources cost in a month of that traffic; raise UnpricedError for an unknown type."""
-    resources = Resources.of(templates)
+    """Return the bill of the templates' resources; raise UnpricedError for an unknown type."""
+    resources = {name: found for template in templates for name, found in template.get("Resources", {}).items()}
+    month = Month(resources, traffic)
     quantities: dict[tuple[str, Price], float] = {}
-    for kind, properties in resources.every():
+    for kind, properties in month.every():
         if kind in FREE:
             continue
         if kind not in HANDLERS:
-            raise UnpricedError(f"{kind} has no price: add it to infra/cost, or to FREE in infra/cost/prices.py")
-        for line in HANDLERS[kind](properties, resources, traffic):
+            raise UnpricedError(
+                f"{kind} has no price: add it to infra/cost/bill.py, or to FREE in infra/cost/prices.py"
+            )
+        for line in HANDLERS[kind](properties, month):
             key = line.label, line.price
             quantities[key] = quantities.get(key, 0.0) + line.quantity
     return Bill(tuple(Line(label, price, quantity) for (label, price), quantity in quantities.items()))
+
+
+def _fixed(label: str, price: Price, quantity: float = 1) -> "Handler":
+    """Return the handler of a type whose price depends on nothing else."""
+
+    def lines(_: Properties, __: Month) -> Iterator[Line]:
+        yield Line(label, price, quantity)
+
+    return lines
+
+
+def _web_acl(properties: Properties, month: Month) -> Iterator[Line]:
+    yield Line("web ACL", prices.WEB_ACL, 1)
+    yield Line("web ACL: rules", prices.WEB_ACL_RULE, len(properties["Rules"]))
+    yield Line("web ACL: requests", prices.WEB_ACL_REQUESTS, month.traffic.millions)
+
+
+def _load_balancer(properties: Properties, month: Month) -> Iterator[Line]:
+    yield Line("load balancer", prices.LOAD_BALANCER, HOURS)
+    yield Line("load balancer: use", prices.LOAD_BALANCER_UNIT, month.traffic.load_balancer_units * HOURS)
+    if properties["Scheme"] == "internet-facing":
+        yield Line("public addresses of the load balancer", prices.IPV4, len(properties["Subnets"]) * HOURS)
+        yield Line("data to the internet", prices.DATA_OUT, month.traffic.response_gb)
+
+
+def _distribution(_: Properties, month: Month) -> Iterator[Line]:
+    """Bill what exceeds the free tier. Data from the load balancer to CloudFront is free."""
+    gigabytes = max(month.traffic.response_gb - prices.CLOUDFRONT_FREE_GB, 0)
+    yield Line("CloudFront: responses", prices.CLOUDFRONT_OUT, gigabytes)
+    millions = max(month.traffic.millions - prices.CLOUDFRONT_FREE_MILLIONS, 0)
+    yield Line("CloudFront: requests", prices.CLOUDFRONT_REQUESTS, millions)
+
+
+def _edge_function(_: Properties, month: Month) -> Iterator[Line]:
+    """Bill one run for each request beyond the free tier."""
+    millions = max(month.traffic.millions - prices.CLOUDFRONT_FREE_FUNCTION_MILLIONS, 0)
+    yield Line("CloudFront: functions", prices.CLOUDFRONT_FUNCTIONS, millions)
+
+
+def _nat_gateway(_: Properties, month: Month) -> Iterator[Line]:
+    """Bill log lines, and comments unless they go through a gateway endpoint."""
+    gateways = len(month.of_type("AWS::EC2::NatGateway"))
+    endpoints = [str(each["ServiceName"]) for each in month.of_type("AWS::EC2::VPCEndpoint")]
+    comments = 0.0 if any("dynamodb" in name for name in endpoints) else month.traffic.response_gb
+    yield Line("NAT gateways", prices.NAT, HOURS)
+    yield Line("NAT gateways: data", prices.NAT_DATA, (month.app_log_gb + comments) / gateways)
+
+
+def _endpoint(properties: Properties, month: Month) -> Iterator[Line]:
+    if properties.get("VpcEndpointType", "Gateway") == "Gateway":
+        return  # gateway endpoints are free
+    yield Line("interface endpoints", prices.ENDPOINT, len(properties["SubnetIds"]) * HOURS)
+    if "logs" in str(properties["ServiceName"]):
+        yield Line("interface endpoints: data", prices.ENDPOINT_DATA, month.app_log_gb)
+
+
+def _cluster(properties: Properties, _: Month) -> Iterator[Line]:
+    settings = {each["Name"]: each["Value"] for each in properties.get("ClusterSettings", [])}
+    if settings.get("containerInsights", "disabled") != "disabled":
+        yield Line("Container Insights", prices.METRIC, _INSIGHTS_METRICS)
+
+
+def _task_definition(_: Properties, month: Month) -> Iterator[Line]:
+    if month.embeds_metrics:
+        yield Line("metrics by route", prices.METRIC, ROUTES if month.traffic.requests else 0)
+
+
+def _service(properties: Properties, month: Month) -> Iterator[Line]:
+    """Bill the minimum number of tasks, which is enough for the traffic that `make cost` shows."""
+    targets = month.of_type("AWS::ApplicationAutoScaling::ScalableTarget")
+    tasks = int(targets[0]["MinCapacity"] if targets else properties["DesiredCount"])
+    if properties["NetworkConfiguration"]["AwsvpcConfiguration"].get("AssignPublicIp") == "ENABLED":
+        yield Line("public addresses of tasks", prices.IPV4, tasks * HOURS)
+    if "Monitoring" in properties:  # AWS: billed like detailed monitoring
+        yield Line("high-resolution CPU", prices.METRIC, len(properties["Monitoring"]["MetricConfigurations"]))
+    task = month.resources[properties["TaskDefinition"]["Ref"]]["Properties"]
+    on_spot = _spot_tasks(tasks, properties.get("CapacityProviderStrategy", []))
+    yield from _tasks(task, tasks - on_spot)
+    if on_spot:
+        yield from _tasks(task, on_spot, discount=prices.SPOT_DISCOUNT)
+
+
+def _spot_tasks(tasks: int, strategy: list[Mapping[str, Any]]) -> float:
+    """Return the number of tasks on Spot: each provider gets its base first, and the rest is divided by weight."""
+    beyond = max(tasks - sum(int(each.get("Base", 0)) for each in strategy), 0)
+    weights = sum(int(each.get("Weight", 0)) for each in strategy) or 1
+    return sum(beyond * int(each["Weight"]) / weights for each in strategy if "SPOT" in each["CapacityProvider"])
+
+
+def _tasks(definition: Properties, number: float, *, discount: float = 0) -> Iterator[Line]:
+    arm = definition.get("RuntimePlatform", {}).get("CpuArchitecture") == "ARM64"
+    kind = "tasks on Spot" if discount else "tasks"
+    for label, price, size in (
+        ("CPU", prices.VCPU_ARM if arm else prices.VCPU, int(definition["Cpu"]) / _CPU_UNITS),
+        ("memory", prices.MEMORY_ARM if arm else prices.MEMORY, int(definition["Memory"]) / _MEBIBYTES),
+    ):
+        reduced = Price(price.amount * (1 - discount), price.unit, price.source)
+        yield Line(f"{kind}: {label}", reduced, number * HOURS * size)
+
+
+def _alarm(properties: Properties, _: Month) -> Iterator[Line]:
+    metrics = sum("MetricStat" in each for each in properties.get("Metrics", [])) or 1
+    yield Line("alarms", prices.ALARM, metrics)
+
+
+def _scaling_policy(properties: Properties, _: Month) -> Iterator[Line]:
+    """Bill the two alarms that target tracking creates, one to scale out and one to scale in."""
+    high_resolution = "HighResolution" in str(properties.get("TargetTrackingScalingPolicyConfiguration"))
+    price = prices.HIGH_RESOLUTION_ALARM if high_resolution else prices.ALARM
+    yield Line("alarms of autoscaling", price, 2)
+
+
+def _log_group(properties: Properties, month: Month) -> Iterator[Line]:
+    name = str(properties.get("LogGroupName", ""))
+    if name.startswith("aws-waf-logs-"):
+        written = month.traffic.blocked_gb if month.of_type("AWS::WAFv2::WebACL") else 0.0
+    elif name.endswith("/flow"):
+        written = NOISE_GB if month.of_type("AWS::EC2::FlowLog") else 0.0
+    else:
+        written = month.app_log_gb
+    yield Line("logs: written", prices.LOGS, written)
+    yield Line("logs: kept", prices.LOGS_KEPT, written * properties.get("RetentionInDays", _YEAR_OF_DAYS) / _DAYS)
+
+
+def _table(properties: Properties, month: Month) -> Iterator[Line]:
+    """Bill a table, or a global table with one replica, which costs the same."""
+    if properties.get("BillingMode") != "PAY_PER_REQUEST":
+        raise UnpricedError("a DynamoDB table with provisioned capacity has no price in infra/cost/bill.py: add it")
+    (replica,) = properties.get("Replicas", [properties])
+    yield Line("table: writes", prices.WRITES, month.traffic.posted_millions)
+    yield Line("table: reads", prices.READS, month.traffic.read_units_millions)
+    yield Line("table: kept", prices.TABLE_STORAGE, month.traffic.stored_gb)
+    if replica.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled"):
+        yield Line("table: point-in-time recovery", prices.TABLE_RECOVERY, month.traffic.stored_gb)
+
+
+def _bucket(properties: Properties, month: Month) -> Iterator[Line]:
+    rules = properties.get("LifecycleConfiguration", {}).get("Rules", [])
+    days = min((rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule), default=_YEAR_OF_DAYS)
+    yield Line("access log: files", prices.OBJECTS_PUT, _PUTS_THOUSAND)
+    yield Line("access log: kept", prices.OBJECTS_KEPT, month.traffic.access_log_gb * days / _DAYS)
+
+
+Handler = Callable[[Properties, Month], Iterator[Line]]
+HANDLERS: dict[str, Handler] = {
+    "AWS::ApplicationAutoScaling::ScalingPolicy": _scaling_policy,
+    "AWS::CloudFront::Distribution": _distribution,
+    "AWS::CloudFront::Function": _edge_function,
+    "AWS::CloudWatch::Alarm": _alarm,
+    "AWS::CloudWatch::Dashboard": _fixed("dashboard", prices.DASHBOARD),
+    "AWS::DynamoDB::GlobalTable": _table,
+    "AWS::DynamoDB::Table": _table,
+    "AWS::EC2::EIP": _fixed("public addresses of NAT gateways", prices.IPV4, HOURS),
+    "AWS::EC2::NatGateway": _nat_gateway,
+    "AWS::EC2::VPCEndpoint": _endpoint,
+    "AWS::ECR::Repository": _fixed("images, shared by all stages", prices.IMAGES_KEPT, _IMAGES_GB),
+    "AWS::ECS::Cluster": _cluster,
+    "AWS::ECS::Service": _service,
+    "AWS::ECS::TaskDefinition": _task_definition,
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": _load_balancer,
+    "AWS::Logs::LogGroup": _log_group,
+    "AWS::S3::Bucket": _bucket,
+    "AWS::SecretsManager::Secret": _fixed("moderator's secret", prices.SECRET),
+    "AWS::WAFv2::WebACL": _web_acl,
+}

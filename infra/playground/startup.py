@@ -83,14 +83,7 @@ def start_server(playground: Playground) -> None:
 def prepare_account(playground: Playground, note: Callable[[str], None]) -> None:
     """What is done once in every account: who may deploy, then CDK's bootstrap under CloudFormation's policy."""
     note("deploying the access stack")
-    options = [
-        "-c",
-        "stage=playground",
-        "-c",
-        "github=example/comments",
-        "--output",
-        str(playground.scratch / "cdk.out"),
-    ]
+    options = ["-c", "stage=playground", "--output", str(playground.scratch / "cdk.out")]
     cdk(playground, "deploy", ACCESS_STACK, *options, "--require-approval", "never")
     note("bootstrapping CDK")
     policy = f"arn:aws:iam::{ACCOUNT}:policy/{execution_policy.NAME}"

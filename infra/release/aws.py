@@ -26,8 +26,7 @@ from infra.release import denials
 from infra.release.errors import AwsError
 from infra.release.platforms import Platform, platform_of
 from infra.release.tools import PROJECT_ROOT
-from infra.stages import REPOSITORY, Stage
-from infra.target import deployment_target
+from infra.stages import Stage, TargetError, target_of
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -74,7 +73,9 @@ class Aws:
         # STS says the same in every region; which one the stage goes to is decided below
         anywhere = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
         caller = session.client("sts", region_name=anywhere, config=_CLIENT).get_caller_identity()
-        target = deployment_target(stage, environment, caller_account=caller["Account"])
+        target = target_of(stage, environment, caller_account=caller["Account"])
+        if not target.account or not target.region:
+            raise TargetError(f"no region for stage {stage.name}: set AWS_REGION, or the stage's in infra/stages.py")
         environment["AWS_REGION"] = environment["AWS_DEFAULT_REGION"] = target.region
         return cls(stage, platform, environment, target.account, target.region)
 
@@ -85,7 +86,8 @@ class Aws:
     @property
     def image_name(self) -> str:
         """Where Docker pushes to, without a tag."""
-        return f"{self.platform.registry_host(account=self.registry_account, region=self.region)}/{REPOSITORY}"
+        host = self.platform.registry_host(account=self.registry_account, region=self.region)
+        return f"{host}/{self.stage.image_repository}"
 
     @cached_property
     def cloudformation(self) -> CloudFormationClient:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
-from infra.options import Architecture
 from infra.release import denials
 from infra.release.errors import CommandError, NotReadyError
 from infra.release.source import commit_of_image, time_of_image
 from infra.release.tools import run
+from infra.stages import Architecture
 
 if TYPE_CHECKING:
     from types_boto3_ecr import ECRClient

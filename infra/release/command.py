@@ -12,10 +12,10 @@ from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.errors import ConfigurationError
 from infra.playground.state import PlaygroundError
 from infra.release.aws import explained
 from infra.release.errors import NotReadyError, ReleaseError
+from infra.stages import ConfigurationError
 
 FAILED = 1
 NOTHING_DONE = 2

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from infra.release import denials, stacks
 from infra.release.aws import Aws
 from infra.release.errors import CommandError, DeploymentError
 from infra.release.events import Events
 from infra.release.tools import LAST_LINES, run
+from infra.stages import BOOTSTRAP_QUALIFIER, DIGEST_PARAMETER, TOOLKIT_STACK
 
 _AFTERMATH = {
     "ROLLBACK_COMPLETE": "the first deployment failed, and was removed again",
@@ -35,8 +33,8 @@ _OVERTAKEN = re.compile(
 """What CloudFormation answers when another release was a moment faster: it takes one update of a stack at a time, and
 no change set that was made before another update."""
 _VALIDATED = {"CDK_VALIDATION": "false"}
-"""Once there is a digest: the stacks before it were synthesized with the same templates but for it, and validated. A
-second validation is two seconds of a deployment."""
+"""With a digest: deploying the stacks before the service has validated the same templates, and a second one
+would take two seconds."""
 _ATTEMPTS = 5
 """To get a turn, where several releases want the same stack."""
 
@@ -48,16 +46,18 @@ class Cdk:
         self._aws = aws
         self._note = note
 
-    def deploy(self, *names: str, digest: str | None = None, context: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Bring the stacks to this commit's templates; raise DeploymentError with CloudFormation's reasons."""
-        chosen = [f"--context={key}={value}" for key, value in context.items()]
-        options = [*chosen, "--require-approval=never", "--progress=events"]
+    def deploy(self, *names: str, digest: str | None = None) -> None:
+        """Deploy this commit's templates, the service with the image of `digest` or else with the one that runs.
+
+        Raises DeploymentError with CloudFormation's reasons.
+        """
+        options = [*self._image(digest), "--require-approval=never", "--progress=events"]
         for attempt in range(1, _ATTEMPTS + 1):
             for name in names:
                 stacks.settle(self._aws.cloudformation, name, self._note)
             marks = {name: stacks.newest_event(self._aws.cloudformation, name) for name in names}
             try:
-                self._run("deploy", *names, *options, digest=digest)
+                self._run("deploy", *names, *options, variables=_VALIDATED if digest else {})
             except CommandError as error:
                 if attempt == _ATTEMPTS or not _OVERTAKEN.search("\n".join(error.details)):
                     raise self._failed(marks, error) from error
@@ -85,7 +85,8 @@ class Cdk:
     def bootstrap(self, policy: str) -> None:
         """Make CDK's own bucket and roles, CloudFormation's held to the policy with this ARN."""
         place = f"aws://{self._aws.account}/{self._aws.region}"
-        command = ["cdk", "bootstrap", place, "--app=", f"--cloudformation-execution-policies={policy}", "--no-color"]
+        options = [f"--qualifier={BOOTSTRAP_QUALIFIER}", f"--toolkit-stack-name={TOOLKIT_STACK}", "--no-color"]
+        command = ["cdk", "bootstrap", place, "--app=", f"--cloudformation-execution-policies={policy}", *options]
         run(command, environment=self._aws.environment, on_line=Events(self._note))
 
     def destroy(self, name: str) -> None:
@@ -98,50 +99,43 @@ class Cdk:
             reasons = stacks.failures_since(cloudformation, name, mark)
             raise DeploymentError(f"cdk could not destroy {name}", *(reasons or error.details)) from error
 
-    def differs(self, *names: str, digest: str | None) -> bool:
-        """Show what a deployment would change, and return whether it would change anything."""
-        lines = self._run("diff", *names, digest=digest, on_line=self._show_difference)
+    def differs(self, *names: str, digest: str | None = None) -> bool:
+        """Show what a deployment would change, and return whether it would change anything.
+
+        `digest` is the running image. Without it, the CLI can't create a change set and compares the templates only.
+        """
+        lines = self._run("diff", *names, *self._image(digest), on_line=self._show_difference)
         for line in lines:
             if match := _DIFFERENCES.search(line):
                 return match[1] != "0"
         raise CommandError("cdk diff did not say how many stacks differ", *lines[-LAST_LINES:])
 
-    def template(self, name: str, *, digest: str | None) -> dict[str, Any]:
-        """Return the template that a deployment of the stack would bring."""
-        with tempfile.TemporaryDirectory(prefix="comments-cdk-") as folder:
-            self._run_in(folder, "synth", name, "--quiet", digest=digest)
-            template: dict[str, Any] = json.loads((Path(folder) / f"{name}.template.json").read_text())
-            return template
+    def _image(self, digest: str | None) -> list[str]:
+        """Return the arguments that set the image of the service."""
+        return [f"--parameters={self._aws.stage.service_stack}:{DIGEST_PARAMETER}={digest}"] if digest else []
 
     def _run(
-        self, command: str, *arguments: str, digest: str | None = None, on_line: Callable[[str], None] | None = None
-    ) -> list[str]:
-        with tempfile.TemporaryDirectory(prefix="comments-cdk-") as folder:  # cdk.out may be someone else's just now
-            return self._run_in(folder, command, *arguments, digest=digest, on_line=on_line)
-
-    def _run_in(
         self,
-        folder: str,
         command: str,
         *arguments: str,
-        digest: str | None,
+        variables: Mapping[str, str] = MappingProxyType({}),
         on_line: Callable[[str], None] | None = None,
     ) -> list[str]:
-        return run(
-            [
-                "cdk",
-                command,
-                *arguments,
-                "--exclusively",
-                "--no-color",
-                "--no-notices",
-                f"--output={folder}",
-                f"--context=stage={self._aws.stage.name}",
-                *([f"--context=digest={digest}"] if digest else []),
-            ],
-            environment={**self._aws.environment, **(_VALIDATED if digest else {})},
-            on_line=on_line or Events(self._note),
-        )
+        with tempfile.TemporaryDirectory(prefix="comments-cdk-") as folder:  # someone else may be using cdk.out
+            return run(
+                [
+                    "cdk",
+                    command,
+                    *arguments,
+                    "--exclusively",
+                    "--no-color",
+                    "--no-notices",
+                    f"--output={folder}",
+                    f"--context=stage={self._aws.stage.name}",
+                ],
+                environment={**self._aws.environment, **variables},
+                on_line=on_line or Events(self._note),
+            )
 
     def _show_difference(self, line: str) -> None:
         if not line.startswith(_DIFF_CHATTER):

@@ -35,12 +35,12 @@ def destroy(stage: Stage, steps: Steps, *, confirmed: str) -> None:
         aws = Aws.of(stage)
         steps.note(f"account {aws.account}, region {aws.region}")
     cdk = Cdk(aws, steps.note)
-    for name in (stage.service_stack, stage.foundation_stack):
+    for name in (stage.service_stack, stage.data_stack):
         with steps.step(name):
             stacks.settle(aws.cloudformation, name, steps.note)
             if not stacks.describe(aws.cloudformation, name):
                 steps.note("is not there")
-            elif name == stage.foundation_stack:
+            elif name == stage.data_stack:
                 destroy_foundation(aws, cdk, steps.note)
             else:
                 cdk.destroy(name)
@@ -65,7 +65,7 @@ def destroy_foundation(aws: Aws, cdk: Cdk, note: Callable[[str], None]) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         note(f"{empty_bucket(aws, bucket)} objects deleted from {bucket}")
         try:
-            cdk.destroy(aws.stage.foundation_stack)
+            cdk.destroy(aws.stage.data_stack)
         except DeploymentError as failure:
             if attempt == ATTEMPTS or not any("not empty" in line for line in failure.details):
                 raise

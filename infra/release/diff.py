@@ -1,6 +1,6 @@
-"""Shows what a deployment would change, at the digest that is deployed: `python -m infra.release.diff STAGE`.
+"""Shows what a deployment of the running image would change: `python -m infra.release.diff STAGE`.
 
-Exit status: 0 nothing, 1 something, 2 it could not be found out or must not be deployed.
+Exit status: 0 nothing, 1 something, 2 an error.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import argparse
 from infra.release.aws import Aws
 from infra.release.command import run_command
 from infra.release.deploy import Cdk
-from infra.release.rules import require_same_rules
 from infra.release.stacks import outputs
 from infra.stages import REGISTRY_STACK, Stage, stage_named
 
@@ -20,12 +19,8 @@ UNCHANGED, CHANGED = 0, 1
 def diff(stage: Stage) -> int:
     """Print the differences, and return whether there are any as an exit status."""
     aws = Aws.of(stage)
-    # Another digest is the release's business; here it would hide what the templates change
-    digest = outputs(aws.cloudformation, stage.service_stack).get("ImageDigest")
-    names = (REGISTRY_STACK, stage.foundation_stack, stage.service_stack)
-    cdk = Cdk(aws, print)
-    differs = cdk.differs(*names, digest=digest)
-    require_same_rules(aws, cdk, digest=digest)
+    running = outputs(aws.cloudformation, stage.service_stack).get("DeployedDigest")
+    differs = Cdk(aws, print).differs(REGISTRY_STACK, stage.data_stack, stage.service_stack, digest=running)
     return CHANGED if differs else UNCHANGED
 
 

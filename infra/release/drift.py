@@ -7,14 +7,12 @@ called not checked, and never in order.
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from infra.options import Rollout
 from infra.release.aws import Aws
 from infra.release.command import run_command
 from infra.release.errors import AwsError, NotReadyError
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 NONE, DRIFTED, UNKNOWN = 0, 1, 2
 POLL_SECONDS = 2.0
 WAIT_SECONDS = 600.0
-_WEIGHT = re.compile(r"/Actions/\d+/ForwardConfig/TargetGroups/\d+/Weight")
 _LONGEST = 200
 
 
@@ -63,12 +60,12 @@ def drift(stage: Stage) -> int:
     """Print what each stack of the stage reports, and return the exit status; raise NotReadyError if there is none."""
     aws = Aws.of(stage)
     statuses = []
-    for name in (ACCESS_STACK, REGISTRY_STACK, stage.foundation_stack, stage.service_stack):
+    for name in (ACCESS_STACK, REGISTRY_STACK, stage.data_stack, stage.service_stack):
         if not describe(aws.cloudformation, name):
             print(f"{name}: is not deployed in this account")
             continue
         detect(aws.cloudformation, name)
-        report = read(aws.cloudformation, name, canary=stage.rollout is Rollout.CANARY)
+        report = read(aws.cloudformation, name)
         print(*report.lines(name), sep="\n")
         statuses.append(report.status)
     if not statuses:
@@ -89,8 +86,8 @@ def detect(cloudformation: CloudFormationClient, stack: str, *, seconds: float =
         time.sleep(POLL_SECONDS)
 
 
-def read(cloudformation: CloudFormationClient, stack: str, *, canary: bool) -> Report:
-    """Return what the last detection found; `canary` leaves out the weights that ECS shifts."""
+def read(cloudformation: CloudFormationClient, stack: str) -> Report:
+    """Return what the last detection found."""
     compared = {
         found["LogicalResourceId"]: found
         for found in _drifts(cloudformation, stack)
@@ -104,7 +101,7 @@ def read(cloudformation: CloudFormationClient, stack: str, *, canary: bool) -> R
     unknown = [found for found in compared.values() if found["StackResourceDriftStatus"] == "UNKNOWN"]
     return Report(
         checked=len(compared) - len(unknown),
-        drifted=tuple(line for found in compared.values() if (line := _difference(found, canary=canary))),
+        drifted=tuple(line for found in compared.values() if (line := _difference(found))),
         unknown=tuple(f"{_named(found)}: CloudFormation could not compare it{_reason(found)}" for found in unknown),
         unchecked=tuple(
             resource["ResourceType"] for resource in resources if resource["LogicalResourceId"] not in compared
@@ -121,15 +118,11 @@ def _drifts(cloudformation: CloudFormationClient, stack: str) -> Iterator[StackR
         yield from page["StackResourceDrifts"]
 
 
-def _difference(found: StackResourceDriftTypeDef, *, canary: bool) -> str:
+def _difference(found: StackResourceDriftTypeDef) -> str:
     """Return what is different about a resource, nothing if it is as its template says."""
     if found["StackResourceDriftStatus"] == "DELETED":
         return f"{_named(found)}: is gone"
-    differences = [
-        each
-        for each in found.get("PropertyDifferences", [])
-        if not (canary and found["ResourceType"].endswith("::ListenerRule") and _WEIGHT.fullmatch(each["PropertyPath"]))
-    ]
+    differences = found.get("PropertyDifferences", [])
     if found["StackResourceDriftStatus"] != "MODIFIED" or not differences:
         return ""
     return f"{_named(found)}: {_spelt(differences)}"

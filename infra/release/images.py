@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from infra.release.aws import Aws
 from infra.release.errors import NotReleasableError
-from infra.stages import REPOSITORY
 
 if TYPE_CHECKING:
     from types_boto3_ecr import ECRClient
@@ -20,7 +19,7 @@ _TAGS_SHOWN = 5
 
 
 class Images:
-    """The one repository of all stages; its tags are immutable."""
+    """A repository of images; its tags are immutable."""
 
     def __init__(self, ecr: ECRClient, *, account: str, repository: str) -> None:
         self._ecr = ecr
@@ -91,7 +90,7 @@ class Images:
 
 def images_of(aws: Aws) -> Images:
     """Return the images that the stage's account may run."""
-    return Images(aws.ecr, account=aws.registry_account, repository=REPOSITORY)
+    return Images(aws.ecr, account=aws.registry_account, repository=aws.stage.image_repository)
 
 
 def require_releasable(stage: str, tag: str, images: Images) -> None:

@@ -58,8 +58,8 @@ TASKS = (
     ),
     _known(
         _SECRET + r"(AccessDenied|not authorized|is not allowed)",
-        "the task's execution role lacks the permission below: grant it in infra/service.py; `make drift` names what"
-        " was taken away by hand",
+        "the task's execution role lacks the permission below: grant it in infra/stacks/service.py; `make drift` names"
+        " what was taken away by hand",
     ),
     _known(
         _SECRET + _NO_WAY,

@@ -19,9 +19,8 @@ from infra.release.images import PROVEN_IN, Images, images_of, require_releasabl
 from infra.release.quota import require_room
 from infra.release.scan import Gate
 from infra.release.source import commit_in, read_source
-from infra.stages import REGISTRY_STACK, Stage
+from infra.stages import REGISTRY_STACK, TOOLKIT_STACK, Stage
 
-BOOTSTRAP_STACK = "CDKToolkit"
 _TOOLS = {"node": "run `make setup`", "cdk": "run `make setup`"}
 
 
@@ -45,7 +44,7 @@ class Plan:
     @property
     def groundwork(self) -> tuple[str, ...]:
         """The stacks that precede the image; the registry belongs to the account that builds."""
-        foundation = self.aws.stage.foundation_stack
+        foundation = self.aws.stage.data_stack
         return (REGISTRY_STACK, foundation) if self.aws.registry_account == self.aws.account else (foundation,)
 
 
@@ -58,9 +57,11 @@ def plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Pla
 
 
 def _plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Plan:
+    if missing := stage.missing_for_production():
+        raise NotReadyError(" ".join(missing))
     tag = older or _committed_tag(stage)
     commit_in(tag)
-    gate = Gate(stage.refuse, Acceptances.read(today=datetime.now(UTC).date()))
+    gate = Gate(stage.blocking_severity, Acceptances.read(today=datetime.now(UTC).date()))
     aws = Aws.of(stage)
     note(f"account {aws.account}, region {aws.region}")
     builds = not older and stage.name not in PROVEN_IN
@@ -69,7 +70,7 @@ def _plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Pl
             raise NotReadyError(f"{tool} is missing: {remedy}")
     if builds or aws.platform.always_needs_docker:
         note(f"Docker {require_docker(aws.environment)}")
-    if not stacks.describe(aws.cloudformation, BOOTSTRAP_STACK):
+    if not stacks.describe(aws.cloudformation, TOOLKIT_STACK):
         place = f"aws://{aws.account}/{aws.region}"
         raise NotReadyError(f"{place} is not bootstrapped: run `make bootstrap ENV={stage.name}` once")
     require_room(aws)
@@ -80,14 +81,14 @@ def _plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Pl
             note(line)
     if not stage.https and stage.name != "playground":  # there, loopback stands for TLS
         note(f"no domain: {stage.name} speaks plain HTTP, so moderation is off")
-    if not (stage.alarm_email or stage.is_preview or stage.name == "playground"):
+    if not (stage.alarm_address or stage.is_preview or stage.name == "playground"):
         note(f"no alarm_email in infra/stages.py: the alarms of {stage.name} reach nobody")
     return Plan(aws=aws, tag=tag, builds=builds, gate=gate)
 
 
 def _running_tags(aws: Aws, images: Images) -> list[str]:
     """Return the tags of the image that the stage was deployed with; none before its first deployment."""
-    digest = stacks.outputs(aws.cloudformation, aws.stage.service_stack).get("ImageDigest")
+    digest = stacks.outputs(aws.cloudformation, aws.stage.service_stack).get("DeployedDigest")
     return images.tags(digest) if digest else []
 
 

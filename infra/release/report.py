@@ -9,6 +9,7 @@ import argparse
 import difflib
 import json
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -52,9 +53,11 @@ def _extract(base: str, folder: Path, environment: Mapping[str, str]) -> None:
 
 def _synthesize(root: Path, stage: str, output: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the templates by stack, as that commit's app writes them."""
-    context = json.loads((root / "cdk.json").read_text())["context"] | {"stage": stage, "github": "example/comments"}
+    settings = json.loads((root / "cdk.json").read_text())
+    context = settings["context"] | {"stage": stage}
     variables = {**environment, "CDK_OUTDIR": str(output), "CDK_CONTEXT_JSON": json.dumps(context)}
-    run([sys.executable, "-m", "infra.main"], cwd=root, environment=variables)
+    _, *app = shlex.split(settings["app"])
+    run([sys.executable, *app], cwd=root, environment=variables)
     return {path.name.removesuffix(_TEMPLATE): path.read_text() for path in sorted(output.glob(f"*{_TEMPLATE}"))}
 
 
@@ -69,7 +72,7 @@ def _stage(stage: str, folder: Path, environment: Mapping[str, str]) -> Iterator
             yield from (f"**{stack}** is new.", "")
             continue
         former = folder / f"before-{stage}" / f"{stack}{_TEMPLATE}"
-        command = ["cdk", "diff", f"--app={folder / f'after-{stage}'}", stack, f"--template={former}"]
+        command = ["cdk", "diff", f"--app={folder / f'after-{stage}'}", stack, "--exclusively", f"--template={former}"]
         said = run([*command, "--no-color", "--no-notices"], cwd=folder, environment=environment)
         shown = [line for line in said if not any(word in line for word in _CHATTER)]
         yield from (f"**{stack}**", "", "```", *shown, "```", "")

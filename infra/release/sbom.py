@@ -23,7 +23,7 @@ from infra.release.tools import PROJECT_ROOT, run
 from infra.stages import PROJECT, Stage, stage_named
 
 FILE = PROJECT_ROOT / "build" / "sbom.cdx.json"
-SYFT_FOLDER = PROJECT_ROOT / ".venv-check" / "bin"
+SYFT_FOLDER = PROJECT_ROOT / ".venv" / "bin"
 _OPERATING_SYSTEM, _PYTHON = "operating-system", "pkg:pypi"
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from infra.options import Severity
 from infra.release.acceptances import FILE, Acceptances
 from infra.release.errors import NotReleasableError
 from infra.release.tools import PROJECT_ROOT
+from infra.stages import Severity
 
 if TYPE_CHECKING:
     from types_boto3_ecr import ECRClient

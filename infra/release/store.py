@@ -20,8 +20,8 @@ def store_causes(log_lines: Iterable[str]) -> Iterator[str]:
 def _cause(said: str) -> str:
     if match := _DENIED.search(said):
         return (
-            f"the task's role lacks {match['action']} on the table {match['table']}: grant it in infra/service.py;"
-            " `make drift` names what was taken away by hand"
+            f"the task's role lacks {match['action']} on the table {match['table']}: grant it in"
+            " infra/stacks/service.py; `make drift` names what was taken away by hand"
         )
     if match := _MISSING.search(said):
         return (

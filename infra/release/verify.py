@@ -39,7 +39,7 @@ def running_tasks(aws: Aws, digest: str, *, seconds: float = TASKS_WITHIN) -> li
 
 def _why(aws: Aws, digest: str) -> str:
     """Return what has brought other tasks than those of the digest."""
-    deployed = outputs(aws.cloudformation, aws.stage.service_stack).get("ImageDigest")
+    deployed = outputs(aws.cloudformation, aws.stage.service_stack).get("DeployedDigest")
     if deployed != digest:
         return f"another release has deployed {deployed} meanwhile, and the last one counts"
     return "ECS rolled it back, or someone changed it outside of CloudFormation; see `make drift`"

@@ -65,8 +65,8 @@ def service() -> Template:
 
 
 @pytest.fixture(scope="session")
-def foundation() -> Template:
-    return templates("dev").foundation
+def data() -> Template:
+    return templates("dev").data
 
 
 @pytest.fixture(scope="session")

@@ -12,16 +12,16 @@ from tests.infra.synthesis import every, the
 HELD = "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52"
 
 
-def test_the_table_has_the_keys_that_the_store_uses(foundation: Template) -> None:
+def test_the_table_has_the_keys_that_the_store_uses(data: Template) -> None:
     """They can never be changed: a mistake here would require a migration."""
-    table = the(foundation, "AWS::DynamoDB::Table")
+    table = the(data, "AWS::DynamoDB::GlobalTable")
     assert [(key["AttributeName"], key["KeyType"]) for key in table["KeySchema"]] == list(KEY_SCHEMA)
     types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in table["AttributeDefinitions"]}
     assert types == {name: "S" for name, _ in KEY_SCHEMA}
 
 
-def test_expired_items_are_deleted(foundation: Template) -> None:
-    expiry = the(foundation, "AWS::DynamoDB::Table")["TimeToLiveSpecification"]
+def test_expired_items_are_deleted(data: Template) -> None:
+    expiry = the(data, "AWS::DynamoDB::GlobalTable")["TimeToLiveSpecification"]
     assert expiry == {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
 
 

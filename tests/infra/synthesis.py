@@ -1,21 +1,21 @@
-"""The templates of a stage, synthesized once per test session and shared by everyone who asks."""
+"""Templates of a stage, synthesized once per test session."""
 
 import functools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-os.environ["CDK_VALIDATION"] = "false"  # CDK's own validation is three quarters of a synthesis; `make check` runs it
+os.environ["CDK_VALIDATION"] = "false"  # CDK's validation is three quarters of a synthesis; `make check` runs it
 
 import aws_cdk as cdk
 from aws_cdk.assertions import Template
 
-from infra.context import Context
-from infra.main import compose
-from infra.stages import ACCESS_STACK, REGISTRY_STACK, Stage, stage_named
-from infra.target import Target
+from infra.app import add_stacks
+from infra.stages import ACCESS_STACK, REGISTRY_STACK, STAGES, Domain, Repository, Stage, Target, stage_named
 
-DIGEST = "sha256:" + "ab" * 32
+DOMAIN = Domain(name="comments.example.com", hosted_zone_id="Z0123456789EXAMPLE", zone_name="example.com")
+GITHUB = Repository(name="example/comments", owner_id=1001, repository_id=2002)
+EMAIL = "ops@example.com"
 Resource = dict[str, Any]
 
 
@@ -26,14 +26,14 @@ class Templates:
     stage: Stage
     access: Template
     registry: Template
-    foundation: Template
+    data: Template
     service: Template
 
 
 @functools.cache
-def templates_of(stage: Stage, *, github: str | None = "example/comments", target: Target | None = None) -> Templates:
+def templates_of(stage: Stage, *, target: Target | None = None) -> Templates:
     app = cdk.App()
-    compose(app, Context(stage=stage, digest=DIGEST, github=github), target or Target(account=None, region=None))
+    add_stacks(app, stage, target or Target(stage.account, stage.region))
     app.synth()
 
     def template(name: str) -> Template:
@@ -45,13 +45,19 @@ def templates_of(stage: Stage, *, github: str | None = "example/comments", targe
         stage,
         access=template(ACCESS_STACK),
         registry=template(REGISTRY_STACK),
-        foundation=template(stage.foundation_stack),
+        data=template(stage.data_stack),
         service=template(stage.service_stack),
     )
 
 
 def templates(name: str) -> Templates:
-    return templates_of(stage_named(name))
+    """Return the templates of a stage that GitHub may deploy."""
+    return templates_of(replace(stage_named(name), github=GITHUB))
+
+
+def variant(name: str = "dev", **fields: Any) -> Templates:
+    """Return the templates of a stage with other fields."""
+    return templates_of(replace(STAGES[name], **fields))
 
 
 def the(template: Template, resource_type: str, properties: Resource | None = None) -> Resource:
@@ -74,6 +80,21 @@ def container(template: Template) -> Resource:
     return only
 
 
+def environment(template: Template) -> dict[str, str]:
+    return {pair["Name"]: pair["Value"] for pair in container(template)["Environment"]}
+
+
 def attributes(resource: Resource, key: str) -> dict[str, Any]:
     """Return a list of Key/Value pairs as a dictionary."""
     return {pair["Key"]: pair["Value"] for pair in resource[key]}
+
+
+def statements_of(template: Template, role: str) -> list[Resource]:
+    """Return the statements of the policies that are attached to a role, by its logical ID."""
+    policies = [each for each in every(template, "AWS::IAM::Policy") if {"Ref": role} in each["Roles"]]
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def list_of(value: str | list[str]) -> list[str]:
+    """Return a list of which CloudFormation allows the only element alone."""
+    return [value] if isinstance(value, str) else value

@@ -7,13 +7,11 @@ from typing import Any
 import pytest
 
 from infra.cost.__main__ import MONTHS, bills, stock_templates
-from infra.cost.bill import HANDLERS, Bill, bill
-from infra.cost.line import UnpricedError
+from infra.cost.bill import HANDLERS, Bill, UnpricedError, bill
 from infra.cost.prices import FREE
 from infra.cost.traffic import Traffic
-from infra.options import Architecture, Egress, Rollout
-from infra.stages import STAGES, Stage, stage_named
-from tests.infra.synthesis import templates_of
+from infra.stages import STAGES, Architecture, Egress, Entrance, Stage, stage_named
+from tests.infra.synthesis import EMAIL, GITHUB, templates_of
 
 Templates = list[Mapping[str, Any]]
 IDLE = Traffic(0)
@@ -22,7 +20,7 @@ BUSY = Traffic(10_000_000)
 
 def of(stage: Stage) -> Templates:
     stacks = templates_of(stage)
-    return [each.to_json() for each in (stacks.access, stacks.registry, stacks.foundation, stacks.service)]
+    return [each.to_json() for each in (stacks.access, stacks.registry, stacks.data, stacks.service)]
 
 
 def dollars(found: Bill, label: str) -> float:
@@ -51,7 +49,8 @@ def test_the_stock_pattern_is_billed_with_its_gateways_and_two_tasks(stock: Temp
     [
         *STAGES.values(),
         stage_named("pr-1"),
-        replace(STAGES["prod"], egress=Egress.ENDPOINTS, rollout=Rollout.CANARY, alarm_email="ops@example.com"),
+        replace(STAGES["prod"], entrance=Entrance.CLOUDFRONT),
+        replace(STAGES["prod"], egress=Egress.ENDPOINTS, container_insights=True, alarm_email=EMAIL, github=GITHUB),
     ],
     ids=lambda stage: stage.name,
 )
@@ -87,6 +86,23 @@ def test_watching_cpu_closely_costs_what_its_docstring_says() -> None:
     assert after.total - before.total == pytest.approx(0.70)
 
 
+def test_cloudfront_saves_the_addresses_of_the_load_balancer_and_a_rule() -> None:
+    prod = STAGES["prod"]
+    before, after = bill(of(prod), IDLE), bill(of(replace(prod, entrance=Entrance.CLOUDFRONT)), IDLE)
+    assert before.total - after.total == pytest.approx(7.30 + 1.00)
+    assert dollars(after, "public addresses of the balancer") == 0
+
+
+def test_cloudfront_costs_what_its_docstring_says_beyond_its_free_tier() -> None:
+    template = of(replace(STAGES["prod"], entrance=Entrance.CLOUDFRONT))
+    assert dollars(bill(template, BUSY), "CloudFront: re") == 0
+    found = bill(template, Traffic(1_000_000_000))
+    assert dollars(found, "CloudFront: requests") == pytest.approx(990)
+    assert dollars(found, "CloudFront: responses") == pytest.approx((3600 - 1000) * 0.085)
+    assert dollars(found, "CloudFront: functions") == pytest.approx(99.80)
+    assert dollars(found, "answers to the internet") == 0
+
+
 def test_endpoints_and_nat_cost_more_with_more_traffic() -> None:
     for egress, label in ((Egress.ENDPOINTS, "interface endpoints: data"), (Egress.NAT, "NAT gateways: data")):
         assert dollars(bill(of(replace(STAGES["dev"], egress=egress)), BUSY), label) > 0
@@ -116,6 +132,7 @@ def test_the_command_prints_the_sums_and_where_prices_come_from() -> None:
     assert "aws.amazon.com/fargate/pricing" in ran.stdout
     for egress in Egress:
         assert f"with egress {egress.value}" in ran.stdout
+    assert "with entrance cloudfront" in ran.stdout
 
 
 def test_an_unknown_stage_is_one_line() -> None:

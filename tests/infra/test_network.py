@@ -1,14 +1,7 @@
-from dataclasses import replace
-
 from aws_cdk.assertions import Match
 
-from infra.options import Egress
-from infra.stages import STAGES
-from tests.infra.synthesis import Templates, every, templates, templates_of, the
-
-
-def egress(kind: Egress) -> Templates:
-    return templates_of(replace(STAGES["dev"], egress=kind))
+from infra.stages import Egress
+from tests.infra.synthesis import Templates, every, templates, the, variant
 
 
 def assigns_public_ip(stack: Templates) -> str:
@@ -28,14 +21,14 @@ def test_comments_and_image_layers_travel_inside_aws() -> None:
     assert any(".s3" in name for name in services)
 
 
-def test_by_default_a_task_has_an_address_and_no_gateway_costs_anything() -> None:
-    stack = egress(Egress.PUBLIC_IP)
+def test_by_default_a_task_has_a_public_address_and_there_is_no_gateway() -> None:
+    stack = variant(egress=Egress.PUBLIC_IP)
     assert assigns_public_ip(stack) == "ENABLED"
     stack.service.resource_count_is("AWS::EC2::NatGateway", 0)
 
 
 def test_behind_endpoints_a_task_has_no_route_to_the_internet() -> None:
-    stack = egress(Egress.ENDPOINTS)
+    stack = variant(egress=Egress.ENDPOINTS)
     assert assigns_public_ip(stack) == "DISABLED"
     stack.service.resource_count_is("AWS::EC2::NatGateway", 0)
     interfaces = [
@@ -45,16 +38,16 @@ def test_behind_endpoints_a_task_has_no_route_to_the_internet() -> None:
     ]
     for service in ("ecr.api", "ecr.dkr", "logs", "secretsmanager"):
         assert any(service in name for name in interfaces), service
-    assert len(every(stack.service, "AWS::EC2::Route")) == 2  # the balancer's two subnets
+    assert len(every(stack.service, "AWS::EC2::Route")) == 2  # the load balancer's two subnets
 
 
 def test_behind_nat_each_zone_has_its_own_gateway() -> None:
-    stack = egress(Egress.NAT)
+    stack = variant(egress=Egress.NAT)
     assert assigns_public_ip(stack) == "DISABLED"
     stack.service.resource_count_is("AWS::EC2::NatGateway", 2)
 
 
-def test_only_the_balancer_may_connect_to_a_task() -> None:
+def test_only_the_load_balancer_may_connect_to_a_task() -> None:
     service = templates("dev").service
     groups = service.find_resources("AWS::EC2::SecurityGroup")
     (tasks,) = (name for name, group in groups.items() if "Tasks" in group["Properties"]["GroupDescription"])
@@ -65,7 +58,7 @@ def test_only_the_balancer_may_connect_to_a_task() -> None:
     assert rule["SourceSecurityGroupId"] == {"Fn::GetAtt": [balancer, "GroupId"]}
 
 
-def test_a_task_calls_out_by_https_alone() -> None:
+def test_a_task_connects_only_to_https() -> None:
     templates("dev").service.has_resource_properties(
         "AWS::EC2::SecurityGroup",
         {

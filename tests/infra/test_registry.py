@@ -3,46 +3,52 @@ import json
 import aws_cdk as cdk
 from aws_cdk.assertions import Template
 
-from infra.registry import RegistryStack
-from tests.infra.synthesis import templates, the
+from infra.stacks.registry import RegistryStack
+from infra.stages import STAGES
+from tests.infra.synthesis import list_of, templates, the
+
+IMAGES = {"RepositoryName": "comments"}
 
 
 def test_a_tag_means_one_image_for_ever() -> None:
-    repository = the(templates("dev").registry, "AWS::ECR::Repository")
-    assert repository["RepositoryName"] == "comments"
+    repository = the(templates("dev").registry, "AWS::ECR::Repository", IMAGES)
     assert repository["ImageTagMutability"] == "IMMUTABLE"
     assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
 
 
-def test_images_outlive_the_stack() -> None:
-    (repository,) = templates("dev").registry.find_resources("AWS::ECR::Repository").values()
-    assert repository["DeletionPolicy"] == "Retain"
+def test_images_survive_the_stack_but_not_a_failed_first_creation() -> None:
+    (repository,) = templates("dev").registry.find_resources("AWS::ECR::Repository", {"Properties": IMAGES}).values()
+    assert (repository["DeletionPolicy"], repository["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
     assert "EmptyOnDelete" not in repository["Properties"]
 
 
-def test_thirty_releases_of_prod_and_of_dev_stay_to_roll_back_to() -> None:
-    policy = the(templates("dev").registry, "AWS::ECR::Repository")["LifecyclePolicy"]["LifecyclePolicyText"]
-    rules = [(rule["rulePriority"], rule["selection"]) for rule in json.loads(policy)["rules"]]
-    proven = {"tagStatus": "tagged", "countType": "imageCountMoreThan", "countNumber": 30}
-    assert rules == [
-        (1, {**proven, "tagPrefixList": ["prod-"]}),
-        (2, {**proven, "tagPrefixList": ["dev-"]}),
-        (3, {"tagStatus": "any", "countType": "sinceImagePushed", "countNumber": 14, "countUnit": "days"}),
-    ]
+def test_thirty_releases_of_every_stage_are_kept_and_those_of_prod_take_precedence() -> None:
+    """An image of prod must not count among the 30 of dev, where newer ones would expire it."""
+    policy = the(templates("dev").registry, "AWS::ECR::Repository", IMAGES)["LifecyclePolicy"]["LifecyclePolicyText"]
+    *stages, rest = sorted(json.loads(policy)["rules"], key=lambda rule: rule["rulePriority"])
+    kept = {"tagStatus": "tagged", "countType": "imageCountMoreThan", "countNumber": 30}
+    assert [rule["selection"] | kept for rule in stages] == [rule["selection"] for rule in stages]
+    prefixes = [rule["selection"]["tagPrefixList"] for rule in stages]
+    assert prefixes[0] == ["prod-"]
+    assert {prefix for (prefix,) in prefixes} == {f"{name}-" for name in STAGES}
+    assert rest["selection"] == {
+        "tagStatus": "any", "countType": "sinceImagePushed", "countNumber": 14, "countUnit": "days"
+    }  # fmt: skip
 
 
 def test_every_stage_has_the_same_registry() -> None:
     assert templates("dev").registry.to_json() == templates("prod").registry.to_json()
 
 
-def test_a_stage_in_another_account_may_pull_and_mark_but_not_push() -> None:
-    stack = RegistryStack(cdk.App(), "Registry", used_by_accounts=["222222222222"])
+def test_a_stage_in_another_account_may_pull_and_tag_but_not_push() -> None:
+    stack = RegistryStack(cdk.App(), "Registry", stages=["prod"], pulling_accounts=["222222222222"])
     policy = the(Template.from_stack(stack), "AWS::ECR::Repository")["RepositoryPolicyText"]
-    actions = {action for statement in policy["Statement"] for action in _list(statement["Action"])}
+    actions = {action for statement in policy["Statement"] for action in list_of(statement["Action"])}
     assert {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:PutImage"} <= actions
     assert not {"ecr:UploadLayerPart", "ecr:InitiateLayerUpload"} & actions
     assert all("222222222222" in str(statement["Principal"]) for statement in policy["Statement"])
 
 
-def _list(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
+def test_deleting_one_stage_with_everything_leaves_what_all_stages_share() -> None:
+    stack = RegistryStack(cdk.App(), "Registry", stages=["dev"])
+    assert stack.termination_protection

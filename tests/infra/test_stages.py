@@ -3,75 +3,155 @@ import re
 
 import pytest
 
-from infra.errors import StageError, UnknownStageError
-from infra.options import Rollout
-from infra.stages import STAGES, stage_named
+from infra import stages
+from infra.stages import (
+    NOBODY,
+    PREVIEW,
+    STAGES,
+    Architecture,
+    Repository,
+    Stage,
+    StageError,
+    Target,
+    TargetError,
+    check_architectures,
+    stage_named,
+    target_of,
+)
+from tests.infra.synthesis import DOMAIN, EMAIL
+
+DEV = STAGES["dev"]
+ONE, TWO = "111111111111", "222222222222"
 
 
 @pytest.mark.parametrize("name", ["dev", "prod", "playground", "pr-7"])
-def test_a_stage_knows_every_name_that_is_derived_from_it(name: str) -> None:
+def test_every_name_is_derived_from_the_stage(name: str) -> None:
     stage = stage_named(name)
-    assert stage.foundation_stack == f"CommentsFoundation-{name}"
-    assert stage.service_stack == f"CommentsService-{name}"
+    assert (stage.data_stack, stage.service_stack) == (f"CommentsFoundation-{name}", f"CommentsService-{name}")
     assert stage.table == stage.cluster == stage.service == f"comments-{name}"
     assert stage.moderator_secret == f"comments/{name}/moderator"
-    assert stage.app_log_group == f"/comments/{name}/app"
-    assert stage.flow_log_group == f"/comments/{name}/flow"
+    assert (stage.app_log_group, stage.flow_log_group) == (f"/comments/{name}/app", f"/comments/{name}/flow")
     assert stage.waf_log_group == f"aws-waf-logs-comments-{name}"
-    assert stage.log_bucket(account="111122223333", region="xx-1") == f"comments-{name}-logs-111122223333-xx-1"
+    assert stage.log_bucket(account=ONE, region="xx-1") == f"comments-{name}-logs-{ONE}-xx-1"
 
 
 @pytest.mark.parametrize(
     ("name", "nearest"), [("prd", "did you mean prod?"), ("Dev", "did you mean dev?"), ("playgroud", "playground?")]
 )
-def test_a_misspelt_stage_is_an_error_that_names_the_nearest(name: str, nearest: str) -> None:
-    with pytest.raises(UnknownStageError, match=re.escape(nearest)) as raised:
+def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, nearest: str) -> None:
+    with pytest.raises(StageError, match=re.escape(nearest)) as raised:
         stage_named(name)
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("name", ["pr-", "pr-0", "pr-01", "pr-x", "pr-1234567", "pr-1 ", "", "pr-\uff11"])
-def test_a_preview_is_named_by_its_pull_request_only(name: str) -> None:
-    with pytest.raises(UnknownStageError, match="dev, prod, playground or pr-N"):
+def test_a_preview_is_named_after_its_pull_request(name: str) -> None:
+    with pytest.raises(StageError, match="dev, prod, playground or pr-N"):
         stage_named(name)
 
 
-def test_a_preview_is_one_task_without_what_watches_a_real_stage() -> None:
+def test_a_preview_is_one_task_without_extras() -> None:
     preview = stage_named("pr-12")
     assert (preview.min_tasks, preview.max_tasks) == (1, 1)
     assert not any((preview.web_acl, preview.flow_logs, preview.dashboard, preview.route_metrics, preview.protect))
     assert preview.is_preview
 
 
-def test_prod_runs_what_dev_proved_on_the_same_processor() -> None:
-    assert STAGES["prod"].architecture is STAGES["dev"].architecture
-    assert STAGES["prod"].registry_account == STAGES["dev"].registry_account
-
-
-def test_only_prod_is_protected() -> None:
-    assert [name for name, stage in STAGES.items() if stage.protect] == ["prod"]
-
-
 def test_a_stage_cannot_be_changed_by_a_typo() -> None:
     with pytest.raises(TypeError):
-        dataclasses.replace(STAGES["dev"], max_task=3)  # type: ignore[call-arg]  # the typo is the test
+        dataclasses.replace(DEV, max_task=3)  # type: ignore[call-arg]  # the typo is the test
     with pytest.raises(dataclasses.FrozenInstanceError):
-        STAGES["dev"].max_tasks = 3  # type: ignore[misc]  # frozen is the test
+        DEV.max_tasks = 3  # type: ignore[misc]  # frozen is the test
 
 
 @pytest.mark.parametrize(
-    ("name", "fields", "message"),
+    ("fields", "message"),
     [
-        ("dev", {"min_tasks": 5, "max_tasks": 4}, "stage dev in infra/stages.py: min_tasks is 5"),
-        ("dev", {"min_tasks": 0}, "min_tasks is 0"),
-        ("prod", {"cpu_seconds": 30}, "cpu_seconds is 30; ECS knows 20 and 60"),
-        ("prod", {"spot_share": 101}, "spot_share is 101; it is a percentage"),
-        ("playground", {"rollout": Rollout.CANARY}, "rollout is canary, which the playground has not"),
+        ({"min_tasks": 5, "max_tasks": 4}, "stage dev in infra/stages.py: min_tasks is 5"),
+        ({"min_tasks": 0}, "min_tasks is 0"),
+        ({"cpu_seconds": 30}, "cpu_seconds is 30; ECS supports 20 and 60"),
+        ({"spot_share": 101}, "spot_share is 101; it is a percentage"),
+        ({"settings": (("COMMENTS_MODERATOR_TOKEN", "nobody-guesses-this"),)}, "no secret"),
+        ({"settings": (("PATH", "/bin"),)}, "takes COMMENTS_ variables"),
+        ({"settings": (("COMMENTS_MODERATION", "on"),)}, "COMMENTS_MODERATION needs a moderator token"),
+        ({"settings": (("COMMENTS_STATUS_THREAD", "1"),)}, "COMMENTS_STATUS_THREAD needs a moderator token"),
+        ({"architecture": Architecture.ARM64}, "architecture is X86_64, but it runs the images of dev"),
     ],
 )
-def test_a_stage_that_cannot_work_is_an_error_that_names_the_field(
-    monkeypatch: pytest.MonkeyPatch, name: str, fields: dict[str, object], message: str
+def test_a_field_that_cannot_work_is_named(
+    monkeypatch: pytest.MonkeyPatch, fields: dict[str, object], message: str
 ) -> None:
-    monkeypatch.setitem(STAGES, name, dataclasses.replace(STAGES[name], **fields))  # type: ignore[arg-type]  # any field
-    with pytest.raises(StageError, match=message):
-        stage_named(name)
+    monkeypatch.setitem(STAGES, "dev", dataclasses.replace(DEV, **fields))  # type: ignore[arg-type]  # any field
+    with pytest.raises(StageError, match=message) as raised:
+        stage_named("dev")
+    assert "nobody-guesses-this" not in str(raised.value)
+
+
+def test_stages_that_share_images_have_one_architecture() -> None:
+    check_architectures([*STAGES.values(), PREVIEW])
+    arm = dataclasses.replace(DEV, architecture=Architecture.ARM64)
+    with pytest.raises(StageError, match=r"stage prod in infra/stages\.py: architecture is X86_64"):
+        check_architectures([arm, STAGES["prod"]])
+    check_architectures([arm, dataclasses.replace(STAGES["prod"], registry_account=TWO)])
+
+
+def test_only_production_must_choose_https_and_an_address_for_alarms() -> None:
+    prod = STAGES["prod"]
+    assert [name for name, stage in STAGES.items() if stage.missing_for_production()] == ["prod"]
+    http, silent = prod.missing_for_production()
+    assert "set domain, entrance=Entrance.CLOUDFRONT or allow_http=True" in http
+    assert "set alarm_email, or alarm_email=NOBODY" in silent
+    for chosen in ({"domain": DOMAIN, "alarm_email": EMAIL}, {"allow_http": True, "alarm_email": NOBODY}):
+        assert not dataclasses.replace(prod, **chosen).missing_for_production()  # type: ignore[arg-type]  # any field
+    assert dataclasses.replace(prod, alarm_email=NOBODY).alarm_address is None
+
+
+@pytest.mark.parametrize("name", ["comments", "https://github.com/a/b", "a/*", "-a/b", "a/b/c"])
+def test_a_repository_is_named_by_owner_and_name(name: str) -> None:
+    with pytest.raises(StageError, match="owner/name"):
+        Repository(name=name, owner_id=1, repository_id=2)
+
+
+def test_every_stage_has_the_same_repository_unless_it_names_one() -> None:
+    assert Stage(name="any").github is stages.GITHUB
+    assert STAGES["dev"].github is STAGES["prod"].github is stages.GITHUB
+
+
+def test_a_synthesis_needs_neither_account_nor_region() -> None:
+    assert target_of(DEV, {}) == Target(None, None)
+
+
+def test_an_open_stage_follows_the_environment() -> None:
+    environ = {"CDK_DEFAULT_ACCOUNT": ONE, "CDK_DEFAULT_REGION": "eu-west-1"}
+    assert target_of(DEV, environ) == Target(ONE, "eu-west-1")
+    assert target_of(DEV, {"AWS_REGION": "eu-west-1"}, caller_account=ONE) == Target(ONE, "eu-west-1")
+
+
+def test_the_region_that_the_cli_assumes_without_credentials_is_ignored() -> None:
+    assert target_of(DEV, {"CDK_DEFAULT_REGION": "us-east-1"}).region is None
+
+
+def test_account_and_region_of_the_stage_take_precedence() -> None:
+    stage = dataclasses.replace(DEV, account=ONE, region="sa-east-1")
+    assert target_of(stage, {"CDK_DEFAULT_REGION": "us-east-1"}) == Target(ONE, "sa-east-1")
+
+
+@pytest.mark.parametrize(
+    ("environ", "caller", "message"),
+    [
+        ({"CDK_DEFAULT_ACCOUNT": TWO}, None, rf"account: {ONE} \(stage dev\), {TWO} \(CDK_DEFAULT_ACCOUNT\)"),
+        ({}, TWO, rf"{ONE} \(stage dev\), {TWO} \(the credentials\)"),
+        ({"AWS_REGION": "eu-west-1"}, ONE, r"region: sa-east-1 \(stage dev\), eu-west-1 \(AWS_REGION\)"),
+    ],
+)
+def test_credentials_and_region_of_another_place_are_refused(
+    environ: dict[str, str], caller: str | None, message: str
+) -> None:
+    with pytest.raises(TargetError, match=message):
+        target_of(dataclasses.replace(DEV, account=ONE, region="sa-east-1"), environ, caller_account=caller)
+
+
+def test_the_two_variables_for_a_region_must_agree() -> None:
+    """The CDK CLI reads one and boto3 the other: a release would push to one region and deploy to the other."""
+    with pytest.raises(TargetError, match=r"eu-west-1 \(AWS_REGION\), us-east-1 \(AWS_DEFAULT_REGION\)"):
+        target_of(DEV, {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-east-1"})

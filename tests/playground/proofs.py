@@ -38,11 +38,10 @@ PROOFS = (
     *_by(
         "comments-deploy-dev",
         {
-            "sts:AssumeRole on deploy-role": "infra.release playground",
+            "sts:AssumeRole on comments-cdk-deploy": "infra.release playground",
             "sts:AssumeRole on file-publishing-role": "infra.release playground",
             "cloudformation:DescribeStacks": "infra.release.endpoint playground",
             "cloudformation:DescribeStackEvents": _piece("stack_events"),
-            "cloudformation:GetTemplate": _piece("canary_rules"),
             "ec2:DescribeVpcs": _piece("first_deployment"),
             "ecr:BatchGetImage": _piece("one_more_tag"),
             "ecr:DescribeImages": _piece("image_by_tag"),
@@ -78,6 +77,7 @@ PROOFS = (
             "cloudformation:DescribeStackDriftDetectionStatus": DRIFT,
             "cloudformation:DescribeStackResourceDrifts": DRIFT,
             "cloudformation:DetectStackDrift": DRIFT,
+            "cloudformation:GetTemplate": "infra.release.diff playground",
             "cloudformation:ListStackResources": DRIFT,
         },
     ),

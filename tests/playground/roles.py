@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +17,36 @@ import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
 
+from infra.permissions import ISSUER, Trust
 from infra.playground.state import ACCOUNT
-from infra.trusts import ISSUER
+from infra.stages import STAGES, Repository
 from tests.playground.cloud import PROJECT, Cloud
 
-REPOSITORY = "example/comments"
+_GITHUB = STAGES["playground"].github
+assert _GITHUB
+REPOSITORY = _GITHUB
 """Whose workflows the playground's AccessStack trusts."""
 Statement = dict[str, Any]
 
 
 def token(
-    subject: str,
+    run: str,
     *,
-    repository: str = REPOSITORY,
+    repository: Repository = REPOSITORY,
+    name_only: bool = False,
     audience: str = "sts.amazonaws.com",
     issuer: str = f"https://{ISSUER}",
+    **changed: str | None,
 ) -> str:
-    """Return what GitHub would give to a workflow run; the signature is nobody's, and nothing here reads it."""
-    claims = {"iss": issuer, "sub": f"repo:{repository}:{subject}", "aud": audience}
-    parts = ({"alg": "RS256", "typ": "JWT"}, claims | {"exp": int(time.time()) + 3600}, "signature")
+    """Return what GitHub gives to a workflow run, without a valid signature: the playground reads none.
+
+    `name_only` is the subject of older repositories. `changed` replaces claims, or removes those that are None.
+    """
+    subjects = replace(repository, accept_name_subject=True).subjects(run)
+    claims = {"iss": issuer, "sub": subjects[name_only], "aud": audience}
+    claims |= {"repository_id": str(repository.repository_id), "repository": repository.name}
+    kept = {name: value for name, value in (claims | changed).items() if value is not None}
+    parts = ({"alg": "RS256", "typ": "JWT"}, kept | {"exp": int(time.time()) + 3600}, "signature")
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
 
 
@@ -87,6 +98,21 @@ class Workflow:
             timeout=300,
             check=False,
         )
+
+
+@contextmanager
+def accepting_names(cloud: Cloud, trust: Trust) -> Iterator[None]:
+    """Let a role accept subjects without IDs for a while, as accept_name_subject=True does."""
+    iam = cloud.client("iam")
+    document = iam.get_role(RoleName=trust.role)["Role"]["AssumeRolePolicyDocument"]
+    changed = copy.deepcopy(document)
+    subjects = [each for run in trust.subjects for each in replace(REPOSITORY, accept_name_subject=True).subjects(run)]
+    changed["Statement"][0]["Condition"]["StringEquals"][f"{ISSUER}:sub"] = subjects
+    iam.update_assume_role_policy(RoleName=trust.role, PolicyDocument=json.dumps(changed))
+    try:
+        yield
+    finally:
+        iam.update_assume_role_policy(RoleName=trust.role, PolicyDocument=json.dumps(document))
 
 
 @contextmanager

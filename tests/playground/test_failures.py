@@ -138,6 +138,7 @@ def test_an_image_that_answers_5xx_is_rolled_back_by_its_alarms(
     cloud: Cloud, tmp_path: Path, acknowledged: dict[int, list[str]]
 ) -> None:
     cloud.settle(2)
+    wait_until(lambda: quiet(cloud), "no alarm of the test before fires: ECS would monitor none")
     before = cloud.service()["taskDefinition"]
     project = changed_project(tmp_path / "project", ending_of_api=ANSWERS_500)
     with Traffic(cloud.url, acknowledged) as traffic:
@@ -156,7 +157,7 @@ def test_a_task_role_without_a_permission_is_rolled_back(cloud: Cloud, tmp_path:
     wait_until(lambda: quiet(cloud), "no alarm of the test before fires")
     before = cloud.service()["taskDefinition"]
     project = changed_project(tmp_path / "project", ending_of_api="\n# another image\n")
-    committed(project, "infra/service.py", '("Query", "GetItem"', '("GetItem"')
+    committed(project, "infra/stacks/service.py", '("Query", "GetItem"', '("GetItem"')
     failed = release(project)
     cloud.settle(2)
     fails_as_documented(failed, "Task role lacking a permission")
@@ -167,7 +168,7 @@ def test_a_task_role_without_a_permission_is_rolled_back(cloud: Cloud, tmp_path:
 
 
 def quiet(cloud: Cloud) -> bool:
-    alarms = cloud.client("cloudwatch").describe_alarms(AlarmNames=[f"{NAME}-5xx"])["MetricAlarms"]
+    alarms = cloud.client("cloudwatch").describe_alarms(AlarmNames=[f"{NAME}-5xx", f"{NAME}-latency"])["MetricAlarms"]
     return all(alarm["StateValue"] != "ALARM" for alarm in alarms)
 
 

@@ -53,7 +53,7 @@ def test_the_id_in_an_answer_leads_to_its_line(refused: str) -> None:
 def test_a_saved_query_runs(refused: str, query: str) -> None:  # noqa: ARG001  # so that there is a line
     ran = logs("--query", query)
     assert ran.returncode == 0, ran.stderr
-    if query == "answers by route":
+    if query == "responses by route":
         assert "/api/comment/list/<content_id>" in ran.stdout
 
 

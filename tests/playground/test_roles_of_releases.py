@@ -5,7 +5,7 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,19 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra import execution_policy
+from infra.permissions import TRUSTS, Trust
 from infra.playground.state import ACCOUNT, REGION
-from infra.stages import ACCESS_STACK, STAGES
-from infra.trusts import TRUSTS, Trust
+from infra.stages import ACCESS_STACK, STAGES, TOOLKIT_STACK
 from tests.playground.cloud import NAME, Cloud, changed_project, wait_until
 from tests.playground.proofs import EXECUTION, PROOFS, REQUESTS, THREAD, Proof, Request
-from tests.playground.roles import Workflow, actions_of, assume, token, without
+from tests.playground.roles import REPOSITORY, Workflow, accepting_names, actions_of, assume, token, without
 from tests.release.permission_table import not_enforced
 
 pytestmark = pytest.mark.xdist_group("playground")
 
 STAGE = STAGES["playground"]
 POST = Request("dynamodb:PutItem", "POST", "/api/comment/new")
-SUBJECTS = sorted({subject for trust in TRUSTS for subject in trust.subjects} | {"ref:refs/heads/other"})
+RUNS = sorted({run for trust in TRUSTS for run in trust.subjects} | {"ref:refs/heads/other", "environment:other"})
 
 
 @pytest.fixture(scope="module")
@@ -63,22 +63,44 @@ def an_access_log(cloud: Cloud) -> Iterator[None]:
 
 @pytest.mark.parametrize("trust", TRUSTS, ids=lambda trust: trust.role)
 def test_a_role_is_given_to_its_own_workflow_runs_alone(cloud: Cloud, trust: Trust) -> None:
-    admitted = []
-    for subject in SUBJECTS:
-        for refused in (
-            token(subject, repository="example/fork"),
-            token(subject, audience="https://github.com/example"),
-            token(subject, issuer="https://issuer.example"),
+    """The rejected tokens each differ in one thing from the accepted one."""
+    recycled = replace(REPOSITORY, owner_id=9001, repository_id=9002)
+    accepted = []
+    for run in RUNS:
+        for rejected in (
+            token(run, name_only=True),
+            token(run, repository=replace(REPOSITORY, name="example/fork")),
+            token(run, repository=recycled),
+            token(run, repository=recycled, name_only=True),
+            token(run, repository_id=str(recycled.repository_id)),
+            token(run, repository_id=None),
+            token(run, audience="https://github.com/example"),
+            token(run, issuer="https://issuer.example"),
         ):
             with pytest.raises(ClientError, match=r"AccessDenied|InvalidIdentityToken"):
-                assume(cloud, trust.role, refused)
+                assume(cloud, trust.role, rejected)
         try:
-            assume(cloud, trust.role, token(subject))
+            assume(cloud, trust.role, token(run))
         except ClientError as error:
             assert "AccessDenied" in str(error)  # noqa: PT017 - either outcome is expected of some
         else:
-            admitted.append(subject)
-    assert sorted(admitted) == sorted(trust.subjects)
+            accepted.append(run)
+    assert sorted(accepted) == sorted(trust.subjects)
+
+
+@pytest.mark.parametrize("trust", TRUSTS, ids=lambda trust: trust.role)
+def test_a_role_that_accepts_the_name_still_requires_the_id(cloud: Cloud, trust: Trust) -> None:
+    run, *_ = trust.subjects
+    with accepting_names(cloud, trust):
+        assert assume(cloud, trust.role, token(run))
+        assert assume(cloud, trust.role, token(run, name_only=True))
+        for rejected in (
+            token(run, name_only=True, repository_id="9002"),  # the name was given up, and someone else took it
+            token(run, name_only=True, repository_id=None),
+            token("environment:other", name_only=True),
+        ):
+            with pytest.raises(ClientError, match="AccessDenied"):
+                assume(cloud, trust.role, rejected)
 
 
 def test_a_request_with_another_signature_than_its_sessions_is_refused(
@@ -104,8 +126,8 @@ def test_a_request_with_another_signature_than_its_sessions_is_refused(
 def test_the_account_was_prepared_with_the_policy_before_the_bootstrap(cloud: Cloud) -> None:
     cloudformation = cloud.client("cloudformation")
     made = {stack["StackName"]: stack["CreationTime"] for stack in cloudformation.describe_stacks()["Stacks"]}
-    assert made[ACCESS_STACK] < made["CDKToolkit"]
-    executing = f"cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-{REGION}"
+    assert made[ACCESS_STACK] < made[TOOLKIT_STACK]
+    executing = f"cdk-comments-cfn-exec-role-{ACCOUNT}-{REGION}"
     attached = cloud.client("iam").list_attached_role_policies(RoleName=executing)["AttachedPolicies"]
     assert [policy["PolicyName"] for policy in attached] == [execution_policy.NAME]
 
@@ -141,7 +163,7 @@ def test_the_role_of_prod_cannot_bring_an_image_of_its_own(workflows: dict[str, 
     pushed = workflows["comments-deploy-prod"].run("tests.playground.pieces", "push_image")
     assert pushed.returncode == 1
     assert "the role comments-deploy-prod lacks ecr:GetAuthorizationToken" in pushed.stdout
-    assert "infra/trusts.py gives it to comments-deploy-dev, comments-preview" in pushed.stdout
+    assert "infra/permissions.py gives it to comments-deploy-dev, comments-preview" in pushed.stdout
 
 
 @pytest.mark.parametrize(
@@ -171,7 +193,7 @@ def test_a_command_fails_without_one_permission_and_names_it(
     assert "Traceback" not in failed.stdout
     (line,) = [line for line in failed.stdout.splitlines() if re.search(rf" lacks? {proof.action}\b", line)]
     assert proof.of in line
-    assert "infra/trusts.py grants it" in line
+    assert "infra/permissions.py grants it" in line
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=str)

@@ -1,19 +1,28 @@
 """What an account has before it is prepared, from IAM on this machine."""
 
 import json
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
 from infra import execution_policy
+from infra.permissions import TRUSTS
 from infra.release import stacks
 from infra.release.aws import Aws
-from infra.release.bootstrap import provider_exists
-from infra.release.preflight import BOOTSTRAP_STACK
-from infra.stages import ACCESS_STACK
-from infra.trusts import TRUSTS
-from tests.release.support import run
+from infra.release.bootstrap import (
+    create_service_linked_role,
+    describe_isolation,
+    provider_exists,
+    require_repository,
+)
+from infra.release.errors import NotReadyError
+from infra.stages import ACCESS_STACK, STAGES, TOOLKIT_STACK, Repository
+from tests.release.support import nobody, run
 
 URL = "https://token.actions.githubusercontent.com"
 
@@ -48,24 +57,111 @@ def test_the_provider_of_our_own_stack_stays_in_it(aws: Aws, monkeypatch: pytest
     aws.cloudformation.delete_stack(StackName=ACCESS_STACK)
 
 
+@pytest.fixture
+def gh(tmp_path: Path) -> Path:
+    """A folder with a `gh` that knows one repository."""
+    folder = tmp_path / "gh"
+    folder.mkdir()
+    command = folder / "gh"
+    command.write_text(
+        """#!/bin/sh
+        case "$*" in
+        "api repos/"[Ee]"xample/comments --jq "*)
+            echo '{"name":"example/comments","owner_id":1001,"repository_id":2002}' ;;
+        *) echo "gh: Not Found (HTTP 404)" >&2; exit 1 ;;
+        esac
+        """
+    )
+    command.chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize("stage", ["dev", "playground"])
+def test_without_gh_the_command_says_how_to_get_the_ids_and_stops(project: Path, tmp_path: Path, stage: str) -> None:
+    command = ("infra.release.bootstrap", stage, "--github", "other/comments")
+    done = run(*command, cwd=project, environment=nobody(tmp_path) | {"PATH": str(tmp_path)})
+    assert done.returncode == 2, done.stdout
+    assert "gh api repos/other/comments --jq '.full_name, .owner.id, .id'" in done.stdout
+    assert 'GITHUB: Repository | None = Repository(name="other/comments", owner_id=OWNER_ID' in done.stdout
+
+
+def test_gh_looks_up_the_line_to_write(project: Path, tmp_path: Path, gh: Path) -> None:
+    """The repository is data: a later plain `cdk deploy --all` would otherwise delete its roles."""
+    command = ("infra.release.bootstrap", "dev", "--github", "Example/comments")
+    done = run(*command, cwd=project, environment=nobody(tmp_path) | {"PATH": str(gh)})
+    assert done.returncode == 2, done.stdout
+    line = 'GITHUB: Repository | None = Repository(name="example/comments", owner_id=1001, repository_id=2002)'
+    assert line in done.stdout
+
+
+def test_what_gh_finds_must_be_what_is_written(monkeypatch: pytest.MonkeyPatch, gh: Path) -> None:
+    monkeypatch.setenv("PATH", f"{gh}:/usr/bin:/bin")
+    require_repository(STAGES["playground"], "example/comments")
+    other = Repository(name="example/comments", owner_id=1001, repository_id=9)
+    with pytest.raises(NotReadyError, match="has other IDs of example/comments"):
+        require_repository(replace(STAGES["playground"], github=other), "example/comments")
+    with pytest.raises(NotReadyError, match="can't look up example/none"):
+        require_repository(STAGES["playground"], "example/none")
+
+
+def test_an_account_that_prod_shares_is_explained() -> None:
+    github = STAGES["playground"].github
+    shared, separate = describe_isolation(replace(STAGES["dev"], github=github))
+    assert "prod shares its account with dev and previews" in shared
+    assert "any pull request from a branch of the repository" in shared
+    assert "set account" in separate
+    alone = replace(STAGES["prod"], github=github, account="222222222222")
+    assert describe_isolation(alone) == []
+
+
+def test_service_linked_roles_are_created_once(aws: Aws) -> None:
+    service = "elasticloadbalancing.amazonaws.com"
+    assert create_service_linked_role(aws, service)
+    assert not create_service_linked_role(aws, service)
+
+
+def test_a_service_linked_role_exists_if_aws_says_that_its_name_is_taken(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = aws.untyped("iam")
+    monkeypatch.setattr(Aws, "untyped", lambda *_: iam)
+    taken = "Service role name AWSServiceRoleForECS has been taken in this account, please try a different suffix."
+    with Stubber(iam) as answers:
+        answers.add_client_error("create_service_linked_role", "InvalidInput", taken)
+        assert not create_service_linked_role(aws, "ecs.amazonaws.com")
+        answers.add_client_error("create_service_linked_role", "InvalidInput", "something else")
+        with pytest.raises(ClientError, match="something else"):
+            create_service_linked_role(aws, "ecs.amazonaws.com")
+
+
 @pytest.mark.usefixtures("provider")
 def test_an_account_that_has_the_provider_is_prepared_with_it(
-    aws: Aws, project: Path, playground_environment: dict[str, str]
+    aws: Aws, project: Path, playground_environment: dict[str, str], tmp_path: Path
 ) -> None:
     """First the roles and the policy, in a stack without a bootstrap; then the bootstrap, which takes the policy."""
     environment = playground_environment | {"CDK_VALIDATION": "false"}
     command = ("infra.release.bootstrap", "playground", "--github", "example/comments")
-    done = run(*command, cwd=project, environment=environment)
+    refused = run(*command, cwd=project, environment=environment)
+    assert refused.returncode == 2, refused.stdout
+    assert "set create_provider=False of the Repository in infra/stages.py" in refused.stdout
+
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    stages_file = copy / "infra/stages.py"
+    name = 'name="example/comments"'
+    stages_file.write_text(stages_file.read_text().replace(name, f"{name}, create_provider=False"))
+    done = run(*command, cwd=copy, environment=environment)
     assert done.returncode == 0, done.stdout
-    assert "has GitHub's identity provider from elsewhere, which is used" in done.stdout
     iam = aws.untyped("iam")
     (found,) = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
     for trust in TRUSTS:
         (statement,) = iam.get_role(RoleName=trust.role)["Role"]["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Principal"]["Federated"] == found["Arn"]
-    executing = f"cdk-hnb659fds-cfn-exec-role-{aws.account}-{aws.region}"
+    executing = f"cdk-comments-cfn-exec-role-{aws.account}-{aws.region}"
     (attached,) = iam.list_attached_role_policies(RoleName=executing)["AttachedPolicies"]
     assert attached["PolicyName"] == execution_policy.NAME
-    for name in (BOOTSTRAP_STACK, ACCESS_STACK):
+    assert "ecs.amazonaws.com: created" in done.stdout
+    for name in (TOOLKIT_STACK, ACCESS_STACK):
+        aws.cloudformation.update_termination_protection(EnableTerminationProtection=False, StackName=name)
         aws.cloudformation.delete_stack(StackName=name)
         stacks.settle(aws.cloudformation, name, lambda _: None)

@@ -192,7 +192,7 @@ GONE = (
 @pytest.mark.parametrize(
     ("message", "cause"),
     [
-        (DENIED, "the task's role lacks dynamodb:Query on the table comments-dev: grant it in infra/service.py"),
+        (DENIED, "the task's role lacks dynamodb:Query on the table comments-dev: grant it in infra/stacks/service.py"),
         (GONE, "there is no table comments-dev: restore it from its backup under this name"),
         (
             "the store failed: table x: Connect timeout on endpoint",

@@ -10,8 +10,8 @@ from infra.release.errors import AwsError
 
 DEV = "arn:aws:sts::111122223333:assumed-role/comments-deploy-dev/workflow"
 READ = "arn:aws:sts::111122223333:assumed-role/comments-read/workflow"
-CDK = "arn:aws:sts::111122223333:assumed-role/cdk-hnb659fds-cfn-exec-role-111122223333-eu-west-1/AWSCloudFormation"
-DEPLOYING = "arn:aws:iam::111122223333:role/cdk-hnb659fds-deploy-role-111122223333-eu-west-1"
+CDK = "arn:aws:sts::111122223333:assumed-role/cdk-comments-cfn-exec-role-111122223333-eu-west-1/AWSCloudFormation"
+DEPLOYING = "arn:aws:iam::111122223333:role/comments-cdk-deploy"
 TASK = "arn:aws:sts::111122223333:assumed-role/CommentsService-dev-ApiTaskRole1A2B/3c4d"
 ALICE = "arn:aws:iam::111122223333:user/people/alice"
 SERVICE = "arn:aws:ecs:eu-west-1:111122223333:service/comments-dev/comments-dev"
@@ -24,17 +24,16 @@ SERVICE = "arn:aws:ecs:eu-west-1:111122223333:service/comments-dev/comments-dev"
             "AccessDeniedException",
             f"User: {DEV} is not authorized to perform: ecs:DescribeServices on resource: {SERVICE}"
             " because no identity-based policy allows the ecs:DescribeServices action",
-            f"the role comments-deploy-dev lacks ecs:DescribeServices on {SERVICE}: infra/trusts.py grants it,"
-            " so deploy CommentsAccess again (make bootstrap GITHUB=owner/name)",
+            f"the role comments-deploy-dev lacks ecs:DescribeServices on {SERVICE}: infra/permissions.py grants it,"
+            " so deploy CommentsAccess again (make bootstrap)",
             id="a role that was deployed before the permission was granted",
         ),
         pytest.param(
             "AccessDeniedException",
             f"User: {READ} is not authorized to perform: s3:DeleteObject on resource:"
             ' "arn:aws:s3:::logs/line" because no identity-based policy allows the s3:DeleteObject action',
-            "the role comments-read lacks s3:DeleteObject on arn:aws:s3:::logs/line: infra/trusts.py gives it to"
-            " comments-preview; give it to this one too and deploy CommentsAccess again (make bootstrap"
-            " GITHUB=owner/name)",
+            "the role comments-read lacks s3:DeleteObject on arn:aws:s3:::logs/line: infra/permissions.py gives it to"
+            " comments-preview; give it to this one too and deploy CommentsAccess again (make bootstrap)",
             id="a role that is for something else",
         ),
         pytest.param(
@@ -63,7 +62,7 @@ SERVICE = "arn:aws:ecs:eu-west-1:111122223333:service/comments-dev/comments-dev"
             "AccessDenied",
             f"User: {TASK} is not authorized to perform: dynamodb:Query on resource: arn:aws:dynamodb:::table/x because"
             " no identity-based policy allows the dynamodb:Query action",
-            "infra/service.py says what the tasks may do; `make deploy` brings it",
+            "infra/stacks/service.py says what the tasks may do; `make deploy` brings it",
             id="a task",
         ),
         pytest.param(

@@ -11,6 +11,22 @@ from infra.release.deploy import Cdk
 DIGEST = "sha256:" + "0" * 64
 
 
+def test_the_image_is_a_parameter_of_the_service_stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def cdk(command: list[str], **_: object) -> list[str]:
+        commands.append(command)
+        return []
+
+    monkeypatch.setattr(deploy, "run", cdk)
+    Cdk(aws, str).deploy("registry", "data")
+    Cdk(aws, str).deploy("service", digest=DIGEST)
+    groundwork, service = commands
+    assert not [argument for argument in groundwork if argument.startswith("--parameters")]
+    assert f"--parameters=CommentsService-playground:ImageDigest={DIGEST}" in service
+    assert [argument for argument in service if "--context" in argument] == ["--context=stage=playground"]
+
+
 def test_templates_are_validated_before_there_is_an_image_and_not_again(
     aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -22,6 +38,6 @@ def test_templates_are_validated_before_there_is_an_image_and_not_again(
         return []
 
     monkeypatch.setattr(deploy, "run", cdk)
-    Cdk(aws, str).deploy("registry", "foundation")
+    Cdk(aws, str).deploy("registry", "data")
     Cdk(aws, str).deploy("service", digest=DIGEST)
     assert validations == [None, "false"]

@@ -63,7 +63,7 @@ def test_a_person_at_a_terminal_is_asked(unprotected: Path, tmp_path: Path, type
 
 @pytest.mark.parametrize("stage", ["dev", "pr-7"])
 def test_a_stage_that_is_destroyed_keeps_nothing_that_is_billed(stage: str) -> None:
-    for template in (templates(stage).foundation, templates(stage).service):
+    for template in (templates(stage).data, templates(stage).service):
         for name, resource in template.to_json()["Resources"].items():
             assert resource.get("DeletionPolicy", "Delete") == "Delete", name
             protection = resource.get("Properties", {}).get("DeletionProtectionEnabled", False)

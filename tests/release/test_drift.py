@@ -76,29 +76,21 @@ def rule(path: str, *, status: str = "MODIFIED", reason: str = "") -> dict[str, 
     }
 
 
-def read(found: dict[str, Any], *, canary: bool) -> drift.Report:
+def read(found: dict[str, Any]) -> drift.Report:
     client = boto3.client("cloudformation", region_name="us-east-1", aws_access_key_id="t", aws_secret_access_key="t")
     with Stubber(client) as stubber:
         stubber.add_response("describe_stack_resource_drifts", {"StackResourceDrifts": [found]})
         stubber.add_response("list_stack_resources", {"StackResourceSummaries": []})
-        return drift.read(client, "stack", canary=canary)
+        return drift.read(client, "stack")
 
 
-WEIGHT = "/Actions/0/ForwardConfig/TargetGroups/1/Weight"
-
-
-def test_the_weights_that_a_canary_shifts_are_no_drift() -> None:
-    assert read(rule(WEIGHT), canary=True).status == drift.NONE
-
-
-@pytest.mark.parametrize(("path", "canary"), [(WEIGHT, False), ("/Priority", True)])
-def test_anything_else_about_the_rule_is_drift(path: str, canary: bool) -> None:
-    report = read(rule(path), canary=canary)
+def test_a_changed_property_is_named_with_both_values() -> None:
+    report = read(rule("/Priority"))
     assert report.status == drift.DRIFTED
-    assert f"{path} is 0, the template says 100" in report.drifted[0]
+    assert "/Priority is 0, the template says 100" in report.drifted[0]
 
 
 def test_what_cloudformation_could_not_compare_is_not_called_in_order() -> None:
-    report = read(rule("", status="UNKNOWN", reason="access denied"), canary=False)
+    report = read(rule("", status="UNKNOWN", reason="access denied"))
     assert report.status == drift.UNKNOWN
     assert report.unknown[0].endswith("CloudFormation could not compare it: access denied")

@@ -8,8 +8,7 @@ import boto3
 import pytest
 
 from infra import release
-from infra.drift_permissions import SETTINGS
-from infra.trusts import TRUSTS, Trust
+from infra.permissions import SETTINGS, TRUSTS, Trust
 from tests.infra.synthesis import every, templates
 from tests.release.permission_table import NOT_ENFORCED, TAKEN_AWAY, Row, rows
 
@@ -45,7 +44,9 @@ THROUGH_CDK = {"sts:AssumeRole"}
 BY_CLOUDFORMATION = {"cloudformation:DetectStackResourceDrift"}
 """AWS: what a caller of DetectStackDrift needs beside it, and the reading of each resource."""
 CLEANING = ("destroy", "reap")
-COMPARING = ("drift", "diff", "insights", "logs", "rules")
+BY_CDK_DIFF = {"cloudformation:GetTemplate"}
+"""`cdk diff` reads the deployed template with the caller's permissions."""
+COMPARING = ("drift", "diff", "insights", "logs")
 RELEASING = tuple(path.stem for path in MODULES if path.stem not in {*CLEANING, "drift"})
 
 
@@ -90,7 +91,7 @@ NEEDED = {
     "comments-deploy-dev": calls(*RELEASING) | BUILDING | THROUGH_CDK,
     "comments-deploy-prod": calls(*RELEASING) - LOGGING_IN | THROUGH_CDK,
     "comments-preview": calls(*RELEASING, *CLEANING) | BUILDING | THROUGH_CDK,
-    "comments-read": calls(*COMPARING) | {"cloudformation:DescribeStacks"} | BY_CLOUDFORMATION,
+    "comments-read": calls(*COMPARING) | {"cloudformation:DescribeStacks"} | BY_CDK_DIFF | BY_CLOUDFORMATION,
 }
 
 

@@ -15,6 +15,13 @@ def test_an_unknown_stage_is_named_with_the_nearest(project: Path, tmp_path: Pat
     assert "did you mean prod?" in done.stdout
 
 
+def test_an_unfinished_prod_is_refused_by_its_fields(project: Path, tmp_path: Path) -> None:
+    done = run("infra.release", "prod", cwd=project, environment=nobody(tmp_path))
+    assert done.returncode == 2
+    assert "or allow_http=True" in done.stdout
+    assert "set alarm_email, or alarm_email=NOBODY" in done.stdout
+
+
 def test_uncommitted_files_are_named(project: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(project, copy)

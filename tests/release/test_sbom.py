@@ -36,7 +36,7 @@ def image(docker: None, tmp_path: Path) -> Iterator[str]:  # noqa: ARG001  (a co
 
 
 def test_it_names_the_packages_of_the_system_and_of_python(image: str) -> None:
-    needs((SYFT_FOLDER / "syft").exists(), "no syft in .venv-check: run `make check`, which installs it")
+    needs((SYFT_FOLDER / "syft").exists(), "no syft in .venv: run `make setup`")
     without_internet = {**os.environ, "HTTPS_PROXY": "http://127.0.0.1:1"}
     bill = json.loads(bill_of_materials(image, version="0123456789ab", environment=without_internet))
     assert bill["bomFormat"] == "CycloneDX"

@@ -8,7 +8,6 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from infra.options import Severity
 from infra.release import __main__ as command
 from infra.release import scan
 from infra.release.acceptances import Acceptances
@@ -18,7 +17,7 @@ from infra.release.images import Images
 from infra.release.platforms import RealAws
 from infra.release.preflight import Plan
 from infra.release.scan import Gate
-from infra.stages import STAGES
+from infra.stages import STAGES, Severity
 
 DIGEST = "sha256:" + "1" * 64
 
@@ -79,10 +78,10 @@ def test_a_critical_finding_stops_the_release_and_is_named(monkeypatch: pytest.M
 
 
 def test_a_stage_may_refuse_what_another_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    strict = Gate(STAGES["prod"].refuse, GATE.acceptances)
+    strict = Gate(STAGES["prod"].blocking_severity, GATE.acceptances)
     with pytest.raises(NotReleasableError, match="found 1 high"):
         judged(monkeypatch, answer("COMPLETE", CVE_1="HIGH"), gate=strict)
-    lenient = Gate(STAGES["dev"].refuse, GATE.acceptances)
+    lenient = Gate(STAGES["dev"].blocking_severity, GATE.acceptances)
     assert judged(monkeypatch, answer("COMPLETE", CVE_1="HIGH"), gate=lenient) == "1 high"
 
 
@@ -116,7 +115,7 @@ def released(tags: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
         raise NotReleasableError("the scan found 1 critical")
 
     monkeypatch.setattr(command, "wait_for_scan", refuse)
-    images = cast("Images", SimpleNamespace(tags=lambda _digest: tags))
+    images = cast("Images", SimpleNamespace(repository="comments", tags=lambda _digest: tags))
     aws = Aws(STAGES["dev"], RealAws(), {}, "000000000000", "us-east-1")
     aws.__dict__["ecr"] = None
     return command.scan(Plan(aws=aws, tag="0123456789ab", builds=False, gate=GATE), images, DIGEST)

@@ -114,7 +114,7 @@ def running(rollout: str, *digests: str, desired: int = 2, why: str = "", deploy
     aws = Aws(STAGES["dev"], RealAws(), {}, "000000000000", "us-east-1")
     ecs = boto3.client("ecs", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
     aws.__dict__["ecs"] = ecs
-    outputs = [{"OutputKey": "ImageDigest", "OutputValue": deployed}]
+    outputs = [{"OutputKey": "DeployedDigest", "OutputValue": deployed}]
     aws.__dict__["cloudformation"] = SimpleNamespace(describe_stacks=lambda **_: {"Stacks": [{"Outputs": outputs}]})
     deployment = {"id": "ecs-svc/1", "status": "PRIMARY", "rolloutState": rollout, "rolloutStateReason": why}
     service = {"deployments": [deployment], "runningCount": len(digests), "desiredCount": desired}

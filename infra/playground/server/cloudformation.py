@@ -136,11 +136,13 @@ def install() -> None:
     """Add the types to MiniStack's registry."""
     flow_log, _ = kept(lambda _: f"fl-{new_uuid().replace('-', '')[:17]}", "Id")
     query, queries = kept(lambda _: new_uuid(), "QueryDefinitionId")
+    vpc_origin, _ = kept(lambda _: f"vo_{new_uuid().replace('-', '')[:22]}", "Id")
     web_acl_logging, _ = kept(lambda properties: str(properties["ResourceArn"]))
     HANDLERS.update(
         {
             "AWS::ApplicationAutoScaling::ScalableTarget": scaling.SCALABLE_TARGET,
             "AWS::ApplicationAutoScaling::ScalingPolicy": scaling.SCALING_POLICY,
+            "AWS::CloudFront::VpcOrigin": vpc_origin,
             "AWS::EC2::FlowLog": flow_log,
             "AWS::EC2::SecurityGroupEgress": security_group_rule("IpPermissionsEgress"),
             "AWS::EC2::SecurityGroupIngress": security_group_rule("IpPermissions"),

@@ -31,6 +31,8 @@ CREATED_WITH = {
 UPDATED_WITH = {"BillingMode", "ProvisionedThroughput", "DeletionProtectionEnabled"}
 COMPARED = {"TableName", "KeySchema", "AttributeDefinitions", "BillingMode", "DeletionProtectionEnabled"}
 AFTERWARDS = {"TimeToLiveSpecification", "PointInTimeRecoverySpecification", "Tags"}
+OF_A_REPLICA = {"DeletionProtectionEnabled", "PointInTimeRecoverySpecification", "Tags"}
+"""Properties that AWS::DynamoDB::GlobalTable has for each replica and AWS::DynamoDB::Table for the table."""
 
 _point_in_time_recovery: dict[str, bool] = {}
 
@@ -138,6 +140,33 @@ def delete_table(physical_id: str, _properties: Record) -> None:
     _point_in_time_recovery.pop(physical_id, None)
 
 
+def as_table(properties: Record) -> Record:
+    """Return the properties of AWS::DynamoDB::Table for a global table whose only replica is in this region."""
+    replica, *others = properties["Replicas"]
+    unknown = replica.keys() - OF_A_REPLICA - {"Region"}
+    if others or replica["Region"] != REGION or unknown:
+        raise ValueError(f"the playground's tables have one replica, in {REGION}, and no {', '.join(sorted(unknown))}")
+    shared = {key: value for key, value in properties.items() if key != "Replicas"}
+    return shared | {key: value for key, value in replica.items() if key in OF_A_REPLICA}
+
+
+def create_global_table(logical_id: str, properties: Record, stack: str) -> tuple[str, Record]:
+    """AWS::DynamoDB::GlobalTable, which CDK's TableV2 becomes."""
+    return create_table(logical_id, as_table(properties), stack)
+
+
+def update_global_table(physical_id: str, old: Record, new: Record, stack: str) -> tuple[str, Record]:
+    return update_table(physical_id, as_table(old), as_table(new), stack)
+
+
+def read_global_table(physical_id: str, properties: Record) -> Record | None:
+    table = read_table(physical_id, properties)
+    if table is None:
+        return None
+    replica = properties["Replicas"][0] | {"DeletionProtectionEnabled": table.get("DeletionProtectionEnabled", False)}
+    return {**table, "Replicas": [replica]}
+
+
 def read_table(physical_id: str, _properties: Record) -> Record | None:
     """What drift detection finds, None where the table is gone."""
     try:
@@ -156,5 +185,13 @@ def install() -> None:
         "update": update_table,
         "delete": delete_table,
     }
+    provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::GlobalTable"] = {
+        "create": create_global_table,
+        "update": update_global_table,
+        "delete": delete_table,
+    }
     drift._DRIFT_READERS["AWS::DynamoDB::Table"] = (read_table, frozenset(COMPARED))
-    del provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::GlobalTable"]  # the engine has one region
+    drift._DRIFT_READERS["AWS::DynamoDB::GlobalTable"] = (
+        read_global_table,
+        frozenset(COMPARED - {"DeletionProtectionEnabled"} | {"Replicas"}),
+    )

@@ -116,14 +116,13 @@ def alarm_names(service: Record) -> list[str]:
 
 
 def heed_alarms(service: Record, deployment: Record) -> None:
-    """Fail a rollout whose alarms fire; AWS ignores those that fire already when it starts."""
+    """Fail a rollout whose alarms fire. If one fires already when it starts, AWS monitors none of them for it."""
     names = alarm_names(service)
     if not names or deployment["rolloutState"] != "IN_PROGRESS" or deployment.get("_rolled_back_to"):
         return
-    firing = [name for name in names if (cloudwatch._alarms.get(name) or {}).get("StateValue") == "ALARM"]
-    ignored = deployment.setdefault("_alarms_at_start", firing)
-    new = sorted(set(firing) - set(ignored))
-    if new:
-        reason = f"ECS deployment failed: alarm(s) {', '.join(new)} detected in ALARM state."
-        announce(service, f"(deployment {deployment['id']}) deployment failed: alarm detected.")
-        fail(service, deployment, reason, bool(service["deploymentConfiguration"]["alarms"].get("rollback")))
+    firing = sorted(name for name in names if (cloudwatch._alarms.get(name) or {}).get("StateValue") == "ALARM")
+    if not deployment.setdefault("_monitors_alarms", not firing) or not firing:
+        return
+    reason = f"ECS deployment failed: alarm(s) {', '.join(firing)} detected in ALARM state."
+    announce(service, f"(deployment {deployment['id']}) deployment failed: alarm detected.")
+    fail(service, deployment, reason, bool(service["deploymentConfiguration"]["alarms"].get("rollback")))

@@ -1,5 +1,7 @@
 """IAM: the credentials of a task's role, the checks on its execution role, and GitHub's identity provider."""
 
+import base64
+import json
 import time
 from typing import Any
 
@@ -7,7 +9,7 @@ from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam, sts
 
-from infra.playground.server.patching import Record
+from infra.playground.server.patching import Record, patch
 
 SESSION_SECONDS = 7 * 86400  # AWS renews a task's credentials; here they outlive any playground
 
@@ -57,6 +59,20 @@ def role_credentials(role_arn: str, session: str) -> dict[str, str]:
         },
     )
     return {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
+
+
+_principal_of = sts._web_identity_principal
+
+
+@patch(sts, "_web_identity_principal", gap="it maps aud, sub and amr only; AWS maps GitHub's repository_id too")
+def web_identity_principal(token: str, provider_id: str, role_arn: str) -> tuple[str, Record]:
+    """Add the ID of the repository to the condition keys."""
+    principal, keys = _principal_of(token, provider_id, role_arn)
+    claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    issuer = str(claims.get("iss", "")).removeprefix("https://")
+    if "repository_id" in claims:
+        keys[f"{issuer}:repository_id"] = claims["repository_id"]
+    return principal, keys
 
 
 def create_oidc_provider(_logical_id: str, properties: Record, _stack: str) -> tuple[str, Record]:

@@ -1,0 +1,78 @@
+"""The CDK app that cdk.json runs: the four stacks of one stage, dev unless `-c stage=NAME` says otherwise."""
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import aws_cdk as cdk
+
+from infra.stacks.access import AccessStack
+from infra.stacks.data import DataStack
+from infra.stacks.registry import RegistryStack
+from infra.stacks.service import ServiceStack
+from infra.stages import (
+    ACCESS_STACK,
+    DEFAULT_STAGE,
+    PREVIEW,
+    REGISTRY_STACK,
+    STAGES,
+    ConfigurationError,
+    Stage,
+    Target,
+    stage_named,
+    stages_in_account_of,
+    target_of,
+)
+
+_CDK_KEYS = re.compile(r"@aws-cdk|aws-cdk|aws:|cli-telemetry$")
+"""Feature flags and the CLI's own context. There are no look-ups, so there are no keys of look-ups."""
+
+
+def stage_from(context: Mapping[str, Any]) -> Stage:
+    """Return the stage that the context selects; raise ConfigurationError for unknown keys.
+
+    A misspelled `stage` must not deploy the default one.
+    """
+    for key in context:
+        if key != "stage" and not _CDK_KEYS.match(key):
+            hint = "; did you mean stage?" if difflib.get_close_matches(key, ["stage"]) else ""
+            raise ConfigurationError(f"unknown context key {key!r}: the only one is stage, as in -c stage=prod{hint}")
+    return stage_named(str(context.get("stage") or DEFAULT_STAGE))
+
+
+def add_stacks(app: cdk.App, stage: Stage, target: Target) -> None:
+    """Add the stacks of a stage to the app. They share names, not exports, so none of them locks another."""
+    environment = cdk.Environment(account=target.account, region=target.region)
+    registry_environment = cdk.Environment(account=stage.registry_account or target.account, region=target.region)
+
+    AccessStack(app, ACCESS_STACK, repository=stage.github, stages=stages_in_account_of(stage), env=environment)
+    registry = RegistryStack(
+        app,
+        REGISTRY_STACK,
+        stages=sorted(STAGES, key=lambda name: not STAGES[name].protect),
+        previews=(PREVIEW.registry_account or PREVIEW.account) == (stage.registry_account or stage.account)
+        or stage.is_playground,
+        pulling_accounts=[other.account for other in STAGES.values() if other.account and other.registry_account],
+        env=registry_environment,
+    )
+    data = DataStack(app, stage.data_stack, stage=stage, env=environment)
+    service = ServiceStack(app, stage.service_stack, stage=stage, env=environment)
+    for dependency in (registry, data):
+        service.add_stack_dependency(dependency)
+
+
+def main() -> None:
+    app = cdk.App()
+    try:
+        stage = stage_from(app.node.get_all_context())
+        add_stacks(app, stage, target_of(stage, os.environ))
+    except ConfigurationError as error:
+        sys.exit(f"error: {error}")
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

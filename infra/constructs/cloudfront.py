@@ -1,0 +1,122 @@
+"""CloudFront in front of an internal load balancer: HTTPS without a domain."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from constructs import Construct
+
+from infra.findings import acknowledge
+
+LISTS = "/api/comment/list/*"
+LISTS_MAX_TTL = cdk.Duration.seconds(1)
+"""Maximum age of a cached list, if its Cache-Control allows caching. The service sends no-cache, so it sees every
+request; s-maxage=1 would let CloudFront absorb a spike on one thread."""
+VIEWER_ADDRESS_HEADER = "true-client-ip"
+"""Request header with the visitor's address alone. WAF reads the first address of a header, and in X-Forwarded-For that
+one is the visitor's to choose."""
+_ERRORS = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)
+"""AWS: errors that CloudFront otherwise caches for 10 s, so that a first comment would stay a 404."""
+_SET_VIEWER_ADDRESS = f"""function handler(event) {{
+    var request = event.request;
+    request.headers['{VIEWER_ADDRESS_HEADER}'] = {{value: event.viewer.ip}};
+    return request;
+}}
+"""
+
+
+class CloudFrontEntrance(Construct):
+    """Distribution at its own cloudfront.net name: 1 TB and 10 million requests a month are free in each account, then
+    $0.085 a GB and $1 a million requests."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        load_balancer: elbv2.IApplicationLoadBalancer,
+        hsts_max_age: cdk.Duration,
+    ) -> None:
+        """`name` identifies the distribution in the console. The VPC of the load balancer needs an internet gateway."""
+        super().__init__(scope, construct_id)
+        vpc_origin = cloudfront.VpcOrigin(
+            self,
+            "VpcOrigin",
+            endpoint=cloudfront.VpcOriginEndpoint.application_load_balancer(load_balancer),
+            protocol_policy=cloudfront.OriginProtocolPolicy.HTTP_ONLY,
+        )
+        resource = vpc_origin.node.default_child
+        if not isinstance(resource, cdk.CfnResource):
+            raise TypeError("no CloudFormation resource is the VPC origin")
+        # A VPC origin can't be updated while a distribution uses it, not even its tags (aws-cdk#35765): a changed tag
+        # would fail the deployment.
+        resource.add_property_deletion_override("Tags")
+        origin = origins.VpcOrigin.with_vpc_origin(vpc_origin, domain_name=load_balancer.load_balancer_dns_name)
+        viewer_address = cloudfront.FunctionAssociation(
+            event_type=cloudfront.FunctionEventType.VIEWER_REQUEST,
+            function=cloudfront.Function(
+                self,
+                "ViewerAddress",
+                code=cloudfront.FunctionCode.from_inline(_SET_VIEWER_ADDRESS),
+                runtime=cloudfront.FunctionRuntime.JS_2_0,
+                comment=f"Sets {VIEWER_ADDRESS_HEADER}, whatever the visitor sent",
+            ),
+        )
+        hsts = cloudfront.ResponseHeadersPolicy(
+            self,
+            "Hsts",
+            security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
+                strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
+                    access_control_max_age=hsts_max_age, include_subdomains=False, override=True
+                )
+            ),
+        )
+        lists = cloudfront.CachePolicy(
+            self,
+            "Lists",
+            min_ttl=cdk.Duration.seconds(0),
+            default_ttl=cdk.Duration.seconds(0),
+            max_ttl=LISTS_MAX_TTL,
+            query_string_behavior=cloudfront.CacheQueryStringBehavior.all(),
+            # Access-Control-Allow-Origin repeats it, and CloudFront ignores Vary.
+            header_behavior=cloudfront.CacheHeaderBehavior.allow_list("Origin"),
+            enable_accept_encoding_gzip=True,
+            enable_accept_encoding_brotli=True,
+        )
+
+        def behavior(
+            cache_policy: cloudfront.ICachePolicy, allowed_methods: cloudfront.AllowedMethods
+        ) -> cloudfront.BehaviorOptions:
+            return cloudfront.BehaviorOptions(
+                origin=origin,
+                cache_policy=cache_policy,
+                allowed_methods=allowed_methods,
+                origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER,
+                response_headers_policy=hsts,
+                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+                function_associations=[viewer_address],
+            )
+
+        self.distribution = cloudfront.Distribution(
+            self,
+            "Distribution",
+            comment=name,
+            default_behavior=behavior(cloudfront.CachePolicy.CACHING_DISABLED, cloudfront.AllowedMethods.ALLOW_ALL),
+            additional_behaviors={LISTS: behavior(lists, cloudfront.AllowedMethods.ALLOW_GET_HEAD_OPTIONS)},
+            error_responses=[
+                cloudfront.ErrorResponse(http_status=status, ttl=cdk.Duration.seconds(0)) for status in _ERRORS
+            ],
+            http_version=cloudfront.HttpVersion.HTTP2_AND_3,
+            price_class=cloudfront.PriceClass.PRICE_CLASS_100,
+        )
+        self.base_url = f"https://{self.distribution.distribution_domain_name}"
+        acknowledge(
+            self.distribution,
+            {
+                "AwsSolutions-CFR1": "comments are for readers in every country",
+                "AwsSolutions-CFR2": "the load balancer has the web ACL; one for CloudFront must be in us-east-1",
+                "AwsSolutions-CFR3": "the service logs each request with the visitor's address",
+                "AwsSolutions-CFR4": "CloudFront's own certificate allows no minimum version of TLS",
+            },
+        )

@@ -1,0 +1,193 @@
+"""CloudWatch dashboard of a stage, and saved queries of its logs."""
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.constructs.alarms import MINUTE
+from infra.queries import QUERIES, readable
+
+_COLUMNS = 24
+"""CloudWatch: width of a dashboard."""
+
+
+class SavedQueries(Construct):
+    """Logs Insights queries, from an alarm to the lines of a failed request; free until they run."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, folder: str, log_group_name: str) -> None:
+        super().__init__(scope, construct_id)
+        for name, query in QUERIES.items():
+            logs.CfnQueryDefinition(
+                self,
+                name.title().replace(" ", ""),
+                name=f"{folder}/{name}",
+                query_string=readable(query),
+                log_group_names=[log_group_name],
+            )
+
+
+class Dashboard(Construct):
+    """Is the service healthy, and if not, where is the problem? $3 a month; the first three are free."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        alarms: Sequence[cloudwatch.Alarm],
+        load_balancer: elbv2.ApplicationLoadBalancer,
+        target_group: elbv2.ApplicationTargetGroup,
+        service: ecs.FargateService,
+        min_tasks: int,
+        table: dynamodb.ITable,
+        route_namespace: str | None,
+        web_acl_metric: str | None,
+    ) -> None:
+        """`route_namespace` holds the metrics by route, `web_acl_metric` names the web ACL; None leaves the row out."""
+        super().__init__(scope, construct_id)
+        self._board = cloudwatch.Dashboard(self, "Board", dashboard_name=name, default_interval=cdk.Duration.hours(3))
+        self._board.add_widgets(
+            cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=_COLUMNS, height=3)
+        )
+        self._add_requests(load_balancer)
+        if route_namespace:
+            self._add_routes(route_namespace)
+        self._add_tasks(target_group, service, min_tasks)
+        self._add_table(table)
+        if web_acl_metric:
+            self._add_web_acl(web_acl_metric)
+
+    def _add_row(self, question: str, *graphs: cloudwatch.GraphWidget) -> None:
+        self._board.add_widgets(
+            cloudwatch.TextWidget(
+                markdown=f"### {question}",
+                width=_COLUMNS,
+                height=1,
+                background=cloudwatch.TextWidgetBackground.TRANSPARENT,
+            )
+        )
+        self._board.add_widgets(*graphs)
+
+    def _add_requests(self, load_balancer: elbv2.ApplicationLoadBalancer) -> None:
+        metrics = load_balancer.metrics
+        self._add_row(
+            "Do clients get responses?",
+            _graph("Requests per minute", metrics.request_count(period=MINUTE, label="requests")),
+            _graph(
+                "Failures per minute",
+                metrics.http_code_target(
+                    elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE, label="5xx of the tasks"
+                ),
+                metrics.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE, label="5xx of the load balancer"),
+            ),
+            _graph(
+                "Response time, seconds",
+                *(metrics.target_response_time(statistic=of, period=MINUTE, label=of) for of in ("p50", "p90", "p99")),
+            ),
+        )
+
+    def _add_routes(self, namespace: str) -> None:
+        """Add one line for each route in use; the search finds new routes without a deployment."""
+
+        def search(metric: str, statistic: str) -> cloudwatch.MathExpression:
+            found = f"SEARCH('{{\"{namespace}\",route}} MetricName=\"{metric}\"', '{statistic}', 60)"
+            return cloudwatch.MathExpression(expression=found, using_metrics={}, label="", period=MINUTE)
+
+        self._add_row(
+            "If not, on which route?",
+            _graph("Requests per minute, by route", search("duration_ms", "SampleCount")),
+            _graph("Failures per minute, by route", search("failed", "Sum")),
+            _graph("p99 in the task, milliseconds, by route", search("duration_ms", "p99")),
+        )
+
+    def _add_tasks(
+        self, target_group: elbv2.ApplicationTargetGroup, service: ecs.FargateService, min_tasks: int
+    ) -> None:
+        metrics = target_group.metrics
+        self._add_row(
+            "Is it the tasks?",
+            _graph(
+                "Tasks",
+                metrics.healthy_host_count(statistic="min", period=MINUTE, label="healthy"),
+                metrics.unhealthy_host_count(statistic="max", period=MINUTE, label="unhealthy"),
+                at_least=min_tasks,
+            ),
+            _graph(
+                "CPU, percent",
+                *(service.metric_cpu_utilization(statistic=of, period=MINUTE, label=of) for of in ("avg", "max")),
+            ),
+            _graph(
+                "Memory, percent",
+                *(service.metric_memory_utilization(statistic=of, period=MINUTE, label=of) for of in ("avg", "max")),
+            ),
+        )
+
+    def _add_table(self, table: dynamodb.ITable) -> None:
+        def latency(operation: str) -> cloudwatch.Metric:
+            return table.metric(
+                "SuccessfulRequestLatency",
+                dimensions_map={"TableName": table.table_name, "Operation": operation},
+                statistic="p99",
+                period=MINUTE,
+                label=operation,
+            )
+
+        def total(metric: str, label: str) -> cloudwatch.Metric:
+            return table.metric(metric, statistic="sum", period=MINUTE, label=label)
+
+        self._add_row(
+            "Is it the table?",
+            _graph(
+                "Throttled requests per minute",
+                total("ReadThrottleEvents", "Read"),
+                total("WriteThrottleEvents", "Write"),
+            ),
+            _graph("p99 of DynamoDB, milliseconds", latency("Query"), latency("PutItem")),
+            _graph(
+                "Capacity units per minute",
+                total("ConsumedReadCapacityUnits", "Read"),
+                total("ConsumedWriteCapacityUnits", "Write"),
+            ),
+        )
+
+    def _add_web_acl(self, metric: str) -> None:
+        def blocked(rule: str, label: str) -> cloudwatch.Metric:
+            return cloudwatch.Metric(
+                namespace="AWS/WAFV2",
+                metric_name="BlockedRequests",
+                dimensions_map={"WebACL": metric, "Region": cdk.Stack.of(self).region, "Rule": rule},
+                statistic="sum",
+                period=MINUTE,
+                label=label,
+            )
+
+        self._add_row(
+            "Are clients blocked?",
+            _graph(
+                "Blocked by the web ACL per minute",
+                blocked("ALL", "all"),
+                blocked("post-rate", "too many posts"),
+                width=_COLUMNS,
+            ),
+        )
+
+
+def _graph(
+    title: str, *metrics: cloudwatch.IMetric, at_least: int | None = None, width: int = 8
+) -> cloudwatch.GraphWidget:
+    minimum = cloudwatch.HorizontalAnnotation(value=at_least or 0, label="minimum")
+    return cloudwatch.GraphWidget(
+        title=title,
+        left=list(metrics),
+        left_annotations=[minimum] if at_least else [],
+        left_y_axis=cloudwatch.YAxisProps(min=0),
+        width=width,
+        height=6,
+    )

@@ -1,0 +1,225 @@
+"""ECS service on Fargate: the task, deployments that lose no request, and autoscaling."""
+
+from collections.abc import Mapping, Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.constructs.network import HTTPS, Network
+from infra.findings import acknowledge
+from infra.stages import Architecture
+
+USER = "10001:10001"
+"""Numeric, so it needs no /etc/passwd. No user of the host has this ID."""
+LOG_BUFFER = cdk.Size.mebibytes(10)
+"""About 40,000 log lines while CloudWatch is unavailable. Beyond that lines are lost, but requests never wait."""
+STOP_TIMEOUT = cdk.Duration.seconds(30)
+"""From SIGTERM to SIGKILL; longer than gunicorn's graceful_timeout."""
+GRACE_PERIOD = cdk.Duration.seconds(30)
+"""Time from its start in which a task may fail health checks; the slowest measured start took 2.4 s."""
+SCALE_IN_COOLDOWN = cdk.Duration.minutes(5)
+"""Scaling in too early costs more than keeping a task."""
+_STANDARD_SECONDS = 60
+"""AWS: resolution of the free CPU metric."""
+
+
+class ApiService(Construct):
+    """Cluster, task definition and service; about $9 a month for each task of a quarter of a vCPU."""
+
+    container_name = "api"
+    port = 8000
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        network: Network,
+        image: ecs.ContainerImage,
+        cpu: int,
+        memory: int,
+        architecture: Architecture,
+        spot_share: int,
+        environment: Mapping[str, str],
+        secrets: Mapping[str, ecs.Secret],
+        log_group: logs.ILogGroup,
+        rollback_alarms: Sequence[str],
+        container_insights: bool,
+    ) -> None:
+        """`name` is the name of cluster and service. `cpu` is in 1/1024 of a vCPU, `memory` in MiB.
+
+        `rollback_alarms` are names: an alarm's token in a deployment that the alarm depends on would be circular.
+        """
+        super().__init__(scope, construct_id)
+        self.cluster = ecs.Cluster(
+            self,
+            "Cluster",
+            cluster_name=name,  # scaling, alarms and every `aws ecs` command refer to it
+            vpc=network.vpc,
+            container_insights_v2=(
+                ecs.ContainerInsights.ENABLED if container_insights else ecs.ContainerInsights.DISABLED
+            ),
+            enable_fargate_capacity_providers=True,
+        )
+        if not container_insights:
+            acknowledge(
+                self.cluster, {"AwsSolutions-ECS4": "alarms and dashboard use free metrics and the service's own"}
+            )
+        self.task_definition = self._add_task(name, cpu=cpu, memory=memory, architecture=architecture)
+        self._add_container(image=image, environment=environment, secrets=secrets, log_group=log_group)
+        self.security_group = ec2.SecurityGroup(
+            self,
+            "TaskSecurityGroup",
+            vpc=network.vpc,
+            description="Tasks: in from the balancer, out to AWS by HTTPS",
+            allow_all_outbound=False,
+        )
+        self.security_group.add_egress_rule(ec2.Peer.any_ipv4(), HTTPS, "AWS: DynamoDB, ECR, logs, secrets")
+        self.service = ecs.FargateService(
+            self,
+            "Service",
+            service_name=name,  # as for the cluster
+            cluster=self.cluster,
+            task_definition=self.task_definition,
+            deployment_strategy=ecs.DeploymentStrategy.ROLLING,
+            # No desired_count: a deployment would reset what autoscaling chose.
+            min_healthy_percent=100,
+            max_healthy_percent=200,
+            circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
+            deployment_alarms=ecs.DeploymentAlarmConfig(
+                alarm_names=list(rollback_alarms), behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
+            ),
+            health_check_grace_period=GRACE_PERIOD,
+            availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
+            capacity_provider_strategies=_capacity(spot_share=spot_share),
+            vpc_subnets=network.task_subnets,
+            assign_public_ip=network.assign_public_ip,
+            security_groups=[self.security_group],
+            propagate_tags=ecs.PropagatedTagSource.SERVICE,
+            enable_ecs_managed_tags=True,
+        )
+        # Create capacity providers before the service; delete them after it.
+        self.service.node.add_dependency(self.cluster)
+        # A task that starts before the execution role has its policy can't pull the image or read the secret.
+        self.service.node.add_dependency(self.execution_role)
+
+    @property
+    def execution_role(self) -> iam.IRole:
+        return self.task_definition.obtain_execution_role()
+
+    def _add_task(self, name: str, *, cpu: int, memory: int, architecture: Architecture) -> ecs.FargateTaskDefinition:
+        task = ecs.FargateTaskDefinition(
+            self,
+            "Task",
+            family=name,  # one history of revisions, whatever the construct is called
+            cpu=cpu,
+            memory_limit_mib=memory,
+            runtime_platform=ecs.RuntimePlatform(
+                cpu_architecture=_CPU[architecture], operating_system_family=ecs.OperatingSystemFamily.LINUX
+            ),
+        )
+        acknowledge(task, {"AwsSolutions-ECS2": "settings without secrets; those come from Secrets Manager"})
+        return task
+
+    def _add_container(
+        self,
+        *,
+        image: ecs.ContainerImage,
+        environment: Mapping[str, str],
+        secrets: Mapping[str, ecs.Secret],
+        log_group: logs.ILogGroup,
+    ) -> None:
+        no_capabilities = ecs.LinuxParameters(self, "Linux")
+        no_capabilities.drop_capabilities(ecs.Capability.ALL)
+        self.task_definition.add_container(
+            self.container_name,
+            image=image,
+            user=USER,
+            readonly_root_filesystem=True,
+            linux_parameters=no_capabilities,
+            port_mappings=[ecs.PortMapping(container_port=self.port)],
+            environment=dict(environment),
+            secrets=dict(secrets),
+            stop_timeout=STOP_TIMEOUT,
+            logging=ecs.LogDrivers.aws_logs(
+                stream_prefix=self.container_name,
+                log_group=log_group,
+                mode=ecs.AwsLogDriverMode.NON_BLOCKING,
+                max_buffer_size=LOG_BUFFER,
+            ),
+        )
+
+    def scale(
+        self,
+        *,
+        target_group: elbv2.ApplicationTargetGroup,
+        min_tasks: int,
+        max_tasks: int,
+        cpu_target: int,
+        cpu_seconds: int,
+        requests_per_target: int,
+    ) -> None:
+        """Scale by CPU and by requests; the policy that wants more tasks wins.
+
+        CPU reacts first but ends at 100 %, so each step adds at most two thirds. Requests arrive minutes later and show
+        the height of a spike.
+        """
+        tasks = self.service.auto_scale_task_count(min_capacity=min_tasks, max_capacity=max_tasks)
+        target = tasks.node.find_child("Target").node.default_child
+        if not isinstance(target, cdk.CfnResource):
+            raise TypeError("no CloudFormation resource is the scalable target")
+        # Application Auto Scaling uses its service-linked role anyway; naming it takes a permission to pass it.
+        target.add_property_deletion_override("RoleARN")
+        tasks.scale_on_cpu_utilization(
+            "Cpu",
+            target_utilization_percent=cpu_target,
+            scale_out_cooldown=cdk.Duration.seconds(cpu_seconds),
+            scale_in_cooldown=SCALE_IN_COOLDOWN,
+        )
+        tasks.scale_on_request_count(
+            "Requests",
+            requests_per_target=requests_per_target,
+            target_group=target_group,
+            scale_out_cooldown=cdk.Duration.minutes(1),
+            scale_in_cooldown=SCALE_IN_COOLDOWN,
+        )
+        if cpu_seconds != _STANDARD_SECONDS:
+            self._use_high_resolution_cpu(tasks, cpu_seconds)
+
+    def _use_high_resolution_cpu(self, tasks: ecs.ScalableTaskCount, seconds: int) -> None:
+        """Override properties that the L2 constructs don't support."""
+        metric = "TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification.PredefinedMetricType"
+        policy = tasks.node.find_child("Target").node.find_child("Cpu").node.default_child
+        for resource, path, value in (
+            (
+                self.service.node.default_child,
+                "Monitoring.MetricConfigurations",
+                [{"MetricNames": ["CPUUtilization"], "ResolutionSeconds": seconds}],
+            ),
+            (policy, metric, "ECSServiceAverageCPUUtilizationHighResolution"),
+        ):
+            if not isinstance(resource, cdk.CfnResource):
+                raise TypeError(f"no CloudFormation resource has {path}")
+            resource.add_property_override(path, value)
+
+
+_CPU = {
+    Architecture.X86_64: ecs.CpuArchitecture.X86_64,
+    Architecture.ARM64: ecs.CpuArchitecture.ARM64,
+}
+
+
+def _capacity(*, spot_share: int) -> list[ecs.CapacityProviderStrategy]:
+    """Return a strategy instead of a launch type: switching between the two would replace the service."""
+    if not spot_share:
+        return [ecs.CapacityProviderStrategy(capacity_provider="FARGATE", weight=1)]
+    return [
+        ecs.CapacityProviderStrategy(capacity_provider="FARGATE", base=1, weight=100 - spot_share),
+        ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=spot_share),
+    ]

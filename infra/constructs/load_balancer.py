@@ -1,0 +1,120 @@
+"""Load balancer: access logs, TLS if there is a domain, and the target group of the service."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_route53_targets as targets
+from constructs import Construct
+
+from infra.constructs.network import CIDR
+from infra.findings import acknowledge
+from infra.stages import Domain
+
+IDLE_TIMEOUT = cdk.Duration.seconds(60)
+"""Shorter than gunicorn's keepalive: if the server closed an idle connection first, the next request would be a 502."""
+DRAIN = cdk.Duration.seconds(15)
+"""Time for requests in flight when a task is removed; the slowest takes a fraction of it."""
+HEALTH_PATH = "/healthz"
+HSTS_MAX_AGE = cdk.Duration.days(365)
+
+_HSTS = f"max-age={HSTS_MAX_AGE.to_seconds():.0f}"
+
+
+class LoadBalancer(Construct):
+    """Application Load Balancer: $16 a month, $3.65 for each of its two addresses if it is public, and traffic."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        vpc: ec2.IVpc,
+        subnets: ec2.SubnetSelection,
+        internal: bool,
+        domain: Domain | None,
+        deletion_protection: bool,
+        log_bucket_name: str,
+        log_prefix: str,
+    ) -> None:
+        """An internal load balancer only accepts connections from its VPC, and has no domain."""
+        super().__init__(scope, construct_id)
+        self.load_balancer = elbv2.ApplicationLoadBalancer(
+            self,
+            "LoadBalancer",
+            vpc=vpc,
+            vpc_subnets=subnets,
+            internet_facing=not internal,
+            idle_timeout=IDLE_TIMEOUT,
+            drop_invalid_header_fields=True,
+            deletion_protection=deletion_protection,
+        )
+        # log_access_logs() requires a region at synthesis, so the attributes are set directly.
+        for name, value in (("enabled", "true"), ("bucket", log_bucket_name), ("prefix", log_prefix)):
+            self.load_balancer.set_attribute(f"access_logs.s3.{name}", value)
+        self.load_balancer.set_attribute("routing.http.desync_mitigation_mode", "strictest")
+        if internal:
+            # CloudFront connects from network interfaces in these subnets. The ID of their security group takes a
+            # Lambda function to find out, and nothing else in the VPC connects to port 80.
+            self.load_balancer.connections.allow_from(ec2.Peer.ipv4(CIDR), ec2.Port.tcp(80), "CloudFront")
+        else:
+            for security_group in self.load_balancer.connections.security_groups:
+                acknowledge(security_group, {"AwsSolutions-EC23": "a public API accepts connections from everywhere"})
+        if domain is None:
+            self.listener = self.load_balancer.add_listener(
+                "Http", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=not internal
+            )
+            self.base_url = f"http://{self.load_balancer.load_balancer_dns_name}"
+        else:
+            self.listener = self._add_https(domain)
+            self.base_url = f"https://{domain.name}"
+
+    def _add_https(self, domain: Domain) -> elbv2.ApplicationListener:
+        zone = route53.HostedZone.from_hosted_zone_attributes(
+            self, "Zone", hosted_zone_id=domain.hosted_zone_id, zone_name=domain.zone_name
+        )
+        certificate = acm.Certificate(
+            self, "Certificate", domain_name=domain.name, validation=acm.CertificateValidation.from_dns(zone)
+        )
+        listener = self.load_balancer.add_listener(
+            "Https",
+            port=443,
+            protocol=elbv2.ApplicationProtocol.HTTPS,
+            certificates=[certificate],
+            ssl_policy=elbv2.SslPolicy.RECOMMENDED_TLS,
+            open=True,
+        )
+        listener.set_attribute("routing.http.response.strict_transport_security.header_value", _HSTS)
+        self.load_balancer.add_redirect()
+        route53.ARecord(
+            self,
+            "Alias",
+            zone=zone,
+            record_name=domain.name,
+            target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.load_balancer)),
+        )
+        return listener
+
+    def add_target(self, service: ecs.FargateService, *, container: str, port: int) -> elbv2.ApplicationTargetGroup:
+        """Forward all requests to a container of the service, and allow connections from the load balancer to it.
+
+        A new task is healthy after two checks, 10 s. It takes five failed ones to remove a task: under load, a task may
+        miss two, and removing it would overload the others.
+        """
+        return self.listener.add_targets(
+            "Api",
+            port=port,
+            protocol=elbv2.ApplicationProtocol.HTTP,
+            targets=[service.load_balancer_target(container_name=container, container_port=port)],
+            deregistration_delay=DRAIN,
+            health_check=elbv2.HealthCheck(
+                path=HEALTH_PATH,
+                healthy_http_codes="200",
+                interval=cdk.Duration.seconds(5),
+                timeout=cdk.Duration.seconds(4),
+                healthy_threshold_count=2,
+                unhealthy_threshold_count=5,
+            ),
+        )

@@ -1,0 +1,158 @@
+"""Access to an account: a role for each kind of workflow run on GitHub, the role and policies of deployments."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+
+from infra import execution_policy
+from infra.findings import acknowledge, wildcard_finding
+from infra.permissions import (
+    BOUNDARY,
+    BOUNDARY_NAME,
+    DEPLOY_STACKS,
+    ISSUER,
+    STACK_DEPLOYER,
+    Condition,
+    Statement,
+    Trust,
+    arn,
+    trusts,
+)
+from infra.stacks.base import BaseStack
+from infra.stages import Repository, Stage
+
+_PROVIDER = arn("iam", f"oidc-provider/{ISSUER}", regional=False)
+"""AWS: the ARN of a provider contains its issuer."""
+SESSION = cdk.Duration.hours(1)
+"""A deployment takes minutes, and the rollback of a stuck one less than an hour."""
+
+
+class AccessStack(BaseStack):
+    """Free. It needs no bootstrap, because the bootstrap uses its policy. A person with credentials deploys it.
+
+    Without a repository there is neither a provider nor a role of GitHub, and only people with credentials may deploy.
+    """
+
+    def __init__(
+        self,
+        scope: cdk.App,
+        construct_id: str,
+        *,
+        repository: Repository | None,
+        stages: Iterable[Stage],
+        **kwargs: Any,
+    ) -> None:
+        """`stages` are those in this account: no other has a role here."""
+        super().__init__(
+            scope,
+            construct_id,
+            # Deployed with the caller's credentials. BootstraplessSynthesizer would name the bootstrap's roles.
+            synthesizer=cdk.LegacyStackSynthesizer(),
+            termination_protection=True,  # `cdk destroy --all` of one stage must not delete the roles of all
+            **kwargs,
+        )
+        # Read once, because each access to a stack is a call to jsii's process.
+        self._words = {"PARTITION": self.partition, "REGION": self.region, "ACCOUNT": self.account}
+        policy = self._add_policy(
+            "Execution",
+            name=execution_policy.NAME,  # `cdk bootstrap` refers to it
+            description="Permissions of CloudFormation for the comment service, used by cdk bootstrap",
+            statements=execution_policy.STATEMENTS,
+        )
+        self._add_policy(
+            "Boundary",
+            name=BOUNDARY_NAME,  # service stacks refer to it
+            description="Permissions boundary of every role of the comment service",
+            statements=BOUNDARY,
+        )
+        self._add_stack_deployer()
+        cdk.CfnOutput(self, "ExecutionPolicyArn", value=policy.managed_policy_arn)
+        if repository is None:
+            return
+        provider = self._add_provider() if repository.create_provider else self._arn(_PROVIDER)
+        for trust in trusts(stages):
+            self._add_role(trust, repository, provider)
+
+    def _add_policy(
+        self, construct_id: str, *, name: str, description: str, statements: Iterable[Statement]
+    ) -> iam.ManagedPolicy:
+        policy = iam.ManagedPolicy(
+            self,
+            construct_id,
+            managed_policy_name=name,
+            description=description,
+            statements=self._statements(statements),
+        )
+        self._acknowledge(policy, statements)
+        return policy
+
+    def _add_stack_deployer(self) -> None:
+        """Add the role that the CDK CLI assumes. As in CDK's bootstrap, it trusts principals that may assume it."""
+        role = iam.Role(
+            self,
+            "StackDeployer",
+            role_name=STACK_DEPLOYER,  # the templates' manifest refers to it
+            description="Creates and executes change sets of the comment service's stacks for the CDK CLI",
+            assumed_by=iam.AccountRootPrincipal().with_session_tags(),
+        )
+        policy = iam.Policy(self, "StackDeployerPolicy", roles=[role], statements=self._statements(DEPLOY_STACKS))
+        self._acknowledge(policy, DEPLOY_STACKS)
+
+    def _add_provider(self) -> str:
+        audience = ["sts.amazonaws.com"]
+        return iam.CfnOIDCProvider(self, "GitHub", url=f"https://{ISSUER}", client_id_list=audience).attr_arn
+
+    def _add_role(self, trust: Trust, repository: Repository, provider_arn: str) -> None:
+        role = iam.Role(
+            self,
+            trust.role.title().replace("-", ""),
+            role_name=trust.role,  # the workflows' variables refer to it
+            description=trust.why,
+            max_session_duration=SESSION,
+            assumed_by=iam.WebIdentityPrincipal(
+                provider_arn,
+                {
+                    "StringEquals": {
+                        f"{ISSUER}:aud": "sts.amazonaws.com",
+                        f"{ISSUER}:sub": [subject for run in trust.subjects for subject in repository.subjects(run)],
+                        f"{ISSUER}:repository_id": str(repository.repository_id),
+                    }
+                },
+            ),
+        )
+        policy = iam.Policy(self, f"{role.node.id}Policy", roles=[role], statements=self._statements(trust.statements))
+        self._acknowledge(policy, trust.statements)
+        cdk.CfnOutput(self, f"{role.node.id}Arn", value=role.role_arn)
+
+    def _statements(self, statements: Iterable[Statement]) -> list[iam.PolicyStatement]:
+        return [
+            iam.PolicyStatement(
+                sid=statement.sid,
+                actions=list(statement.actions),
+                resources=[self._arn(resource) for resource in statement.resources],
+                conditions=self._conditions(statement.condition),
+            )
+            for statement in statements
+        ]
+
+    def _conditions(self, condition: Condition | None) -> dict[str, dict[str, list[str]]] | None:
+        if condition is None:
+            return None
+        return {"StringEquals": {condition.key: [self._arn(value) for value in condition.values]}}
+
+    def _arn(self, resource: str) -> str:
+        """Replace PARTITION, REGION and ACCOUNT."""
+        for word, value in self._words.items():
+            resource = resource.replace(word, value)
+        return resource
+
+    def _acknowledge(self, policy: iam.Policy | iam.ManagedPolicy, statements: Iterable[Statement]) -> None:
+        """Acknowledge each wildcard with the reason of its statement."""
+        for statement in statements:
+            actions = (f"AwsSolutions-IAM5[Action::{action}]" for action in statement.actions if "*" in action)
+            resources = (
+                wildcard_finding(self, self._arn(resource)) for resource in statement.resources if "*" in resource
+            )
+            acknowledge(policy, dict.fromkeys((*actions, *resources), statement.why))

@@ -1,0 +1,29 @@
+"""What every stack shares: tags, and availability zones that need no look-up."""
+
+from typing import Any
+
+import aws_cdk as cdk
+
+from infra.permissions import STACK_DEPLOYER
+from infra.stages import BOOTSTRAP_QUALIFIER, PROJECT
+
+ZONES = 2
+
+
+class BaseStack(cdk.Stack):
+    """A stack that synthesizes without an account or credentials."""
+
+    def __init__(self, scope: cdk.App, construct_id: str, *, stage_name: str | None = None, **kwargs: Any) -> None:
+        synthesizer = kwargs.pop("synthesizer", None) or cdk.DefaultStackSynthesizer(
+            qualifier=BOOTSTRAP_QUALIFIER,
+            deploy_role_arn=f"arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:role/{STACK_DEPLOYER}",
+        )
+        super().__init__(scope, construct_id, synthesizer=synthesizer, **kwargs)
+        cdk.Tags.of(self).add("project", PROJECT)
+        if stage_name:
+            cdk.Tags.of(self).add("stage", stage_name)
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """The region's first zones, selected by CloudFormation at deployment."""
+        return [cdk.Fn.select(index, cdk.Fn.get_azs()) for index in range(ZONES)]

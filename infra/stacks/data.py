@@ -1,0 +1,118 @@
+"""Stateful stack of a stage: the table, the moderator's secret, the log groups and the bucket of access logs."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+
+from infra.findings import acknowledge
+from infra.stacks.base import BaseStack
+from infra.stages import Stage, StageError
+
+ACCESS_LOG_PREFIX = "alb"
+
+
+class DataStack(BaseStack):
+    """What must outlive the service stack.
+
+    Every resource has a physical name derived from the stage, because the service stack refers to it by name: an export
+    would lock both stacks. A protected stage retains everything on deletion, except after a failed first creation,
+    which would otherwise block the next attempt.
+    """
+
+    def __init__(self, scope: cdk.App, construct_id: str, *, stage: Stage, **kwargs: Any) -> None:
+        super().__init__(scope, construct_id, stage_name=stage.name, termination_protection=stage.protect, **kwargs)
+        self._stage = stage
+        self._removal = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if stage.protect else cdk.RemovalPolicy.DESTROY
+        self._add_table()
+        self._add_moderator_secret()
+        self._add_log_group("AppLogs", stage.app_log_group)
+        self._add_log_group("FlowLogs", stage.flow_log_group)
+        self._add_log_group("WafLogs", stage.waf_log_group)
+        self._add_access_log_bucket()
+
+    def _add_table(self) -> None:
+        dynamodb.TableV2(
+            self,
+            "Comments",
+            table_name=self._stage.table,
+            partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
+            billing=dynamodb.Billing.on_demand(),
+            time_to_live_attribute="expires_at",
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            deletion_protection=self._stage.protect,
+            removal_policy=self._removal,
+        )
+
+    def _add_moderator_secret(self) -> None:
+        secret = secretsmanager.Secret(
+            self,
+            "Moderator",
+            secret_name=self._stage.moderator_secret,
+            description=f"The moderator's bearer token of {self._stage.name}",
+            # 40 letters and digits: 238 bits, safe in headers and shells
+            generate_secret_string=secretsmanager.SecretStringGenerator(exclude_punctuation=True, password_length=40),
+            removal_policy=self._removal,
+        )
+        acknowledge(
+            secret, {"AwsSolutions-SMG4": "people know this token, so they rotate it by hand (docs/operations.md)"}
+        )
+
+    def _add_log_group(self, construct_id: str, name: str) -> None:
+        logs.LogGroup(
+            self,
+            construct_id,
+            log_group_name=name,
+            retention=_retention(self._stage.log_days),
+            removal_policy=self._removal,
+        )
+
+    def _add_access_log_bucket(self) -> None:
+        bucket = s3.Bucket(
+            self,
+            "AccessLogs",
+            bucket_name=self._stage.log_bucket(account=self.account, region=self.region),
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            encryption=s3.BucketEncryption.S3_MANAGED,  # AWS: load balancers support no other encryption
+            enforce_ssl=True,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="expire",
+                    expiration=cdk.Duration.days(self._stage.log_days),
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+                )
+            ],
+            removal_policy=self._removal,
+        )
+        bucket.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("logdelivery.elasticloadbalancing.amazonaws.com")],
+                actions=["s3:PutObject"],
+                resources=[bucket.arn_for_objects(f"{ACCESS_LOG_PREFIX}/AWSLogs/{self.account}/*")],
+            )
+        )
+        acknowledge(bucket, {"AwsSolutions-S1": "it is the log bucket itself"})
+
+
+def _retention(days: int) -> logs.RetentionDays:
+    """Return CloudWatch's name for a retention period; it supports only some."""
+    periods = {
+        1: logs.RetentionDays.ONE_DAY,
+        7: logs.RetentionDays.ONE_WEEK,
+        14: logs.RetentionDays.TWO_WEEKS,
+        30: logs.RetentionDays.ONE_MONTH,
+        90: logs.RetentionDays.THREE_MONTHS,
+        180: logs.RetentionDays.SIX_MONTHS,
+        365: logs.RetentionDays.ONE_YEAR,
+    }
+    if days not in periods:
+        raise StageError(f"log_days is {days}; it is one of {', '.join(map(str, periods))}")
+    return periods[days]

@@ -1,0 +1,238 @@
+"""Stateless stack of a stage: VPC, load balancer, ECS service, alarms, and every grant between them."""
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_secretsmanager as secretsmanager
+
+from infra.constructs.alarms import Alarms
+from infra.constructs.budget import MonthlyBudget
+from infra.constructs.cloudfront import VIEWER_ADDRESS_HEADER, CloudFrontEntrance
+from infra.constructs.dashboard import Dashboard, SavedQueries
+from infra.constructs.fargate_service import ApiService
+from infra.constructs.load_balancer import HSTS_MAX_AGE, LoadBalancer
+from infra.constructs.network import Network
+from infra.constructs.waf import WebAcl
+from infra.findings import acknowledge, wildcard_finding
+from infra.permissions import BOUNDARY_NAME
+from infra.stacks.base import ZONES, BaseStack
+from infra.stacks.data import ACCESS_LOG_PREFIX
+from infra.stages import DIGEST_PARAMETER, Stage
+
+_TABLE_ACTIONS = tuple(f"dynamodb:{name}" for name in ("Query", "GetItem", "PutItem", "DeleteItem"))
+"""A transaction requires the permissions of its parts."""
+_CPU_UNITS = 1024
+"""Units of one virtual CPU; a worker process uses one."""
+
+
+class ServiceStack(BaseStack):
+    """Everything that can be deleted and deployed again. It refers to the other stacks' resources by name."""
+
+    def __init__(self, scope: cdk.App, construct_id: str, *, stage: Stage, **kwargs: Any) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            stage_name=stage.name,
+            termination_protection=stage.protect,
+            permissions_boundary=cdk.PermissionsBoundary.from_name(BOUNDARY_NAME),
+            **kwargs,
+        )
+        self._stage = stage
+        digest = self._digest_parameter()
+        self._add_rules(digest.value_as_string)
+        images = self._images()
+        table = dynamodb.Table.from_table_name(self, "Comments", stage.table)
+        app_logs = self._log_group("AppLogs", stage.app_log_group)
+        network = Network(
+            self,
+            "Network",
+            egress=stage.egress,
+            zones=ZONES,
+            internal=stage.behind_cloudfront,
+            flow_logs=self._log_group("FlowLogs", stage.flow_log_group) if stage.flow_logs else None,
+        )
+        edge = LoadBalancer(
+            self,
+            # Another ID makes other resources: a target group can't belong to the old and the new load balancer.
+            "InternalEdge" if stage.behind_cloudfront else "Edge",
+            vpc=network.vpc,
+            subnets=network.load_balancer_subnets,
+            internal=stage.behind_cloudfront,
+            domain=stage.domain,
+            deletion_protection=stage.protect,
+            log_bucket_name=stage.log_bucket(account=self.account, region=self.region),
+            log_prefix=ACCESS_LOG_PREFIX,
+        )
+        alarms = Alarms(
+            self,
+            "Alarms",
+            stage=stage.name,
+            prefix=stage.service,
+            runbook=_runbook(stage),
+            email=stage.alarm_address,
+        )
+        deployment_alarms = alarms.add_deployment_alarms(edge.load_balancer)
+        api = ApiService(
+            self,
+            "Api",
+            name=stage.service,
+            network=network,
+            image=ecs.ContainerImage.from_registry(images.repository_uri_for_digest(digest.value_as_string)),
+            cpu=stage.cpu,
+            memory=stage.memory,
+            architecture=stage.architecture,
+            spot_share=stage.spot_share,
+            environment=_environment(stage),
+            secrets=self._secrets(),
+            log_group=app_logs,
+            rollback_alarms=[alarms.name("5xx"), alarms.name("latency")],
+            container_insights=stage.container_insights,
+        )
+        api.service.node.add_dependency(*deployment_alarms)
+        target_group = edge.add_target(api.service, container=api.container_name, port=api.port)
+        api.scale(
+            target_group=target_group,
+            min_tasks=stage.min_tasks,
+            max_tasks=stage.max_tasks,
+            cpu_target=stage.cpu_target,
+            cpu_seconds=stage.cpu_seconds,
+            requests_per_target=stage.requests_per_target,
+        )
+        table.grant(api.task_definition.task_role, *_TABLE_ACTIONS)
+        images.grant_pull(api.execution_role)
+        acknowledge(
+            api.execution_role,
+            {
+                "AwsSolutions-IAM5[Resource::*]": "ecr:GetAuthorizationToken supports no resource",
+                wildcard_finding(self, app_logs.log_group_arn): "the streams of one log group",
+            },
+        )
+
+        alarms.add_service_alarms(
+            load_balancer=edge.load_balancer, target_group=target_group, service=api.service, min_tasks=stage.min_tasks
+        )
+        alarms.add_failed_deployment_rule(cluster=stage.cluster, service=stage.service)
+        alarms.add_table_alarms(table)
+        SavedQueries(self, "Queries", folder=stage.service, log_group_name=stage.app_log_group)
+        if stage.web_acl:
+            WebAcl(
+                self,
+                "WebAcl",
+                metric=stage.service,
+                resource_arn=edge.load_balancer.load_balancer_arn,
+                post_limit=stage.post_limit,
+                address_header=VIEWER_ADDRESS_HEADER if stage.behind_cloudfront else None,
+                log_group_arn=self.format_arn(
+                    service="logs",
+                    resource="log-group",
+                    resource_name=stage.waf_log_group,
+                    arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                ),
+            )
+        if stage.dashboard:
+            Dashboard(
+                self,
+                "Dashboard",
+                name=stage.service,
+                alarms=alarms.all,
+                load_balancer=edge.load_balancer,
+                target_group=target_group,
+                service=api.service,
+                min_tasks=stage.min_tasks,
+                table=table,
+                route_namespace=stage.metrics_namespace if stage.route_metrics else None,
+                web_acl_metric=stage.service if stage.web_acl else None,
+            )
+        if stage.alarm_address and stage.monthly_budget:
+            MonthlyBudget(
+                self, "Budget", dollars=stage.monthly_budget, email=stage.alarm_address, tag=f"stage${stage.name}"
+            )
+        base_url = self._add_cloudfront(edge, network) if stage.behind_cloudfront else edge.base_url
+        cdk.CfnOutput(self, "BaseUrl", value=base_url)
+        cdk.CfnOutput(self, "DeployedDigest", value=digest.value_as_string)
+
+    def _add_cloudfront(self, edge: LoadBalancer, network: Network) -> str:
+        """Put CloudFront in front of the load balancer, and return its URL."""
+        cdn = CloudFrontEntrance(
+            self,
+            "CloudFront",
+            name=self._stage.service,
+            load_balancer=edge.load_balancer,
+            hsts_max_age=HSTS_MAX_AGE,
+        )
+        # AWS: a VPC origin needs an internet gateway attached to the VPC, although no traffic uses it.
+        cdn.node.add_dependency(*(subnet.internet_connectivity_established for subnet in network.vpc.public_subnets))
+        return cdn.base_url
+
+    def _digest_parameter(self) -> cdk.CfnParameter:
+        """Return the image's digest as a parameter, so that a deployment without it keeps the running image.
+
+        The empty default is only used by a first deployment, which a rule then refuses with the command to run. Without
+        a default, the CDK CLI would just name the missing parameter.
+        """
+        return cdk.CfnParameter(
+            self,
+            DIGEST_PARAMETER,
+            description="Digest of the image that the service runs",
+            default="",
+            allowed_pattern="(sha256:[0-9a-f]{64})?",
+            constraint_description="must be the digest of an image: sha256: and 64 hexadecimal digits",
+        )
+
+    def _add_rules(self, digest: str) -> None:
+        """Make CloudFormation refuse a deployment before it changes anything, while synthesis and diff keep working."""
+        command = f"cdk deploy --parameters {self._stage.service_stack}:{DIGEST_PARAMETER}=sha256:..."
+        no_image = f"The first deployment needs an image: run make deploy ENV={self._stage.name} or {command}"
+        never = cdk.Fn.condition_equals(digest, "none")
+        conditions = dict.fromkeys(self._stage.missing_for_production(), never)
+        conditions[no_image] = cdk.Fn.condition_not(cdk.Fn.condition_equals(digest, ""))
+        cdk.CfnRule(
+            self,
+            "Requirements",
+            assertions=[
+                cdk.CfnRuleAssertion(assert_=condition, assert_description=description)
+                for description, condition in conditions.items()
+            ],
+        )
+
+    def _images(self) -> ecr.IRepository:
+        arn = self.format_arn(
+            service="ecr",
+            account=self._stage.registry_account or self.account,
+            resource="repository",
+            resource_name=self._stage.image_repository,
+        )
+        return ecr.Repository.from_repository_attributes(
+            self, "Images", repository_arn=arn, repository_name=self._stage.image_repository
+        )
+
+    def _log_group(self, construct_id: str, name: str) -> logs.ILogGroup:
+        return logs.LogGroup.from_log_group_name(self, construct_id, name)
+
+    def _secrets(self) -> dict[str, ecs.Secret]:
+        """Return the secrets that ECS injects as variables. CDK grants them to the execution role."""
+        if not self._stage.has_moderator:
+            return {}
+        token = secretsmanager.Secret.from_secret_name_v2(self, "Moderator", self._stage.moderator_secret)
+        return {"COMMENTS_MODERATOR_TOKEN": ecs.Secret.from_secrets_manager(token)}
+
+
+def _environment(stage: Stage) -> dict[str, str]:
+    """Return the application's environment. The stage's own settings can't replace its store."""
+    environment = {
+        "COMMENTS_STORE": f"dynamodb://{stage.table}",
+        "COMMENTS_TRUSTED_PROXIES": str(stage.trusted_proxies),
+    }
+    metrics = {"COMMENTS_METRICS": stage.metrics_namespace} if stage.route_metrics else {}
+    workers = {"WEB_CONCURRENCY": str(stage.cpu // _CPU_UNITS)} if stage.cpu > _CPU_UNITS else {}
+    return dict(stage.settings) | environment | metrics | workers
+
+
+def _runbook(stage: Stage) -> str:
+    """Return the address of the runbook: a link if the repository is known."""
+    page = "docs/operations.md"
+    return f"https://github.com/{stage.github.name}/blob/main/{page}" if stage.github else page

@@ -1,0 +1,136 @@
+"""CloudFormation's registry names the permissions that each type of resource needs; the policies include them."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from infra import execution_policy
+from infra.permissions import SETTINGS
+from infra.stages import STAGES, Egress, Entrance
+from tests.infra.synthesis import DOMAIN, EMAIL, GITHUB, Templates, templates_of
+from tests.machine import needs
+
+DATA = "lib/python*/site-packages/cfnlint/data"
+PROJECT = Path(__file__).resolve().parents[2]
+EVERYTHING = (
+    replace(STAGES["prod"], domain=DOMAIN, egress=Egress.ENDPOINTS, spot_share=50, alarm_email=EMAIL, github=GITHUB),
+    replace(STAGES["prod"], domain=DOMAIN, egress=Egress.NAT),
+    replace(STAGES["prod"], entrance=Entrance.CLOUDFRONT),
+)
+"""Stages that have a resource of every type between them."""
+BY_A_PERSON = {"AWS::IAM::ManagedPolicy", "AWS::IAM::OIDCProvider"}
+"""Types of AccessStack, which precedes the policy."""
+UNUSED = {
+    "a customer-managed key": ("kms:*",),
+    "streams of a table": ("kinesis:*",),
+    "targets of scaling other than ECS": ("lambda:*",),
+    "a private certificate authority": ("acm-pca:*",),
+    "listeners that sign people in": ("cognito-idp:*",),
+    "web ACLs on other things than a balancer": (
+        "amplify:*", "apigateway:*", "apprunner:*", "appsync:*", "bedrock-agentcore:*", "ec2:*VerifiedAccess*",
+        "payments:*",
+    ),
+    "a bucket's metadata as a table": ("s3tables:*",),
+    "logs that go to Firehose": ("firehose:*",),
+    "endpoints of a service network, or across regions": ("vpc-lattice:*", "vpce:*"),
+    "a gateway to a VPN": ("ec2:*VpnGateway",),
+    "distributions for many customers": ("cloudfront:*ConnectionGroup",),
+    "updates from a staging distribution": ("cloudfront:UpdateDistributionWithStagingConfig",),
+    "CloudFront's own service-linked role": ("sts:AssumeRole",),
+    "an address of another account": ("ec2:AcceptAddressTransfer",),
+    "flow logs of another kind than a VPC's": ("autoscaling:DescribeTags",),
+    "policies of groups and users": ("iam:*GroupPolicy", "iam:*UserPolicy"),
+    "removing the boundary of a role": ("iam:DeleteRolePermissionsBoundary",),
+    "managed policies of roles": ("iam:AttachRolePolicy", "iam:DetachRolePolicy"),
+    "an organization's web ACLs": ("iam:DescribeOrganization",),
+    "settings of the account, which the cluster's own replace": ("ecs:PutAccountSetting*",),
+    "a log group's index": ("logs:*IndexPolic*",),
+}  # fmt: skip
+"""What a handler names for features that no stage uses, by feature."""
+CHANGES_OR_CONTENT = (
+    *("cloudwatch:PutMetricData", "*:Associate*", "*:Create*", "*:Delete*", "*:Disassociate*"),
+    *("*:PassRole", "*:SetWebACL", "*:GetSecretValue"),
+)
+"""Permissions that handlers name for reading but a role that only reads must not have."""
+
+
+@cache
+def data() -> Path:
+    (*found,) = PROJECT.glob(f".venv/{DATA}")
+    needs(found, "cfn-lint is not installed: run `make setup`")
+    return found[0]
+
+
+@cache
+def actions() -> dict[str, Any]:
+    """AWS's list of actions by service, and the kinds of resources that each can be held to."""
+    known: dict[str, Any] = json.loads((data() / "AdditionalSpecs/Policies.json").read_text())
+    return known
+
+
+def types() -> set[str]:
+    return {kind for stage in EVERYTHING for kind in _types(templates_of(stage))}
+
+
+def _types(templates: Templates) -> Iterator[str]:
+    for template in (templates.access, templates.registry, templates.data, templates.service):
+        yield from (resource["Type"] for resource in template.to_json()["Resources"].values())
+
+
+@cache
+def index() -> dict[str, str]:
+    """The file of each type's schema."""
+    files: dict[str, str] = json.loads((data() / "schemas/providers/us-east-1.json").read_text())
+    return files
+
+
+def needed(kind: str, *operations: str) -> set[str]:
+    """Return the permissions that the handler of a type names, without those of features that no stage uses."""
+    schema = json.loads((data() / "schemas/resources" / f"{index()[kind]}.json").read_text())
+    named = {
+        action
+        for operation in operations
+        for action in schema.get("handlers", {}).get(operation, {}).get("permissions", [])
+    }
+    unused = [pattern for patterns in UNUSED.values() for pattern in patterns]
+    return {action for action in named if not granted(action, unused)}
+
+
+def granted(action: str, patterns: list[str]) -> bool:
+    return any(fnmatch(action.lower(), pattern.lower()) for pattern in patterns)
+
+
+def test_cloudformation_may_do_what_every_type_of_resource_needs() -> None:
+    """An action without resource-level permissions must be granted on all resources."""
+    allowed = [action for statement in execution_policy.STATEMENTS for action in statement.actions]
+    everywhere = [
+        action
+        for statement in execution_policy.STATEMENTS
+        if statement.resources == ("*",)
+        for action in statement.actions
+    ]
+    assert {
+        (kind, action)
+        for kind in types()
+        if kind not in BY_A_PERSON
+        for action in needed(kind, "create", "read", "update", "delete")
+        if not granted(action, allowed if knows_a_resource(action) else everywhere)
+    } == set()
+
+
+def knows_a_resource(action: str) -> bool:
+    """Return whether an action supports resource-level permissions, which is assumed for one that AWS's list lacks."""
+    service, _, name = action.partition(":")
+    known = actions().get(service, {}).get("Actions", {}).get(name.lower())
+    return known is None or bool(known.get("Resources"))
+
+
+def test_the_role_that_reads_may_read_the_settings_of_every_type_and_no_others() -> None:
+    read = {(kind, action) for kind in types() for action in needed(kind, "read")}
+    allowed = [*SETTINGS.actions, "s3:ListBucket"]
+    assert {each for each in read if not granted(each[1], [*allowed, *CHANGES_OR_CONTENT])} == set()
+    assert [pattern for pattern in allowed if not any(granted(action, [pattern]) for _, action in read)] == []
