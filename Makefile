@@ -11,7 +11,6 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
 APP := .venv/.app
 DEV := .venv/.dev
-CHECK := .venv-check/.done
 PLAYGROUND := .venv-playground/.done
 NODE := node_modules/.package-lock.json
 
@@ -39,18 +38,15 @@ $(DEV): requirements-infra.txt requirements-dev.txt $(APP)
 	@.venv/bin/python -m pip install -q --disable-pip-version-check -r requirements-infra.txt -r requirements-dev.txt
 	@touch $@
 
-$(CHECK): requirements-check.txt
-	$(call venv,.venv-check)
-	@.venv-check/bin/python -m pip install -q --disable-pip-version-check -r requirements-check.txt
-	@touch $@
-
 $(PLAYGROUND): requirements-playground.txt
 	$(call venv,.venv-playground)
 	@.venv-playground/bin/python -m pip install -q --disable-pip-version-check -r requirements-playground.txt
 	@touch $@
 
+# The link makes `cdk` a command of the activated virtual environment.
 $(NODE): package-lock.json .npmrc $(DEV)
 	@npm ci --loglevel=error
+	@ln -sf ../../node_modules/.bin/cdk .venv/bin/cdk
 	@touch $@
 
 .PHONY: setup
@@ -65,7 +61,6 @@ lock: $(DEV)  ## compile every requirements file from pyproject.toml (UPGRADE=1 
 	@$(LOCK) --group pyproject.toml:app -o $(OUT)/requirements.txt
 	@$(LOCK) --group pyproject.toml:infra -c requirements.txt -o $(OUT)/requirements-infra.txt
 	@$(LOCK) --group pyproject.toml:dev -c requirements.txt -c requirements-infra.txt -o $(OUT)/requirements-dev.txt
-	@$(LOCK) --group pyproject.toml:check -o $(OUT)/requirements-check.txt
 	@$(LOCK) --group pyproject.toml:playground -o $(OUT)/requirements-playground.txt
 
 # ---- the application ----
@@ -75,8 +70,16 @@ run: $(APP)  ## serve the API on 127.0.0.1:$(PORT) with SQLite under app/data/
 	@cd app && exec gunicorn --bind 127.0.0.1:$(PORT) api:app
 
 .PHONY: test
-test: $(DEV) $(NODE) $(PLAYGROUND) $(CHECK)  ## run every test that this machine can (ARGS=… goes to pytest)
+test: $(DEV) $(NODE) $(PLAYGROUND)  ## run every test that this machine can (ARGS=… goes to pytest)
 	@python -m pytest $(ARGS)
+
+.PHONY: quick
+quick: $(DEV)  ## run the tests that need no Docker, browser or Node, in under a minute (ARGS=… goes to pytest)
+	@python -m pytest --quick $(ARGS)
+
+.PHONY: wrk
+wrk:  ## install wrk, which make bench needs, on Debian or Ubuntu
+	@sudo apt-get update -q && sudo apt-get install -q --yes wrk
 
 .PHONY: bench
 bench: $(DEV) $(NODE)  ## compare the service with a bare Flask view and with Isso; needs wrk (ARGS=--quick)
@@ -87,7 +90,7 @@ bench: $(DEV) $(NODE)  ## compare the service with a bare Flask view and with Is
 CHECKS := check-format check-types check-locks check-files check-templates
 
 .PHONY: check $(CHECKS)
-check: $(CHECKS)  ## ruff, mypy, lock files, hadolint, actionlint, zizmor, cdk-nag, cfn-lint, checkov
+check: $(CHECKS)  ## ruff, mypy, lock files, hadolint, actionlint, zizmor, cdk-nag, cfn-lint
 
 check-format: $(DEV)
 	@ruff check
@@ -107,33 +110,33 @@ check-locks: $(DEV) $(NODE)
 	@npm ci --dry-run --loglevel=error >/dev/null
 	@echo 'lock files are in date'
 
-check-files: $(CHECK)
-	@.venv-check/bin/hadolint Dockerfile
-	@.venv-check/bin/actionlint
-	@.venv-check/bin/zizmor --offline --persona auditor --quiet .github
+check-files: $(DEV)
+	@hadolint Dockerfile
+	@actionlint
+	@zizmor --offline --persona auditor --quiet .github
 
-check-templates: $(DEV) $(NODE) $(CHECK)
-	@PATH="$(CURDIR)/.venv-check/bin:$$PATH" .venv/bin/python -m infra.checks
+check-templates: $(DEV) $(NODE)
+	@python -m infra.checks
 
 # ---- a stage: ENV is dev, prod, playground or pr-N ----
 
 STAGE_TOOLS := $(DEV) $(NODE)
 
 .PHONY: synth
-synth: $(STAGE_TOOLS)  ## write the templates of ENV to cdk.out; needs no AWS account
+synth: $(STAGE_TOOLS)  ## write the templates of ENV to cdk.out, without an AWS account
 	@cdk synth -c stage=$(ENV) --quiet && echo 'templates of $(ENV) are in cdk.out'
 
 .PHONY: bootstrap
-bootstrap: $(STAGE_TOOLS)  ## once per account of ENV: who may deploy (GITHUB=owner/name), and CDK's bootstrap
+bootstrap: $(STAGE_TOOLS)  ## prepare the account of ENV, once: roles of GITHUB in infra/stages.py, CDK's bootstrap
 	@python -m infra.release.bootstrap $(ENV) $(if $(GITHUB),--github $(GITHUB))
 
 .PHONY: diff
-diff: $(STAGE_TOOLS)  ## what a deployment to ENV would change, at the digest that runs there
+diff: $(STAGE_TOOLS)  ## what a deployment to ENV would change besides the image
 	@python -m infra.release.diff $(ENV)
 
 .PHONY: deploy
-deploy: $(STAGE_TOOLS)  ## release this commit to ENV (TAG=… releases an image that is in the registry)
-	@python -m infra.release $(ENV) $(if $(TAG),--tag $(TAG))
+deploy: $(STAGE_TOOLS)  ## release this commit to ENV (TAG=… an image in the registry; STEP=build, push, deploy or verify)
+	@python -m infra.release $(ENV) $(if $(TAG),--tag $(TAG)) $(if $(STEP),--step $(STEP))
 
 .PHONY: endpoint
 endpoint: $(STAGE_TOOLS)  ## print the base URL of ENV
@@ -145,7 +148,7 @@ logs: $(STAGE_TOOLS)  ## the log of ENV (FOLLOW=1; QUERY='slowest routes'; REQUE
 	  $(if $(FOLLOW),--follow) $(ARGS)
 
 .PHONY: cost
-cost: $(STAGE_TOOLS)  ## what ENV costs a month, line by line, beside CDK's stock pattern
+cost: $(STAGE_TOOLS)  ## monthly cost of ENV by line, next to CDK's stock pattern
 	@python -m infra.cost $(ENV)
 
 .PHONY: drift
@@ -153,7 +156,7 @@ drift: $(STAGE_TOOLS)  ## what was changed in ENV outside of CloudFormation
 	@python -m infra.release.drift $(ENV)
 
 .PHONY: sbom
-sbom: $(STAGE_TOOLS) $(CHECK)  ## what the image consists of, as CycloneDX, to build/sbom.cdx.json; needs Docker
+sbom: $(STAGE_TOOLS)  ## what the image consists of, as CycloneDX, to build/sbom.cdx.json; needs Docker
 	@python -m infra.release.sbom $(ENV)
 
 .PHONY: report
@@ -165,7 +168,7 @@ reap: $(STAGE_TOOLS)  ## destroy the previews that nobody has deployed for three
 	@python -m infra.release.reap
 
 .PHONY: destroy
-destroy: $(STAGE_TOOLS)  ## remove ENV and all that it costs (prod asks for its name, or takes CONFIRM=prod)
+destroy: $(STAGE_TOOLS)  ## delete ENV and all its billable resources (prod asks for its name, or takes CONFIRM=prod)
 	@python -m infra.release.destroy $(ENV)
 
 # ---- the playground: AWS on this machine ----

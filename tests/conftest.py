@@ -42,10 +42,25 @@ NEEDS = {
 }
 """Folders and files of tests, and what says why this machine cannot run them."""
 
+NOT_QUICK = {
+    *("bench", "contract", "image", "infra", "playground", "resilience", "web"),
+    *(f"release/test_{name}.py" for name in ("bootstrap", "destroy", "permissions", "report")),
+}
+"""Folders and files that `make quick` leaves out: they need Docker, a browser or Node, or minutes."""
+NOT_QUICK_FIXTURES = {"browser", "docker", "dynamodb", "engine"}
+"""Fixtures, and values of parametrized ones, that start a browser, a container, DynamoDB's engine or MiniStack."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="only tests that need no Docker, browser or Node")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     tools = [str(Path(sys.executable).parent), str(HERE.parent / "node_modules/.bin")]  # as make has it
     os.environ["PATH"] = os.pathsep.join([*tools, os.environ.get("PATH", os.defpath)])
+    config.stash[missing] = {}
+    if config.getoption("--quick"):
+        return
     reasons = {check: check() for check in set(NEEDS.values())}
     config.stash[missing] = {place: reasons[check] for place, check in NEEDS.items() if reasons[check]}
     if config.stash[missing] and os.environ.get("CI") == "true":
@@ -54,10 +69,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    if not config.stash[missing] or not collection_path.is_relative_to(HERE):
+    left_out = NOT_QUICK if config.getoption("--quick") else config.stash[missing].keys()
+    if not left_out or not collection_path.is_relative_to(HERE):
         return None
     path = collection_path.relative_to(HERE)
-    return True if {path.as_posix(), *path.parts[:1]} & config.stash[missing].keys() else None
+    return True if {path.as_posix(), *path.parts[:1]} & left_out else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--quick"):
+        return
+    slow = [item for item in items if isinstance(item, pytest.Function) and used(item) & NOT_QUICK_FIXTURES]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]
+
+
+def used(item: pytest.Function) -> set[str]:
+    """Return the names of the fixtures of a test, and the values of its parameters that are names of fixtures."""
+    parameters = getattr(item, "callspec", None)
+    values = {value for value in parameters.params.values() if isinstance(value, str)} if parameters else set()
+    return {*item.fixturenames, *values}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
