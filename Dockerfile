@@ -1,6 +1,6 @@
 # The image of every environment. It contains only what runs: no pip, no compiler, no cache.
-# `docker buildx imagetools inspect python:3.13-slim` prints the digest to pin it by, as python:3.13-slim@sha256:….
-ARG BASE_IMAGE=python:3.13-slim
+# Also in compose.yaml. `docker buildx imagetools inspect python:3.13-slim` prints the current digest.
+ARG BASE_IMAGE=python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 FROM ${BASE_IMAGE} AS build
 COPY requirements.txt /

@@ -1,4 +1,6 @@
 import ast
+import json
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -9,7 +11,7 @@ from comments.app import create_app
 from comments.config import Settings, load_settings, unknown_variables
 from comments.stores import CommentStore
 from infra.stages import STAGES
-from tests.contract.conftest import Dockerfile
+from tests.contract.conftest import ROOT, Dockerfile
 from tests.infra.synthesis import attributes, container, every, templates, the
 
 
@@ -106,3 +108,11 @@ def test_the_health_check_does_not_depend_on_the_store(service: Template) -> Non
         response = client.get(group["HealthCheckPath"])
         assert str(response.status_code) == group["Matcher"]["HttpCode"]
         assert response.is_json
+
+
+def test_the_base_image_is_pinned_and_found_by_renovate() -> None:
+    (manager,) = json.loads((ROOT / "renovate.json").read_text())["customManagers"]
+    pattern = manager["matchStrings"][0].replace("(?<", "(?P<")
+    found = [re.search(pattern, (ROOT / name).read_text()) for name in manager["managerFilePatterns"]]
+    assert len({match and match["currentDigest"] for match in found}) == 1
+    assert all(found)
