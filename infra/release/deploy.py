@@ -104,7 +104,13 @@ class Cdk:
 
         `digest` is the running image. Without it, the CLI can't create a change set and compares the templates only.
         """
-        lines = self._run("diff", *names, *self._image(digest), on_line=self._show_difference)
+        try:
+            lines = self._run("diff", *names, *self._image(digest), on_line=self._show_difference)
+        except CommandError as error:
+            said = [line for line in error.details if not line.startswith(_DIFF_CHATTER)]
+            if denial := denials.explained("\n".join(said)):
+                raise DeploymentError(denial) from error
+            raise
         for line in lines:
             if match := _DIFFERENCES.search(line):
                 return match[1] != "0"

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from infra import execution_policy
+from infra import execution_policy, stages
 from infra.permissions import TRUSTS, Trust
 from infra.playground.state import ACCOUNT, REGION
 from infra.stages import ACCESS_STACK, STAGES, TOOLKIT_STACK
@@ -231,7 +231,12 @@ def test_every_permission_is_proven_or_documented_as_not_enforced(
 ) -> None:
     """What nothing fails without is not needed, or cannot be told here; then docs/permissions.md says why."""
     grants = {
-        (trust.role, action, statement.resources)
+        # The repository of previews has the same permissions as the other one.
+        (
+            trust.role,
+            action,
+            tuple(each.replace(stages.PREVIEW_REPOSITORY, stages.REPOSITORY) for each in statement.resources),
+        )
         for trust in TRUSTS
         for statement in trust.statements
         for action in statement.actions
