@@ -21,7 +21,7 @@ LOG_BUFFER = cdk.Size.mebibytes(10)
 STOP_TIMEOUT = cdk.Duration.seconds(30)
 """From SIGTERM to SIGKILL; longer than gunicorn's graceful_timeout."""
 GRACE_PERIOD = cdk.Duration.seconds(30)
-"""Time from its start in which a task may fail health checks; the slowest measured start took 2.4 s."""
+"""Time from its start in which a task may fail health checks; the slowest measured start took 2.6 s."""
 SCALE_IN_COOLDOWN = cdk.Duration.minutes(5)
 """Scaling in too early costs more than keeping a task."""
 _STANDARD_SECONDS = 60

@@ -64,9 +64,8 @@ def fails_as_documented(failed: subprocess.CompletedProcess[str], heading: str) 
 
 def shorten_the_wait(project: Path) -> None:
     """Let ECS judge a task sooner than it would: the test waits for it."""
-    committed(
-        project, "infra/constructs/fargate.py", 'Duration.seconds(30)\n"""How long', 'Duration.seconds(3)\n"""How long'
-    )
+    grace_period = "GRACE_PERIOD = cdk.Duration.seconds({})"
+    committed(project, "infra/constructs/fargate_service.py", grace_period.format(30), grace_period.format(3))
 
 
 def rolled_back(cloud: Cloud, project: Path, heading: str, acknowledged: dict[int, list[str]]) -> None:
