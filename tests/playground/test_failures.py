@@ -14,7 +14,6 @@ from tests.playground.documented import agrees, documented, normalised
 from tests.playground.traffic import CLIENTS, Traffic, missing
 
 PROJECT = Path(__file__).resolve().parents[2]
-ACCOUNTS = 'account="111122223333", '
 
 pytestmark = pytest.mark.xdist_group("playground")
 
@@ -224,7 +223,7 @@ def test_credentials_that_are_absent_are_asked_for(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("cloud")
 def test_credentials_of_another_account_are_refused(tmp_path: Path) -> None:
     project = changed_project(tmp_path / "project", ending_of_api="")
-    committed(project, "infra/stages.py", 'Stage(name="playground", ', f'Stage(name="playground", {ACCOUNTS}')
+    committed(project, "infra/stages.py", 'account="000000000000"', 'account="111122223333"')
     fails_as_documented(release(project), "Wrong account")
 
 
