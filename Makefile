@@ -74,7 +74,7 @@ test: $(DEV) $(NODE) $(PLAYGROUND)  ## run every test that this machine can (ARG
 	@python -m pytest $(ARGS)
 
 .PHONY: quick
-quick: $(DEV)  ## run the tests that need no Docker, browser or Node, in under a minute (ARGS=… goes to pytest)
+quick: $(DEV)  ## run the tests that need no Docker, browser or Node (ARGS=… goes to pytest)
 	@python -m pytest --quick $(ARGS)
 
 .PHONY: wrk

@@ -347,7 +347,7 @@ def test_a_missing_table_is_named(proxy: faults.Faults) -> None:
     ("variables", "message"),
     [
         ({"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "You must specify a region"),
-        ({"AWS_ENDPOINT_URL_DYNAMODB": "localhost:8000"}, "localhost:8000"),
+        ({"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL_DYNAMODB": "localhost:8000"}, "localhost:8000"),
         ({"AWS_PROFILE": "missing"}, "missing"),
     ],
 )
