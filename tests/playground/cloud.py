@@ -15,7 +15,7 @@ from infra.playground.state import Playground
 
 PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 RELEASE_SECONDS = 300.0
 
 
