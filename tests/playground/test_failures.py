@@ -175,7 +175,7 @@ def test_a_good_release_follows_on_all_of_these_without_a_hand(
 ) -> None:
     with Traffic(cloud.url, acknowledged) as traffic:
         released = release(PROJECT)
-        cloud.settle(2)
+    cloud.settle(2)
     assert released.returncode == 0, released.stdout + released.stderr
     assert traffic.failures == []
 
