@@ -60,15 +60,15 @@ class Cloud:
         states = {each["status"]: each["rolloutState"] for each in self.service()["deployments"]}
         return states["PRIMARY"] == "COMPLETED"
 
-    def settle(self, count: int) -> None:
-        """Wait until exactly this many tasks serve."""
-        wait_until(
-            lambda: (
-                len(self.containers()) == len(self.healthy_targets()) == count
-                and self.service()["runningCount"] == count
-            ),
-            f"{count} tasks serve",
-        )
+    def settle(self, count: int | None = None) -> None:
+        """Wait until exactly this many tasks serve; without a count, as many as the service wants under its load."""
+
+        def settled() -> bool:
+            service = self.service()
+            wanted = service["desiredCount"] if count is None else count
+            return len(self.containers()) == len(self.healthy_targets()) == service["runningCount"] == wanted
+
+        wait_until(settled, f"{count or 'all wanted'} tasks serve")
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

@@ -54,7 +54,7 @@ def test_of_two_releases_at_a_time_one_waits_and_each_says_how_it_ended(
     with Traffic(cloud.url, acknowledged) as traffic:
         both = [start_release(project) for project in projects]
         ended = [running.finished() for running in both]
-    cloud.settle(2)
+        cloud.settle()
     told = "\n".join(one.stdout + one.stderr for one in ended)
     assert any(one.returncode == 0 for one in ended), told
     assert all(one.returncode == 0 or OVERTAKEN in one.stderr for one in ended), told
