@@ -99,8 +99,8 @@ check-format: $(DEV)
 # Two runs: what extends MiniStack sees its packages, which pin other versions than the application's.
 check-types: $(DEV) $(PLAYGROUND)
 	@mypy app/comments app/api.py app/healthcheck.py app/gunicorn.conf.py bench
-	@mypy --python-executable .venv/bin/python --exclude infra/playground/server infra
-	@mypy --python-executable .venv-playground/bin/python infra/playground/server
+	@mypy --python-executable .venv/bin/python --exclude playground/server infra release playground
+	@mypy --python-executable .venv-playground/bin/python playground/server
 
 check-locks: $(DEV) $(NODE)
 	@fresh=$$(mktemp -d); trap 'rm -r "$$fresh"' EXIT; cp requirements*.txt "$$fresh"; \
@@ -128,23 +128,23 @@ synth: $(STAGE_TOOLS)  ## write the templates of ENV to cdk.out, without an AWS 
 
 .PHONY: bootstrap
 bootstrap: $(STAGE_TOOLS)  ## prepare the account of ENV, once: roles of GITHUB in infra/stages.py, CDK's bootstrap
-	@python -m infra.release.bootstrap $(ENV) $(if $(GITHUB),--github $(GITHUB))
+	@python -m release.bootstrap $(ENV) $(if $(GITHUB),--github $(GITHUB))
 
 .PHONY: diff
 diff: $(STAGE_TOOLS)  ## what a deployment to ENV would change besides the image
-	@python -m infra.release.diff $(ENV)
+	@python -m release.diff $(ENV)
 
 .PHONY: deploy
 deploy: $(STAGE_TOOLS)  ## release this commit to ENV (TAG=… an image in the registry; STEP=build, push, deploy or verify)
-	@python -m infra.release $(ENV) $(if $(TAG),--tag $(TAG)) $(if $(STEP),--step $(STEP))
+	@python -m release $(ENV) $(if $(TAG),--tag $(TAG)) $(if $(STEP),--step $(STEP))
 
 .PHONY: endpoint
 endpoint: $(STAGE_TOOLS)  ## print the base URL of ENV
-	@python -m infra.release.endpoint $(ENV)
+	@python -m release.endpoint $(ENV)
 
 .PHONY: logs
 logs: $(STAGE_TOOLS)  ## the log of ENV (FOLLOW=1; QUERY='slowest routes'; REQUEST=id of an answer; ARGS='--since 2h')
-	@python -m infra.release.logs $(ENV) $(if $(QUERY),--query '$(QUERY)') $(if $(REQUEST),--request '$(REQUEST)') \
+	@python -m release.logs $(ENV) $(if $(QUERY),--query '$(QUERY)') $(if $(REQUEST),--request '$(REQUEST)') \
 	  $(if $(FOLLOW),--follow) $(ARGS)
 
 .PHONY: cost
@@ -153,30 +153,30 @@ cost: $(STAGE_TOOLS)  ## monthly cost of ENV by line, next to CDK's stock patter
 
 .PHONY: drift
 drift: $(STAGE_TOOLS)  ## what was changed in ENV outside of CloudFormation
-	@python -m infra.release.drift $(ENV)
+	@python -m release.drift $(ENV)
 
 .PHONY: sbom
 sbom: $(STAGE_TOOLS)  ## what the image consists of, as CycloneDX, to build/sbom.cdx.json; needs Docker
-	@python -m infra.release.sbom $(ENV)
+	@python -m release.sbom $(ENV)
 
 .PHONY: report
 report: $(STAGE_TOOLS)  ## what this commit changes beside BASE, and what that costs, to build/report.md too
-	@python -m infra.release.report $(BASE)
+	@python -m release.report $(BASE)
 
 .PHONY: reap
 reap: $(STAGE_TOOLS)  ## destroy the previews that nobody has deployed for three days
-	@python -m infra.release.reap
+	@python -m release.reap
 
 .PHONY: destroy
 destroy: $(STAGE_TOOLS)  ## delete ENV and all its billable resources (prod asks for its name, or takes CONFIRM=prod)
-	@python -m infra.release.destroy $(ENV)
+	@python -m release.destroy $(ENV)
 
 # ---- the playground: AWS on this machine ----
 
 .PHONY: playground
 playground: $(STAGE_TOOLS) $(PLAYGROUND)  ## bring up AWS on this machine and deploy everything to it
-	@python -m infra.playground up
+	@python -m playground up
 
 .PHONY: playground-down
 playground-down: $(STAGE_TOOLS) $(PLAYGROUND)  ## remove the playground and all that it left
-	@python -m infra.playground down
+	@python -m playground down

@@ -16,9 +16,9 @@ from comments.config import Settings
 from comments.errors import error_body
 from comments.logs import JsonFormatter
 from comments.stores.dynamodb import DynamoDBStore
-from infra.release import tail
-from infra.release.readable import readable
-from infra.release.store import store_causes
+from release import tail
+from release.readable import readable
+from release.store import store_causes
 from tests.contract.conftest import Log
 from tests.infra.synthesis import every, templates, the
 

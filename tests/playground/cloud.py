@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 
-from infra.playground.state import Playground
+from playground.state import Playground
 
 PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
@@ -128,7 +128,7 @@ def start_release(project: Path, *, stage: str = "playground", environment: Mapp
     tools = [str(Path(sys.executable).parent), str(PROJECT / "node_modules" / ".bin"), os.environ["PATH"]]
     variables = {"PLAYGROUND_DIR": str(PROJECT / ".playground"), **environment, "PATH": os.pathsep.join(tools)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "infra.release", stage],
+        [sys.executable, "-m", "release", stage],
         cwd=project,
         env=variables,
         stdout=subprocess.PIPE,

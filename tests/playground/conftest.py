@@ -10,8 +10,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from infra.playground.client import load_environment
-from infra.playground.state import PlaygroundError
+from playground.client import load_environment
+from playground.state import PlaygroundError
 from tests.machine import needs
 from tests.playground.cloud import Cloud
 from tests.playground.traffic import TALLIES
@@ -31,7 +31,7 @@ def docker() -> None:
 
 def playground_command(name: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "infra.playground", name],
+        [sys.executable, "-m", "playground", name],
         cwd=PROJECT,
         env=os.environ | variables,
         capture_output=True,

@@ -14,17 +14,17 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
-from infra.release import destroy, quota, reap, scan, stacks, tail, verify
-from infra.release.__main__ import deploy_watched
-from infra.release.acceptances import Acceptances
-from infra.release.aws import Aws
-from infra.release.build import push
-from infra.release.command import run_command
-from infra.release.deploy import Cdk
-from infra.release.errors import DeploymentError
-from infra.release.images import images_of
-from infra.release.preflight import Plan
 from infra.stages import REPOSITORY, Severity, stage_named
+from release import destroy, quota, reap, scan, stacks, tail, verify
+from release.__main__ import deploy_watched
+from release.acceptances import Acceptances
+from release.aws import Aws
+from release.build import push
+from release.command import run_command
+from release.deploy import Cdk
+from release.errors import DeploymentError
+from release.images import images_of
+from release.preflight import Plan
 
 
 def deployed(aws: Aws) -> str:

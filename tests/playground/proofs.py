@@ -32,15 +32,15 @@ def _piece(name: str) -> str:
     return f"tests.playground.pieces {name}"
 
 
-LOGS, QUERY = "infra.release.logs playground", "infra.release.logs playground --query failures"
-DRIFT = "infra.release.drift playground"
+LOGS, QUERY = "release.logs playground", "release.logs playground --query failures"
+DRIFT = "release.drift playground"
 PROOFS = (
     *_by(
         "comments-deploy-dev",
         {
-            "sts:AssumeRole on comments-cdk-deploy": "infra.release playground",
-            "sts:AssumeRole on file-publishing-role": "infra.release playground",
-            "cloudformation:DescribeStacks": "infra.release.endpoint playground",
+            "sts:AssumeRole on comments-cdk-deploy": "release playground",
+            "sts:AssumeRole on file-publishing-role": "release playground",
+            "cloudformation:DescribeStacks": "release.endpoint playground",
             "cloudformation:DescribeStackEvents": _piece("stack_events"),
             "ec2:DescribeVpcs": _piece("first_deployment"),
             "ecr:BatchGetImage": _piece("one_more_tag"),
@@ -77,7 +77,7 @@ PROOFS = (
             "cloudformation:DescribeStackDriftDetectionStatus": DRIFT,
             "cloudformation:DescribeStackResourceDrifts": DRIFT,
             "cloudformation:DetectStackDrift": DRIFT,
-            "cloudformation:GetTemplate": "infra.release.diff playground",
+            "cloudformation:GetTemplate": "release.diff playground",
             "cloudformation:ListStackResources": DRIFT,
         },
     ),

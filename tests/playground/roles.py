@@ -18,8 +18,8 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 from infra.permissions import ISSUER, Trust
-from infra.playground.state import ACCOUNT
 from infra.stages import STAGES, Repository
+from playground.state import ACCOUNT
 from tests.playground.cloud import PROJECT, Cloud
 
 _GITHUB = STAGES["playground"].github

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from infra.playground.processes import of as processes_of
-from infra.playground.state import Playground
 from infra.queries import QUERIES
+from playground.processes import of as processes_of
+from playground.state import Playground
 from tests.playground.cloud import NAME, Cloud, wait_until
 from tests.playground.traffic import Traffic
 

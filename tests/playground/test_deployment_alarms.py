@@ -14,7 +14,7 @@ PYTHON = PROJECT / ".venv-playground/bin/python"
 DEPLOY = """
 import json, sys
 from ministack.services import cloudwatch
-from infra.playground.server import ecs_rollout
+from playground.server import ecs_rollout
 
 service = {
     "serviceName": "api",

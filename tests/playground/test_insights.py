@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from infra.playground.server import insights
-from infra.playground.server.expressions import QueryError
 from infra.queries import QUERIES
+from playground.server import insights
+from playground.server.expressions import QueryError
 
 MESSAGES = [
     json.dumps({"level": "INFO", "status": 200, "route": "/list", "duration_ms": 3.5, "request_id": "a"}),

@@ -40,7 +40,7 @@ class Installation:
             "PLAYGROUND_PORT": str(self.balancer_port),
         }
         return subprocess.run(
-            [sys.executable, "-m", "infra.playground", command],
+            [sys.executable, "-m", "playground", command],
             cwd=PROJECT,
             env=environment | variables,
             capture_output=True,

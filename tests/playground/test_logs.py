@@ -19,7 +19,7 @@ pytestmark = pytest.mark.xdist_group("playground")
 
 def logs(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "infra.release.logs", "playground", *arguments],
+        [sys.executable, "-m", "release.logs", "playground", *arguments],
         cwd=PROJECT,
         env=os.environ,
         capture_output=True,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.playground.server import metric_math
+from playground.server import metric_math
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from infra.playground.state import PROJECT
-from infra.release.stacks import describe, outputs
+from playground.state import PROJECT
+from release.stacks import describe, outputs
 from tests.playground.cloud import Cloud
 
 pytestmark = pytest.mark.xdist_group("playground")

@@ -15,8 +15,8 @@ from botocore.exceptions import ClientError
 
 from infra import execution_policy, stages
 from infra.permissions import TRUSTS, Trust
-from infra.playground.state import ACCOUNT, REGION
 from infra.stages import ACCESS_STACK, STAGES, TOOLKIT_STACK
+from playground.state import ACCOUNT, REGION
 from tests.playground.cloud import NAME, Cloud, changed_project, wait_until
 from tests.playground.proofs import EXECUTION, PROOFS, REQUESTS, THREAD, Proof, Request
 from tests.playground.roles import REPOSITORY, Workflow, accepting_names, actions_of, assume, token, without
@@ -137,13 +137,13 @@ def test_a_release_a_request_and_a_log_query_need_no_more_than_the_role_of_dev(
 ) -> None:
     dev = workflows["comments-deploy-dev"]
     project = changed_project(tmp_path / "project", ending_of_api="\n# changed\n")
-    released = dev.run("infra.release", "playground", project=project)
+    released = dev.run("release", "playground", project=project)
     assert released.returncode == 0, released.stdout
     assert "pushing" in released.stdout
     assert "    tagged\n" in released.stdout
     answer = ask(cloud, POST)
     assert answer.status == 200
-    found = dev.run("infra.release.logs", "playground", "--request", answer.request_id)
+    found = dev.run("release.logs", "playground", "--request", answer.request_id)
     assert found.returncode == 0, found.stdout
     assert answer.request_id in found.stdout
 
@@ -154,7 +154,7 @@ def test_a_rollback_needs_no_more_than_the_role_of_prod(cloud: Cloud, workflows:
     images = cloud.client("ecr").describe_images(repositoryName="comments")["imageDetails"]
     proven = min(images, key=lambda image: image["imagePushedAt"])
     tag = next(tag for tag in proven["imageTags"] if tag.startswith("playground-"))
-    back = workflows["comments-deploy-prod"].run("infra.release", "playground", "--tag", tag)
+    back = workflows["comments-deploy-prod"].run("release", "playground", "--tag", tag)
     assert back.returncode == 0, back.stdout
     assert cloud.service()["taskDefinition"] != runs
 
@@ -169,8 +169,8 @@ def test_the_role_of_prod_cannot_bring_an_image_of_its_own(workflows: dict[str, 
 @pytest.mark.parametrize(
     ("module", "said"),
     [
-        ("infra.release.diff", "Number of stacks with differences: 0"),
-        ("infra.release.drift", f"{STAGE.service_stack}: no drift"),
+        ("release.diff", "Number of stacks with differences: 0"),
+        ("release.drift", f"{STAGE.service_stack}: no drift"),
     ],
 )
 def test_a_look_at_the_stage_needs_no_more_than_the_role_that_reads(
@@ -205,7 +205,7 @@ def test_a_request_fails_without_one_permission_of_the_task_and_its_log_names_it
     with without(cloud, role_of(task_definition, "task"), request_.needs):
         answer = ask(cloud, request_, comment=comment, moderator=secret)
     assert answer.status == 503
-    story = workflows["comments-read"].run("infra.release.logs", "playground", "--request", answer.request_id)
+    story = workflows["comments-read"].run("release.logs", "playground", "--request", answer.request_id)
     assert f"is not authorized to perform: {request_.needs} " in story.stdout
 
 

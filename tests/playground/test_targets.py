@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.playground.server.targets import Health, Target, Targets
+from playground.server.targets import Health, Target, Targets
 
 GROUP = "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/api/1"
 BAD = ("Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]")

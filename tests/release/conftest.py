@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.release.aws import Aws
-from infra.release.platforms import Playground
 from infra.stages import STAGES
+from release.aws import Aws
+from release.platforms import Playground
 from tests.machine import needs
 from tests.release.support import PROJECT, copy_of_the_project, nobody
 

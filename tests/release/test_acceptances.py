@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.release.acceptances import FILE, Acceptances
-from infra.release.errors import NotReadyError
+from release.acceptances import FILE, Acceptances
+from release.errors import NotReadyError
 
 TODAY = date(2026, 3, 1)
 ENTRY = """

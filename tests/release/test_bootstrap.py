@@ -12,16 +12,16 @@ from botocore.stub import Stubber
 
 from infra import execution_policy
 from infra.permissions import TRUSTS
-from infra.release import stacks
-from infra.release.aws import Aws
-from infra.release.bootstrap import (
+from infra.stages import ACCESS_STACK, STAGES, TOOLKIT_STACK, Repository
+from release import stacks
+from release.aws import Aws
+from release.bootstrap import (
     create_service_linked_role,
     describe_isolation,
     provider_exists,
     require_repository,
 )
-from infra.release.errors import NotReadyError
-from infra.stages import ACCESS_STACK, STAGES, TOOLKIT_STACK, Repository
+from release.errors import NotReadyError
 from tests.release.support import nobody, run
 
 URL = "https://token.actions.githubusercontent.com"
@@ -78,7 +78,7 @@ def gh(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("stage", ["dev", "playground"])
 def test_without_gh_the_command_says_how_to_get_the_ids_and_stops(project: Path, tmp_path: Path, stage: str) -> None:
-    command = ("infra.release.bootstrap", stage, "--github", "other/comments")
+    command = ("release.bootstrap", stage, "--github", "other/comments")
     done = run(*command, cwd=project, environment=nobody(tmp_path) | {"PATH": str(tmp_path)})
     assert done.returncode == 2, done.stdout
     assert "gh api repos/other/comments --jq '.full_name, .owner.id, .id'" in done.stdout
@@ -87,7 +87,7 @@ def test_without_gh_the_command_says_how_to_get_the_ids_and_stops(project: Path,
 
 def test_gh_looks_up_the_line_to_write(project: Path, tmp_path: Path, gh: Path) -> None:
     """The repository is data: a later plain `cdk deploy --all` would otherwise delete its roles."""
-    command = ("infra.release.bootstrap", "dev", "--github", "Example/comments")
+    command = ("release.bootstrap", "dev", "--github", "Example/comments")
     done = run(*command, cwd=project, environment=nobody(tmp_path) | {"PATH": str(gh)})
     assert done.returncode == 2, done.stdout
     line = 'GITHUB: Repository | None = Repository(name="example/comments", owner_id=1001, repository_id=2002)'
@@ -140,7 +140,7 @@ def test_an_account_that_has_the_provider_is_prepared_with_it(
 ) -> None:
     """First the roles and the policy, in a stack without a bootstrap; then the bootstrap, which takes the policy."""
     environment = playground_environment | {"CDK_VALIDATION": "false"}
-    command = ("infra.release.bootstrap", "playground", "--github", "example/comments")
+    command = ("release.bootstrap", "playground", "--github", "example/comments")
     refused = run(*command, cwd=project, environment=environment)
     assert refused.returncode == 2, refused.stdout
     assert "set create_provider=False of the Repository in infra/stages.py" in refused.stdout

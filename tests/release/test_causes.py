@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from infra.release.causes import explain
-from infra.release.evidence import Container, Evidence, StoppedTask
+from release.causes import explain
+from release.evidence import Container, Evidence, StoppedTask
 from tests.playground.documented import documented, normalised
 
 BREAKER = "Error occurred during operation 'ECS Deployment Circuit Breaker was triggered'."

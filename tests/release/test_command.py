@@ -9,14 +9,12 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.release.aws import explained
-from infra.release.errors import CommandError, NotReadyError
-from infra.release.tools import run
+from release.aws import explained
+from release.errors import CommandError, NotReadyError
+from release.tools import run
 from tests.release.support import PROJECT
 
-COMMAND = (
-    "from infra.release.command import run_command; from infra.release import errors, tools; run_command('release', {})"
-)
+COMMAND = "from release.command import run_command; from release import errors, tools; run_command('release', {})"
 
 
 def ended(expression: str) -> subprocess.CompletedProcess[str]:

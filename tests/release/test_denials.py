@@ -3,10 +3,10 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.release import denials
-from infra.release.aws import Aws, explained
-from infra.release.destroy import empty_bucket
-from infra.release.errors import AwsError
+from release import denials
+from release.aws import Aws, explained
+from release.destroy import empty_bucket
+from release.errors import AwsError
 
 DEV = "arn:aws:sts::111122223333:assumed-role/comments-deploy-dev/workflow"
 READ = "arn:aws:sts::111122223333:assumed-role/comments-read/workflow"

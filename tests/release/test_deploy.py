@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from infra.release import deploy
-from infra.release.aws import Aws
-from infra.release.deploy import Cdk
+from release import deploy
+from release.aws import Aws
+from release.deploy import Cdk
 
 DIGEST = "sha256:" + "0" * 64
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from infra.release.aws import Aws
-from infra.release.destroy import empty_bucket
+from release.aws import Aws
+from release.destroy import empty_bucket
 from tests.infra.synthesis import templates
 from tests.release.support import nobody, run
 
 
 def test_a_protected_stage_is_not_destroyed(project: Path, tmp_path: Path) -> None:
-    done = run("infra.release.destroy", "prod", cwd=project, environment=nobody(tmp_path))
+    done = run("release.destroy", "prod", cwd=project, environment=nobody(tmp_path))
     assert done.returncode == 2
     assert "prod protects its comments: set protect=False" in done.stdout
 
@@ -34,21 +34,21 @@ def unprotected(project: Path, tmp_path: Path) -> Path:
 
 def test_prod_is_not_destroyed_without_its_name(unprotected: Path, tmp_path: Path) -> None:
     for typed in ({}, {"CONFIRM": ""}, {"CONFIRM": "yes"}):
-        done = run("infra.release.destroy", "prod", cwd=unprotected, environment=nobody(tmp_path) | typed)
+        done = run("release.destroy", "prod", cwd=unprotected, environment=nobody(tmp_path) | typed)
         assert done.returncode == 2
         assert "prod was not destroyed: type its name" in done.stdout
         assert "account" not in done.stdout  # nothing was even looked at
 
 
 def test_prod_is_destroyed_once_its_name_is_typed(unprotected: Path, tmp_path: Path) -> None:
-    done = run("infra.release.destroy", "prod", cwd=unprotected, environment=nobody(tmp_path) | {"CONFIRM": "prod"})
+    done = run("release.destroy", "prod", cwd=unprotected, environment=nobody(tmp_path) | {"CONFIRM": "prod"})
     assert "no AWS credentials" in done.stdout  # it goes on to the account
 
 
 @pytest.mark.parametrize(("typed", "destroyed"), [("prod", True), ("dev", False)])
 def test_a_person_at_a_terminal_is_asked(unprotected: Path, tmp_path: Path, typed: str, destroyed: bool) -> None:
     person, terminal = pty.openpty()
-    command = [sys.executable, "-m", "infra.release.destroy", "prod"]
+    command = [sys.executable, "-m", "release.destroy", "prod"]
     process = subprocess.Popen(
         command, cwd=unprotected, env=nobody(tmp_path), stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -76,7 +76,7 @@ def test_a_stage_that_is_destroyed_keeps_nothing_that_is_billed(stage: str) -> N
 
 
 def test_a_stage_that_is_not_there_is_destroyed_already(project: Path, playground_environment: dict[str, str]) -> None:
-    done = run("infra.release.destroy", "playground", cwd=project, environment=playground_environment)
+    done = run("release.destroy", "playground", cwd=project, environment=playground_environment)
     assert done.returncode == 0
     assert done.stdout.count("is not there") == 2
 

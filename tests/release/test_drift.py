@@ -9,8 +9,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from infra.release import drift, stacks
-from infra.release.aws import Aws
+from release import drift, stacks
+from release.aws import Aws
 from tests.release.support import run
 
 STACK = "CommentsFoundation-playground"
@@ -36,7 +36,7 @@ def test_a_stack_as_it_was_deployed_has_no_drift(
     foundation: Aws, project: Path, playground_environment: dict[str, str]
 ) -> None:
     del foundation
-    done = run("infra.release.drift", "playground", cwd=project, environment=playground_environment)
+    done = run("release.drift", "playground", cwd=project, environment=playground_environment)
     assert done.returncode == 0, done.stdout
     assert f"{STACK}: no drift, 2 checked, 1 not checked\n  not checked: AWS::ECS::Cluster\n" in done.stdout
     assert "CommentsService-playground: is not deployed in this account" in done.stdout
@@ -48,7 +48,7 @@ def test_what_was_changed_or_deleted_by_hand_is_named(
     foundation.logs.put_retention_policy(logGroupName="/drift/log", retentionInDays=7)
     sns = foundation.untyped("sns")
     sns.delete_topic(TopicArn=f"arn:aws:sns:{foundation.region}:{foundation.account}:drift")
-    done = run("infra.release.drift", "playground", cwd=project, environment=playground_environment)
+    done = run("release.drift", "playground", cwd=project, environment=playground_environment)
     assert done.returncode == 1, done.stdout
     assert f"{STACK}: 2 drifted" in done.stdout
     assert "Log (AWS::Logs::LogGroup /drift/log): /RetentionInDays is 7, the template says 30" in done.stdout
@@ -56,7 +56,7 @@ def test_what_was_changed_or_deleted_by_hand_is_named(
 
 
 def test_a_stage_that_is_not_deployed_is_an_error(project: Path, playground_environment: dict[str, str]) -> None:
-    done = run("infra.release.drift", "playground", cwd=project, environment=playground_environment)
+    done = run("release.drift", "playground", cwd=project, environment=playground_environment)
     assert done.returncode == 2
     assert "drift failed: playground is not deployed: run `make deploy ENV=playground`" in done.stdout
 

@@ -6,29 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from infra.release.aws import Aws
-from infra.release.insights import table
-from infra.release.logs import seconds
+from release.aws import Aws
+from release.insights import table
+from release.logs import seconds
 from tests.release.support import nobody, run
 
 
 @pytest.mark.parametrize("command", ["endpoint", "diff", "logs"])
 def test_an_unknown_stage_exits_2_on_one_line(project: Path, tmp_path: Path, command: str) -> None:
-    done = run(f"infra.release.{command}", "prd", cwd=project, environment=nobody(tmp_path))
+    done = run(f"release.{command}", "prd", cwd=project, environment=nobody(tmp_path))
     assert done.returncode == 2
     (line,) = done.stdout.splitlines()
     assert line.startswith(f"{command} failed: unknown stage 'prd'")
 
 
 def test_the_address_of_what_is_not_deployed_is_an_error(project: Path, playground_environment: dict[str, str]) -> None:
-    done = run("infra.release.endpoint", "playground", cwd=project, environment=playground_environment)
+    done = run("release.endpoint", "playground", cwd=project, environment=playground_environment)
     assert done.returncode == 2
     assert "run `make deploy ENV=playground`" in done.stdout
     assert "http" not in done.stdout
 
 
 def test_a_diff_that_cannot_reach_aws_is_told_from_a_difference(project: Path, tmp_path: Path) -> None:
-    done = run("infra.release.diff", "dev", cwd=project, environment=nobody(tmp_path))
+    done = run("release.diff", "dev", cwd=project, environment=nobody(tmp_path))
     assert done.returncode == 2
     assert "no AWS credentials" in done.stdout
 
@@ -55,7 +55,7 @@ def test_the_log_is_shown_from_the_time_asked_for(
 ) -> None:
     log(7200, "two hours ago")
     log(0, "just now")
-    shown = run("infra.release.logs", "playground", cwd=project, environment=playground_environment)
+    shown = run("release.logs", "playground", cwd=project, environment=playground_environment)
     assert shown.returncode == 0
     assert shown.stdout == "just now\n"
 
@@ -72,7 +72,7 @@ def test_the_log_is_shown_from_the_time_asked_for(
 def test_what_cannot_be_looked_for_is_one_line_that_says_what_to_write(
     project: Path, playground_environment: dict[str, str], arguments: list[str], message: str
 ) -> None:
-    done = run("infra.release.logs", "playground", *arguments, cwd=project, environment=playground_environment)
+    done = run("release.logs", "playground", *arguments, cwd=project, environment=playground_environment)
     assert done.returncode == 2
     (line,) = done.stdout.splitlines()
     assert message in line
@@ -93,7 +93,7 @@ def test_rows_are_shown_as_a_table_with_tracebacks_below() -> None:
 
 
 def test_a_log_that_is_not_there_says_how_to_get_one(project: Path, playground_environment: dict[str, str]) -> None:
-    done = run("infra.release.logs", "playground", cwd=project, environment=playground_environment)
+    done = run("release.logs", "playground", cwd=project, environment=playground_environment)
     assert done.returncode == 2
     assert "no log group /comments/playground/app: run `make deploy ENV=playground`" in done.stdout
 

@@ -1,6 +1,6 @@
 """What a person sees of the CDK CLI's output; the lines are the CLI's own."""
 
-from infra.release.events import Events
+from release.events import Events
 
 
 def event(progress: str, status: str, kind: str, rest: str) -> str:

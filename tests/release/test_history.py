@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.release.history import effect
+from release.history import effect
 from tests.release.support import commit_all, git
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.release.aws import Aws
-from infra.release.errors import NotReleasableError
-from infra.release.images import Images
+from release.aws import Aws
+from release.errors import NotReleasableError
+from release.images import Images
 from tests.release.conftest import ACCOUNT
 
 REPOSITORY = "images-under-test"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from infra.release import __main__ as command
-from infra.release.command import run_command
-from infra.release.steps import Steps
 from infra.stages import STAGES
+from release import __main__ as command
+from release.command import run_command
+from release.steps import Steps
 
 STEPS = ("preflight", "lay", "find_or_build", "scan", "deploy_watched", "prove", "add_tag")
 

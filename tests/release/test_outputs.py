@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.release.outputs import publish
+from release.outputs import publish
 
 
 def test_the_results_are_appended_for_the_next_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from infra import release
+import release
 from infra.permissions import SETTINGS, TRUSTS, Trust
 from tests.infra.synthesis import every, templates
 from tests.release.permission_table import NOT_ENFORCED, TAKEN_AWAY, Row, rows

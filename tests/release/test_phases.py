@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from infra.release import __main__ as command
-from infra.release import preflight, stacks
-from infra.release.__main__ import Phase
-from infra.release.errors import NotReleasableError
-from infra.release.steps import Steps
 from infra.stages import STAGES
+from release import __main__ as command
+from release import preflight, stacks
+from release.__main__ import Phase
+from release.errors import NotReleasableError
+from release.steps import Steps
 from tests.release.test_interrupted_steps import Anything
 
 DIGEST = "sha256:1"

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from infra.release.aws import Aws
-from infra.release.errors import NotReleasableError
-from infra.release.images import Images, require_releasable
-from infra.release.preflight import Plan
 from infra.stages import REGISTRY_STACK, STAGES
+from release.aws import Aws
+from release.errors import NotReleasableError
+from release.images import Images, require_releasable
+from release.preflight import Plan
 from tests.release.conftest import ACCOUNT
 from tests.release.test_images import store
 from tests.release.test_scan import GATE

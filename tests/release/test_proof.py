@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from infra.release import probe, proof
-from infra.release.aws import Aws
-from infra.release.errors import StoreSilentError
-from infra.release.probe import Probe
+from release import probe, proof
+from release.aws import Aws
+from release.errors import StoreSilentError
+from release.probe import Probe
 from tests.release.test_verify import HEALTHY, server
 
 SILENT = (503, '{"status": "UNAVAILABLE", "message": "comments are temporarily unavailable; retry shortly"}')

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from infra.release.aws import Aws
-from infra.release.errors import NotReadyError
-from infra.release.quota import require_room
+from release.aws import Aws
+from release.errors import NotReadyError
+from release.quota import require_room
 
 
 @pytest.fixture

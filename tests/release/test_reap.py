@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from infra.release import reap
-from infra.release.aws import Aws
-from infra.release.errors import DeploymentError
-from infra.release.steps import Steps
 from infra.stages import Stage
+from release import reap
+from release.aws import Aws
+from release.errors import DeploymentError
+from release.steps import Steps
 
 TEMPLATE = '{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
 STACKS = [

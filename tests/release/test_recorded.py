@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.release.aws import explained
-from infra.release.causes import explain
-from infra.release.evidence import Container, Evidence, StoppedTask
+from release.aws import explained
+from release.causes import explain
+from release.evidence import Container, Evidence, StoppedTask
 
 MESSAGES = tomllib.loads((Path(__file__).parent / "recorded.toml").read_text())["message"]
 

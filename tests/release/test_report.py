@@ -20,7 +20,7 @@ def change(project: Path, tmp_path: Path) -> Path:
 
 
 def test_a_change_shows_its_templates_and_its_bill(change: Path, tmp_path: Path) -> None:
-    done = run("infra.release.report", "HEAD~1", cwd=change, environment=nobody(tmp_path))
+    done = run("release.report", "HEAD~1", cwd=change, environment=nobody(tmp_path))
     assert done.returncode == 0, done.stdout
     assert "**CommentsService-dev**" in done.stdout
     assert "[-] 512" in done.stdout
@@ -33,12 +33,12 @@ def test_a_change_shows_its_templates_and_its_bill(change: Path, tmp_path: Path)
 
 
 def test_a_change_of_nothing_that_is_deployed_says_so(project: Path, tmp_path: Path) -> None:
-    done = run("infra.release.report", "HEAD", cwd=project, environment=nobody(tmp_path))
+    done = run("release.report", "HEAD", cwd=project, environment=nobody(tmp_path))
     assert done.returncode == 0, done.stdout
     assert "Nothing of what is deployed." in done.stdout
 
 
 def test_a_commit_that_is_not_here_is_named(project: Path, tmp_path: Path) -> None:
-    done = run("infra.release.report", "nowhere", cwd=project, environment=nobody(tmp_path))
+    done = run("release.report", "nowhere", cwd=project, environment=nobody(tmp_path))
     assert done.returncode == 2
     assert "no commit nowhere here: name one with BASE=…" in done.stdout

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.release.errors import ReleaseError
-from infra.release.sbom import SYFT_FOLDER, bill_of_materials, summary
+from release.errors import ReleaseError
+from release.sbom import SYFT_FOLDER, bill_of_materials, summary
 from tests.machine import needs
 
 FILES = {

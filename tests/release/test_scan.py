@@ -8,16 +8,16 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from infra.release import __main__ as command
-from infra.release import scan
-from infra.release.acceptances import Acceptances
-from infra.release.aws import Aws
-from infra.release.errors import NotReleasableError
-from infra.release.images import Images
-from infra.release.platforms import RealAws
-from infra.release.preflight import Plan
-from infra.release.scan import Gate
 from infra.stages import STAGES, Severity
+from release import __main__ as command
+from release import scan
+from release.acceptances import Acceptances
+from release.aws import Aws
+from release.errors import NotReleasableError
+from release.images import Images
+from release.platforms import RealAws
+from release.preflight import Plan
+from release.scan import Gate
 
 DIGEST = "sha256:" + "1" * 64
 

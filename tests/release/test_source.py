@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.release.errors import NotReadyError
-from infra.release.source import commit_in, commit_of_image, read_source, time_of_image
+from release.errors import NotReadyError
+from release.source import commit_in, commit_of_image, read_source, time_of_image
 from tests.release.support import commit_all, git
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.release import stacks
-from infra.release.aws import Aws
-from infra.release.errors import DeploymentError, NotReadyError
+from release import stacks
+from release.aws import Aws
+from release.errors import DeploymentError, NotReadyError
 
 TOPIC = {"Type": "AWS::SNS::Topic"}
 IMPOSSIBLE = {

@@ -6,13 +6,13 @@ from typing import cast
 
 import pytest
 
-from infra.release import __main__ as command
-from infra.release import deploy
-from infra.release.aws import Aws
-from infra.release.deploy import Cdk
-from infra.release.errors import CommandError, DeploymentError
-from infra.release.images import Images
-from infra.release.preflight import Plan
+from release import __main__ as command
+from release import deploy
+from release.aws import Aws
+from release.deploy import Cdk
+from release.errors import CommandError, DeploymentError
+from release.images import Images
+from release.preflight import Plan
 from tests.release.test_scan import GATE
 
 # As CloudFormation says it: https://github.com/remind101/empire/issues/932, https://github.com/aws/aws-cdk/issues/26182

@@ -11,11 +11,11 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from infra.release import verify
-from infra.release.aws import Aws
-from infra.release.errors import NotVerifiedError, StoreSilentError
-from infra.release.platforms import RealAws
 from infra.stages import STAGES
+from release import verify
+from release.aws import Aws
+from release.errors import NotVerifiedError, StoreSilentError
+from release.platforms import RealAws
 
 DIGEST = "sha256:" + "1" * 64
 HEALTHY = (200, '{"status": "OK"}')

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.stub import Stubber
 
-from infra.release import watch
-from infra.release.aws import Aws
-from infra.release.causes import explain
-from infra.release.errors import DeploymentError
-from infra.release.evidence import Evidence
-from infra.release.watch import Watch
+from release import watch
+from release.aws import Aws
+from release.causes import explain
+from release.errors import DeploymentError
+from release.evidence import Evidence
+from release.watch import Watch
 
 if TYPE_CHECKING:
     from types_boto3_logs.type_defs import InputLogEventTypeDef

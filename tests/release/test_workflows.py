@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.release.__main__ import Phase
+from release.__main__ import Phase
 from tests.release.support import PROJECT
 
 FOLDER = PROJECT / ".github/workflows"

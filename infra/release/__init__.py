@@ -1,1 +1,0 @@
-"""Builds, deploys by digest, verifies, and explains a failure: `python -m infra.release STAGE`."""

@@ -1,0 +1,52 @@
+"""`python -m playground up|down|status`: the one-machine AWS with the comment service on it."""
+
+import argparse
+import sys
+
+from playground import cleanup, processes
+from playground.client import load_environment
+from playground.startup import bring_up
+from playground.state import Playground, PlaygroundError
+
+
+def note(text: str) -> None:
+    print(f"playground: {text}", flush=True)
+
+
+def up() -> None:
+    playground = Playground.from_environment()
+    bring_up(playground, note)
+    note(f"{load_environment()['PLAYGROUND_URL']} answers; `make playground-down` removes everything")
+
+
+def down() -> None:
+    playground = Playground.from_environment()
+    cleanup.take_down(playground, note)
+    note("gone")
+
+
+def status() -> None:
+    playground = Playground.from_environment()
+    environment = load_environment()
+    note(f"up in {playground.folder}, process {', '.join(map(str, processes.of(playground)))}")
+    note(f"service {environment['PLAYGROUND_URL']}, AWS's API {environment['AWS_ENDPOINT_URL']}")
+    note(f"log {playground.log_file}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m playground", description=__doc__)
+    commands = {"up": up, "down": down, "status": status}
+    parser.add_argument("command", choices=commands, help="bring it up and deploy to it, take it down, say how it is")
+    try:
+        commands[parser.parse_args().command]()
+    except PlaygroundError as error:
+        print(f"playground: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("playground: interrupted; `make playground-down` removes what was begun", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

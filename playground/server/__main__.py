@@ -1,0 +1,134 @@
+"""The playground's server: AWS's API on one port, the load balancer on another, and the clocks behind them."""
+
+import asyncio
+import ipaddress
+import json
+import logging
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from hypercorn.typing import Framework
+from ministack import app as gateway
+from ministack.core import hypercorn_compat
+from ministack.services import cloudwatch
+
+from playground.server import (
+    alarms,
+    balancer,
+    balancer_api,
+    cloudformation,
+    dynamodb,
+    ecs_scheduler,
+    ecs_service,
+    ecs_tasks,
+    health,
+    logs,
+    registry,
+    scaling,
+    secretsmanager,
+    usage,
+)
+from playground.server.metrics import METRICS
+from playground.server.patching import PATCHES, SUPPORTED, aws_scope, require_supported_version
+from playground.server.settings import SETTINGS
+
+KEEP_ALIVE_SECONDS = 3600  # AWS: client keep-alive of a load balancer
+HTTPS = (b"x-forwarded-proto", b"https")
+
+PATCHING = (alarms, ecs_service, secretsmanager)
+"""Imported for what they change in MiniStack; the others are used below, too."""
+
+log = logging.getLogger("playground")
+
+
+async def gateway_over_loopback(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Loopback stands for TLS: with it, policies that demand aws:SecureTransport let requests through."""
+    if scope["type"] == "http" and not any(name == HTTPS[0] for name, _ in scope["headers"]):
+        scope = {**scope, "headers": [*scope["headers"], HTTPS]}
+    await gateway.app(scope, receive, send)
+
+
+def bridge_address() -> str:
+    """The host's address on Docker's bridge, where containers reach AWS's API."""
+    inspected = subprocess.check_output(["docker", "network", "inspect", "bridge"], text=True)
+    for entry in json.loads(inspected)[0]["IPAM"]["Config"]:
+        # before its first container the daemon may not say; it takes the first address of the subnet
+        return str(entry.get("Gateway") or next(ipaddress.ip_network(entry["Subnet"]).hosts()))
+    raise SystemExit("Docker's bridge network has no gateway address; is the daemon set up with --bridge=none?")
+
+
+def configured(*addresses: str) -> Config:
+    config = Config()
+    config.bind = list(addresses)
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    config.loglevel = "WARNING"
+    return config
+
+
+def every(seconds: float, work: Callable[[], None]) -> None:
+    """Repeat work on a thread; a failure is logged and does not stop the clock."""
+
+    def repeat() -> None:
+        while True:
+            time.sleep(seconds)
+            with aws_scope():
+                try:
+                    work()
+                except Exception:  # a clock that stops would silence alarms or scaling for good
+                    log.exception("%s failed", work.__qualname__)
+
+    threading.Thread(target=repeat, daemon=True, name=work.__qualname__).start()
+
+
+def watch_alarms() -> None:
+    METRICS.flush()
+    cloudwatch._evaluate_all_alarms()
+
+
+def run_balancer() -> None:
+    """The balancer has a loop of its own: a busy API must not delay requests."""
+
+    async def main() -> None:
+        checks = asyncio.create_task(health.check_forever())
+        never = asyncio.Event()
+        await serve(
+            cast(Framework, balancer.serve),
+            configured(f"127.0.0.1:{SETTINGS.balancer_port}"),
+            shutdown_trigger=never.wait,
+        )
+        checks.cancel()
+
+    asyncio.run(main())
+
+
+def main() -> None:
+    """Serve until SIGTERM; MiniStack removes its containers on the way out."""
+    require_supported_version()
+    if not gateway.AUTH:
+        raise SystemExit("the playground checks every permission: start it with AUTH=true, as `up` does")
+    hypercorn_compat.install()
+    dynamodb.install()
+    logs.install()
+    registry.install()
+    scaling.install()
+    cloudformation.install()
+    log.info("ministack %s with %d patches", SUPPORTED, len(PATCHES))
+    for target in (run_balancer, ecs_scheduler.run_forever, ecs_tasks.watch_exits_forever):
+        threading.Thread(target=target, daemon=True, name=target.__qualname__).start()
+    every(1, watch_alarms)
+    every(2, scaling.step)
+    every(5, usage.measure)
+    every(5, balancer_api.measure_hosts)
+    every(600, METRICS.forget_old)
+    port = SETTINGS.gateway_port
+    config = configured(f"127.0.0.1:{port}", f"{bridge_address()}:{port}")
+    asyncio.run(serve(cast(Framework, gateway_over_loopback), config))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""DynamoDB: Amazon's own local engine behind MiniStack's permission check, for data and for tables alike."""
+
+import http.client
+import json
+from typing import Any
+
+from ministack import app
+from ministack.core.responses import error_response_json, json_response
+from ministack.services.cloudformation import drift, provisioners
+
+from playground.server import proxy
+from playground.server.patching import Record
+from playground.server.settings import SETTINGS
+from playground.state import ACCOUNT, REGION
+
+API = "DynamoDB_20120810"
+SIGNED_BY_NOBODY = (
+    f"AWS4-HMAC-SHA256 Credential=playground/20260101/{REGION}/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
+)
+"""The engine wants a signature and does not read it; the caller's has been checked by then."""
+TIMEOUT_SECONDS = 20.0  # less than the engine's own idle timeout, 30 s
+NAMES_ARNS = {
+    "CreateTable", "DescribeTable", "UpdateTable", "DeleteTable", "TagResource", "UntagResource", "ListTagsOfResource",
+}  # fmt: skip
+OUR_ARN, ENGINE_ARN = f"arn:aws:dynamodb:{REGION}:".encode(), b"arn:aws:dynamodb:ddblocal:"
+
+CREATED_WITH = {
+    "TableName", "KeySchema", "AttributeDefinitions", "BillingMode", "ProvisionedThroughput", "GlobalSecondaryIndexes",
+    "LocalSecondaryIndexes", "DeletionProtectionEnabled", "Tags",
+}  # fmt: skip
+UPDATED_WITH = {"BillingMode", "ProvisionedThroughput", "DeletionProtectionEnabled"}
+COMPARED = {"TableName", "KeySchema", "AttributeDefinitions", "BillingMode", "DeletionProtectionEnabled"}
+AFTERWARDS = {"TimeToLiveSpecification", "PointInTimeRecoverySpecification", "Tags"}
+OF_A_REPLICA = {"DeletionProtectionEnabled", "PointInTimeRecoverySpecification", "Tags"}
+"""Properties that AWS::DynamoDB::GlobalTable has for each replica and AWS::DynamoDB::Table for the table."""
+
+_point_in_time_recovery: dict[str, bool] = {}
+
+
+async def handle(_method: str, _path: str, headers: Record, body: bytes, _query: Record) -> Any:
+    """Pass one request on to the engine; backups, which it lacks, are remembered here."""
+    operation = headers.get("x-amz-target", "").rpartition(".")[2]
+    if operation in BACKUPS:
+        return BACKUPS[operation](json.loads(body))
+    status, answered, payload = await exchange(operation, adapted(operation, body, OUR_ARN, ENGINE_ARN))
+    kept = {name: values[0] for name, values in answered.items() if name in {"content-type", "x-amz-crc32"}}
+    payload = adapted(operation, payload, ENGINE_ARN, OUR_ARN)
+    if operation in NAMES_ARNS:
+        kept.pop("x-amz-crc32", None)
+    return status, kept, payload
+
+
+def adapted(operation: str, body: bytes, old: bytes, new: bytes) -> bytes:
+    """The engine has a region of its own in its ARNs; items are never touched."""
+    return body.replace(old, new) if operation in NAMES_ARNS else body
+
+
+def engine_headers(operation: str) -> dict[str, str]:
+    return {
+        "Host": "127.0.0.1",
+        "X-Amz-Target": f"{API}.{operation}",
+        "Content-Type": "application/x-amz-json-1.0",
+        "Authorization": SIGNED_BY_NOBODY,
+    }
+
+
+async def exchange(operation: str, body: bytes) -> tuple[int, dict[str, list[str]], bytes]:
+    address = ("127.0.0.1", SETTINGS.dynamodb_port)
+    connection = await proxy.connect(address, idle_timeout=TIMEOUT_SECONDS)
+    response = await connection.exchange("POST", "/", list(engine_headers(operation).items()), body)
+    payload = b"".join([piece async for piece in connection.body()])
+    proxy.release(address, connection)
+    return response.status_code, proxy.response_headers(response), payload
+
+
+def call(operation: str, request: Record) -> Record:
+    """One call from CloudFormation; raises ValueError with the engine's message."""
+    connection = http.client.HTTPConnection("127.0.0.1", SETTINGS.dynamodb_port, timeout=TIMEOUT_SECONDS)
+    connection.request("POST", "/", body=json.dumps(request), headers=engine_headers(operation))
+    response = connection.getresponse()
+    answer: Record = json.loads(response.read())
+    connection.close()
+    if response.status != http.client.OK:
+        raise ValueError(f"DynamoDB refused {operation}: {answer.get('message') or answer.get('Message') or answer}")
+    return answer
+
+
+def set_backups(request: Record) -> Any:
+    """UpdateContinuousBackups: remembered, not done."""
+    enabled = bool(request["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"])
+    _point_in_time_recovery[request["TableName"]] = enabled
+    return describe_backups(request)
+
+
+def describe_backups(request: Record) -> Any:
+    enabled = _point_in_time_recovery.get(request["TableName"])
+    if enabled is None:
+        return error_response_json("TableNotFoundException", f"Table not found: {request['TableName']}", 400)
+    status = {"PointInTimeRecoveryStatus": "ENABLED" if enabled else "DISABLED"}
+    described = {"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": status}
+    return json_response({"ContinuousBackupsDescription": described})
+
+
+BACKUPS = {"UpdateContinuousBackups": set_backups, "DescribeContinuousBackups": describe_backups}
+
+
+def create_table(logical_id: str, properties: Record, stack: str) -> tuple[str, Record]:
+    """AWS::DynamoDB::Table."""
+    unknown = properties.keys() - CREATED_WITH - AFTERWARDS
+    if unknown:
+        raise ValueError(f"the playground cannot give a table {', '.join(sorted(unknown))}")
+    name = properties.get("TableName") or provisioners._physical_name(stack, logical_id, max_len=255)
+    call("CreateTable", {key: properties[key] for key in CREATED_WITH & properties.keys()} | {"TableName": name})
+    if ttl := properties.get("TimeToLiveSpecification"):
+        call("UpdateTimeToLive", {"TableName": name, "TimeToLiveSpecification": ttl})
+    set_recovery(name, properties)
+    return name, {"Arn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"}
+
+
+def update_table(physical_id: str, old: Record, new: Record, _stack: str) -> tuple[str, Record]:
+    changed = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+    if impossible := changed - UPDATED_WITH - AFTERWARDS:
+        raise ValueError(f"table {physical_id}: the playground cannot change {', '.join(sorted(impossible))}")
+    if wanted := changed & UPDATED_WITH:
+        call("UpdateTable", {"TableName": physical_id, **{key: new[key] for key in wanted if key in new}})
+    if "TimeToLiveSpecification" in changed:
+        ttl = new.get("TimeToLiveSpecification") or {**old["TimeToLiveSpecification"], "Enabled": False}
+        call("UpdateTimeToLive", {"TableName": physical_id, "TimeToLiveSpecification": ttl})
+    set_recovery(physical_id, new)
+    return physical_id, {"Arn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{physical_id}"}
+
+
+def set_recovery(name: str, properties: Record) -> None:
+    wanted = properties.get("PointInTimeRecoverySpecification") or {}
+    _point_in_time_recovery[name] = bool(wanted.get("PointInTimeRecoveryEnabled"))
+
+
+def delete_table(physical_id: str, _properties: Record) -> None:
+    call("DeleteTable", {"TableName": physical_id})
+    _point_in_time_recovery.pop(physical_id, None)
+
+
+def as_table(properties: Record) -> Record:
+    """Return the properties of AWS::DynamoDB::Table for a global table whose only replica is in this region."""
+    replica, *others = properties["Replicas"]
+    unknown = replica.keys() - OF_A_REPLICA - {"Region"}
+    if others or replica["Region"] != REGION or unknown:
+        raise ValueError(f"the playground's tables have one replica, in {REGION}, and no {', '.join(sorted(unknown))}")
+    shared = {key: value for key, value in properties.items() if key != "Replicas"}
+    return shared | {key: value for key, value in replica.items() if key in OF_A_REPLICA}
+
+
+def create_global_table(logical_id: str, properties: Record, stack: str) -> tuple[str, Record]:
+    """AWS::DynamoDB::GlobalTable, which CDK's TableV2 becomes."""
+    return create_table(logical_id, as_table(properties), stack)
+
+
+def update_global_table(physical_id: str, old: Record, new: Record, stack: str) -> tuple[str, Record]:
+    return update_table(physical_id, as_table(old), as_table(new), stack)
+
+
+def read_global_table(physical_id: str, properties: Record) -> Record | None:
+    table = read_table(physical_id, properties)
+    if table is None:
+        return None
+    replica = properties["Replicas"][0] | {"DeletionProtectionEnabled": table.get("DeletionProtectionEnabled", False)}
+    return {**table, "Replicas": [replica]}
+
+
+def read_table(physical_id: str, _properties: Record) -> Record | None:
+    """What drift detection finds, None where the table is gone."""
+    try:
+        table = call("DescribeTable", {"TableName": physical_id})["Table"]
+    except ValueError as error:
+        if "non-existent table" in str(error):
+            return None
+        raise
+    return {**table, "BillingMode": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")}
+
+
+def install() -> None:
+    app.SERVICE_HANDLERS["dynamodb"] = handle
+    provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"] = {
+        "create": create_table,
+        "update": update_table,
+        "delete": delete_table,
+    }
+    provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::GlobalTable"] = {
+        "create": create_global_table,
+        "update": update_global_table,
+        "delete": delete_table,
+    }
+    drift._DRIFT_READERS["AWS::DynamoDB::Table"] = (read_table, frozenset(COMPARED))
+    drift._DRIFT_READERS["AWS::DynamoDB::GlobalTable"] = (
+        read_global_table,
+        frozenset(COMPARED - {"DeletionProtectionEnabled"} | {"Replicas"}),
+    )

@@ -1,0 +1,128 @@
+"""ECS: a service's deployments: when one is done, when one has failed, and the way back to the last that worked."""
+
+import time
+
+from ministack.core.responses import new_uuid, now_iso
+from ministack.services import cloudwatch, ecs
+
+from playground.server.patching import Record, patch
+
+BAKE_SECONDS = 5.0
+"""How long a complete rollout is watched by its alarms. AWS takes this from the alarms' periods, minutes; the
+playground evaluates its alarms every second instead of every period."""
+EVENTS_KEPT = 100  # AWS: describe-services shows the 100 latest
+
+stock_make_deployment = ecs._make_deployment
+
+
+@patch(ecs, "_make_deployment", gap="a new deployment counts as completed before its first task has started")
+def make_deployment(task_definition: str, desired_count: int, status: str = "PRIMARY") -> Record:
+    deployment: Record = stock_make_deployment(task_definition, desired_count, status)
+    deployment["rolloutState"] = "IN_PROGRESS"
+    deployment["rolloutStateReason"] = f"ECS deployment {deployment['id']} in progress."
+    return deployment
+
+
+def announce(service: Record, message: str) -> None:
+    """Add a service event, newest first."""
+    event = {"id": new_uuid(), "createdAt": now_iso(), "message": f"(service {service['serviceName']}) {message}"}
+    service["events"] = [event, *service["events"]][:EVENTS_KEPT]
+
+
+def steady(service: Record, deployment: Record) -> None:
+    """All tasks of the deployment are healthy and no other is left: complete it, once its alarms have kept quiet."""
+    since = deployment.setdefault("_steady_since", time.monotonic())
+    rolling_back = deployment.get("_rolled_back_to", False)
+    if alarm_names(service) and not rolling_back and time.monotonic() - since < BAKE_SECONDS:
+        return
+    deployment["rolloutState"] = "COMPLETED"
+    deployment["rolloutStateReason"] = f"ECS deployment {deployment['id']} completed."
+    deployment["updatedAt"] = now_iso()
+    announce(service, f"(deployment {deployment['id']}) deployment completed.")
+    announce(service, "has reached a steady state.")
+
+
+def unsteady(deployment: Record) -> None:
+    deployment.pop("_steady_since", None)
+
+
+def drop_finished(service: Record, tasks: list[Record]) -> None:
+    """AWS describes a deployment for as long as it is primary or has tasks."""
+    busy = {task.get("_deployment_id") for task in tasks if task["lastStatus"] != "STOPPED"}
+    service["deployments"] = [
+        deployment
+        for deployment in service["deployments"]
+        if deployment["status"] == "PRIMARY"
+        or deployment["id"] in busy
+        or (deployment["rolloutState"] == "COMPLETED" and not _settled(service))
+    ]
+
+
+def _settled(service: Record) -> bool:
+    """Whether the primary deployment is done, so that nobody needs a deployment to go back to."""
+    primary = ecs._primary_deployment(service)
+    return primary is None or primary["rolloutState"] == "COMPLETED"
+
+
+def count_failure(service: Record, task: Record) -> None:
+    """A task of a rollout has failed by itself; too many in a row trigger the circuit breaker."""
+    deployment = ecs._deployment_for_task(service, task)
+    if deployment is None:
+        return
+    service["_failures"] = service.get("_failures", 0) + 1
+    if deployment["status"] != "PRIMARY" or deployment["rolloutState"] != "IN_PROGRESS":
+        return
+    deployment["failedTasks"] += 1
+    deployment["updatedAt"] = now_iso()
+    breaker = (service.get("deploymentConfiguration") or {}).get("deploymentCircuitBreaker") or {}
+    if breaker.get("enable") and deployment["failedTasks"] >= ecs._circuit_breaker_threshold(service):
+        announce(service, f"(deployment {deployment['id']}) deployment failed: tasks failed to start.")
+        fail(
+            service, deployment, "ECS deployment circuit breaker: tasks failed to start.", bool(breaker.get("rollback"))
+        )
+
+
+def count_success(service: Record, deployment: Record | None) -> None:
+    """A task has become healthy."""
+    service["_failures"] = 0
+    if deployment is not None:
+        deployment["failedTasks"] = 0
+
+
+def fail(service: Record, deployment: Record, reason: str, rollback: bool) -> None:
+    """Give a deployment up and, if wanted, make the last completed one primary again."""
+    deployment.update(rolloutState="FAILED", rolloutStateReason=reason, desiredCount=0, updatedAt=now_iso())
+    earlier = next((d for d in service["deployments"] if d["rolloutState"] == "COMPLETED"), None)
+    if not rollback or earlier is None:
+        return
+    deployment["status"] = "ACTIVE"
+    deployment["rolloutStateReason"] = f"{reason.removesuffix('.')}: rolling back to deploymentId {earlier['id']}."
+    earlier.update(
+        status="PRIMARY",
+        rolloutState="IN_PROGRESS",
+        rolloutStateReason=f"ECS deployment circuit breaker: rolling back to deploymentId {earlier['id']}.",
+        desiredCount=service["desiredCount"],
+        updatedAt=now_iso(),
+        _rolled_back_to=True,
+    )
+    unsteady(earlier)
+    service["taskDefinition"] = earlier["taskDefinition"]
+    announce(service, f"rolling back to deployment {earlier['id']}.")
+
+
+def alarm_names(service: Record) -> list[str]:
+    alarms = (service.get("deploymentConfiguration") or {}).get("alarms") or {}
+    return list(alarms.get("alarmNames") or []) if alarms.get("enable") else []
+
+
+def heed_alarms(service: Record, deployment: Record) -> None:
+    """Fail a rollout whose alarms fire. If one fires already when it starts, AWS monitors none of them for it."""
+    names = alarm_names(service)
+    if not names or deployment["rolloutState"] != "IN_PROGRESS" or deployment.get("_rolled_back_to"):
+        return
+    firing = sorted(name for name in names if (cloudwatch._alarms.get(name) or {}).get("StateValue") == "ALARM")
+    if not deployment.setdefault("_monitors_alarms", not firing) or not firing:
+        return
+    reason = f"ECS deployment failed: alarm(s) {', '.join(firing)} detected in ALARM state."
+    announce(service, f"(deployment {deployment['id']}) deployment failed: alarm detected.")
+    fail(service, deployment, reason, bool(service["deploymentConfiguration"]["alarms"].get("rollback")))

@@ -1,0 +1,96 @@
+"""IAM: the credentials of a task's role, the checks on its execution role, and GitHub's identity provider."""
+
+import base64
+import json
+import time
+from typing import Any
+
+from ministack.core import iam_evaluator
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import iam, sts
+
+from playground.server.patching import Record, patch
+
+SESSION_SECONDS = 7 * 86400  # AWS renews a task's credentials; here they outlive any playground
+
+
+class NotAuthorized(Exception):
+    """A role lacks a permission; the message is AWS's."""
+
+
+def require(role_arn: str, action: str, resource: str) -> None:
+    """Ask the policies of a role, or of its session, for what MiniStack never asks: ECS's and Docker's own calls."""
+    context = iam_evaluator.EvalContext(
+        principal_arn=role_arn,
+        principal_type="AssumedRole",
+        principal_account=get_account_id(),
+        action=action,
+        resource_arn=resource,
+        region=get_region(),
+    )
+    role = role_arn.split("/")[1 if ":assumed-role/" in role_arn else -1]  # a session follows, a path precedes
+    policies = iam_evaluator._gather_role_policies(role, get_account_id())
+    if iam_evaluator.evaluate(context, policies).decision != "Allow":
+        raise NotAuthorized(
+            f"AccessDeniedException: User: {role_arn or 'the task definition without executionRoleArn'} is not "
+            f"authorized to perform: {action} on resource: {resource} because no identity-based policy allows "
+            f"the {action} action"
+        )
+
+
+def role_credentials(role_arn: str, session: str) -> dict[str, str]:
+    """Environment variables with temporary credentials of a role, which MiniStack checks on every call."""
+    arn, _ = sts._assumed_role_arn(role_arn, session)
+    key, secret, token = sts._gen_session_access_key(), sts._gen_secret(), sts._gen_session_token()
+    sts.register_session(
+        key,
+        {
+            "Arn": arn,
+            "UserId": f"{sts._role_id(role_arn)}:{session}",
+            "SecretAccessKey": secret,
+            "SessionToken": token,
+            "Expiration": time.time() + SESSION_SECONDS,
+            "AccountId": get_account_id(),
+            "PrincipalType": "AssumedRole",
+            "SourceAccessKeyId": "",
+            "SourcePrincipalArn": "",
+            "SessionTags": [],
+            "SessionPolicies": None,
+        },
+    )
+    return {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
+
+
+_principal_of = sts._web_identity_principal
+
+
+@patch(sts, "_web_identity_principal", gap="it maps aud, sub and amr only; AWS maps GitHub's repository_id too")
+def web_identity_principal(token: str, provider_id: str, role_arn: str) -> tuple[str, Record]:
+    """Add the ID of the repository to the condition keys."""
+    principal, keys = _principal_of(token, provider_id, role_arn)
+    claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    issuer = str(claims.get("iss", "")).removeprefix("https://")
+    if "repository_id" in claims:
+        keys[f"{issuer}:repository_id"] = claims["repository_id"]
+    return principal, keys
+
+
+def create_oidc_provider(_logical_id: str, properties: Record, _stack: str) -> tuple[str, Record]:
+    """AWS::IAM::OIDCProvider."""
+    request: Record = {"Url": [properties["Url"]]}
+    for parameter, values in (("ClientIDList", "ClientIdList"), ("ThumbprintList", "ThumbprintList")):
+        for number, value in enumerate(properties.get(values, []), start=1):
+            request[f"{parameter}.member.{number}"] = [value]
+    status, _, body = iam._create_oidc_provider(request)
+    if status >= 400:  # noqa: PLR2004 - HTTP errors
+        raise ValueError(f"AWS::IAM::OIDCProvider create failed: {body!r}")
+    host = properties["Url"].removeprefix("https://").rstrip("/")
+    arn = f"arn:aws:iam::{get_account_id()}:oidc-provider/{host}"
+    return arn, {"Arn": arn}
+
+
+def delete_oidc_provider(physical_id: str, _properties: Record) -> None:
+    iam._delete_oidc_provider({"OpenIDConnectProviderArn": [physical_id]})
+
+
+OIDC_PROVIDER: dict[str, Any] = {"create": create_oidc_provider, "delete": delete_oidc_provider}

@@ -1,0 +1,88 @@
+"""Where a playground keeps its files, and which ports and names it uses."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ACCOUNT = "000000000000"
+REGION = "us-east-1"
+LABEL = "comments.playground"
+"""The Docker label of every container that a playground starts; its value is the playground's folder."""
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+class PlaygroundError(Exception):
+    """Something the person at the keyboard can mend; the message says how."""
+
+
+def port_from_environment(variable: str, default: int) -> int:
+    """A TCP port from the environment."""
+    text = os.environ.get(variable, str(default))
+    if not text.isdecimal() or not 0 < int(text) < 65536:  # noqa: PLR2004 - TCP's port range
+        raise PlaygroundError(f"{variable}={text!r} is not a port; use a number from 1 to 65535, or unset it")
+    return int(text)
+
+
+@dataclass(frozen=True)
+class Playground:
+    """One playground: everything that belongs to it is found again by its folder."""
+
+    folder: Path
+    gateway_port: int
+    balancer_port: int
+
+    @classmethod
+    def from_environment(cls) -> "Playground":
+        """The playground that PLAYGROUND_DIR, PLAYGROUND_GATEWAY_PORT and PLAYGROUND_PORT describe."""
+        return cls(
+            folder=Path(os.environ.get("PLAYGROUND_DIR") or PROJECT / ".playground").resolve(),
+            gateway_port=port_from_environment("PLAYGROUND_GATEWAY_PORT", 4566),
+            balancer_port=port_from_environment("PLAYGROUND_PORT", 8080),
+        )
+
+    @property
+    def environment_file(self) -> Path:
+        return self.folder / "env"
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "server.log"
+
+    @property
+    def engine_log_file(self) -> Path:
+        return self.folder / "dynamodb.log"
+
+    @property
+    def prepared_mark(self) -> Path:
+        """There when the account has been prepared for CDK."""
+        return self.folder / "prepared"
+
+    @property
+    def scratch(self) -> Path:
+        return self.folder / "tmp"
+
+    @property
+    def label(self) -> str:
+        return f"{LABEL}={self.folder}"
+
+    @property
+    def registry(self) -> str:
+        return f"localhost:{self.gateway_port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.balancer_port}"
+
+    def client_environment(self) -> dict[str, str]:
+        """What anything that talks to the playground needs: addresses, fake keys, no way out to the real AWS."""
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.gateway_port}",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "CDK_HOME": str(self.folder / "cdk"),
+            "PLAYGROUND_URL": self.url,
+            "PLAYGROUND_REGISTRY": self.registry,
+        }

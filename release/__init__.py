@@ -1,0 +1,1 @@
+"""Builds, deploys by digest, verifies, and explains a failure: `python -m release STAGE`."""

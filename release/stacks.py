@@ -1,0 +1,105 @@
+"""Reads CloudFormation stacks: their state, their outputs, and why they failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from release.aws import Aws
+from release.errors import DeploymentError, NotReadyError
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
+    from types_boto3_cloudformation.type_defs import StackEventTypeDef, StackTypeDef
+
+POLL_SECONDS = 3
+
+
+def describe(cloudformation: CloudFormationClient, name: str) -> StackTypeDef | None:
+    """Return the stack, None if there is none."""
+    try:
+        return cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in str(error):  # a ValidationError like any other; only its text tells
+            return None
+        raise
+
+
+def outputs(cloudformation: CloudFormationClient, name: str) -> dict[str, str]:
+    """Return the outputs by key; empty where there is no stack."""
+    stack = describe(cloudformation, name)
+    return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])} if stack else {}
+
+
+def base_url(aws: Aws) -> str:
+    """Return the public address of a stage; raise NotReadyError if nothing is deployed."""
+    address = aws.platform.base_url(outputs(aws.cloudformation, aws.stage.service_stack).get("BaseUrl"))
+    if not address:
+        raise NotReadyError(f"{aws.stage.service_stack} is not deployed: run `make deploy ENV={aws.stage.name}`")
+    return address.rstrip("/")
+
+
+def settle(cloudformation: CloudFormationClient, name: str, note: Callable[[str], None]) -> None:
+    """Wait for what another release does, or an interrupted one left; raise DeploymentError where none can go on."""
+    announced = False
+    while (stack := describe(cloudformation, name)) and stack["StackStatus"].endswith("_IN_PROGRESS"):
+        if stack["StackStatus"] == "REVIEW_IN_PROGRESS":  # a change set that nobody executed; cdk replaces it
+            return
+        if not announced:
+            note(f"{name} is {stack['StackStatus']}, by another release or an interrupted one; waiting for it to end")
+            announced = True
+        time.sleep(POLL_SECONDS)
+    if stack and stack["StackStatus"] == "UPDATE_ROLLBACK_FAILED":
+        raise DeploymentError(
+            f"{name} is UPDATE_ROLLBACK_FAILED and takes no update:"
+            f" mend the cause, then `aws cloudformation continue-update-rollback --stack-name {name}`",
+            stack.get("StackStatusReason", ""),
+        )
+
+
+def newest_event(cloudformation: CloudFormationClient, name: str) -> str | None:
+    """Return the id of the stack's last event, a mark for `failures_since`."""
+    try:
+        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    except ClientError as error:
+        if "does not exist" in str(error):  # yet
+            return None
+        raise
+    return events[0]["EventId"] if events else None
+
+
+def failures_since(cloudformation: CloudFormationClient, name: str, mark: str | None) -> list[str]:
+    """Return why resources failed after the mark, the first failure first; later ones are often its consequence."""
+    found = [
+        f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}"
+        for event in _events_since(cloudformation, name, mark)
+        if event.get("ResourceStatus", "").endswith("_FAILED")
+        and (reason := event.get("ResourceStatusReason", ""))
+        and "cancelled" not in reason
+    ]
+    return found[::-1]
+
+
+def updates_since(cloudformation: CloudFormationClient, name: str, mark: str | None) -> int:
+    """Return how many creations and updates of the stack have begun after the mark."""
+    return sum(
+        event.get("ResourceType") == "AWS::CloudFormation::Stack"
+        and event.get("ResourceStatus") in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"}
+        for event in _events_since(cloudformation, name, mark)
+    )
+
+
+def _events_since(cloudformation: CloudFormationClient, name: str, mark: str | None) -> Iterator[StackEventTypeDef]:
+    """Yield the events after the mark, newest first; none where there is no stack."""
+    try:
+        for page in cloudformation.get_paginator("describe_stack_events").paginate(StackName=name):
+            for event in page["StackEvents"]:
+                if event["EventId"] == mark:
+                    return
+                yield event
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
