@@ -77,6 +77,10 @@ test: $(DEV) $(NODE) $(PLAYGROUND)  ## run every test that this machine can (ARG
 quick: $(DEV)  ## run the tests that need no Docker, browser or Node (ARGS=… goes to pytest)
 	@python -m pytest --quick $(ARGS)
 
+.PHONY: image
+image:  ## build the image as comments:latest; needs Docker
+	@docker build --tag comments $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) .
+
 .PHONY: wrk
 wrk:  ## install wrk, which make bench needs, on Debian or Ubuntu
 	@sudo apt-get update -q && sudo apt-get install -q --yes wrk
