@@ -136,7 +136,7 @@ bootstrap: $(STAGE_TOOLS)  ## prepare the account of ENV, once: roles of GITHUB 
 
 .PHONY: diff
 diff: $(STAGE_TOOLS)  ## what a deployment to ENV would change besides the image
-	@python -m release.diff $(ENV)
+	@python -m release.status diff $(ENV)
 
 .PHONY: deploy
 deploy: $(STAGE_TOOLS)  ## release this commit to ENV (TAG=… an image in the registry; STEP=build, push, deploy or verify)
@@ -144,7 +144,7 @@ deploy: $(STAGE_TOOLS)  ## release this commit to ENV (TAG=… an image in the r
 
 .PHONY: endpoint
 endpoint: $(STAGE_TOOLS)  ## print the base URL of ENV
-	@python -m release.endpoint $(ENV)
+	@python -m release.status endpoint $(ENV)
 
 .PHONY: logs
 logs: $(STAGE_TOOLS)  ## the log of ENV (FOLLOW=1; QUERY='slowest routes'; REQUEST=id of an answer; ARGS='--since 2h')
@@ -157,19 +157,19 @@ cost: $(STAGE_TOOLS)  ## monthly cost of ENV by line, next to CDK's stock patter
 
 .PHONY: drift
 drift: $(STAGE_TOOLS)  ## what was changed in ENV outside of CloudFormation
-	@python -m release.drift $(ENV)
+	@python -m release.status drift $(ENV)
 
 .PHONY: sbom
-sbom: $(STAGE_TOOLS)  ## what the image consists of, as CycloneDX, to build/sbom.cdx.json; needs Docker
+sbom: $(STAGE_TOOLS)  ## what the image of ENV consists of, as CycloneDX, to build/sbom.cdx.json
 	@python -m release.sbom $(ENV)
 
 .PHONY: report
 report: $(STAGE_TOOLS)  ## what this commit changes beside BASE, and what that costs, to build/report.md too
-	@python -m release.report $(BASE)
+	@python -m release.preview report $(BASE)
 
 .PHONY: reap
 reap: $(STAGE_TOOLS)  ## destroy the previews that nobody has deployed for three days
-	@python -m release.reap
+	@python -m release.preview reap
 
 .PHONY: destroy
 destroy: $(STAGE_TOOLS)  ## delete ENV and all its billable resources (prod asks for its name, or takes CONFIRM=prod)

@@ -55,6 +55,7 @@ _PUSH = (
     "ecr:InitiateLayerUpload",
     "ecr:UploadLayerPart",
 )
+_PULL = "ecr:GetDownloadUrlForLayer"
 _LOG_IN = Statement(
     sid="LogInToPush",
     actions=("ecr:GetAuthorizationToken",),
@@ -75,9 +76,9 @@ def tag_images(stage: Stage) -> tuple[Statement, ...]:
 
 
 def push_images(stage: Stage) -> tuple[Statement, ...]:
-    """Allow adding images to the repository of the stage."""
+    """Allow adding images to the repository of the stage, and reading their layers."""
     where = images(stage.image_repository, stage.registry_account)
-    return (Statement(sid="PushImages", actions=(*_TAG, *_PUSH), resources=(where,), why=""), _LOG_IN)
+    return (Statement(sid="PushImages", actions=(*_TAG, *_PUSH, _PULL), resources=(where,), why=""), _LOG_IN)
 
 
 CLEAN_UP = (
@@ -129,7 +130,7 @@ OBSERVE = (
     ),
     Statement(
         sid="ReadLogs",
-        actions=("logs:FilterLogEvents", "logs:StartQuery"),
+        actions=("logs:FilterLogEvents", "logs:StartLiveTail", "logs:StartQuery"),
         resources=(arn("logs", "log-group:/comments/*"),),
         why=NAMED,
     ),

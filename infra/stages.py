@@ -159,7 +159,7 @@ class Stage:
     """Requests per minute and task: 100 a second, two thirds of the capacity of a quarter of a vCPU."""
     egress: Egress = Egress.PUBLIC_IP
     blocking_severity: Severity = Severity.CRITICAL
-    """Scan findings of this severity or worse block a release unless release/acceptances.toml accepts them."""
+    """Scan findings of this severity or worse block a release unless .trivyignore.yaml lists them."""
 
     entrance: Entrance = Entrance.LOAD_BALANCER
     domain: Domain | None = None

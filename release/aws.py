@@ -1,4 +1,4 @@
-"""The one place that makes AWS clients and the environment of every tool, so that both talk to the same AWS."""
+"""AWS clients and the environment of every tool, so that both reach the same account and region."""
 
 from __future__ import annotations
 
@@ -12,21 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    ProfileNotFound,
-    SSOTokenLoadError,
-    TokenRetrievalError,
-    UnauthorizedSSOTokenError,
-)
 
 from infra.stages import Stage, TargetError, target_of
-from release import denials
-from release.errors import AwsError
-from release.platforms import Platform, platform_of
-from release.tools import PROJECT_ROOT
+from playground.client import load_environment
+from release.errors import NotReadyError
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -35,49 +24,48 @@ if TYPE_CHECKING:
     from types_boto3_elbv2 import ElasticLoadBalancingv2Client
     from types_boto3_logs import CloudWatchLogsClient
 
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+"""Contains cdk.json, the Dockerfile and the git repository; every tool runs here."""
 _CLIENT = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 5})
-_QUIET_TOOLS = {
+_STREAMING = Config(inject_host_prefix=False)
+"""Don't prefix the playground's address with the host name of CloudWatch's streaming API."""
+_TOOL_SETTINGS = {
     "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # an attestation turns the image into an index, which basic scans refuse
     "CDK_DISABLE_CLI_TELEMETRY": "1",
     "CDK_DISABLE_VERSION_CHECK": "1",
+    "SYFT_CHECK_FOR_APP_UPDATE": "false",
     "AWS_PAGER": "",
 }
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
-_EXPIRED_ADVICE = "the AWS credentials have expired: sign in again (aws sso login), then run this again"
-_UNKNOWN_KEY = {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "AuthFailure"}
 
 
 @dataclass(frozen=True)
 class Aws:
-    """A stage's account and region, reached with one set of credentials."""
+    """The account and region of a stage, reached with one set of credentials."""
 
     stage: Stage
-    platform: Platform
     environment: Mapping[str, str]
-    """Of every tool; it names the same AWS as the clients below."""
+    """Environment of every tool."""
     account: str
     region: str
 
     @classmethod
     def of(cls, stage: Stage) -> Aws:
         """Ask AWS whose credentials these are; raise what boto3 raises, NotReadyError or TargetError."""
-        platform = platform_of(stage)
-        environment = platform.environment(os.environ) | _QUIET_TOOLS
-        environment["PATH"] = os.pathsep.join([*_tool_folders(), environment.get("PATH", os.defpath)])
-        # botocore reads this process's variables, and has no way to be given others
+        environment = tool_environment(stage, os.environ)
+        # botocore reads the variables of this process and can't be given others
         os.environ.clear()
         os.environ.update(environment)
         session = boto3.Session()
         if not (environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")):
-            environment["AWS_REGION"] = session.region_name or ""  # the profile's
-        # STS says the same in every region; which one the stage goes to is decided below
-        anywhere = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
-        caller = session.client("sts", region_name=anywhere, config=_CLIENT).get_caller_identity()
+            environment["AWS_REGION"] = session.region_name or ""  # of the profile
+        # STS responds the same in every region; the stage's own is determined below
+        any_region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
+        caller = session.client("sts", region_name=any_region, config=_CLIENT).get_caller_identity()
         target = target_of(stage, environment, caller_account=caller["Account"])
         if not target.account or not target.region:
             raise TargetError(f"no region for stage {stage.name}: set AWS_REGION, or the stage's in infra/stages.py")
         environment["AWS_REGION"] = environment["AWS_DEFAULT_REGION"] = target.region
-        return cls(stage, platform, environment, target.account, target.region)
+        return cls(stage, environment, target.account, target.region)
 
     @property
     def registry_account(self) -> str:
@@ -85,9 +73,16 @@ class Aws:
 
     @property
     def image_name(self) -> str:
-        """Where Docker pushes to, without a tag."""
-        host = self.platform.registry_host(account=self.registry_account, region=self.region)
+        """Registry and repository that Docker pushes to, without a tag."""
+        host = f"{self.registry_account}.dkr.ecr.{self.region}.amazonaws.com"
+        if self.stage.is_playground:
+            host = self.environment["PLAYGROUND_REGISTRY"]
         return f"{host}/{self.stage.image_repository}"
+
+    @property
+    def log_group_arn(self) -> str:
+        partition = self._session.get_partition_for_region(self.region)
+        return f"arn:{partition}:logs:{self.region}:{self.account}:log-group:{self.stage.app_log_group}"
 
     @cached_property
     def cloudformation(self) -> CloudFormationClient:
@@ -107,7 +102,8 @@ class Aws:
 
     @cached_property
     def logs(self) -> CloudWatchLogsClient:
-        return self._session.client("logs", config=_CLIENT)
+        config = _CLIENT.merge(_STREAMING) if self.stage.is_playground else _CLIENT
+        return self._session.client("logs", config=config)
 
     def untyped(self, service: str) -> Any:
         """Return a client of a service whose type stubs are not installed."""
@@ -118,30 +114,25 @@ class Aws:
         return boto3.Session(region_name=self.region)
 
 
-def explained(error: BotoCoreError | ClientError) -> AwsError:
-    """Return what an error of boto3 means to the person who releases, and what to do about it."""
-    if isinstance(error, ClientError):
-        return _refused(error)
-    if isinstance(error, NoCredentialsError):
-        return AwsError("no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID")
-    if isinstance(error, ProfileNotFound):
-        return AwsError(f"{error}: set AWS_PROFILE to one that exists")
-    if isinstance(error, TokenRetrievalError | SSOTokenLoadError | UnauthorizedSSOTokenError):
-        return AwsError(f"{_EXPIRED_ADVICE} ({error})")
-    return AwsError(f"AWS cannot be reached or used: {error}")
+def tool_environment(stage: Stage, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables for clients and tools; raise NotReadyError if they would reach another AWS."""
+    if stage.is_playground:
+        environment = _playground_environment(environ)
+    else:
+        environment = dict(environ)
+        elsewhere = [name for name in environ if name.startswith("AWS_ENDPOINT_URL")]
+        if elsewhere:
+            raise NotReadyError(
+                f"{elsewhere[0]} is set, so this would not reach AWS: unset it, or use the stage playground"
+            )
+    # Where make setup installs tools, so that commands work without make's PATH.
+    installed = (str(Path(sys.executable).parent), str(PROJECT_ROOT / "node_modules" / ".bin"))
+    path = os.pathsep.join([*installed, environment.get("PATH", os.defpath)])
+    return environment | _TOOL_SETTINGS | {"PATH": path}
 
 
-def _refused(error: ClientError) -> AwsError:
-    code = error.response.get("Error", {}).get("Code", "unknown")
-    if code in _EXPIRED:
-        return AwsError(_EXPIRED_ADVICE)
-    if code in _UNKNOWN_KEY:
-        return AwsError(f"AWS does not accept these credentials ({code}): check AWS_PROFILE or AWS_ACCESS_KEY_ID")
-    message = error.response.get("Error", {}).get("Message", str(error))
-    denial = denials.explained(message)
-    return AwsError(denial or f"AWS refused {error.operation_name}: {code}: {message}")
-
-
-def _tool_folders() -> tuple[str, ...]:
-    """Return where the set-up installs the tools, so that the command works without make's PATH."""
-    return str(Path(sys.executable).parent), str(PROJECT_ROOT / "node_modules" / ".bin")
+def _playground_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Remove the user's own AWS settings, which could send a tool elsewhere; raise PlaygroundError if it isn't up."""
+    others = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
+    no_files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    return others | no_files | load_environment()

@@ -1,7 +1,7 @@
 """Prepares an account, once: `python -m release.bootstrap STAGE [--github OWNER/NAME]`.
 
-It deploys the access stack first, then CDK's bootstrap with its policy: without that policy, CloudFormation would be an
-administrator of the account.
+It deploys the access stack first, then CDK's bootstrap with the policy from that stack. Without the policy,
+CloudFormation would be an administrator of the account.
 """
 
 from __future__ import annotations
@@ -9,27 +9,24 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 
 from infra.permissions import ISSUER, trusts
 from infra.stages import ACCESS_STACK, Repository, Stage, stage_named, stages_in_account_of
 from release import stacks
 from release.aws import Aws
-from release.command import run_command
+from release.command import Steps, run, run_command
 from release.deploy import Cdk
 from release.errors import CommandError, DeploymentError, NotReadyError
 from release.stacks import outputs
-from release.steps import Steps
-from release.tools import run
 
 SERVICE_LINKED_ROLES = (
     "ecs.amazonaws.com",
     "elasticloadbalancing.amazonaws.com",
     "ecs.application-autoscaling.amazonaws.com",
 )
-"""AWS creates them with an account's first cluster, load balancer and scalable service, but IAM may not have them
-everywhere by the time that the same deployment needs them."""
+"""AWS creates them with an account's first cluster, load balancer and scalable service, but they may not be available
+when the same deployment needs them."""
 _IDS = "--jq '.full_name, .owner.id, .id'"
 
 
@@ -100,7 +97,7 @@ def look_up(github: str) -> Repository:
 
 
 def describe_roles(stage: Stage) -> list[str]:
-    """Return whom the account will trust."""
+    """Return the workflow runs that the account will trust."""
     if not stage.github:
         return ["no GitHub repository may deploy: run make bootstrap GITHUB=owner/name to allow one"]
     return [f"{trust.role}: {trust.why}" for trust in trusts(stages_in_account_of(stage))]
@@ -118,8 +115,8 @@ def describe_isolation(stage: Stage) -> list[str]:
     return [
         (
             f"{protected} shares its account with {others}. CloudFormation has the same permissions for all of them, so"
-            f" {protected} is protected by GitHub's environments and reviews alone: whoever may deploy {others}{anyone}"
-            f" can change the resources of {protected}."
+            f" {protected} is protected by GitHub's environments and reviews alone: anyone who may deploy"
+            f" {others}{anyone} can change the resources of {protected}."
         ),
         f"To separate them, set account of {protected} and of the others in infra/stages.py to different accounts.",
     ]
@@ -131,7 +128,7 @@ def create_service_linked_role(aws: Aws, service: str) -> bool:
     try:
         iam.create_service_linked_role(AWSServiceName=service)
     except iam.exceptions.InvalidInputException as error:
-        if not re.search(r"has been taken", str(error)):
+        if "has been taken" not in str(error):
             raise
         return False
     except iam.exceptions.EntityAlreadyExistsException:
@@ -140,7 +137,7 @@ def create_service_linked_role(aws: Aws, service: str) -> bool:
 
 
 def provider_exists(aws: Aws) -> bool:
-    """Return whether something else than the access stack created GitHub's identity provider."""
+    """Return whether GitHub's identity provider exists and was not created by the access stack."""
     if stacks.describe(aws.cloudformation, ACCESS_STACK):
         resources = aws.cloudformation.describe_stack_resources(StackName=ACCESS_STACK)["StackResources"]
         if any(resource["ResourceType"] == "AWS::IAM::OIDCProvider" for resource in resources):

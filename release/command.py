@@ -1,66 +1,173 @@
-"""Turns the outcome of a command into its output and exit status; nothing else does."""
+"""What every command shares: running a tool, printing steps, and turning the outcome into an exit status."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
 import sys
+import threading
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.stages import ConfigurationError
 from playground.state import PlaygroundError
-from release.aws import explained
-from release.errors import NotReadyError, ReleaseError
+from release.aws import PROJECT_ROOT
+from release.errors import CommandError, NotReadyError, ReleaseError
+from release.explain import explain_aws_error
 
 FAILED = 1
-NOTHING_DONE = 2
-"""Wrong arguments, or preflight stopped it: nothing was changed. argparse uses the same."""
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+NOTHING_CHANGED = 2
+"""Wrong arguments, or stopped before changing anything. argparse exits with the same status."""
+INTERRUPTED = 130  # 128 + SIGINT, as in a shell
+GRACE_SECONDS = 10.0
+"""Time for an interrupted tool to exit before it is killed."""
+LAST_LINES = 25
+"""Lines of a tool's output that are repeated below a failure."""
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def run(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    cwd: Path = PROJECT_ROOT,
+    stdin: str | None = None,
+    on_line: Callable[[str], None] = lambda _line: None,
+) -> list[str]:
+    """Run a tool and return the lines of stdout and stderr, passing each to `on_line` as it arrives.
+
+    Raises CommandError with the last lines if the tool fails, NotReadyError if it isn't installed.
+    """
+    lines: list[str] = []
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=dict(environment),
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            process_group=0,  # to end it together with its children: node may be behind a wrapper
+        )
+    except FileNotFoundError:
+        raise NotReadyError(f"{command[0]} is not installed or not in PATH") from None
+    with process:
+        try:
+            if stdin is not None and process.stdin is not None:
+                process.stdin.write(stdin)
+                process.stdin.close()
+            for line in process.stdout or ():
+                lines.append(_COLOR.sub("", line).rstrip())
+                on_line(lines[-1])
+        except BaseException:  # including an interrupt: the tool must not continue alone
+            _end(process)
+            raise
+    if process.returncode:
+        shown = " ".join(command[:2])
+        raise CommandError(f"{shown} ended with status {process.returncode}", *lines[-LAST_LINES:])
+    return lines
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Terminate the tool and its children, then kill them if they don't exit."""
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sent)
+            process.wait(GRACE_SECONDS)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+class Steps:
+    """Prints the steps of a command with their durations; safe to use from several threads."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Print a step, and at its end whether it is done, failed or interrupted."""
+        started = time.monotonic()
+        outcome = "failed"
+        try:
+            self.result(f"==> {title}")
+            yield
+            outcome = "done"
+        except KeyboardInterrupt:
+            outcome = "interrupted"
+            raise
+        finally:
+            self.note(f"{outcome} in {time.monotonic() - started:.1f} s")
+
+    def note(self, line: str) -> None:
+        """Print a line within the current step."""
+        self.result(f"    {line}")
+
+    def result(self, line: str) -> None:
+        """Print a line of the whole command."""
+        with self._lock:
+            print(line, file=self._stream, flush=True)
+
+
+def publish(**results: str) -> None:
+    """Append results to the file that GitHub Actions names in GITHUB_OUTPUT, for the steps that follow."""
+    file = os.environ.get("GITHUB_OUTPUT")
+    if file:
+        with Path(file).open("a") as stream:
+            stream.writelines(f"{name}={value}\n" for name, value in results.items())
 
 
 def run_command(name: str, command: Callable[[], int | None], *, failed: int = FAILED) -> NoReturn:
-    """Run it and exit: with its own status (0 for None), or with an explanation on stderr and never a stack trace."""
+    """Run a command and exit with its status (0 for None), or with an explanation on stderr, never a stack trace."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = command() or 0
     except KeyboardInterrupt:
-        _say(f"{name} interrupted: what AWS has begun goes on there; run the same command again to finish")
+        _print_error(f"{name} interrupted: what AWS has begun goes on there; run the same command again to finish")
         status = INTERRUPTED
-    except BrokenPipeError:  # the reader has seen enough, as in `… | head`
+    except BrokenPipeError:  # the reader has closed the pipe, as `… | head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except (ReleaseError, ConfigurationError, PlaygroundError, BotoCoreError, ClientError) as error:
-        nothing_done = _explain(name, error)
-        status = NOTHING_DONE if nothing_done else failed
-    except Exception as error:  # noqa: BLE001  (a mistake of ours: still one line, with the place to look at)
+        explained = _explained(error)
+        _print_error(f"{name} failed: {explained.summary}", *(f"    {line}" for line in explained.details))
+        status = NOTHING_CHANGED if isinstance(explained, NotReadyError) else failed
+    except Exception as error:  # noqa: BLE001  (a bug: print one line that says where)
         place = traceback.extract_tb(error.__traceback__)[-1]
-        _say(f"{name} failed by a mistake in itself: {error!r} at {place.filename}:{place.lineno}")
+        _print_error(f"{name} failed because of a bug: {error!r} at {place.filename}:{place.lineno}")
         status = failed
     sys.stdout.flush()
     sys.exit(status)
 
 
-def _explain(
-    name: str, error: ReleaseError | ConfigurationError | PlaygroundError | BotoCoreError | ClientError
-) -> int:
+def _explained(
+    error: ReleaseError | ConfigurationError | PlaygroundError | BotoCoreError | ClientError,
+) -> ReleaseError:
     if isinstance(error, BotoCoreError | ClientError):
-        error = explained(error)
-    if not isinstance(error, ReleaseError):
-        error = NotReadyError(str(error))
-    _say(f"{name} failed: {error.summary}", *(f"    {line}" for line in error.details))
-    return isinstance(error, NotReadyError)
+        return explain_aws_error(error)
+    return error if isinstance(error, ReleaseError) else NotReadyError(str(error))
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Let a cancelled CI job end as Ctrl-C does."""
+    """Let a cancelled CI job end like Ctrl-C."""
     raise KeyboardInterrupt
 
 
-def _say(*lines: str) -> None:
+def _print_error(*lines: str) -> None:
     sys.stdout.flush()
     print(*lines, sep="\n", file=sys.stderr, flush=True)

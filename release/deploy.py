@@ -1,4 +1,4 @@
-"""Deploys stacks with the CDK CLI, showing what happens to them."""
+"""Runs the CDK CLI for one stage: deploy, diff, drift, bootstrap and destroy."""
 
 from __future__ import annotations
 
@@ -8,150 +8,128 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from infra.stages import BOOTSTRAP_QUALIFIER, DIGEST_PARAMETER, TOOLKIT_STACK
-from release import denials, stacks
+from release import stacks
 from release.aws import Aws
+from release.command import run
 from release.errors import CommandError, DeploymentError
-from release.events import Events
-from release.tools import LAST_LINES, run
+from release.explain import explain_denial
 
-_AFTERMATH = {
-    "ROLLBACK_COMPLETE": "the first deployment failed, and was removed again",
-    "UPDATE_ROLLBACK_COMPLETE": "the deployment failed and was rolled back: what ran before still runs",
+ATTEMPTS = 5
+"""To deploy while other releases update the same stack."""
+_OUTCOMES = {
+    "ROLLBACK_COMPLETE": "the first deployment failed and was removed again",
+    "UPDATE_ROLLBACK_COMPLETE": "the deployment failed and was rolled back: the previous version still runs",
     "UPDATE_ROLLBACK_FAILED": "the deployment failed, and so did its rollback",
 }
-_DIFF_CHATTER = (
+CHATTER = (
     *("start: ", "success: ", "Hold on while"),
     *("current credentials could not be used to assume", "Lookup role "),
 )
-"""The last ones come of a role that may only read, with whose own permissions the CLI then goes on."""
-_DIFFERENCES = re.compile(r"Number of stacks with differences: (\d+)")
+"""Uninformative lines. A role that may only read can't assume CDK's roles, and needn't."""
 _REASONS_SHOWN = 3
 _OVERTAKEN = re.compile(
     r"_IN_PROGRESS state and can ?not be updated|InvalidChangeSetStatus|OperationInProgress|ChangeSetNotFound"
     r"|ChangeSet \[\S+\] (?:does not exist|already exists)|execution status of \[OBSOLETE\]"
 )
-"""What CloudFormation answers when another release was a moment faster: it takes one update of a stack at a time, and
-no change set that was made before another update."""
+"""CloudFormation's messages if another release was faster: a stack takes one update at a time, and no change set that
+was created before another update."""
 _VALIDATED = {"CDK_VALIDATION": "false"}
-"""With a digest: deploying the stacks before the service has validated the same templates, and a second one
-would take two seconds."""
-_ATTEMPTS = 5
-"""To get a turn, where several releases want the same stack."""
+"""With a digest: the deployment of the foundation has validated the same templates, which takes two seconds."""
 
 
 class Cdk:
-    """The CDK CLI, pinned by package.json, for one stage."""
+    """The CDK CLI that package.json pins, for one stage."""
 
     def __init__(self, aws: Aws, note: Callable[[str], None]) -> None:
         self._aws = aws
         self._note = note
 
     def deploy(self, *names: str, digest: str | None = None) -> None:
-        """Deploy this commit's templates, the service with the image of `digest` or else with the one that runs.
+        """Deploy this commit's templates, and the image of `digest` or else the one that runs.
 
         Raises DeploymentError with CloudFormation's reasons.
         """
         options = [*self._image(digest), "--require-approval=never", "--progress=events"]
-        for attempt in range(1, _ATTEMPTS + 1):
+        for attempt in range(1, ATTEMPTS + 1):
             for name in names:
-                stacks.settle(self._aws.cloudformation, name, self._note)
+                stacks.wait_until_stable(self._aws.cloudformation, name, self._note)
             marks = {name: stacks.newest_event(self._aws.cloudformation, name) for name in names}
             try:
-                self._run("deploy", *names, *options, variables=_VALIDATED if digest else {})
+                self.run("deploy", *names, *options, "--exclusively", variables=_VALIDATED if digest else {})
             except CommandError as error:
-                if attempt == _ATTEMPTS or not _OVERTAKEN.search("\n".join(error.details)):
-                    raise self._failed(marks, error) from error
-                self._note("another release was faster; waiting for it to end, then trying again")
+                if attempt == ATTEMPTS or not _OVERTAKEN.search("\n".join(error.details)):
+                    raise self._failure(marks, error) from error
+                self._note("another release was faster; waiting for it to end before another attempt")
             else:
-                self._tell_of_others(marks)
+                for name, mark in marks.items():  # the CLI waits for others without printing so
+                    if stacks.updates_since(self._aws.cloudformation, name, mark) > 1:
+                        self._note(f"another release has changed {name} at the same time: one waited for the other")
                 return
 
-    def _tell_of_others(self, marks: Mapping[str, str | None]) -> None:
-        """The CLI waits for its turn too, and says nothing of it."""
-        for name, mark in marks.items():
-            if stacks.updates_since(self._aws.cloudformation, name, mark) > 1:
-                self._note(f"another release has changed {name} at the same time: one waited for the other")
-
-    def _failed(self, marks: Mapping[str, str | None], error: CommandError) -> DeploymentError:
-        """Return the failure with CloudFormation's reasons, or else the last that the CLI said."""
+    def _failure(self, marks: Mapping[str, str | None], error: CommandError) -> DeploymentError:
+        """Return CloudFormation's reasons, or else the last lines of the CLI."""
         cloudformation = self._aws.cloudformation
         reasons = [
             reason for name, mark in marks.items() for reason in stacks.failures_since(cloudformation, name, mark)
         ]
-        if not reasons and (denial := denials.explained("\n".join(error.details))):
-            return DeploymentError(denial, *(line for line in error.details if line and not denials.explained(line)))
-        return DeploymentError(self._aftermath(marks), *(reasons[:_REASONS_SHOWN] or error.details))
+        if not reasons and (denial := explain_denial("\n".join(error.details))):
+            return DeploymentError(denial, *(line for line in error.details if line and not explain_denial(line)))
+        return DeploymentError(self._outcome(marks), *(reasons[:_REASONS_SHOWN] or error.details))
+
+    def _outcome(self, marks: Mapping[str, str | None]) -> str:
+        """Return the state of the stack that failed."""
+        for name, mark in marks.items():
+            stack = stacks.describe(self._aws.cloudformation, name)
+            touched = stacks.newest_event(self._aws.cloudformation, name) != mark
+            if stack and touched and stack["StackStatus"] in _OUTCOMES:
+                return f"{name}: {_OUTCOMES[stack['StackStatus']]}"
+        return f"cdk could not deploy {' and '.join(marks)}"
+
+    def diff(self, *names: str, digest: str | None) -> None:
+        """Print `cdk diff --fail`; raise CommandError if something would change, or it fails.
+
+        `digest` is that of the running image; without it the CLI can't create a change set and compares templates only.
+        """
+        self.run("diff", *names, *self._image(digest), "--exclusively", "--fail")
+
+    def drift(self, *names: str) -> None:
+        """Print `cdk drift --fail`; raise CommandError if something has drifted, or it fails."""
+        self.run("drift", *names, "--fail")
+
+    def _print(self, line: str) -> None:
+        if line.strip() and not line.startswith(CHATTER):
+            self._note(line)
 
     def bootstrap(self, policy: str) -> None:
-        """Make CDK's own bucket and roles, CloudFormation's held to the policy with this ARN."""
+        """Create CDK's bucket and roles, with the policy of this ARN as CloudFormation's permissions."""
         place = f"aws://{self._aws.account}/{self._aws.region}"
         options = [f"--qualifier={BOOTSTRAP_QUALIFIER}", f"--toolkit-stack-name={TOOLKIT_STACK}", "--no-color"]
         command = ["cdk", "bootstrap", place, "--app=", f"--cloudformation-execution-policies={policy}", *options]
-        run(command, environment=self._aws.environment, on_line=Events(self._note))
+        run(command, environment=self._aws.environment, on_line=self._print)
 
     def destroy(self, name: str) -> None:
         """Delete a stack; raise DeploymentError with CloudFormation's reasons."""
-        cloudformation = self._aws.cloudformation
-        mark = stacks.newest_event(cloudformation, name)
+        mark = stacks.newest_event(self._aws.cloudformation, name)
         try:
-            self._run("destroy", name, "--force")
+            self.run("destroy", name, "--force", "--exclusively")
         except CommandError as error:
-            reasons = stacks.failures_since(cloudformation, name, mark)
+            reasons = stacks.failures_since(self._aws.cloudformation, name, mark)
             raise DeploymentError(f"cdk could not destroy {name}", *(reasons or error.details)) from error
 
-    def differs(self, *names: str, digest: str | None = None) -> bool:
-        """Show what a deployment would change, and return whether it would change anything.
-
-        `digest` is the running image. Without it, the CLI can't create a change set and compares the templates only.
-        """
-        try:
-            lines = self._run("diff", *names, *self._image(digest), on_line=self._show_difference)
-        except CommandError as error:
-            said = [line for line in error.details if not line.startswith(_DIFF_CHATTER)]
-            if denial := denials.explained("\n".join(said)):
-                raise DeploymentError(denial) from error
-            raise
-        for line in lines:
-            if match := _DIFFERENCES.search(line):
-                return match[1] != "0"
-        raise CommandError("cdk diff did not say how many stacks differ", *lines[-LAST_LINES:])
-
     def _image(self, digest: str | None) -> list[str]:
-        """Return the arguments that set the image of the service."""
         return [f"--parameters={self._aws.stage.service_stack}:{DIGEST_PARAMETER}={digest}"] if digest else []
 
-    def _run(
+    def run(
         self,
         command: str,
         *arguments: str,
         variables: Mapping[str, str] = MappingProxyType({}),
-        on_line: Callable[[str], None] | None = None,
     ) -> list[str]:
-        with tempfile.TemporaryDirectory(prefix="comments-cdk-") as folder:  # someone else may be using cdk.out
+        """Run `cdk COMMAND` and return its lines; raise CommandError."""
+        with tempfile.TemporaryDirectory(prefix="comments-cdk-") as folder:  # another process may be using cdk.out
+            common = ["--no-color", "--no-notices", f"--output={folder}", f"--context=stage={self._aws.stage.name}"]
             return run(
-                [
-                    "cdk",
-                    command,
-                    *arguments,
-                    "--exclusively",
-                    "--no-color",
-                    "--no-notices",
-                    f"--output={folder}",
-                    f"--context=stage={self._aws.stage.name}",
-                ],
+                ["cdk", command, *arguments, *common],
                 environment={**self._aws.environment, **variables},
-                on_line=on_line or Events(self._note),
+                on_line=self._print,
             )
-
-    def _show_difference(self, line: str) -> None:
-        if not line.startswith(_DIFF_CHATTER):
-            self._note(line)
-
-    def _aftermath(self, marks: Mapping[str, str | None]) -> str:
-        """Return where a failure has left the stacks that it touched."""
-        for name, mark in marks.items():
-            stack = stacks.describe(self._aws.cloudformation, name)
-            touched = stacks.newest_event(self._aws.cloudformation, name) != mark
-            if stack and touched and stack["StackStatus"] in _AFTERMATH:
-                return f"{name}: {_AFTERMATH[stack['StackStatus']]}"
-        return f"cdk could not deploy {' and '.join(marks)}"

@@ -1,4 +1,4 @@
-"""Removes a stage: `python -m release.destroy STAGE`. The images stay, they belong to all stages."""
+"""Deletes a stage: `python -m release.destroy STAGE`. Images remain, since all stages share them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from collections.abc import Callable
 from infra.stages import Stage, stage_named
 from release import stacks
 from release.aws import Aws
-from release.command import run_command
+from release.command import Steps, run_command
 from release.deploy import Cdk
 from release.errors import AwsError, DeploymentError, NotReadyError
 from release.images import PROVEN_IN
-from release.steps import Steps
 
 ATTEMPTS = 3
-"""To delete the foundation: a balancer delivers its last access logs some minutes after its end."""
+"""To delete the data stack: a load balancer delivers its last access logs some minutes after it is deleted."""
 
 
 def destroy(stage: Stage, steps: Steps, *, confirmed: str) -> None:
-    """Take the service, then its state, for good; raise NotReadyError for a stage that protects it.
+    """Delete the service, then its data; raise NotReadyError for a protected stage.
 
-    `confirmed` is the name that was typed, for the stages that strangers rely on.
+    `confirmed` is the name that was typed, for stages with visitors.
     """
     if stage.protect:
         raise NotReadyError(
@@ -37,21 +36,21 @@ def destroy(stage: Stage, steps: Steps, *, confirmed: str) -> None:
     cdk = Cdk(aws, steps.note)
     for name in (stage.service_stack, stage.data_stack):
         with steps.step(name):
-            stacks.settle(aws.cloudformation, name, steps.note)
+            stacks.wait_until_stable(aws.cloudformation, name, steps.note)
             if not stacks.describe(aws.cloudformation, name):
-                steps.note("is not there")
+                steps.note("not deployed")
             elif name == stage.data_stack:
-                destroy_foundation(aws, cdk, steps.note)
+                destroy_data(aws, cdk, steps.note)
             else:
                 cdk.destroy(name)
 
 
 def require_name(stage: Stage, *, typed: str) -> None:
-    """Raise NotReadyError unless the name of a stage with visitors was typed; at a terminal, ask for it."""
+    """Raise NotReadyError unless the name of a stage with visitors was typed; ask for it on a terminal."""
     if stage.name not in PROVEN_IN:
         return
     if not typed and sys.stdin.isatty():
-        typed = input(f"This deletes {stage.name} and all its comments for good. Type its name to go on: ").strip()
+        typed = input(f"This deletes {stage.name} and all its comments for good. Type its name to continue: ").strip()
     if typed != stage.name:
         raise NotReadyError(
             f"{stage.name} was not destroyed: type its name when asked, or run `make destroy ENV={stage.name}"
@@ -59,8 +58,8 @@ def require_name(stage: Stage, *, typed: str) -> None:
         )
 
 
-def destroy_foundation(aws: Aws, cdk: Cdk, note: Callable[[str], None]) -> None:
-    """Empty the log bucket and delete the stack, again where a log arrived in between."""
+def destroy_data(aws: Aws, cdk: Cdk, note: Callable[[str], None]) -> None:
+    """Empty the log bucket and delete the stack, and retry if another log has arrived in between."""
     bucket = aws.stage.log_bucket(account=aws.account, region=aws.region)
     for attempt in range(1, ATTEMPTS + 1):
         note(f"{empty_bucket(aws, bucket)} objects deleted from {bucket}")
@@ -74,18 +73,18 @@ def destroy_foundation(aws: Aws, cdk: Cdk, note: Callable[[str], None]) -> None:
 
 
 def empty_bucket(aws: Aws, bucket: str) -> int:
-    """Delete every object of a bucket without versions, and return how many there were; 0 where there is no bucket."""
+    """Delete every object of a bucket without versions, and return how many there were; 0 if there is no bucket."""
     s3 = aws.untyped("s3")
     deleted = 0
     try:
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
             keys = [{"Key": item["Key"]} for item in page.get("Contents", [])]
             if keys:
-                refused = s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True}).get("Errors", [])
-                if refused:  # S3 says so of each object, in an answer that is a success
+                errors = s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True}).get("Errors", [])
+                if errors:  # S3 reports them in a successful response
                     raise AwsError(
-                        f"S3 keeps {len(refused)} of {len(keys)} objects of {bucket} ({refused[0]['Code']}): these"
-                        " credentials need s3:DeleteObject on them, granted in infra/permissions.py"
+                        f"S3 did not delete {len(errors)} of {len(keys)} objects of {bucket} ({errors[0]['Code']}):"
+                        " these credentials lack s3:DeleteObject; infra/permissions.py grants it"
                     )
             deleted += len(keys)
     except s3.exceptions.NoSuchBucket:
@@ -94,7 +93,7 @@ def empty_bucket(aws: Aws, bucket: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m release.destroy", description="Remove a stage for good.")
+    parser = argparse.ArgumentParser(prog="python -m release.destroy", description="Delete a stage for good.")
     parser.add_argument("stage", help="dev, prod, playground or pr-N")
     arguments = parser.parse_args()
     confirmed = os.environ.get("CONFIRM", "")

@@ -1,20 +1,20 @@
-"""Everything that can end a release, as one hierarchy.
+"""Errors that end a command, as one hierarchy. Only `release.command` turns them into exit statuses.
 
-ReleaseError              a failure that the command can explain: one summary, and what backs it up
-├── NotReadyError         preflight: something is missing here or in the account, and nothing was changed
-├── CommandError          a tool (git, docker, cdk) ended badly
-├── NotReleasableError    the image is not in the registry, not proven, or its scan refuses it
-├── DeploymentError       CloudFormation or ECS gave up or rolled back
-├── NotVerifiedError      everything is deployed, and yet what runs is not what was asked for
-│   └── StoreSilentError  what runs is right, and its store does not answer it
-└── AwsError              an AWS call was refused or did not come through
+ReleaseError                  a failure with a one-line summary and the lines that support it
+├── NotReadyError             something is missing on this machine or in the account; nothing was changed
+├── CommandError              a tool (git, docker, cdk) exited with an error
+├── NotReleasableError        the image isn't in the registry, isn't proven, or is blocked by its scan
+├── DeploymentError           CloudFormation or ECS failed or rolled back
+├── NotVerifiedError          the deployment succeeded, but what runs is not what was released
+│   └── StoreUnavailableError the right version runs, but its store doesn't respond
+└── AwsError                  an AWS call was refused or failed
 """
 
 from __future__ import annotations
 
 
 class ReleaseError(Exception):
-    """`summary` is one line that says what failed and what to do; `details` are the lines that back it up."""
+    """`summary` is one line: what failed and what to do. `details` are the lines that support it."""
 
     def __init__(self, summary: str, *details: str) -> None:
         super().__init__(summary)
@@ -27,24 +27,24 @@ class NotReadyError(ReleaseError):
 
 
 class CommandError(ReleaseError):
-    """A tool ended with a status other than zero; `details` are the last lines that it printed."""
+    """A tool exited with a status other than 0; `details` are the last lines of its output."""
 
 
 class NotReleasableError(ReleaseError):
-    """The image must not go to this stage."""
+    """The image must not be released to this stage."""
 
 
 class DeploymentError(ReleaseError):
-    """CloudFormation or ECS gave up; `details` are the causes, each followed by its evidence."""
+    """CloudFormation or ECS failed; `details` are the causes and the evidence."""
 
 
 class NotVerifiedError(ReleaseError):
-    """The deployment went through, but what runs or answers is not what was released."""
+    """The deployment succeeded, but what runs or responds is not what was released."""
 
 
-class StoreSilentError(NotVerifiedError):
-    """The service answers that its store does not."""
+class StoreUnavailableError(NotVerifiedError):
+    """The service responds that its store does not."""
 
 
 class AwsError(ReleaseError):
-    """An AWS call was refused, or AWS could not be reached."""
+    """An AWS call was refused or failed."""

@@ -1,11 +1,20 @@
-"""The images in the registry: which digest a tag names, which tags a digest has, and one more tag for it."""
+"""Images in ECR: the digest of a tag, one more tag for a digest, what a stage may run, and the scan gate."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from release.aws import Aws
-from release.errors import NotReleasableError
+import yaml
+
+from infra.stages import Severity
+from release.aws import PROJECT_ROOT, Aws
+from release.errors import NotReadyError, NotReleasableError
 
 if TYPE_CHECKING:
     from types_boto3_ecr import ECRClient
@@ -13,21 +22,24 @@ if TYPE_CHECKING:
 
 PROVEN_IN = {"prod": "dev"}
 """A stage that builds nothing, and the stage that must have run an image before."""
-
-
 _TAGS_SHOWN = 5
 
 
 class Images:
-    """A repository of images; its tags are immutable."""
+    """A repository with immutable tags."""
 
     def __init__(self, ecr: ECRClient, *, account: str, repository: str) -> None:
         self._ecr = ecr
         self._account = account
         self.repository = repository
 
+    @classmethod
+    def of(cls, aws: Aws) -> Images:
+        """Return the images that the stage may run."""
+        return cls(aws.ecr, account=aws.registry_account, repository=aws.stage.image_repository)
+
     def digest(self, tag: str) -> str | None:
-        """Return what a tag names; None if there is no such image."""
+        """Return the digest that a tag names; None if there is no such image."""
         details = self._describe({"imageTag": tag})
         return details[0] if details else None
 
@@ -49,16 +61,15 @@ class Images:
         return tags[:_TAGS_SHOWN]
 
     def add_tag(self, digest: str, tag: str) -> bool:
-        """Tag a digest, and return whether that was news; raise NotReleasableError if the tag names another image."""
-        present = self.digest(tag)
-        if present:
-            return self._tagged_by_another(digest, tag)
-        answer = self._ecr.batch_get_image(
+        """Tag a digest; return False if it has the tag, raise NotReleasableError if another image has it."""
+        if self.digest(tag):
+            return self._is_tagged(digest, tag)
+        found = self._ecr.batch_get_image(
             registryId=self._account, repositoryName=self.repository, imageIds=[{"imageDigest": digest}]
         )
-        if not answer["images"]:
-            raise NotReleasableError(f"the registry no longer holds {digest}")
-        image = answer["images"][0]
+        if not found["images"]:
+            raise NotReleasableError(f"the registry no longer has {digest}")
+        image = found["images"][0]
         try:
             self._ecr.put_image(
                 registryId=self._account,
@@ -68,45 +79,173 @@ class Images:
                 imageTag=tag,
             )
         except (self._ecr.exceptions.ImageAlreadyExistsException, self._ecr.exceptions.ImageTagAlreadyExistsException):
-            return self._tagged_by_another(digest, tag)
+            return self._is_tagged(digest, tag)
         return True
 
-    def _tagged_by_another(self, digest: str, tag: str) -> bool:
-        """Return False, no news, if a release at the same time gave the tag to the same image."""
-        present = self.digest(tag)
-        if present != digest:
-            raise NotReleasableError(f"tag {tag} is immutable and already names {present}, not {digest}")
+    def _is_tagged(self, digest: str, tag: str) -> bool:
+        """Return False, nothing new, if another release gave the tag to the same image."""
+        tagged = self.digest(tag)
+        if tagged != digest:
+            raise NotReleasableError(f"tag {tag} is immutable and already names {tagged}, not {digest}")
         return False
 
     def _describe(self, image: ImageIdentifierTypeDef) -> tuple[str, list[str]] | None:
         try:
-            answer = self._ecr.describe_images(
+            found = self._ecr.describe_images(
                 registryId=self._account, repositoryName=self.repository, imageIds=[image]
             )
         except (self._ecr.exceptions.ImageNotFoundException, self._ecr.exceptions.RepositoryNotFoundException):
             return None
-        return next(((found["imageDigest"], found.get("imageTags", [])) for found in answer["imageDetails"]), None)
-
-
-def images_of(aws: Aws) -> Images:
-    """Return the images that the stage's account may run."""
-    return Images(aws.ecr, account=aws.registry_account, repository=aws.stage.image_repository)
+        return next(((each["imageDigest"], each.get("imageTags", [])) for each in found["imageDetails"]), None)
 
 
 def require_releasable(stage: str, tag: str, images: Images) -> None:
-    """Raise NotReleasableError unless a stage that builds nothing may run what the tag names."""
+    """Raise NotReleasableError unless the tag names an image that the stage may run."""
     digest = images.digest(tag)
     before = PROVEN_IN.get(stage)
     if not digest:
-        known = images.proven_in(before or stage)
         advice = f"release it to {before} first, nothing is built for {stage}" if before else "it may have expired"
         raise NotReleasableError(
-            f"the registry holds no image {tag}: {advice}",
-            f"the last that {before or stage} has run: {', '.join(known) or 'none'}",
+            f"the registry has no image {tag}: {advice}",
+            f"last images that {before or stage} has run: {', '.join(images.proven_in(before or stage)) or 'none'}",
         )
     tags = images.tags(digest)
     if before and not any(name.startswith(f"{before}-") for name in tags):
         raise NotReleasableError(
-            f"{stage} takes only what {before} has run: release this commit to {before} first",
+            f"{stage} takes only images that {before} has run: release this commit to {before} first",
             f"{digest} has the tags: {', '.join(tags)}",
         )
+
+
+# ---- the scan gate ----
+
+EXCEPTIONS = PROJECT_ROOT / ".trivyignore.yaml"
+LONGEST_EXCEPTION = timedelta(days=90)
+"""By then a fixed package has been published, or the reason needs another look."""
+SCAN_SECONDS = 300.0
+"""A basic scan of an image of this size takes about half a minute."""
+POLL_SECONDS = 2.0
+_FIELDS = {"id": str, "statement": str, "expired_at": date}
+_STATEMENT_LENGTH = 20
+_SEVERITIES = [*(severity.value for severity in Severity), "INFORMATIONAL", "UNDEFINED", "UNTRIAGED"]
+"""The worst first."""
+
+
+def read_exceptions(file: Path = EXCEPTIONS, *, today: date) -> dict[str, date]:
+    """Return the findings that Trivy and this gate ignore, each until its date.
+
+    Raises NotReadyError for an entry without an ID, a statement and a date within LONGEST_EXCEPTION.
+    """
+    try:
+        entries = (yaml.safe_load(file.read_text()) or {}).get("vulnerabilities") or []
+    except yaml.YAMLError as error:
+        raise NotReadyError(f"{file.name} is not YAML: {error}") from error
+    for entry in entries:
+        invalid = [name for name, kind in _FIELDS.items() if not isinstance(entry.get(name), kind)]
+        invalid += sorted(entry.keys() - _FIELDS.keys())
+        if invalid:
+            raise NotReadyError(f"{file.name}, {entry}: {invalid[0]} is wrong; expected id, statement, expired_at")
+        if len(entry["statement"]) < _STATEMENT_LENGTH:
+            raise NotReadyError(f"{file.name}, {entry['id']}: let the statement say why it does no harm here")
+        if entry["expired_at"] > today + LONGEST_EXCEPTION:
+            raise NotReadyError(
+                f"{file.name}, {entry['id']}: expired_at is more than {LONGEST_EXCEPTION.days} days off"
+            )
+    return {entry["id"]: entry["expired_at"] for entry in entries}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A vulnerability that ECR found in a package of the image."""
+
+    name: str
+    severity: str
+    package: str
+
+    @classmethod
+    def basic(cls, found: Any) -> Finding:
+        attributes = {item["key"]: item.get("value", "") for item in found.get("attributes", [])}
+        package = f"{attributes.get('package_name', '')} {attributes.get('package_version', '')}"
+        return cls(found.get("name", "?"), found.get("severity", "UNDEFINED"), package.strip())
+
+    @classmethod
+    def enhanced(cls, found: Any) -> Finding:
+        details = found.get("packageVulnerabilityDetails", {})
+        packages = [f"{each.get('name')} {each.get('version')}" for each in details.get("vulnerablePackages", [])]
+        return cls(details.get("vulnerabilityId", "?"), found.get("severity", "UNTRIAGED"), ", ".join(packages))
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The findings that block a release to a stage."""
+
+    severity: Severity
+    """The least severe finding that blocks."""
+    exceptions: Mapping[str, date]
+    today: date
+
+    @classmethod
+    def of(cls, severity: Severity) -> Gate:
+        today = datetime.now(UTC).date()
+        return cls(severity, read_exceptions(today=today), today)
+
+    def judge(self, digest: str, findings: list[Finding]) -> str:
+        """Return a summary of the findings; raise NotReleasableError with those that block."""
+        counts = Counter(found.severity for found in findings)
+        summary = ", ".join(f"{counts[name]} {name.lower()}" for name in _SEVERITIES if counts[name]) or "no findings"
+        severities = _SEVERITIES[: _SEVERITIES.index(self.severity.value) + 1]
+        severe = [found for found in findings if found.severity in severities]
+        blocking = [found for found in severe if not self._is_excepted(found.name)]
+        if blocking:
+            raise NotReleasableError(
+                f"the scan of {digest} found {summary}: rebuild on a fixed base image, or add an exception, with a"
+                f" reason and a date, to {EXCEPTIONS.name}",
+                *(self._describe(found) for found in blocking),
+            )
+        return f"{summary}{f', {len(severe)} of them excepted' if severe else ''}"
+
+    def _is_excepted(self, name: str) -> bool:
+        return name in self.exceptions and self.today < self.exceptions[name]
+
+    def _describe(self, found: Finding) -> str:
+        expired = f" (its exception expired on {self.exceptions[found.name]})" if found.name in self.exceptions else ""
+        return f"{found.severity.lower()} {found.name} {found.package}{expired}"
+
+
+def wait_for_scan(
+    ecr: ECRClient, *, account: str, repository: str, digest: str, gate: Gate, seconds: float = SCAN_SECONDS
+) -> str:
+    """Return a summary of the findings; raise NotReleasableError if they block, or if there is no scan."""
+    deadline = time.monotonic() + seconds
+    while True:
+        status, reason, findings = _read_scan(ecr, account=account, repository=repository, digest=digest)
+        if status in {"COMPLETE", "ACTIVE"}:  # ACTIVE: enhanced scanning, which continues for ever
+            return gate.judge(digest, findings)
+        if status not in {"IN_PROGRESS", "PENDING", "ABSENT"}:
+            raise NotReleasableError(f"the scan of {digest} ended {status}: {reason or 'ECR gives no reason'}")
+        if time.monotonic() >= deadline:
+            raise NotReleasableError(
+                f"no scan of {digest} after {seconds:.0f} s (status {status}): is scanning on push enabled in ECR?"
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _read_scan(ecr: ECRClient, *, account: str, repository: str, digest: str) -> tuple[str, str, list[Finding]]:
+    """Return status, reason and all findings."""
+    status, reason, findings = "ABSENT", "", list[Finding]()
+    pages = ecr.get_paginator("describe_image_scan_findings").paginate(
+        registryId=account, repositoryName=repository, imageId={"imageDigest": digest}
+    )
+    try:
+        for page in pages:
+            scan = page.get("imageScanStatus", {})
+            status, reason = scan.get("status", "ABSENT"), scan.get("description", "")
+            findings += _findings(page.get("imageScanFindings", {}))
+    except ecr.exceptions.ScanNotFoundException:
+        return "ABSENT", "", []  # a scan on push starts some seconds later
+    return status, reason, findings
+
+
+def _findings(found: Any) -> Iterator[Finding]:
+    yield from map(Finding.basic, found.get("findings", []))
+    yield from map(Finding.enhanced, found.get("enhancedFindings", []))

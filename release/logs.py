@@ -1,103 +1,173 @@
-"""Reads a stage's log: `python -m release.logs STAGE [--query NAME | --request ID] [--follow]`."""
+"""Reads the log of a stage: `python -m release.logs STAGE [--query NAME | --request ID] [--follow]`."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
+import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from infra.queries import QUERIES
+from infra.queries import ONE_REQUEST, QUERIES
 from infra.stages import stage_named
 from release.aws import Aws
 from release.command import run_command
-from release.errors import NotReadyError
-from release.insights import Row, checked_id, run_query, saved, story, table
+from release.errors import AwsError, NotReadyError
 
-POLL_SECONDS = 2.0
-OVERLAP_MS = 10_000
-"""How far each look goes back again: lines of two tasks arrive out of order."""
+POLL_SECONDS = 0.5
+LATE_SECONDS = 15.0
+"""Time for the lines of a request to arrive in CloudWatch Logs."""
 _TEN_MINUTES, _HOUR, _DAY = 600, 3600, 86400
+_UNITS = {"s": 1, "m": 60, "h": _HOUR, "d": _DAY}
 _METRICS = re.compile(r',"_aws":\{.*\}(?=\}$)')
-"""What a line carries for CloudWatch's metrics; people have no use for it."""
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+"""The part of a line that CloudWatch turns into metrics."""
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""What the service accepts as a request ID; it replaces others."""
+_STORY = ("level", "request_id", "method", "path", "status", "duration_ms", "message", "traceback")
+_BELOW = ("traceback",)
+"""Fields with several lines, printed below their row."""
+_WIDEST = 60
+
+Row = Mapping[str, str]
 
 
 def seconds(text: str) -> int:
-    """Parse a span such as 90s, 10m, 2h or 1d."""
+    """Parse a duration such as 90s, 10m, 2h or 1d."""
     match = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is no span of time: write 90s, 10m, 2h or 1d")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration: write 90s, 10m, 2h or 1d")
     return int(match[1]) * _UNITS[match[2]]
 
 
-def lines(aws: Aws, *, since: int, pattern: str, follow: bool) -> Iterator[str]:
-    """Yield log lines from `since` seconds ago on, each once; for ever if following."""
+def past_events(aws: Aws, *, since: int, pattern: str) -> Iterator[tuple[int, str]]:
+    """Yield time, in milliseconds, and text of each log line from `since` seconds ago on."""
     start = int((time.time() - since) * 1000)
-    seen: dict[str, int] = {}
+    pages = aws.logs.get_paginator("filter_log_events").paginate(
+        logGroupName=aws.stage.app_log_group, startTime=start, filterPattern=pattern
+    )
+    for page in pages:
+        yield from ((event["timestamp"], event["message"].rstrip()) for event in page["events"])
+
+
+def lines(aws: Aws, *, since: int, pattern: str, follow: bool) -> Iterator[str]:
+    """Yield log lines without their metrics; with `follow`, continue with new ones (CloudWatch: for three hours)."""
+    live = None
+    if follow:  # before reading the past, so that no line falls between the two
+        started = aws.logs.start_live_tail(logGroupIdentifiers=[aws.log_group_arn], logEventFilterPattern=pattern)
+        live = started["responseStream"]
+    for _, line in past_events(aws, since=since, pattern=pattern):
+        yield _METRICS.sub("", line)
+    for update in live or ():
+        for event in update.get("sessionUpdate", {}).get("sessionResults", []):
+            yield _METRICS.sub("", event.get("message", "").rstrip())
+
+
+def story(aws: Aws, request_id: str, *, since: int) -> list[Row]:
+    """Return the log lines of one request, oldest first; raise NotReadyError if there are none."""
+    pattern = request_pattern(request_id)
+    deadline = time.monotonic() + LATE_SECONDS
+    while not (events := list(past_events(aws, since=since, pattern=pattern))):
+        if time.monotonic() > deadline:
+            raise NotReadyError(
+                f"no line of request {request_id} in {aws.stage.app_log_group}: look further back with --since"
+                " (ARGS='--since 7d'), or in the access log if it reached no task"
+            )
+        time.sleep(POLL_SECONDS * 4)
+    return [_row(timestamp, json.loads(line)) for timestamp, line in sorted(events)]
+
+
+def _row(timestamp: int, entry: Mapping[str, object]) -> Row:
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(timestamp / 1000))
+    return {"@timestamp": f"{at}.{timestamp % 1000:03}"} | {
+        name: str(entry[name]) for name in _STORY if entry.get(name) is not None
+    }
+
+
+def request_pattern(request_id: str) -> str:
+    """Return the filter for the lines of a request; raise NotReadyError for what can't be an ID."""
+    if not _REQUEST_ID.fullmatch(request_id):
+        raise NotReadyError(f"{request_id!r} is not a request ID: take it from the response's X-Request-Id header")
+    return f'{{ $.request_id = "{request_id}" }}'
+
+
+def saved_query(name: str) -> str:
+    """Return the saved query of that name; raise NotReadyError with the names that exist."""
+    if name == ONE_REQUEST:
+        raise NotReadyError(f"the query {ONE_REQUEST!r} needs an ID: use --request (REQUEST=…)")
+    if name not in QUERIES:
+        near = difflib.get_close_matches(name, QUERIES, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise NotReadyError(f"no saved query {name!r}: it is one of {', '.join(map(repr, QUERIES))}{hint}")
+    return QUERIES[name]
+
+
+def run_query(aws: Aws, query: str, *, since: int) -> list[Row]:
+    """Return the rows that a Logs Insights query finds from `since` seconds ago on."""
+    now = int(time.time())
+    started = aws.logs.start_query(
+        logGroupName=aws.stage.app_log_group, startTime=now - since, endTime=now + 1, queryString=query
+    )
     while True:
-        pages = aws.logs.get_paginator("filter_log_events").paginate(
-            logGroupName=aws.stage.app_log_group, startTime=start, filterPattern=pattern
-        )
-        try:
-            for page in pages:
-                for event in page["events"]:
-                    if event["eventId"] not in seen:
-                        seen[event["eventId"]] = event["timestamp"]
-                        yield _METRICS.sub("", event["message"].rstrip())
-        except aws.logs.exceptions.ResourceNotFoundException:
-            raise _no_log(aws) from None
-        if not follow:
-            return
-        start = max([start, *(at - OVERLAP_MS for at in seen.values())])
-        seen = {event: at for event, at in seen.items() if at >= start}
+        found = aws.logs.get_query_results(queryId=started["queryId"])
+        if found["status"] == "Complete":
+            return [
+                {cell["field"]: cell["value"] for cell in row if cell["field"] != "@ptr"} for row in found["results"]
+            ]
+        if found["status"] not in {"Scheduled", "Running"}:
+            raise AwsError(f"the query ended as {found['status']}: query a shorter time with --since")
         time.sleep(POLL_SECONDS)
 
 
+def table(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield a heading and an aligned line for each row; fields with several lines follow below it."""
+    names = list(dict.fromkeys(name for row in rows for name in row if name not in _BELOW))
+    widths = {name: min(_WIDEST, max(len(name), *(len(row.get(name, "")) for row in rows))) for name in names}
+    yield "  ".join(name.ljust(widths[name]) for name in names).rstrip()
+    for row in rows:
+        yield "  ".join(row.get(name, "-").ljust(widths[name]) for name in names).rstrip()
+        for name in _BELOW:
+            yield from (f"    {line}" for line in row.get(name, "").splitlines())
+
+
 def show(arguments: argparse.Namespace) -> None:
-    """Print what was asked for: a query's table, one request's story, or the lines themselves."""
-    aws = Aws.of(stage_named(arguments.stage))
-    if arguments.follow and arguments.query:
-        raise NotReadyError("a query has an end and cannot follow: leave out --follow (FOLLOW=1) or --query (QUERY=…)")
+    """Print the result of a query, one request's story, or the lines themselves."""
+    stage = stage_named(arguments.stage)
     if arguments.query:
-        query = saved(arguments.query)
-        rows = _in(aws, lambda: run_query(aws, query, since=arguments.since or _HOUR))
-        print(*(table(rows) if rows else ["nothing found"]), sep="\n")
-        return
-    if arguments.request and not arguments.follow:
-        rows = _in(aws, lambda: story(aws, arguments.request, since=arguments.since or _DAY))
-        print(*table(rows), sep="\n")
-        return
-    pattern = f'{{ $.request_id = "{checked_id(arguments.request)}" }}' if arguments.request else arguments.filter
-    with suppress(KeyboardInterrupt):  # the way to end it
-        for line in lines(aws, since=arguments.since or _TEN_MINUTES, pattern=pattern, follow=arguments.follow):
-            print(line, flush=True)
-
-
-def _in(aws: Aws, ask: Callable[[], list[Row]]) -> list[Row]:
-    """Ask a log group that may not be there yet."""
+        query = saved_query(arguments.query)
+        if stage.is_playground:
+            raise NotReadyError("saved queries need CloudWatch Logs Insights, which the playground does not have")
+        if arguments.follow:
+            raise NotReadyError("a query can't follow: leave out --follow (FOLLOW=1) or --query (QUERY=…)")
+    pattern = request_pattern(arguments.request) if arguments.request else arguments.filter
+    aws = Aws.of(stage)
     try:
-        return ask()
+        if arguments.query:
+            rows = run_query(aws, query, since=arguments.since or _HOUR)
+            print(*(table(rows) if rows else ["no results"]), sep="\n")
+        elif arguments.request and not arguments.follow:
+            print(*table(story(aws, arguments.request, since=arguments.since or _DAY)), sep="\n")
+        else:
+            with suppress(KeyboardInterrupt):  # the way to end --follow
+                since = arguments.since or _TEN_MINUTES
+                for line in lines(aws, since=since, pattern=pattern, follow=arguments.follow):
+                    print(line, flush=True)
     except aws.logs.exceptions.ResourceNotFoundException:
-        raise _no_log(aws) from None
-
-
-def _no_log(aws: Aws) -> NotReadyError:
-    return NotReadyError(f"no log group {aws.stage.app_log_group}: run `make deploy ENV={aws.stage.name}`")
+        raise NotReadyError(f"no log group {stage.app_log_group}: run `make deploy ENV={stage.name}`") from None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m release.logs", description="Read a stage's log.")
     parser.add_argument("stage", help="dev, prod, playground or pr-N")
     parser.add_argument(
-        "--since", type=seconds, help="how far back to begin (default: 10m; with --query 1h, with --request 1d)"
+        "--since", type=seconds, help="how far back to start (default: 10m; with --query 1h, with --request 1d)"
     )
-    parser.add_argument("--follow", action="store_true", help="go on with new lines until Ctrl-C")
+    parser.add_argument("--follow", action="store_true", help="continue with new lines until Ctrl-C")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--query", help=f"a saved query: {', '.join(QUERIES)}")
-    what.add_argument("--request", help="the id of a request, from its answer's X-Request-Id header")
-    what.add_argument("--filter", default="", help="a pattern of CloudWatch Logs, such as { $.status = 500 }")
+    what.add_argument("--request", help="ID of a request, from its response's X-Request-Id header")
+    what.add_argument("--filter", default="", help="pattern of CloudWatch Logs, such as { $.status = 500 }")
     arguments = parser.parse_args()
     run_command("logs", lambda: show(arguments))
 

@@ -1,27 +1,27 @@
-"""Finds out whether a release can go through, and what it will do, before anything is changed."""
+"""Checks whether a release can succeed, and plans it, before anything is changed."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.stages import REGISTRY_STACK, TOOLKIT_STACK, Stage
 from release import stacks
-from release.acceptances import Acceptances
-from release.aws import Aws, explained
-from release.build import require_docker
-from release.errors import NotReadyError
-from release.history import effect
-from release.images import PROVEN_IN, Images, images_of, require_releasable
-from release.quota import require_room
-from release.scan import Gate
-from release.source import commit_in, read_source
+from release.aws import PROJECT_ROOT, Aws
+from release.build import commit_in, read_source, require_docker
+from release.command import run
+from release.errors import CommandError, NotReadyError
+from release.explain import explain_aws_error
+from release.images import PROVEN_IN, Gate, Images, require_releasable
 
-_TOOLS = {"node": "run `make setup`", "cdk": "run `make setup`"}
+DEFAULT_VPCS = 5
+"""AWS: VPCs in a region, unless the quota was raised."""
+_VPC_QUOTA = {"ServiceCode": "vpc", "QuotaCode": "L-F678F1CE"}
+_COMMITS_SHOWN = 15
 
 
 @dataclass(frozen=True)
@@ -30,71 +30,123 @@ class Plan:
 
     aws: Aws
     tag: str
-    """Of the image in the registry."""
+    """Tag of the image in the registry."""
     builds: bool
-    """Whether the image may be made here, if the registry lacks it."""
+    """Whether the image may be built here if the registry doesn't have it."""
     gate: Gate
-    """What the stage refuses of an image."""
 
     @property
     def proven_tag(self) -> str:
-        """What the digest is called once the stage has run it."""
+        """Tag that the digest gets once the stage has run it."""
         return f"{self.aws.stage.name}-{commit_in(self.tag)}"
 
     @property
-    def groundwork(self) -> tuple[str, ...]:
-        """The stacks that precede the image; the registry belongs to the account that builds."""
-        foundation = self.aws.stage.data_stack
-        return (REGISTRY_STACK, foundation) if self.aws.registry_account == self.aws.account else (foundation,)
+    def foundation(self) -> tuple[str, ...]:
+        """Stacks that the image and the service need; the registry belongs to the account that builds."""
+        data = self.aws.stage.data_stack
+        return (REGISTRY_STACK, data) if self.aws.registry_account == self.aws.account else (data,)
 
 
-def plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Plan:
-    """Raise NotReadyError for the first thing that is missing; `older` is the tag of an image to release again."""
+def plan(stage: Stage, *, tag: str | None, note: Callable[[str], None]) -> Plan:
+    """Raise NotReadyError for the first thing that is missing. `tag` names an image in the registry, for a rollback."""
     try:
-        return _plan(stage, older=older, note=note)
+        return _plan(stage, chosen=tag, note=note)
     except (BotoCoreError, ClientError) as error:
-        raise NotReadyError(explained(error).summary) from error
+        raise NotReadyError(explain_aws_error(error).summary) from error
 
 
-def _plan(stage: Stage, *, older: str | None, note: Callable[[str], None]) -> Plan:
+def _plan(stage: Stage, *, chosen: str | None, note: Callable[[str], None]) -> Plan:
     if missing := stage.missing_for_production():
         raise NotReadyError(" ".join(missing))
-    tag = older or _committed_tag(stage)
+    tag = chosen or _tag_of_commit(stage)
     commit_in(tag)
-    gate = Gate(stage.blocking_severity, Acceptances.read(today=datetime.now(UTC).date()))
+    gate = Gate.of(stage.blocking_severity)
     aws = Aws.of(stage)
     note(f"account {aws.account}, region {aws.region}")
-    builds = not older and stage.name not in PROVEN_IN
-    for tool, remedy in _TOOLS.items():
+    for tool in ("node", "cdk"):
         if not shutil.which(tool, path=aws.environment["PATH"]):
-            raise NotReadyError(f"{tool} is missing: {remedy}")
-    if builds or aws.platform.always_needs_docker:
+            raise NotReadyError(f"{tool} is missing: run `make setup`")
+    builds = not chosen and stage.name not in PROVEN_IN
+    if builds or stage.is_playground:  # without Docker, the playground would only pretend to run tasks
         note(f"Docker {require_docker(aws.environment)}")
     if not stacks.describe(aws.cloudformation, TOOLKIT_STACK):
         place = f"aws://{aws.account}/{aws.region}"
         raise NotReadyError(f"{place} is not bootstrapped: run `make bootstrap ENV={stage.name}` once")
-    require_room(aws)
+    require_vpc_quota(aws)
     if not builds:
-        images = images_of(aws)
+        images = Images.of(aws)
         require_releasable(stage.name, tag, images)
-        for line in effect(_running_tags(aws, images), tag, environment=aws.environment):
+        running = stacks.outputs(aws.cloudformation, stage.service_stack).get("DeployedDigest")
+        for line in describe_change(images.tags(running) if running else [], tag, environment=aws.environment):
             note(line)
-    if not stage.https and stage.name != "playground":  # there, loopback stands for TLS
-        note(f"no domain: {stage.name} speaks plain HTTP, so moderation is off")
-    if not (stage.alarm_address or stage.is_preview or stage.name == "playground"):
-        note(f"no alarm_email in infra/stages.py: the alarms of {stage.name} reach nobody")
+    if not stage.https and not stage.is_playground:
+        note(f"no domain: {stage.name} serves plain HTTP, so moderation is off")
+    if not (stage.alarm_address or stage.is_preview or stage.is_playground):
+        note(f"no alarm_email in infra/stages.py: the alarms of {stage.name} notify no one")
     return Plan(aws=aws, tag=tag, builds=builds, gate=gate)
 
 
-def _running_tags(aws: Aws, images: Images) -> list[str]:
-    """Return the tags of the image that the stage was deployed with; none before its first deployment."""
-    digest = stacks.outputs(aws.cloudformation, aws.stage.service_stack).get("DeployedDigest")
-    return images.tags(digest) if digest else []
-
-
-def _committed_tag(stage: Stage) -> str:
-    """Return the tag of the working tree; only stages for looking at take uncommitted changes."""
+def _tag_of_commit(stage: Stage) -> str:
+    """Return the tag of the working tree; only previews and the playground take uncommitted changes."""
     source = read_source()
-    if not (stage.is_preview or stage.name == "playground"):
+    if not (stage.is_preview or stage.is_playground):
         source.require_clean(stage.name)
     return source.tag
+
+
+def require_vpc_quota(aws: Aws) -> None:
+    """Raise NotReadyError if a stage that is not deployed yet would exceed the region's VPCs."""
+    if stacks.describe(aws.cloudformation, aws.stage.service_stack):
+        return
+    pages = aws.untyped("ec2").get_paginator("describe_vpcs").paginate()
+    used = sum(len(page["Vpcs"]) for page in pages)
+    try:
+        quota = int(aws.untyped("service-quotas").get_service_quota(**_VPC_QUOTA)["Quota"]["Value"])
+    except (BotoCoreError, ClientError):  # not readable, and never less than the default
+        quota = DEFAULT_VPCS
+    if used >= quota:
+        raise NotReadyError(
+            f"{aws.region} has {used} of {quota} VPCs and {aws.stage.name} needs one: destroy unused previews (make"
+            " reap), or request more: aws service-quotas request-service-quota-increase --service-code vpc"
+            f" --quota-code {_VPC_QUOTA['QuotaCode']} --desired-value {quota + DEFAULT_VPCS}"
+        )
+
+
+def describe_change(
+    running: list[str], tag: str, *, environment: Mapping[str, str], root: Path = PROJECT_ROOT
+) -> Iterator[str]:
+    """Yield which commits a release of `tag` adds and removes; `running` are the tags of the image that runs."""
+    now, then = _commit_of(running), _commit_of([tag])
+    if not now or not then:
+        yield "no commit runs yet"
+        return
+    if now == then:
+        yield f"{now} runs already: no commit is removed"
+        return
+    try:
+        removed = _log(f"{then}..{now}", root=root, environment=environment)
+        added = _log(f"{now}..{then}", root=root, environment=environment)
+    except CommandError:
+        yield f"from {now} to {then}; this clone doesn't have both, so it can't list the commits: run `git fetch`"
+        return
+    for verb, commits in ((f"removes since {then}", removed), (f"adds since {now}", added)):
+        if commits:
+            yield f"{len(commits)} commits that this release {verb}:"
+            yield from (f"  {line}" for line in commits[:_COMMITS_SHOWN])
+        if len(commits) > _COMMITS_SHOWN:
+            yield f"  and {len(commits) - _COMMITS_SHOWN} more"
+    yield "only the image changes; the templates are those of the commit that is checked out here"
+
+
+def _commit_of(tags: list[str]) -> str | None:
+    """Return the commit in one of an image's tags, without the hash of uncommitted changes."""
+    for tag in tags:
+        try:
+            return commit_in(tag).partition("-")[0]
+        except NotReadyError:
+            continue
+    return None
+
+
+def _log(span: str, *, root: Path, environment: Mapping[str, str]) -> list[str]:
+    return run(["git", "log", "--format=%h %s", "--abbrev=12", span], cwd=root, environment=environment)

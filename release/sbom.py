@@ -1,83 +1,70 @@
-"""Writes what the image consists of, as CycloneDX: `python -m release.sbom STAGE`.
-
-The image is built as a release builds it; after one on the same machine, that is the very image out of Docker's cache.
-"""
+"""Writes what the image that a stage runs consists of, as CycloneDX: `python -m release.sbom STAGE`."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from infra.stages import PROJECT, Stage, stage_named
-from release.build import build, require_docker
-from release.command import run_command
-from release.errors import ReleaseError
-from release.source import read_source
-from release.steps import Steps
-from release.tools import PROJECT_ROOT, run
+from release import stacks
+from release.aws import PROJECT_ROOT, Aws
+from release.build import registry_credentials
+from release.command import Steps, run, run_command
+from release.errors import NotReadyError, ReleaseError
 
 FILE = PROJECT_ROOT / "build" / "sbom.cdx.json"
-SYFT_FOLDER = PROJECT_ROOT / ".venv" / "bin"
 _OPERATING_SYSTEM, _PYTHON = "operating-system", "pkg:pypi"
 
 
 def sbom(stage: Stage, steps: Steps) -> None:
-    """Build the image and write its bill of materials to build/."""
-    environment = dict(os.environ)
-    tag = read_source(environment=environment).tag
-    reference = f"{PROJECT}:sbom"
-    with steps.step(f"image {reference}"):
-        require_docker(environment)
-        build(reference, architecture=stage.architecture, environment=environment, note=steps.note)
-    with steps.step("bill of materials"):
-        text = bill_of_materials(reference, version=tag, environment=environment)
+    """Read the deployed image from the registry and write its bill of materials to build/."""
+    aws = Aws.of(stage)
+    digest = stacks.outputs(aws.cloudformation, stage.service_stack).get("DeployedDigest")
+    if not digest:
+        raise NotReadyError(f"{stage.service_stack} is not deployed: run `make deploy ENV={stage.name}`")
+    with steps.step(f"bill of materials of {digest}"):
+        user, password = registry_credentials(aws.ecr, aws.registry_account)
+        host = aws.image_name.partition("/")[0]
+        credentials = {"AUTHORITY": host, "USERNAME": user, "PASSWORD": password}
+        variables = {f"SYFT_REGISTRY_AUTH_{name}": value for name, value in credentials.items()}
+        text = bill_of_materials(
+            f"registry:{aws.image_name}@{digest}", version=digest, environment={**aws.environment, **variables}
+        )
         steps.note(summary(json.loads(text)))
-        FILE.parent.mkdir(exist_ok=True)
-        FILE.write_text(text)
     steps.result(f"written to {FILE.relative_to(PROJECT_ROOT)}")
 
 
-def bill_of_materials(reference: str, *, version: str, environment: Mapping[str, str]) -> str:
-    """Return the packages of an image that Docker holds; raise CommandError or NotReadyError of docker and syft."""
-    offline = {**environment, "SYFT_CHECK_FOR_APP_UPDATE": "false"}
-    offline["PATH"] = os.pathsep.join([str(SYFT_FOLDER), environment.get("PATH", os.defpath)])
-    with tempfile.TemporaryDirectory(prefix="comments-sbom-") as name:
-        archive, written = Path(name) / "image.tar", Path(name) / "sbom.json"
-        run(["docker", "save", f"--output={archive}", reference], environment=environment)
-        source = [f"--source-name={PROJECT}", f"--source-version={version}"]
-        run(
-            ["syft", "scan", f"docker-archive:{archive}", f"--output=cyclonedx-json={written}", "--quiet", *source],
-            environment=offline,
-        )
-        return written.read_text()
+def bill_of_materials(source: str, *, version: str, environment: Mapping[str, str]) -> str:
+    """Write the packages of an image to FILE, and return them; raise what `run` raises."""
+    FILE.parent.mkdir(exist_ok=True)
+    named = [f"--source-name={PROJECT}", f"--source-version={version}"]
+    run(["syft", "scan", source, f"--output=cyclonedx-json={FILE}", "--quiet", *named], environment=environment)
+    return FILE.read_text()
 
 
 def summary(bill: Mapping[str, Any]) -> str:
-    """Return what is in a bill in a few words; raise ReleaseError for one that misses the system or Python's packages.
+    """Return what a bill lists, in a few words; raise ReleaseError if operating system or Python packages are missing.
 
-    An empty bill looks like one of a very clean image.
+    An empty bill would look like that of an image without dependencies.
     """
     components = bill.get("components", [])
     systems = [each["name"] for each in components if each["type"] == _OPERATING_SYSTEM]
     kinds = Counter(each["purl"].partition("/")[0] for each in components if "purl" in each)
     if not systems or not kinds[_PYTHON]:
         raise ReleaseError(
-            f"the bill of materials names {systems or 'no operating system'} and {kinds[_PYTHON]} packages of Python:"
-            " an image of the service has both"
+            f"the bill of materials lists {systems or 'no operating system'} and {kinds[_PYTHON]} Python packages: an"
+            " image of the service has both"
         )
     counted = ", ".join(f"{kinds[kind]} {kind.removeprefix('pkg:')}" for kind in sorted(kinds))
     return f"{systems[0]}; packages: {counted}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m release.sbom", description="What is the image made of?")
-    parser.add_argument("stage", help="dev, prod, playground or pr-N: the processor is the stage's")
+    parser = argparse.ArgumentParser(prog="python -m release.sbom", description="List what the image consists of.")
+    parser.add_argument("stage", help="dev, prod, playground or pr-N")
     arguments = parser.parse_args()
     run_command("sbom", lambda: sbom(stage_named(arguments.stage), Steps()))
 

@@ -1,4 +1,4 @@
-"""Reads CloudFormation stacks: their state, their outputs, and why they failed."""
+"""CloudFormation stacks: their state, their outputs, and why they failed."""
 
 from __future__ import annotations
 
@@ -23,30 +23,38 @@ def describe(cloudformation: CloudFormationClient, name: str) -> StackTypeDef | 
     try:
         return cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
-        if "does not exist" in str(error):  # a ValidationError like any other; only its text tells
+        if "does not exist" in str(error):  # a ValidationError like others; only its text differs
             return None
         raise
 
 
 def outputs(cloudformation: CloudFormationClient, name: str) -> dict[str, str]:
-    """Return the outputs by key; empty where there is no stack."""
+    """Return the outputs by key; empty if there is no stack."""
     stack = describe(cloudformation, name)
     return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])} if stack else {}
 
 
-def base_url(aws: Aws) -> str:
-    """Return the public address of a stage; raise NotReadyError if nothing is deployed."""
-    address = aws.platform.base_url(outputs(aws.cloudformation, aws.stage.service_stack).get("BaseUrl"))
+def base_url(aws: Aws) -> str | None:
+    """Return the public address of a stage; None if it isn't deployed."""
+    address = outputs(aws.cloudformation, aws.stage.service_stack).get("BaseUrl")
+    if address and aws.stage.is_playground:  # the load balancer's name would not resolve; it has a port instead
+        address = aws.environment["PLAYGROUND_URL"]
+    return address.rstrip("/") if address else None
+
+
+def require_base_url(aws: Aws) -> str:
+    """Return the public address of a stage; raise NotReadyError if it isn't deployed."""
+    address = base_url(aws)
     if not address:
         raise NotReadyError(f"{aws.stage.service_stack} is not deployed: run `make deploy ENV={aws.stage.name}`")
-    return address.rstrip("/")
+    return address
 
 
-def settle(cloudformation: CloudFormationClient, name: str, note: Callable[[str], None]) -> None:
-    """Wait for what another release does, or an interrupted one left; raise DeploymentError where none can go on."""
+def wait_until_stable(cloudformation: CloudFormationClient, name: str, note: Callable[[str], None]) -> None:
+    """Wait for an update by another or an interrupted release; raise DeploymentError if the stack takes no update."""
     announced = False
     while (stack := describe(cloudformation, name)) and stack["StackStatus"].endswith("_IN_PROGRESS"):
-        if stack["StackStatus"] == "REVIEW_IN_PROGRESS":  # a change set that nobody executed; cdk replaces it
+        if stack["StackStatus"] == "REVIEW_IN_PROGRESS":  # a change set that was never executed; cdk replaces it
             return
         if not announced:
             note(f"{name} is {stack['StackStatus']}, by another release or an interrupted one; waiting for it to end")
@@ -54,25 +62,25 @@ def settle(cloudformation: CloudFormationClient, name: str, note: Callable[[str]
         time.sleep(POLL_SECONDS)
     if stack and stack["StackStatus"] == "UPDATE_ROLLBACK_FAILED":
         raise DeploymentError(
-            f"{name} is UPDATE_ROLLBACK_FAILED and takes no update:"
-            f" mend the cause, then `aws cloudformation continue-update-rollback --stack-name {name}`",
+            f"{name} is UPDATE_ROLLBACK_FAILED and takes no update: fix the cause, then"
+            f" `aws cloudformation continue-update-rollback --stack-name {name}`",
             stack.get("StackStatusReason", ""),
         )
 
 
 def newest_event(cloudformation: CloudFormationClient, name: str) -> str | None:
-    """Return the id of the stack's last event, a mark for `failures_since`."""
+    """Return the ID of the stack's last event, a mark for the functions below."""
     try:
         events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     except ClientError as error:
-        if "does not exist" in str(error):  # yet
+        if "does not exist" in str(error):
             return None
         raise
     return events[0]["EventId"] if events else None
 
 
 def failures_since(cloudformation: CloudFormationClient, name: str, mark: str | None) -> list[str]:
-    """Return why resources failed after the mark, the first failure first; later ones are often its consequence."""
+    """Return why resources failed after the mark; the first failure comes first, and often causes the others."""
     found = [
         f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}"
         for event in _events_since(cloudformation, name, mark)
@@ -84,7 +92,7 @@ def failures_since(cloudformation: CloudFormationClient, name: str, mark: str | 
 
 
 def updates_since(cloudformation: CloudFormationClient, name: str, mark: str | None) -> int:
-    """Return how many creations and updates of the stack have begun after the mark."""
+    """Return how many creations and updates of the stack have started after the mark."""
     return sum(
         event.get("ResourceType") == "AWS::CloudFormation::Stack"
         and event.get("ResourceStatus") in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"}
@@ -93,7 +101,7 @@ def updates_since(cloudformation: CloudFormationClient, name: str, mark: str | N
 
 
 def _events_since(cloudformation: CloudFormationClient, name: str, mark: str | None) -> Iterator[StackEventTypeDef]:
-    """Yield the events after the mark, newest first; none where there is no stack."""
+    """Yield the events after the mark, newest first; none if there is no stack."""
     try:
         for page in cloudformation.get_paginator("describe_stack_events").paginate(StackName=name):
             for event in page["StackEvents"]:

@@ -1,100 +1,168 @@
-"""Proves a release from outside: the tasks that run are of the digest, and the API answers at its public address."""
+"""Verifies a release from outside: the tasks that run are of its digest, and the API responds at its public address."""
 
 from __future__ import annotations
 
 import http.client
+import json
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from release import answers
+from release import stacks
 from release.aws import Aws
-from release.errors import NotVerifiedError, StoreSilentError
-from release.stacks import outputs
+from release.command import run
+from release.errors import NotVerifiedError, StoreUnavailableError
+from release.explain import store_causes
+from release.images import Images
+from release.watch import THREAD, error_lines
 
 if TYPE_CHECKING:
     from types_boto3_ecs.type_defs import TaskTypeDef
 
-TASKS_WITHIN = 120.0  # seconds: CloudFormation has waited already; autoscaling may be moving just now
-ANSWERS_WITHIN = 180.0  # seconds: the name of a new load balancer takes a minute or two to spread
-STORE_WITHIN = 20.0  # seconds: a role's new permission takes a few to be known everywhere
+TASKS_SECONDS = 120.0
+"""CloudFormation has waited already, but autoscaling may be changing the number of tasks."""
+API_SECONDS = 180.0
+"""The name of a new load balancer takes a minute or two to resolve everywhere."""
+STORE_SECONDS = 20.0
+"""A new permission takes some seconds to take effect."""
 POLL_SECONDS = 2.0
+_REQUEST_TIMEOUT = 5.0
 
 
-def running_tasks(aws: Aws, digest: str, *, seconds: float = TASKS_WITHIN) -> list[TaskTypeDef]:
+def verify(aws: Aws, digest: str, note: Callable[[str], None], *, before: str | None) -> str:
+    """Return the public address once the digest runs and the API responds; `before` is the previous digest.
+
+    Raises NotVerifiedError with the causes and the way back.
+    """
+    tasks = running_tasks(aws, digest)
+    note(f"{len(tasks)} tasks run {digest}")
+    if aws.stage.is_playground:
+        require_containers(aws, tasks)
+        note("Docker runs a container of each")
+    address = stacks.require_base_url(aws)
+    began = time.time()
+    try:
+        check_api(address)
+    except StoreUnavailableError as unavailable:
+        causes = [f"cause: {cause}" for cause in store_causes(error_lines(aws, since=began))]
+        raise StoreUnavailableError(unavailable.summary, *causes, way_back(aws, digest, before=before)) from unavailable
+    except NotVerifiedError as wrong:
+        raise NotVerifiedError(wrong.summary, way_back(aws, digest, before=before)) from wrong
+    note(f"the API responds at {address}, and so does its store")
+    return address
+
+
+def way_back(aws: Aws, digest: str, *, before: str | None) -> str:
+    """Return how to roll back: ECS doesn't, since it has found the deployment healthy."""
+    if before == digest:
+        return "nothing was rolled back: the previous image is the same"
+    stage = aws.stage.name
+    tags = Images.of(aws).tags(before) if before else []
+    tag = next((tag for tag in tags if tag.startswith(f"{stage}-")), None)
+    if not tag:
+        return "nothing was rolled back: no other version has run here"
+    return f"nothing was rolled back: to return to the previous version, run `make deploy ENV={stage} TAG={tag}`"
+
+
+def running_tasks(aws: Aws, digest: str, *, seconds: float = TASKS_SECONDS) -> list[TaskTypeDef]:
     """Return the running tasks, all of this digest; raise NotVerifiedError otherwise."""
+    stage = aws.stage
     deadline = time.monotonic() + seconds
     while (problem := _rollout_problem(aws)) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     if problem:
-        raise NotVerifiedError(f"the service {aws.stage.service} is not steady: {problem}")
-    tasks = _running(aws)
-    strangers = {image for task in tasks for image in _digests(task) if image != digest}
-    if strangers:
-        raise NotVerifiedError(f"the service runs {', '.join(sorted(strangers))}, not {digest}: {_why(aws, digest)}")
+        raise NotVerifiedError(f"the service {stage.service} is not stable: {problem}")
+    arns = aws.ecs.list_tasks(cluster=stage.cluster, serviceName=stage.service, desiredStatus="RUNNING")["taskArns"]
+    found = aws.ecs.describe_tasks(cluster=stage.cluster, tasks=arns)["tasks"] if arns else []
+    tasks = [task for task in found if task["lastStatus"] == "RUNNING"]
+    digests = {container.get("imageDigest", "an unknown image") for task in tasks for container in task["containers"]}
+    if others := digests - {digest}:
+        raise NotVerifiedError(f"the service runs {', '.join(sorted(others))}, not {digest}: {_why(aws, digest)}")
     if not tasks:
-        raise NotVerifiedError(f"the service {aws.stage.service} runs no task")
+        raise NotVerifiedError(f"the service {stage.service} runs no task")
     return tasks
 
 
-def _why(aws: Aws, digest: str) -> str:
-    """Return what has brought other tasks than those of the digest."""
-    deployed = outputs(aws.cloudformation, aws.stage.service_stack).get("DeployedDigest")
-    if deployed != digest:
-        return f"another release has deployed {deployed} meanwhile, and the last one counts"
-    return "ECS rolled it back, or someone changed it outside of CloudFormation; see `make drift`"
-
-
 def _rollout_problem(aws: Aws) -> str | None:
-    """Return why the service is not yet, or no longer, on one complete deployment."""
-    stage = aws.stage
-    service = aws.ecs.describe_services(cluster=stage.cluster, services=[stage.service])["services"][0]
+    """Return why the service is not, or no longer, on one complete deployment."""
+    service = aws.ecs.describe_services(cluster=aws.stage.cluster, services=[aws.stage.service])["services"][0]
     (primary,) = (deployment for deployment in service["deployments"] if deployment["status"] == "PRIMARY")
-    if primary.get("rolloutState") == "FAILED":
-        raise NotVerifiedError(f"ECS gave the deployment up: {primary.get('rolloutStateReason', 'without a reason')}")
-    if primary.get("rolloutState") != "COMPLETED":
-        return f"its deployment is {primary.get('rolloutState')}: {primary.get('rolloutStateReason', '')}"
+    state, reason = primary.get("rolloutState"), primary.get("rolloutStateReason", "no reason given")
+    if state == "FAILED":
+        raise NotVerifiedError(f"the deployment failed: {reason}")
+    if state != "COMPLETED":
+        return f"its deployment is {state}: {reason}"
     if service["runningCount"] != service["desiredCount"] or not service["desiredCount"]:
         return f"{service['runningCount']} of {service['desiredCount']} tasks run"
     return None
 
 
-def _running(aws: Aws) -> list[TaskTypeDef]:
-    stage = aws.stage
-    arns = aws.ecs.list_tasks(cluster=stage.cluster, serviceName=stage.service, desiredStatus="RUNNING")["taskArns"]
-    tasks = aws.ecs.describe_tasks(cluster=stage.cluster, tasks=arns)["tasks"] if arns else []
-    return [task for task in tasks if task["lastStatus"] == "RUNNING"]
+def _why(aws: Aws, digest: str) -> str:
+    """Return why tasks of another digest run."""
+    deployed = stacks.outputs(aws.cloudformation, aws.stage.service_stack).get("DeployedDigest")
+    if deployed != digest:
+        return f"another release has deployed {deployed} meanwhile, and the last one counts"
+    return "ECS rolled it back, or someone changed it outside of CloudFormation; see `make drift`"
 
 
-def _digests(task: TaskTypeDef) -> list[str]:
-    """Return what each container was started from; ECS leaves the digest out only of what it did not pull."""
-    return [container.get("imageDigest", "an unknown image") for container in task["containers"]]
+def require_containers(aws: Aws, tasks: list[TaskTypeDef]) -> None:
+    """Raise NotVerifiedError for a task of the playground that exists in name only."""
+    for task in tasks:
+        label = f"label=com.amazonaws.ecs.task-arn={task['taskArn']}"
+        if not run(["docker", "ps", "--quiet", "--filter", label], environment=aws.environment):
+            name = task["taskArn"].rsplit("/", 1)[-1]
+            raise NotVerifiedError(f"task {name} is called running, but Docker runs no container of it")
 
 
-def api_answers(base_url: str, *, seconds: float = ANSWERS_WITHIN, store_seconds: float = STORE_WITHIN) -> None:
-    """Raise NotVerifiedError unless the API answers as it should, StoreSilentError if only its store does not."""
-    for path, accept in (
-        ("/healthz", answers.is_healthy),
-        (f"/api/comment/list/{answers.THREAD}", answers.is_thread),
-        ("/api/status", answers.is_good_status),
+def check_api(base_url: str, *, seconds: float = API_SECONDS, store_seconds: float = STORE_SECONDS) -> None:
+    """Raise NotVerifiedError unless the API responds as it should, StoreUnavailableError if only its store doesn't."""
+    for path, accepted in (
+        ("/healthz", {(200, "OK")}),
+        (f"/api/comment/list/{THREAD}", {(200, "a list"), (404, "NOT-FOUND")}),
+        ("/api/status", {(200, "OK"), (404, "NOT-FOUND")}),  # an older image may not have it
     ):
-        _eventually(f"{base_url}{path}", accept, seconds=seconds, store_seconds=store_seconds)
+        _wait_for(f"{base_url}{path}", accepted, seconds=seconds, store_seconds=store_seconds)
 
 
-def _eventually(url: str, accept: Callable[[int, bytes], bool], *, seconds: float, store_seconds: float) -> None:
+def _wait_for(url: str, accepted: set[tuple[int, str]], *, seconds: float, store_seconds: float) -> None:
     started = time.monotonic()
     patience = seconds
     while True:
         kind: type[NotVerifiedError] = NotVerifiedError
         try:
-            status, body = answers.get(url)
-            problem = f"{status}: {body[:200].decode('utf-8', 'replace')}"
-            if accept(status, body):
+            status, body = _get(url)
+            word = _status_of(body)
+            if (status, word) in accepted:
                 return
-            if answers.blames_the_store(status, body):
-                kind, patience = StoreSilentError, min(seconds, store_seconds)
+            problem = f"{status}: {body[:200].decode('utf-8', 'replace')}"
+            if (status, word) in {(503, "UNAVAILABLE"), (200, "DEGRADED")}:
+                kind, patience = StoreUnavailableError, min(seconds, store_seconds)
         except (OSError, http.client.HTTPException) as error:
             problem = str(error) or type(error).__name__
         if time.monotonic() - started >= patience:
-            raise kind(f"GET {url} is not answered as it should be: {problem}")
+            raise kind(f"GET {url} does not respond as it should: {problem}")
         time.sleep(POLL_SECONDS)
+
+
+def _get(url: str) -> tuple[int, bytes]:
+    """Return status and body; raise OSError or HTTPException."""
+    request = urllib.request.Request(url, headers={"User-Agent": "comments-release"})  # noqa: S310 - http or https
+    try:
+        with urllib.request.urlopen(request, timeout=_REQUEST_TIMEOUT) as response:  # noqa: S310 - as above
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def _status_of(body: bytes) -> str | None:
+    """Return the `status` that only this API's JSON has, `a list` for a list; a proxy's error page has neither."""
+    try:
+        content: Any = json.loads(body)
+    except ValueError:
+        return None
+    if isinstance(content, list):
+        return "a list"
+    return content.get("status") if isinstance(content, dict) else None

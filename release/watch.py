@@ -1,34 +1,107 @@
-"""Watches a service while it is being deployed, since afterwards what explains a failure may be gone.
+"""Collects evidence while a service is deployed, because afterwards it may be gone.
 
-A rollback of a first deployment deletes the service, and ECS forgets stopped tasks within the hour.
+The rollback of a first deployment deletes the service, and ECS forgets stopped tasks within the hour.
 """
 
 from __future__ import annotations
 
+import http.client
+import re
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from release.aws import Aws, explained
-from release.evidence import Evidence, StoppedTask, shortened
-from release.tail import errors, tail
+from release.aws import Aws
 
 if TYPE_CHECKING:
     from types_boto3_ecs.type_defs import ServiceTypeDef, TaskTypeDef
 
 POLL_SECONDS = 2.0
-LOG_LINES = 20  # of a task that stopped
+LOG_LINES = 20
+"""Last lines that are kept of a stopped task."""
+READ_SECONDS = 0.5
+"""Between two reads: the alarm on 5xx needs five in a minute, and previous tasks respond to about half."""
+THREAD = 2**53 - 1
+"""Highest content_id that the API accepts, so hardly a thread that exists; reading it reaches the store."""
+ERRORS = '{ $.logger = "comments.errors" }'
+"""Log lines in which the service says why it responded with a 5xx."""
+_ERRORS_READ = 100
+_LOGS_OF = 3
+"""Stopped tasks whose log is read again at the end: the last ones, since all fail in the same way."""
 _SCALED_IN = "Scaling activity initiated by"
-_LOGS_FOR = 3  # tasks, the last ones; they die of the same thing
+_TARGET_GROUP = re.compile(r"arn:\S+:targetgroup/([^/\s)]+)/\w+")
+
+
+@dataclass(frozen=True)
+class StoppedTask:
+    """A task of the new deployment that stopped."""
+
+    id: str
+    stop_code: str
+    reasons: tuple[str, ...]
+    """ECS's stopped reason, then those of the containers, such as OutOfMemoryError."""
+    exit_codes: Mapping[str, int]
+    """By container. ECS calls a task stopped as soon as it is asked to stop, so it may not have one yet."""
+    definition: str
+    """ARN of the task definition, which names the log group."""
+    log_lines: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, task: TaskTypeDef) -> StoppedTask:
+        containers = task["containers"]
+        reasons = [task.get("stoppedReason", ""), *(container.get("reason", "") for container in containers)]
+        return cls(
+            id=task["taskArn"].rsplit("/", 1)[-1],
+            stop_code=task.get("stopCode", ""),
+            reasons=tuple(shorten(reason) for reason in reasons if reason),
+            exit_codes={
+                container["name"]: container["exitCode"] for container in containers if "exitCode" in container
+            },
+            definition=task["taskDefinitionArn"],
+        )
+
+    @property
+    def failed_health_checks(self) -> bool:
+        return any("health checks" in reason for reason in self.reasons)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it stopped for a reason of its own, not because its deployment was rolled back."""
+        return self.stop_code != "ServiceSchedulerInitiated" or self.failed_health_checks
+
+    @property
+    def ending(self) -> str:
+        codes = [f"{name}: exit code {code}" for name, code in self.exit_codes.items()]
+        return "; ".join([*self.reasons, *codes]) or self.stop_code or "no reason given"
+
+
+@dataclass
+class Evidence:
+    """What was seen during a deployment; written by one thread and read after it has ended."""
+
+    events: list[str] = field(default_factory=list)
+    """Service events, oldest first."""
+    rollouts_failed: dict[str, str] = field(default_factory=dict)
+    """ECS's reasons by deployment."""
+    stopped: dict[str, StoppedTask] = field(default_factory=dict)
+    """By task ID, oldest first."""
+    unhealthy: set[str] = field(default_factory=set)
+    """The load balancer's descriptions of unhealthy targets."""
+    errors: tuple[str, ...] = ()
+    """Log lines of any task that say why it responded with a 5xx."""
+    failure: BotoCoreError | ClientError | None = None
+    """Why the last poll failed, if it did."""
 
 
 class Watch:
-    """Gathers evidence from `__enter__` to `__exit__`; what was there before is not part of it."""
+    """Collects evidence from `__enter__` to `__exit__`, excluding what was there before."""
 
     def __init__(self, aws: Aws, note: Callable[[str], None]) -> None:
         self.evidence = Evidence()
@@ -42,14 +115,12 @@ class Watch:
         self._known_deployments: set[str] = set()
 
     def __enter__(self) -> Self:
-        service = self._service()
-        if service:
+        if service := self._service():
             self._known_events = {event["id"] for event in service.get("events", [])}
             self._known_deployments = {
                 deployment["id"]
                 for deployment in service["deployments"]
-                if deployment.get("rolloutState")
-                != "IN_PROGRESS"  # what an interrupted release began is ours to explain
+                if deployment.get("rolloutState") != "IN_PROGRESS"  # one of an interrupted release is explained too
             }
         self._known_tasks = set(self._stopped_arns())
         self._thread.start()
@@ -60,51 +131,44 @@ class Watch:
     ) -> None:
         self._ended.set()
         self._thread.join()
-        if kind is not None and issubclass(kind, Exception):  # nobody waits for a last look after Ctrl-C
-            self._look_safely()
-            self._fetch_logs()
+        if kind is not None and issubclass(kind, Exception):  # not after Ctrl-C
+            self._look()
+            self._read_logs()
 
     def _poll(self) -> None:
         while not self._ended.wait(POLL_SECONDS):
-            self._look_safely()
-
-    def _look_safely(self) -> None:
-        """Never end the deployment because it could not be watched: the failure is kept, and tried again."""
-        try:
             self._look()
-            self.evidence.blind = None
-        except (BotoCoreError, ClientError) as error:
-            self.evidence.blind = explained(error).summary
 
     def _look(self) -> None:
-        service = self._service()
-        if service:
-            self._see_events(service)
-            self._see_rollouts(service)
-            self._see_targets(service)
-        arns = [arn for arn in self._stopped_arns() if arn not in self._known_tasks]
-        if arns:
-            tasks = self._aws.ecs.describe_tasks(cluster=self._aws.stage.cluster, tasks=arns)["tasks"]
-            for task in sorted(tasks, key=lambda task: str(task.get("stoppedAt", ""))):
-                self._see_task(task)
+        """Look once. A failure never ends the deployment; it is kept for the explanation."""
+        try:
+            if service := self._service():
+                self._see_service(service)
+                self._see_targets(service)
+            arns = [arn for arn in self._stopped_arns() if arn not in self._known_tasks]
+            if arns:
+                tasks = self._aws.ecs.describe_tasks(cluster=self._aws.stage.cluster, tasks=arns)["tasks"]
+                for task in sorted(tasks, key=lambda task: str(task.get("stoppedAt", ""))):
+                    self._see_task(task)
+            self.evidence.failure = None
+        except (BotoCoreError, ClientError) as error:
+            self.evidence.failure = error
 
-    def _see_events(self, service: ServiceTypeDef) -> None:
-        for event in reversed(service.get("events", [])):  # newest first, as ECS gives them
+    def _see_service(self, service: ServiceTypeDef) -> None:
+        for event in reversed(service.get("events", [])):  # ECS returns the newest first
             if event["id"] not in self._known_events:
                 self._known_events.add(event["id"])
-                message = shortened(event["message"])
-                if message not in self.evidence.events:  # ECS says the same of every task
+                message = shorten(event["message"])
+                if message not in self.evidence.events:  # ECS repeats it for every task
                     self.evidence.events.append(message)
                     self._note(message)
-
-    def _see_rollouts(self, service: ServiceTypeDef) -> None:
         for deployment in service["deployments"]:
             if deployment["id"] not in self._known_deployments and deployment.get("rolloutState") == "FAILED":
                 self.evidence.rollouts_failed[deployment["id"]] = deployment.get("rolloutStateReason", "FAILED")
 
     def _see_targets(self, service: ServiceTypeDef) -> None:
-        for balancer in service.get("loadBalancers", []):
-            arn = balancer["targetGroupArn"]
+        for attached in service.get("loadBalancers", []):
+            arn = attached["targetGroupArn"]
             for target in self._aws.elbv2.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]:
                 health = target["TargetHealth"]
                 if health.get("State") == "unhealthy":
@@ -112,32 +176,29 @@ class Watch:
 
     def _see_task(self, task: TaskTypeDef) -> None:
         self._known_tasks.add(task["taskArn"])
-        if self._is_replaced(task):
+        replaced = task.get("stopCode") == "ServiceSchedulerInitiated" and (
+            task.get("startedBy") in self._known_deployments
+        )
+        if replaced or task.get("stoppedReason", "").startswith(_SCALED_IN):
             return
         stopped = StoppedTask.of(task)
         self._note(f"task {stopped.id} stopped: {stopped.ending}")
-        self.evidence.stopped[stopped.id] = replace(stopped, log_lines=self._log_tail(stopped))
+        self.evidence.stopped[stopped.id] = self._with_log(stopped)
 
-    def _is_replaced(self, task: TaskTypeDef) -> bool:
-        """Whether ECS stopped it in good order: a healthy one too many, or of the deployment before this one."""
-        by_scheduler = task.get("stopCode") == "ServiceSchedulerInitiated"
-        former = task.get("startedBy") in self._known_deployments
-        return (by_scheduler and former) or task.get("stoppedReason", "").startswith(_SCALED_IN)
-
-    def _fetch_logs(self) -> None:
-        """Look again: the last lines of a task arrive after it has stopped, those that it says of its store before."""
+    def _read_logs(self) -> None:
+        """Read logs again: the last lines of a task arrive after it has stopped."""
         try:
-            for stopped in list(self.evidence.stopped.values())[-_LOGS_FOR:]:
-                self.evidence.stopped[stopped.id] = replace(stopped, log_lines=self._log_tail(stopped))
-            self.evidence.errors = errors(self._aws, since=self._began)
+            for stopped in list(self.evidence.stopped.values())[-_LOGS_OF:]:
+                self.evidence.stopped[stopped.id] = self._with_log(stopped)
+            self.evidence.errors = error_lines(self._aws, since=self._began)
         except (BotoCoreError, ClientError) as error:
-            self.evidence.blind = explained(error).summary
+            self.evidence.failure = error
 
-    def _log_tail(self, stopped: StoppedTask) -> tuple[str, ...]:
-        return tail(self._aws, task_id=stopped.id, definition=stopped.definition, lines=LOG_LINES)
+    def _with_log(self, stopped: StoppedTask) -> StoppedTask:
+        return replace(stopped, log_lines=last_log_lines(self._aws, task=stopped.id, definition=stopped.definition))
 
     def _service(self) -> ServiceTypeDef | None:
-        """Return the service, None before its first deployment and after that was rolled back."""
+        """Return the service; None before its first deployment and after the rollback of that."""
         stage = self._aws.stage
         try:
             found = self._aws.ecs.describe_services(cluster=stage.cluster, services=[stage.service])["services"]
@@ -150,3 +211,61 @@ class Watch:
             return self._aws.ecs.list_tasks(cluster=self._aws.stage.cluster, desiredStatus="STOPPED")["taskArns"]
         except self._aws.ecs.exceptions.ClusterNotFoundException:
             return []
+
+
+class Reads:
+    """Reads from a stage while it is deployed, so that its alarms have something to measure without other traffic."""
+
+    def __init__(self, base_url: str | None) -> None:
+        """Without an address, as before the first deployment, do nothing."""
+        self._url = f"{base_url}/api/comment/list/{THREAD}" if base_url else None
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Self:
+        if self._url:
+            threading.Thread(target=self._read, args=(self._url,), name="reads", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self._ended.set()
+
+    def _read(self, url: str) -> None:
+        """Read until the end; the alarms judge the responses."""
+        while not self._ended.wait(READ_SECONDS):
+            with suppress(OSError, http.client.HTTPException), urllib.request.urlopen(url, timeout=5):  # noqa: S310 - http(s)
+                pass
+
+
+def last_log_lines(aws: Aws, *, task: str, definition: str, lines: int = LOG_LINES) -> tuple[str, ...]:
+    """Return the last log lines of a task by its ID, oldest first; empty if it wrote none."""
+    described = aws.ecs.describe_task_definition(taskDefinition=definition)
+    for container in described["taskDefinition"]["containerDefinitions"]:
+        options = container.get("logConfiguration", {}).get("options", {})
+        if "awslogs-group" not in options:
+            continue
+        stream = f"{options['awslogs-stream-prefix']}/{container['name']}/{task}"
+        with suppress(aws.logs.exceptions.ResourceNotFoundException):  # a stream is created with its first line
+            events = aws.logs.get_log_events(
+                logGroupName=options["awslogs-group"], logStreamName=stream, limit=lines, startFromHead=False
+            )["events"]
+            if events:
+                return tuple(event["message"].rstrip() for event in events)
+    return ()
+
+
+def error_lines(aws: Aws, *, since: float) -> tuple[str, ...]:
+    """Return the log lines of any task that say why it responded with a 5xx; `since` is in Unix time."""
+    try:
+        found = aws.logs.filter_log_events(
+            logGroupName=aws.stage.app_log_group, startTime=int(since * 1000), filterPattern=ERRORS, limit=_ERRORS_READ
+        )
+    except aws.logs.exceptions.ResourceNotFoundException:
+        return ()
+    return tuple(event["message"].rstrip() for event in found["events"])
+
+
+def shorten(text: str) -> str:
+    """Replace the ARNs of target groups with their names; an ARN would fill the line."""
+    return _TARGET_GROUP.sub(r"\1", text)

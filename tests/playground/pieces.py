@@ -15,16 +15,16 @@ from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
 from infra.stages import REPOSITORY, Severity, stage_named
-from release import destroy, quota, reap, scan, stacks, tail, verify
-from release.__main__ import deploy_watched
-from release.acceptances import Acceptances
+from release import destroy, preview, stacks, verify
+from release.__main__ import deploy_service
 from release.aws import Aws
 from release.build import push
 from release.command import run_command
 from release.deploy import Cdk
 from release.errors import DeploymentError
-from release.images import images_of
-from release.preflight import Plan
+from release.images import Gate, Images, wait_for_scan
+from release.preflight import Plan, require_vpc_quota
+from release.watch import last_log_lines
 
 
 def deployed(aws: Aws) -> str:
@@ -37,11 +37,11 @@ def stack_events(aws: Aws) -> None:
 
 def first_deployment(aws: Aws) -> None:
     """A stage that is not there yet, for which there must be room."""
-    quota.require_room(replace(aws, stage=stage_named("pr-1")))
+    require_vpc_quota(replace(aws, stage=stage_named("pr-1")))
 
 
 def image_by_tag(aws: Aws) -> None:
-    images_of(aws).digest("any")
+    Images.of(aws).digest("any")
 
 
 def push_image(aws: Aws) -> None:
@@ -58,12 +58,12 @@ def push_image(aws: Aws) -> None:
 
 
 def scan_gate(aws: Aws) -> None:
-    gate = scan.Gate(Severity.CRITICAL, Acceptances.read(today=datetime.now(UTC).date()))
-    scan.wait_for_scan(aws.ecr, account=aws.account, repository=REPOSITORY, digest=deployed(aws), gate=gate)
+    gate = Gate.of(Severity.CRITICAL)
+    wait_for_scan(aws.ecr, account=aws.account, repository=REPOSITORY, digest=deployed(aws), gate=gate)
 
 
 def one_more_tag(aws: Aws) -> None:
-    images_of(aws).add_tag(deployed(aws), "playground-000000000000")
+    Images.of(aws).add_tag(deployed(aws), "playground-000000000000")
 
 
 def verification(aws: Aws) -> None:
@@ -79,18 +79,18 @@ class Fails:
 
 def failed_deployment(aws: Aws) -> None:
     """A failure is explained by what the watch has seen, or why it saw nothing."""
-    deploy_watched(cast(Plan, SimpleNamespace(aws=aws)), cast(Cdk, Fails()), deployed(aws), print)
+    deploy_service(cast(Plan, SimpleNamespace(aws=aws)), cast(Cdk, Fails()), deployed(aws), print)
 
 
 def task_log(aws: Aws) -> None:
     stage = aws.stage
     service = aws.ecs.describe_services(cluster=stage.cluster, services=[stage.service])["services"][0]
     task = aws.ecs.list_tasks(cluster=stage.cluster, serviceName=stage.service)["taskArns"][0]
-    tail.tail(aws, task_id=task.rsplit("/", 1)[-1], definition=service["taskDefinition"], lines=1)
+    last_log_lines(aws, task=task.rsplit("/", 1)[-1], definition=service["taskDefinition"], lines=1)
 
 
 def outdated_previews(aws: Aws) -> None:
-    reap.outdated(aws.cloudformation, days=3, now=datetime.now(UTC))
+    preview.outdated(aws.cloudformation, days=3, now=datetime.now(UTC))
 
 
 def emptied_logs(aws: Aws) -> None:

@@ -32,21 +32,21 @@ def _piece(name: str) -> str:
     return f"tests.playground.pieces {name}"
 
 
-LOGS, QUERY = "release.logs playground", "release.logs playground --query failures"
-DRIFT = "release.drift playground"
+DRIFT = "release.status drift playground"
 PROOFS = (
     *_by(
         "comments-deploy-dev",
         {
             "sts:AssumeRole on comments-cdk-deploy": "release playground",
             "sts:AssumeRole on file-publishing-role": "release playground",
-            "cloudformation:DescribeStacks": "release.endpoint playground",
+            "cloudformation:DescribeStacks": "release.status endpoint playground",
             "cloudformation:DescribeStackEvents": _piece("stack_events"),
             "ec2:DescribeVpcs": _piece("first_deployment"),
             "ecr:BatchGetImage": _piece("one_more_tag"),
             "ecr:DescribeImages": _piece("image_by_tag"),
             "ecr:DescribeImageScanFindings": _piece("scan_gate"),
             "ecr:GetAuthorizationToken": _piece("push_image"),
+            "ecr:GetDownloadUrlForLayer": "release.sbom playground",
             "ecr:BatchCheckLayerAvailability": _piece("push_image"),
             "ecr:CompleteLayerUpload": _piece("push_image"),
             "ecr:InitiateLayerUpload": _piece("push_image"),
@@ -57,10 +57,9 @@ PROOFS = (
             "ecs:DescribeTasks": _piece("verification"),
             "ecs:ListTasks": _piece("verification"),
             "elasticloadbalancing:DescribeTargetHealth": _piece("failed_deployment"),
-            "logs:FilterLogEvents": LOGS,
+            "logs:FilterLogEvents": "release.logs playground",
             "logs:GetLogEvents": _piece("task_log"),
-            "logs:GetQueryResults": QUERY,
-            "logs:StartQuery": QUERY,
+            "logs:StartLiveTail": "release.logs playground --follow",
         },
     ),
     *_by(
@@ -77,7 +76,7 @@ PROOFS = (
             "cloudformation:DescribeStackDriftDetectionStatus": DRIFT,
             "cloudformation:DescribeStackResourceDrifts": DRIFT,
             "cloudformation:DetectStackDrift": DRIFT,
-            "cloudformation:GetTemplate": "release.diff playground",
+            "cloudformation:GetTemplate": "release.status diff playground",
             "cloudformation:ListStackResources": DRIFT,
         },
     ),

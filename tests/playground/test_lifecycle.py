@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.playground.documented import documented
-
 PROJECT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.xdist_group("playground")
@@ -94,8 +92,7 @@ def test_a_port_that_is_taken_is_named_with_its_variable(installation: Installat
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         line = only_line(installation.run("up", **{variable: port}))
-    common = line.replace(port, "8080").replace(variable, "PLAYGROUND_PORT")
-    assert [common] == documented("Port taken, for the playground")
+    assert f"port {port} is taken" in line
     assert f"{variable}=PORT" in line
     assert installation.leftovers() == []
 

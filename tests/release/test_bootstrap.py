@@ -22,7 +22,7 @@ from release.bootstrap import (
     require_repository,
 )
 from release.errors import NotReadyError
-from tests.release.support import nobody, run
+from tests.release.conftest import nobody, run
 
 URL = "https://token.actions.githubusercontent.com"
 
@@ -49,7 +49,7 @@ def test_the_provider_of_our_own_stack_stays_in_it(aws: Aws, monkeypatch: pytest
     """Called existing, it would leave the template, and CloudFormation would delete it."""
     template = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
     aws.cloudformation.create_stack(StackName=ACCESS_STACK, TemplateBody=json.dumps(template))
-    stacks.settle(aws.cloudformation, ACCESS_STACK, lambda _: None)
+    stacks.wait_until_stable(aws.cloudformation, ACCESS_STACK, lambda _: None)
     assert provider_exists(aws)
     ours = {"StackResources": [{"ResourceType": "AWS::IAM::OIDCProvider"}]}  # MiniStack's stacks cannot hold one
     monkeypatch.setattr(aws.cloudformation, "describe_stack_resources", lambda **_: ours)
@@ -164,4 +164,4 @@ def test_an_account_that_has_the_provider_is_prepared_with_it(
     for name in (TOOLKIT_STACK, ACCESS_STACK):
         aws.cloudformation.update_termination_protection(EnableTerminationProtection=False, StackName=name)
         aws.cloudformation.delete_stack(StackName=name)
-        stacks.settle(aws.cloudformation, name, lambda _: None)
+        stacks.wait_until_stable(aws.cloudformation, name, lambda _: None)

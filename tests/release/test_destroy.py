@@ -12,8 +12,9 @@ import pytest
 
 from release.aws import Aws
 from release.destroy import empty_bucket
+from release.errors import AwsError
 from tests.infra.synthesis import templates
-from tests.release.support import nobody, run
+from tests.release.conftest import nobody, run
 
 
 def test_a_protected_stage_is_not_destroyed(project: Path, tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ def test_a_person_at_a_terminal_is_asked(unprotected: Path, tmp_path: Path, type
     said = process.communicate(timeout=60)[0].decode()
     os.close(person)
     os.close(terminal)
-    assert "Type its name to go on" in said
+    assert "Type its name to continue" in said
     assert ("no AWS credentials" in said) is destroyed
     assert ("prod was not destroyed" in said) is not destroyed
 
@@ -78,7 +79,7 @@ def test_a_stage_that_is_destroyed_keeps_nothing_that_is_billed(stage: str) -> N
 def test_a_stage_that_is_not_there_is_destroyed_already(project: Path, playground_environment: dict[str, str]) -> None:
     done = run("release.destroy", "playground", cwd=project, environment=playground_environment)
     assert done.returncode == 0
-    assert done.stdout.count("is not there") == 2
+    assert done.stdout.count("not deployed") == 2
 
 
 def test_the_log_bucket_is_emptied_whatever_it_holds(aws: Aws) -> None:
@@ -90,3 +91,18 @@ def test_the_log_bucket_is_emptied_whatever_it_holds(aws: Aws) -> None:
     assert empty_bucket(aws, bucket) == 3
     s3.delete_bucket(Bucket=bucket)
     assert empty_bucket(aws, bucket) == 0
+
+
+def test_objects_that_s3_does_not_delete_are_a_failure(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS responds to the deletion of many objects with 200 and a list of errors."""
+    s3 = aws.untyped("s3")
+    s3.create_bucket(Bucket="kept")
+    s3.put_object(Bucket="kept", Key="alb/line", Body=b"a line")
+    refusal = {"Errors": [{"Key": "alb/line", "Code": "AccessDenied", "Message": "Access Denied"}]}
+    with monkeypatch.context() as patched:
+        patched.setattr(s3, "delete_objects", lambda **_: refusal)
+        patched.setattr(Aws, "untyped", lambda *_: s3)
+        with pytest.raises(AwsError, match=r"1 of 1 objects of kept \(AccessDenied\).*s3:DeleteObject"):
+            empty_bucket(aws, "kept")
+    assert empty_bucket(aws, "kept") == 1
+    s3.delete_bucket(Bucket="kept")

@@ -1,7 +1,6 @@
-"""The bill of materials of an image, by the tool that releases use."""
+"""The bill of materials of an image, by syft."""
 
 import json
-import os
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -9,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from release import sbom
 from release.errors import ReleaseError
-from release.sbom import SYFT_FOLDER, bill_of_materials, summary
-from tests.machine import needs
+from release.sbom import bill_of_materials, summary
+from tests.release.conftest import nobody, run
 
 FILES = {
     "etc/os-release": 'NAME="Debian GNU/Linux"\nID=debian\nVERSION_ID="13"\nPRETTY_NAME="Debian GNU/Linux 13"\n',
@@ -35,16 +35,24 @@ def image(docker: None, tmp_path: Path) -> Iterator[str]:  # noqa: ARG001  (a co
     subprocess.run(["docker", "rmi", reference], check=True, capture_output=True)
 
 
-def test_it_names_the_packages_of_the_system_and_of_python(image: str) -> None:
-    needs((SYFT_FOLDER / "syft").exists(), "no syft in .venv: run `make setup`")
-    without_internet = {**os.environ, "HTTPS_PROXY": "http://127.0.0.1:1"}
-    bill = json.loads(bill_of_materials(image, version="0123456789ab", environment=without_internet))
+def test_it_lists_the_packages_of_the_system_and_of_python(
+    image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sbom, "FILE", tmp_path / "sbom.json")
+    offline = nobody(tmp_path) | {"SYFT_CHECK_FOR_APP_UPDATE": "false"}
+    bill = json.loads(bill_of_materials(f"docker:{image}", version="0123456789ab", environment=offline))
     assert bill["bomFormat"] == "CycloneDX"
     assert bill["metadata"]["component"]["name"] == "comments"
     assert bill["metadata"]["component"]["version"] == "0123456789ab"
     packages = {each.get("purl", "").partition("?")[0] for each in bill["components"]}
     assert {"pkg:deb/debian/zlib1g@1.3", "pkg:pypi/flask@3.1.3"} <= {purl.lower() for purl in packages}
     assert summary(bill) == "debian; packages: 1 deb, 1 pypi"
+
+
+def test_a_stage_that_is_not_deployed_has_none(project: Path, playground_environment: dict[str, str]) -> None:
+    done = run("release.sbom", "playground", cwd=project, environment=playground_environment)
+    assert done.returncode == 2
+    assert "run `make deploy ENV=playground`" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -28,13 +28,13 @@ def name(aws: Aws) -> Iterator[str]:
 def create(aws: Aws, name: str, resources: dict[str, object], outputs: dict[str, str] | None = None) -> None:
     template = {"Resources": resources, "Outputs": {key: {"Value": value} for key, value in (outputs or {}).items()}}
     aws.cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
-    stacks.settle(aws.cloudformation, name, lambda _: None)
+    stacks.wait_until_stable(aws.cloudformation, name, lambda _: None)
 
 
 def test_a_stack_that_is_not_there_has_no_outputs(aws: Aws) -> None:
     assert stacks.describe(aws.cloudformation, "no-such-stack") is None
     assert stacks.outputs(aws.cloudformation, "no-such-stack") == {}
-    stacks.settle(aws.cloudformation, "no-such-stack", lambda _: None)
+    stacks.wait_until_stable(aws.cloudformation, "no-such-stack", lambda _: None)
 
 
 def test_outputs_are_read_by_their_names(aws: Aws, name: str) -> None:
@@ -63,14 +63,14 @@ def test_each_update_of_a_stack_since_the_mark_counts(aws: Aws, name: str) -> No
     assert stacks.updates_since(aws.cloudformation, name, mark) == 0
     template = {"Resources": {"Topic": TOPIC, "Other": TOPIC}}
     aws.cloudformation.update_stack(StackName=name, TemplateBody=json.dumps(template))
-    stacks.settle(aws.cloudformation, name, lambda _: None)
+    stacks.wait_until_stable(aws.cloudformation, name, lambda _: None)
     assert stacks.updates_since(aws.cloudformation, name, mark) == 1
     assert stacks.updates_since(aws.cloudformation, "no-such-stack", None) == 0
 
 
 def test_a_stage_that_is_not_deployed_has_no_address(aws: Aws) -> None:
     with pytest.raises(NotReadyError, match="run `make deploy ENV=playground`"):
-        stacks.base_url(aws)
+        stacks.require_base_url(aws)
 
 
 class Told:
@@ -87,15 +87,15 @@ class Told:
 def test_what_an_interrupted_release_left_running_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacks, "POLL_SECONDS", 0)
     told, notes = Told("UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"), list[str]()
-    stacks.settle(told, "stack", notes.append)  # type: ignore[arg-type]  # only this one call is made
+    stacks.wait_until_stable(told, "stack", notes.append)  # type: ignore[arg-type]  # only this one call is made
     assert notes == ["stack is UPDATE_IN_PROGRESS, by another release or an interrupted one; waiting for it to end"]
     assert told.statuses == ["UPDATE_COMPLETE"]
 
 
 def test_a_change_set_that_nobody_executed_is_no_reason_to_wait() -> None:
-    stacks.settle(Told("REVIEW_IN_PROGRESS"), "stack", pytest.fail)  # type: ignore[arg-type]  # only this one call is made
+    stacks.wait_until_stable(Told("REVIEW_IN_PROGRESS"), "stack", pytest.fail)  # type: ignore[arg-type]  # only this one call is made
 
 
 def test_a_rollback_that_failed_names_the_way_out() -> None:
     with pytest.raises(DeploymentError, match="aws cloudformation continue-update-rollback --stack-name stack"):
-        stacks.settle(Told("UPDATE_ROLLBACK_FAILED"), "stack", pytest.fail)  # type: ignore[arg-type]  # as above
+        stacks.wait_until_stable(Told("UPDATE_ROLLBACK_FAILED"), "stack", pytest.fail)  # type: ignore[arg-type]  # as above

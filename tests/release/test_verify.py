@@ -1,8 +1,11 @@
-"""What counts as an answer of the API, from real HTTP servers, and which tasks count as the release."""
+"""Which responses count as the API's, which tasks as the release, and how to return from one that fails here."""
 
+import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
@@ -12,10 +15,10 @@ import pytest
 from botocore.stub import Stubber
 
 from infra.stages import STAGES
-from release import verify
+from release import stacks, verify
 from release.aws import Aws
-from release.errors import NotVerifiedError, StoreSilentError
-from release.platforms import RealAws
+from release.errors import NotVerifiedError, StoreUnavailableError
+from release.images import Images
 
 DIGEST = "sha256:" + "1" * 64
 HEALTHY = (200, '{"status": "OK"}')
@@ -54,40 +57,40 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_empty_thread_is_an_answer() -> None:
     with server(health=[HEALTHY]) as url:
-        verify.api_answers(url)
+        verify.check_api(url)
 
 
 def test_a_thread_of_comments_is_an_answer() -> None:
     with server(health=[HEALTHY], thread=(200, "[]")) as url:
-        verify.api_answers(url)
+        verify.check_api(url)
 
 
 def test_an_address_that_needs_a_while_is_waited_for() -> None:
     with server(health=[(503, "<html>"), (502, "<html>"), HEALTHY]) as url:
-        verify.api_answers(url)
+        verify.check_api(url)
 
 
 def test_an_unhealthy_api_is_not_verified() -> None:
     with server(health=[(503, "no store")]) as url, pytest.raises(NotVerifiedError, match=r"/healthz .*503: no store"):
-        verify.api_answers(url, seconds=0)
+        verify.check_api(url, seconds=0)
 
 
 @pytest.mark.parametrize("thread", [(404, "<html>not found"), (404, '{"status": "OTHER"}'), (503, "{}"), (200, "{}")])
 def test_an_answer_that_is_not_the_apis_is_not_verified(thread: tuple[int, str]) -> None:
     with server(health=[HEALTHY], thread=thread) as url, pytest.raises(NotVerifiedError, match="/api/comment/list/"):
-        verify.api_answers(url, seconds=0)
+        verify.check_api(url, seconds=0)
 
 
 def test_an_address_where_nobody_listens_is_not_verified() -> None:
     with server(health=[HEALTHY]) as url:
         pass
-    with pytest.raises(NotVerifiedError, match="/healthz is not answered"):
-        verify.api_answers(url, seconds=0)
+    with pytest.raises(NotVerifiedError, match="/healthz does not respond"):
+        verify.check_api(url, seconds=0)
 
 
 def test_an_image_from_before_the_status_page_is_an_answer() -> None:
     with server(health=[HEALTHY], status=NO_COMMENTS) as url:
-        verify.api_answers(url)
+        verify.check_api(url)
 
 
 SILENT = (503, '{"status": "UNAVAILABLE", "message": "comments are temporarily unavailable; retry shortly"}')
@@ -105,13 +108,16 @@ def test_a_service_whose_store_is_silent_is_told_from_one_that_does_not_answer(
     thread: tuple[int, str], status: tuple[int, str], word: str
 ) -> None:
     """It is not waited for as long as for an address."""
-    with server(health=[HEALTHY], thread=thread, status=status) as url, pytest.raises(StoreSilentError, match=word):
-        verify.api_answers(url, store_seconds=0)
+    with (
+        server(health=[HEALTHY], thread=thread, status=status) as url,
+        pytest.raises(StoreUnavailableError, match=word),
+    ):
+        verify.check_api(url, store_seconds=0)
 
 
-def running(rollout: str, *digests: str, desired: int = 2, why: str = "", deployed: str = DIGEST) -> list[str]:
+def running(rollout: str, *digests: str, desired: int = 2, why: str = "", deployed: str = DIGEST) -> Sequence[object]:
     """Verify a service of which ECS says these things, and CloudFormation what it was deployed with."""
-    aws = Aws(STAGES["dev"], RealAws(), {}, "000000000000", "us-east-1")
+    aws = Aws(STAGES["dev"], {}, "000000000000", "us-east-1")
     ecs = boto3.client("ecs", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
     aws.__dict__["ecs"] = ecs
     outputs = [{"OutputKey": "DeployedDigest", "OutputValue": deployed}]
@@ -146,7 +152,7 @@ def test_a_task_of_another_release_at_the_same_time_is_not_called_a_rollback() -
 
 
 def test_a_deployment_that_ecs_gave_up_is_not_verified() -> None:
-    with pytest.raises(NotVerifiedError, match="ECS gave the deployment up: circuit breaker"):
+    with pytest.raises(NotVerifiedError, match="the deployment failed: circuit breaker"):
         running("FAILED", DIGEST, DIGEST, why="circuit breaker")
 
 
@@ -158,3 +164,40 @@ def test_fewer_tasks_than_wanted_are_not_verified() -> None:
 def test_a_service_scaled_to_nothing_is_not_verified() -> None:
     with pytest.raises(NotVerifiedError, match="0 of 0 tasks run"):
         running("COMPLETED", desired=0)
+
+
+GONE = json.dumps(
+    {
+        "logger": "comments.errors",
+        "message": "the store failed: table comments-dev: ResourceNotFoundException: non-existent table",
+    }
+)
+OLD = "sha256:old"
+
+
+@pytest.mark.parametrize(
+    ("before", "way_back"),
+    [(DIGEST, "the previous image is the same"), (OLD, "make deploy ENV=dev TAG=dev-0123456789ab"), (None, "no other")],
+)
+def test_a_store_that_does_not_respond_is_explained_with_the_way_back(
+    monkeypatch: pytest.MonkeyPatch, before: str | None, way_back: str
+) -> None:
+    began = time.time()
+
+    def errors(_: Aws, *, since: float) -> tuple[str, ...]:
+        assert since >= began, "errors before the release are not its own"
+        return (GONE, GONE)
+
+    images = SimpleNamespace(tags=lambda _: ["0123456789ab", "dev-0123456789ab"])
+    monkeypatch.setattr(verify, "check_api", partial(verify.check_api, store_seconds=0))
+    monkeypatch.setattr(verify, "running_tasks", lambda *_: [])
+    monkeypatch.setattr(verify, "error_lines", errors)
+    monkeypatch.setattr(Images, "of", lambda _: images)
+    aws = Aws(STAGES["dev"], {}, "000000000000", "us-east-1")
+    with server(health=[HEALTHY], thread=SILENT) as url:
+        monkeypatch.setattr(stacks, "require_base_url", lambda _: url)
+        with pytest.raises(StoreUnavailableError) as failed:
+            verify.verify(aws, DIGEST, lambda _: None, before=before)
+    cause, back = failed.value.details
+    assert "table comments-dev is missing" in cause
+    assert way_back in back

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from release.__main__ import Phase
-from tests.release.support import PROJECT
+from tests.release.conftest import PROJECT
 
 FOLDER = PROJECT / ".github/workflows"
 WORKFLOWS = sorted(FOLDER.glob("*.yml"))

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from release.build import commit_in, commit_of_image, read_source, time_of_image
 from release.errors import NotReadyError
-from release.source import commit_in, commit_of_image, read_source, time_of_image
-from tests.release.support import commit_all, git
+from tests.release.conftest import commit_all, git
 
 
 @pytest.fixture

@@ -1,0 +1,145 @@
+"""What pull requests need: `python -m release.preview report BASE`, and `reap [--days N]` for their old previews.
+
+`report` writes what a change brings, templates and cost beside those of another commit. It needs no AWS account, since
+both are synthesized here. `reap` destroys the previews that nobody has deployed for some days.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import re
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra.cost.__main__ import MONTHS, bills, rows
+from infra.stages import PREVIEW, stage_named
+from release.aws import PROJECT_ROOT, Aws
+from release.command import FAILED, Steps, run, run_command
+from release.destroy import destroy
+from release.errors import CommandError, NotReadyError, ReleaseError
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation import CloudFormationClient
+
+DAYS = 3
+"""A preview costs about a dollar a day; the next push to its pull request deploys it again."""
+REPORT = PROJECT_ROOT / "build" / "report.md"
+STAGES = ("dev", "prod")
+_STACK = re.compile(r"Comments(?:Foundation|Service)-(?P<stage>pr-\d+)")
+_LONGEST = 60_000
+"""GitHub: 65,536 characters in a comment."""
+_QUIET = {"CDK_VALIDATION": "false", "CDK_DISABLE_CLI_TELEMETRY": "1", "CDK_DISABLE_VERSION_CHECK": "1"}
+_TEMPLATE = ".template.json"
+_CHATTER = ("There were no differences", "Number of stacks with differences", "Omitted ")
+
+
+def outdated(cloudformation: CloudFormationClient, *, days: int, now: datetime) -> list[str]:
+    """Return the previews whose stacks were all deployed longer ago than that."""
+    deployed: dict[str, datetime] = {}
+    for page in cloudformation.get_paginator("list_stacks").paginate():
+        for stack in page["StackSummaries"]:
+            match = _STACK.fullmatch(stack["StackName"])
+            if match and stack["StackStatus"] != "DELETE_COMPLETE":
+                at = stack.get("LastUpdatedTime", stack["CreationTime"])
+                deployed[match["stage"]] = max(at, deployed.get(match["stage"], at))
+    return sorted(name for name, at in deployed.items() if at < now - timedelta(days=days))
+
+
+def reap(*, days: int, steps: Steps) -> int:
+    """Destroy outdated previews, continuing after a failure, and return an exit status."""
+    aws = Aws.of(PREVIEW)
+    names = outdated(aws.cloudformation, days=days, now=datetime.now(UTC))
+    steps.result(f"previews not deployed for {days} days: {', '.join(names) or 'none'}")
+    status = 0
+    for name in names:
+        try:
+            destroy(stage_named(name), steps, confirmed="")
+        except ReleaseError as error:
+            steps.result(f"{name} remains: {error.summary}")
+            status = FAILED
+    return status
+
+
+def report(base: str) -> None:
+    """Print the report and write it to build/ for CI; raise NotReadyError for an unknown commit."""
+    environment = {**os.environ, **_QUIET}
+    with tempfile.TemporaryDirectory(prefix="comments-report-") as name:
+        folder = Path(name)
+        _extract(base, folder / "base", environment)
+        lines = [line for stage in STAGES for line in _compare(stage, folder, environment)]
+    text = "\n".join([f"Changes since {base[:12]}:", "", *(lines or ["Nothing that is deployed."])])
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}\n```\n… and more: run `make report BASE={base[:12]}`"
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(text + "\n")
+    print(text)
+
+
+def _extract(base: str, folder: Path, environment: Mapping[str, str]) -> None:
+    folder.mkdir()
+    archive = folder.parent / "base.tar"
+    try:
+        run(["git", "archive", f"--output={archive}", base], environment=environment)
+    except CommandError as error:
+        raise NotReadyError(
+            f"no commit {base} here: name one with BASE=…, after `git fetch`", *error.details
+        ) from error
+    run(["tar", "-xf", str(archive)], cwd=folder, environment=environment)
+
+
+def _synthesize(root: Path, stage: str, output: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the templates by stack, as the app of that commit writes them."""
+    settings = json.loads((root / "cdk.json").read_text())
+    context = settings["context"] | {"stage": stage}
+    variables = {**environment, "CDK_OUTDIR": str(output), "CDK_CONTEXT_JSON": json.dumps(context)}
+    _, *app = shlex.split(settings["app"])
+    run([sys.executable, *app], cwd=root, environment=variables)
+    return {path.name.removesuffix(_TEMPLATE): path.read_text() for path in sorted(output.glob(f"*{_TEMPLATE}"))}
+
+
+def _compare(stage: str, folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the differences of each stack, those of the account once, and of the bill."""
+    before = _synthesize(folder / "base", stage, folder / f"before-{stage}", environment)
+    after = _synthesize(PROJECT_ROOT, stage, folder / f"after-{stage}", environment)
+    for stack, template in after.items():
+        if template == before.get(stack) or (stage != STAGES[0] and not stack.endswith(f"-{stage}")):
+            continue
+        if stack not in before:
+            yield from (f"**{stack}** is new.", "")
+            continue
+        former = folder / f"before-{stage}" / f"{stack}{_TEMPLATE}"
+        command = ["cdk", "diff", f"--app={folder / f'after-{stage}'}", stack, "--exclusively", f"--template={former}"]
+        output = run([*command, "--no-color", "--no-notices"], cwd=folder, environment=environment)
+        shown = [line for line in output if not any(word in line for word in _CHATTER)]
+        yield from (f"**{stack}**", "", "```", *shown, "```", "")
+    # Both at this commit's prices.
+    former_bill, bill = (rows(bills([json.loads(text) for text in texts.values()])) for texts in (before, after))
+    changed = [line for line in difflib.ndiff(list(former_bill), list(bill)) if line.startswith(("- ", "+ "))]
+    if changed:
+        months = ", ".join(f"{requests:,}" for requests in MONTHS)
+        yield from (f"**Monthly cost of {stage}** at {months} requests:", "", "```diff", *changed, "```", "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m release.preview", description="Report a change, reap previews.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    reporting = commands.add_parser("report", help="what a change brings")
+    reporting.add_argument("base", help="the commit to compare with, such as origin/main")
+    reaping = commands.add_parser("reap", help="destroy outdated previews")
+    reaping.add_argument("--days", type=int, default=DAYS, help="since the last deployment (default: %(default)s)")
+    arguments = parser.parse_args()
+    if arguments.command == "report":
+        run_command("report", lambda: report(arguments.base))
+    run_command("reap", lambda: reap(days=arguments.days, steps=Steps()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Looks at a stage without changing it: `python -m release.status endpoint|diff|drift STAGE`.
+
+`endpoint` prints the base URL. `diff` shows what a deployment of the running image would change, `drift` what was
+changed outside of CloudFormation; both exit with 0 for nothing, 1 for something, 2 for an error or an unknown state.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from infra.stages import ACCESS_STACK, REGISTRY_STACK, Stage, stage_named
+from release import stacks
+from release.aws import Aws
+from release.command import run_command
+from release.deploy import CHATTER, Cdk
+from release.errors import CommandError, DeploymentError, NotReadyError
+from release.explain import explain_denial
+
+NOTHING, SOMETHING, UNKNOWN = 0, 1, 2
+_UNCHECKED = {"NOT_CHECKED", "UNSUPPORTED"}
+
+
+def endpoint(stage: Stage) -> int:
+    """Print the base URL, alone on stdout."""
+    print(stacks.require_base_url(Aws.of(stage)))
+    return NOTHING
+
+
+def diff(stage: Stage) -> int:
+    """Print the differences between this commit's templates and the deployed ones."""
+    aws = Aws.of(stage)
+    running = stacks.outputs(aws.cloudformation, stage.service_stack).get("DeployedDigest")
+    names = (REGISTRY_STACK, stage.data_stack, stage.service_stack)
+    return _compare(lambda: Cdk(aws, print).diff(*names, digest=running), summary="Number of stacks with differences")
+
+
+def drift(stage: Stage) -> int:
+    """Print the drift of every deployed stack, then what CloudFormation could not or does not compare."""
+    aws = Aws.of(stage)
+    names = (ACCESS_STACK, REGISTRY_STACK, stage.data_stack, stage.service_stack)
+    deployed = [name for name in names if stacks.describe(aws.cloudformation, name)]
+    if not deployed:
+        raise NotReadyError(f"{stage.name} is not deployed: run `make deploy ENV={stage.name}`")
+    status = _compare(lambda: Cdk(aws, print).drift(*deployed), summary="Number of resources with drift")
+    for name in deployed:
+        unknown, unchecked = _not_compared(aws, name)
+        for resource in unknown:
+            print(f"{name}: CloudFormation could not compare {resource}; may these credentials read it?")
+        if unchecked:
+            print(f"{name}: not checked: {', '.join(unchecked)}")
+        status = status or (UNKNOWN if unknown else NOTHING)
+    return status
+
+
+def _compare(cdk: Callable[[], None], *, summary: str) -> int:
+    """Tell a difference from an error: `--fail` exits with 1 for both, but prints the summary for a difference only."""
+    try:
+        cdk()
+    except CommandError as error:
+        if any(summary in line for line in error.details):
+            return SOMETHING
+        lines = [line for line in error.details if not line.startswith(CHATTER)]
+        raise DeploymentError(explain_denial("\n".join(lines)) or error.summary, *lines) from error
+    return NOTHING
+
+
+def _not_compared(aws: Aws, stack: str) -> tuple[list[str], list[str]]:
+    """Return the resources whose state is unknown, and the types that CloudFormation doesn't compare.
+
+    `cdk drift` counts the second and takes the first for unchanged.
+    """
+    unknown, unchecked = list[str](), Counter[str]()
+    for page in aws.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack):
+        for resource in page["StackResourceSummaries"]:
+            compared = resource.get("DriftInformation", {}).get("StackResourceDriftStatus", "NOT_CHECKED")
+            if compared in _UNCHECKED:
+                unchecked[resource["ResourceType"]] += 1
+            elif compared == "UNKNOWN":
+                unknown.append(f"{resource['LogicalResourceId']} ({resource['ResourceType']})")
+    return unknown, list(_counted(unchecked))
+
+
+def _counted(types: Counter[str]) -> Iterator[str]:
+    yield from (name if times == 1 else f"{name} ({times})" for name, times in sorted(types.items()))
+
+
+COMMANDS = {"endpoint": endpoint, "diff": diff, "drift": drift}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m release.status", description="Look at a stage.")
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("stage", help="dev, prod, playground or pr-N")
+    arguments = parser.parse_args()
+    run_command(arguments.command, lambda: COMMANDS[arguments.command](stage_named(arguments.stage)), failed=UNKNOWN)
+
+
+if __name__ == "__main__":
+    main()
