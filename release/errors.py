@@ -1,14 +1,4 @@
-"""Errors that end a command, as one hierarchy. Only `release.command` turns them into exit statuses.
-
-ReleaseError                  a failure with a one-line summary and the lines that support it
-├── NotReadyError             something is missing on this machine or in the account; nothing was changed
-├── CommandError              a tool (git, docker, cdk) exited with an error
-├── NotReleasableError        the image isn't in the registry, isn't proven, or is blocked by its scan
-├── DeploymentError           CloudFormation or ECS failed or rolled back
-├── NotVerifiedError          the deployment succeeded, but what runs is not what was released
-│   └── StoreUnavailableError the right version runs, but its store doesn't respond
-└── AwsError                  an AWS call was refused or failed
-"""
+"""Errors that end a command, as one hierarchy. Only `release.command` turns them into exit statuses."""
 
 from __future__ import annotations
 

@@ -190,7 +190,8 @@ def _last_words(stopped: Sequence[StoppedTask]) -> list[str]:
     lines = [f"task {task.id}: {task.ending}"]
     if not task.log_lines:
         return [*lines, f"task {task.id} wrote no log line"]
-    return [*lines, f"last log lines of task {task.id}:", *(f"  {readable(line)}" for line in task.log_lines)]
+    shown = [line for line in map(readable, task.log_lines) if line and not line.startswith((" ", "Traceback"))]
+    return [*lines, f"last log lines of task {task.id}:", *(f"  {line}" for line in shown)]
 
 
 # ---- the service's log ----

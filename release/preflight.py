@@ -120,21 +120,15 @@ def describe_change(
     if not now or not then:
         yield "no commit runs yet"
         return
-    if now == then:
-        yield f"{now} runs already: no commit is removed"
-        return
-    try:
-        removed = _log(f"{then}..{now}", root=root, environment=environment)
-        added = _log(f"{now}..{then}", root=root, environment=environment)
-    except CommandError:
-        yield f"from {now} to {then}; this clone doesn't have both, so it can't list the commits: run `git fetch`"
-        return
-    for verb, commits in ((f"removes since {then}", removed), (f"adds since {now}", added)):
-        if commits:
-            yield f"{len(commits)} commits that this release {verb}:"
-            yield from (f"  {line}" for line in commits[:_COMMITS_SHOWN])
-        if len(commits) > _COMMITS_SHOWN:
-            yield f"  and {len(commits) - _COMMITS_SHOWN} more"
+    for verb, span in ((f"removes since {then}", f"{then}..{now}"), (f"adds since {now}", f"{now}..{then}")):
+        log = ["git", "log", "--format=%h %s", "--abbrev=12", span]
+        try:
+            commits = run(log, cwd=root, environment=environment)
+        except CommandError:
+            yield f"from {now} to {then}; this clone doesn't have both, so it can't list the commits: run `git fetch`"
+            return
+        yield f"{len(commits)} commits that this release {verb}"
+        yield from (f"  {line}" for line in commits[:_COMMITS_SHOWN])
     yield "only the image changes; the templates are those of the commit that is checked out here"
 
 
@@ -146,7 +140,3 @@ def _commit_of(tags: list[str]) -> str | None:
         except NotReadyError:
             continue
     return None
-
-
-def _log(span: str, *, root: Path, environment: Mapping[str, str]) -> list[str]:
-    return run(["git", "log", "--format=%h %s", "--abbrev=12", span], cwd=root, environment=environment)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from infra.stages import ACCESS_STACK, REGISTRY_STACK, Stage, stage_named
 from release import stacks
@@ -79,11 +79,7 @@ def _not_compared(aws: Aws, stack: str) -> tuple[list[str], list[str]]:
                 unchecked[resource["ResourceType"]] += 1
             elif compared == "UNKNOWN":
                 unknown.append(f"{resource['LogicalResourceId']} ({resource['ResourceType']})")
-    return unknown, list(_counted(unchecked))
-
-
-def _counted(types: Counter[str]) -> Iterator[str]:
-    yield from (name if times == 1 else f"{name} ({times})" for name, times in sorted(types.items()))
+    return unknown, [name if times == 1 else f"{name} ({times})" for name, times in sorted(unchecked.items())]
 
 
 COMMANDS = {"endpoint": endpoint, "diff": diff, "drift": drift}

@@ -20,7 +20,7 @@ STEPS = {
 }
 """What is read when a step has just begun, and of the service when ECS is in the middle of it. Ctrl-C after the scan's
 mark arrives in the next step, since nothing is scanned here; the last step, one call, is in tests/release."""
-INTERRUPTED = "release interrupted: what AWS has begun goes on there; run the same command again to finish\n"
+INTERRUPTED = "release interrupted: AWS completes what it has started; run the same command again to finish\n"
 OVERTAKEN = "another release has deployed"
 WAITED = ("waiting for it to end", "one waited for the other")
 

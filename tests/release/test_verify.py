@@ -55,42 +55,34 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "POLL_SECONDS", 0)
 
 
-def test_an_empty_thread_is_an_answer() -> None:
-    with server(health=[HEALTHY]) as url:
+@pytest.mark.parametrize(
+    ("health", "thread", "status"),
+    [
+        ([HEALTHY], NO_COMMENTS, GOOD_STATUS),
+        ([HEALTHY], (200, "[]"), GOOD_STATUS),
+        ([(503, "<html>"), (502, "<html>"), HEALTHY], NO_COMMENTS, GOOD_STATUS),
+        ([HEALTHY], NO_COMMENTS, NO_COMMENTS),
+    ],
+    ids=["no comments", "comments", "after a while", "an image from before the status page"],
+)
+def test_a_response_of_the_api_is_accepted(
+    health: list[tuple[int, str]], thread: tuple[int, str], status: tuple[int, str]
+) -> None:
+    with server(health=list(health), thread=thread, status=status) as url:
         verify.check_api(url)
-
-
-def test_a_thread_of_comments_is_an_answer() -> None:
-    with server(health=[HEALTHY], thread=(200, "[]")) as url:
-        verify.check_api(url)
-
-
-def test_an_address_that_needs_a_while_is_waited_for() -> None:
-    with server(health=[(503, "<html>"), (502, "<html>"), HEALTHY]) as url:
-        verify.check_api(url)
-
-
-def test_an_unhealthy_api_is_not_verified() -> None:
-    with server(health=[(503, "no store")]) as url, pytest.raises(NotVerifiedError, match=r"/healthz .*503: no store"):
-        verify.check_api(url, seconds=0)
 
 
 @pytest.mark.parametrize("thread", [(404, "<html>not found"), (404, '{"status": "OTHER"}'), (503, "{}"), (200, "{}")])
-def test_an_answer_that_is_not_the_apis_is_not_verified(thread: tuple[int, str]) -> None:
+def test_a_response_that_is_not_the_apis_is_not_verified(thread: tuple[int, str]) -> None:
     with server(health=[HEALTHY], thread=thread) as url, pytest.raises(NotVerifiedError, match="/api/comment/list/"):
         verify.check_api(url, seconds=0)
 
 
-def test_an_address_where_nobody_listens_is_not_verified() -> None:
-    with server(health=[HEALTHY]) as url:
-        pass
+def test_an_unhealthy_api_and_one_that_does_not_listen_are_not_verified() -> None:
+    with server(health=[(503, "no store")]) as url, pytest.raises(NotVerifiedError, match=r"/healthz .*503: no store"):
+        verify.check_api(url, seconds=0)
     with pytest.raises(NotVerifiedError, match="/healthz does not respond"):
         verify.check_api(url, seconds=0)
-
-
-def test_an_image_from_before_the_status_page_is_an_answer() -> None:
-    with server(health=[HEALTHY], status=NO_COMMENTS) as url:
-        verify.check_api(url)
 
 
 SILENT = (503, '{"status": "UNAVAILABLE", "message": "comments are temporarily unavailable; retry shortly"}')
@@ -135,30 +127,26 @@ def running(rollout: str, *digests: str, desired: int = 2, why: str = "", deploy
         return verify.running_tasks(aws, DIGEST, seconds=0)
 
 
+OTHER = "sha256:" + "2" * 64
+
+
 def test_a_complete_deployment_of_the_digest_is_verified() -> None:
     assert len(running("COMPLETED", DIGEST, DIGEST)) == 2
 
 
-def test_a_task_of_another_digest_is_a_rollback() -> None:
-    other = "sha256:" + "2" * 64
-    with pytest.raises(NotVerifiedError, match=f"the service runs {other}, not {DIGEST}: ECS rolled it back"):
-        running("COMPLETED", other, other)
-
-
-def test_a_task_of_another_release_at_the_same_time_is_not_called_a_rollback() -> None:
-    other = "sha256:" + "2" * 64
-    with pytest.raises(NotVerifiedError, match=f"another release has deployed {other} meanwhile"):
-        running("COMPLETED", other, other, deployed=other)
-
-
-def test_a_deployment_that_ecs_gave_up_is_not_verified() -> None:
-    with pytest.raises(NotVerifiedError, match="the deployment failed: circuit breaker"):
-        running("FAILED", DIGEST, DIGEST, why="circuit breaker")
-
-
-def test_fewer_tasks_than_wanted_are_not_verified() -> None:
-    with pytest.raises(NotVerifiedError, match="1 of 2 tasks run"):
-        running("COMPLETED", DIGEST)
+@pytest.mark.parametrize(
+    ("rollout", "digests", "deployed", "problem"),
+    [
+        ("COMPLETED", [OTHER, OTHER], DIGEST, f"the service runs {OTHER}, not {DIGEST}: ECS rolled it back"),
+        ("COMPLETED", [OTHER, OTHER], OTHER, f"another release has deployed {OTHER} meanwhile"),
+        ("FAILED", [DIGEST, DIGEST], DIGEST, "the deployment failed: circuit breaker"),
+        ("IN_PROGRESS", [DIGEST, DIGEST], DIGEST, "not stable"),
+        ("COMPLETED", [DIGEST], DIGEST, "1 of 2 tasks run"),
+    ],
+)
+def test_other_tasks_or_fewer_are_not_verified(rollout: str, digests: list[str], deployed: str, problem: str) -> None:
+    with pytest.raises(NotVerifiedError, match=problem):
+        running(rollout, *digests, why="circuit breaker", deployed=deployed)
 
 
 def test_a_service_scaled_to_nothing_is_not_verified() -> None:
