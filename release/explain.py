@@ -96,7 +96,7 @@ CASES = (
 _ALARMS = re.compile(r"alarm\(s\)(?: detected:)? ([\w-]+(?:, [\w-]+)*)")
 _TARGET_REASON = re.compile(r"unhealthy in .*\(reason (.*?)\)\.?$")
 _KILLED = 137  # 128 + SIGKILL
-_LOG_LINES, _ERRORS, _EVENTS = 20, 3, 5
+_ERRORS, _EVENTS = 3, 5
 
 
 def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
