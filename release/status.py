@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from infra.stages import ACCESS_STACK, REGISTRY_STACK, Stage, stage_named
 from release import stacks
@@ -45,12 +46,11 @@ def drift(stage: Stage) -> int:
         raise NotReadyError(f"{stage.name} is not deployed: run `make deploy ENV={stage.name}`")
     status = _compare(lambda: Cdk(aws, print).drift(*deployed), summary="Number of resources with drift")
     for name in deployed:
-        unknown, unchecked = _not_compared(aws, name)
-        for resource in unknown:
+        for resource in _unknown(aws, name):
             print(f"{name}: CloudFormation could not compare {resource}; may these credentials read it?")
-        if unchecked:
+            status = status or UNKNOWN
+        if unchecked := _unchecked(aws, name):
             print(f"{name}: not checked: {', '.join(unchecked)}")
-        status = status or (UNKNOWN if unknown else NOTHING)
     return status
 
 
@@ -66,20 +66,30 @@ def _compare(cdk: Callable[[], None], *, summary: str) -> int:
     return NOTHING
 
 
-def _not_compared(aws: Aws, stack: str) -> tuple[list[str], list[str]]:
-    """Return the resources whose state is unknown, and the types that CloudFormation doesn't compare.
+def _unknown(aws: Aws, stack: str) -> Iterator[str]:
+    """Yield the resources that CloudFormation could not compare; `cdk drift` takes them for unchanged."""
+    token: dict[str, Any] = {}
+    while True:
+        page = aws.cloudformation.describe_stack_resource_drifts(
+            StackName=stack, StackResourceDriftStatusFilters=["UNKNOWN"], **token
+        )
+        for found in page["StackResourceDrifts"]:
+            reason = found.get("DriftStatusReason", "no reason given")
+            yield f"{found['LogicalResourceId']} ({found['ResourceType']}: {reason})"
+        if not page.get("NextToken"):
+            return
+        token = {"NextToken": page["NextToken"]}
 
-    `cdk drift` counts the second and takes the first for unchanged.
-    """
-    unknown, unchecked = list[str](), Counter[str]()
-    for page in aws.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack):
-        for resource in page["StackResourceSummaries"]:
-            compared = resource.get("DriftInformation", {}).get("StackResourceDriftStatus", "NOT_CHECKED")
-            if compared in _UNCHECKED:
-                unchecked[resource["ResourceType"]] += 1
-            elif compared == "UNKNOWN":
-                unknown.append(f"{resource['LogicalResourceId']} ({resource['ResourceType']})")
-    return unknown, [name if times == 1 else f"{name} ({times})" for name, times in sorted(unchecked.items())]
+
+def _unchecked(aws: Aws, stack: str) -> list[str]:
+    """Return the types of resources that CloudFormation doesn't compare; `cdk drift` counts them."""
+    types = Counter(
+        resource["ResourceType"]
+        for page in aws.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
+        for resource in page["StackResourceSummaries"]
+        if resource.get("DriftInformation", {}).get("StackResourceDriftStatus", "NOT_CHECKED") in _UNCHECKED
+    )
+    return [name if times == 1 else f"{name} ({times})" for name, times in sorted(types.items())]
 
 
 COMMANDS = {"endpoint": endpoint, "diff": diff, "drift": drift}

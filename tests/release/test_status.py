@@ -79,15 +79,17 @@ def test_a_resource_that_could_not_be_compared_is_not_called_unchanged(
     monkeypatch.setattr(Aws, "of", lambda _: aws)
     monkeypatch.setattr(stacks, "describe", lambda _, name: name == STACK)
     monkeypatch.setattr(deploy, "run", lambda *_, **__: [])
-    resource: dict[str, Any] = {
-        "LogicalResourceId": "Topic",
-        "ResourceType": "AWS::SNS::Topic",
-        "LastUpdatedTimestamp": "2026-01-01T00:00:00Z",
+    resource: dict[str, Any] = {"LogicalResourceId": "Topic", "ResourceType": "AWS::SNS::Topic"}
+    drifts = {"StackId": "x", "Timestamp": "2026-01-01", "StackResourceDriftStatus": found}
+    listed = {
+        "LastUpdatedTimestamp": "2026-01-01",
         "ResourceStatus": "CREATE_COMPLETE",
         "DriftInformation": {"StackResourceDriftStatus": found},
     }
     with Stubber(client) as stubber:
-        stubber.add_response("list_stack_resources", {"StackResourceSummaries": [resource]})
+        unknown = [resource | drifts] if found == "UNKNOWN" else []
+        stubber.add_response("describe_stack_resource_drifts", {"StackResourceDrifts": unknown})
+        stubber.add_response("list_stack_resources", {"StackResourceSummaries": [resource | listed]})
         assert status.drift(aws.stage) == expected
     assert ("Topic" in capsys.readouterr().out) is (found != "IN_SYNC")
 
