@@ -5,8 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,7 @@ from release.command import run
 from release.errors import NotVerifiedError, StoreUnavailableError
 from release.explain import store_causes
 from release.images import Images
-from release.watch import THREAD, error_lines
+from release.watch import THREAD, error_lines, get
 
 if TYPE_CHECKING:
     from types_boto3_ecs.type_defs import TaskTypeDef
@@ -28,7 +26,6 @@ API_SECONDS = 180.0
 STORE_SECONDS = 20.0
 """A new permission takes some seconds to take effect."""
 POLL_SECONDS = 2.0
-_REQUEST_TIMEOUT = 5.0
 
 
 def verify(aws: Aws, digest: str, note: Callable[[str], None], *, before: str | None) -> str:
@@ -132,7 +129,7 @@ def _wait_for(url: str, accepted: set[tuple[int, str]], *, seconds: float, store
     while True:
         kind: type[NotVerifiedError] = NotVerifiedError
         try:
-            status, body = _get(url)
+            status, body = get(url)
             word = _status_of(body)
             if (status, word) in accepted:
                 return
@@ -144,17 +141,6 @@ def _wait_for(url: str, accepted: set[tuple[int, str]], *, seconds: float, store
         if time.monotonic() - started >= patience:
             raise kind(f"GET {url} does not respond as it should: {problem}")
         time.sleep(POLL_SECONDS)
-
-
-def _get(url: str) -> tuple[int, bytes]:
-    """Return status and body; raise OSError or HTTPException."""
-    request = urllib.request.Request(url, headers={"User-Agent": "comments-release"})  # noqa: S310 - http or https
-    try:
-        with urllib.request.urlopen(request, timeout=_REQUEST_TIMEOUT) as response:  # noqa: S310 - as above
-            return response.status, response.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read()
 
 
 def _status_of(body: bytes) -> str | None:

@@ -9,6 +9,7 @@ import http.client
 import re
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -28,6 +29,8 @@ LOG_LINES = 20
 """Last lines that are kept of a stopped task."""
 READ_SECONDS = 0.5
 """Between two reads: the alarm on 5xx needs five in a minute, and previous tasks respond to about half."""
+REQUEST_SECONDS = 5.0
+"""Timeout of a request to the stage."""
 THREAD = 2**53 - 1
 """Highest content_id that the API accepts, so hardly a thread that exists; reading it reaches the store."""
 ERRORS = '{ $.logger = "comments.errors" }'
@@ -234,8 +237,19 @@ class Reads:
     def _read(self, url: str) -> None:
         """Read until the end; the alarms judge the responses."""
         while not self._ended.wait(READ_SECONDS):
-            with suppress(OSError, http.client.HTTPException), urllib.request.urlopen(url, timeout=5):  # noqa: S310 - http(s)
-                pass
+            with suppress(OSError, http.client.HTTPException):
+                get(url)
+
+
+def get(url: str) -> tuple[int, bytes]:
+    """Return status and body of a response; raise OSError or HTTPException if there is none."""
+    request = urllib.request.Request(url, headers={"User-Agent": "comments-release"})  # noqa: S310 - http or https
+    try:
+        with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:  # noqa: S310 - as above
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
 
 
 def last_log_lines(aws: Aws, *, task: str, definition: str, lines: int = LOG_LINES) -> tuple[str, ...]:
