@@ -69,14 +69,8 @@ def wait_until_stable(cloudformation: CloudFormationClient, name: str, note: Cal
 
 
 def newest_event(cloudformation: CloudFormationClient, name: str) -> str | None:
-    """Return the ID of the stack's last event, a mark for the functions below."""
-    try:
-        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
-    return events[0]["EventId"] if events else None
+    """Return the ID of the stack's last event, a mark for the functions below; None if there is no stack."""
+    return next((event["EventId"] for event in _events_since(cloudformation, name, None)), None)
 
 
 def failures_since(cloudformation: CloudFormationClient, name: str, mark: str | None) -> list[str]:

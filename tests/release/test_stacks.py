@@ -49,7 +49,7 @@ def test_the_reason_of_a_failure_names_the_resource(aws: Aws, name: str) -> None
     assert "NoSuch" in reason
 
 
-def test_failures_before_the_mark_are_not_told_again(aws: Aws, name: str) -> None:
+def test_failures_before_the_mark_do_not_count(aws: Aws, name: str) -> None:
     create(aws, name, {"Topic": TOPIC, "Odd": IMPOSSIBLE})
     mark = stacks.newest_event(aws.cloudformation, name)
     assert mark is not None
