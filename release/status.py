@@ -61,7 +61,7 @@ def _compare(cdk: Callable[[], None], *, summary: str) -> int:
     except CommandError as error:
         if any(summary in line for line in error.details):
             return SOMETHING
-        lines = [line for line in error.details if not line.startswith(CHATTER)]
+        lines = [line for line in error.details if not CHATTER.search(line)]
         raise DeploymentError(explain_denial("\n".join(lines)) or error.summary, *lines) from error
     return NOTHING
 

@@ -67,7 +67,7 @@ def run(module: str, *arguments: str, cwd: Path, environment: Mapping[str, str])
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
