@@ -1,6 +1,6 @@
-"""Permissions of CloudFormation for this service, as data: `cdk bootstrap` attaches the policy to its role."""
+"""Permissions of CloudFormation for this service, as data. `cdk bootstrap` attaches this policy to its role."""
 
-from infra.permissions import BOUNDARY_NAME, NAMED, Condition, Statement, arn, images
+from infra.permissions import BOUNDARY_NAME, UNSUPPORTED, Condition, Statement, arn, images
 from infra.stages import PREVIEW_REPOSITORY, REPOSITORY
 
 NAME = "comments-cdk-execution"
@@ -56,21 +56,17 @@ STATEMENTS = (
             "ecs:Describe*",
         ),
         resources=("*",),
-        why="these actions don't support resource-level permissions",
+        why=UNSUPPORTED,
     ),
     Statement(
         sid="Tasks",
         actions=("ecs:*",),
-        resources=tuple(
-            arn("ecs", kind)
-            for kind in (
-                "cluster/comments-*",
-                "service/comments-*",
-                "service-deployment/comments-*",
-                "task-definition/comments-*",
-            )
+        resources=(
+            arn("ecs", "cluster/comments-*"),
+            arn("ecs", "service/comments-*"),
+            arn("ecs", "service-deployment/comments-*"),
+            arn("ecs", "task-definition/comments-*"),
         ),
-        why=NAMED,
     ),
     Statement(
         sid="State",
@@ -98,13 +94,11 @@ STATEMENTS = (
             arn("cloudwatch", "dashboard/comments-*", regional=False),
             "arn:PARTITION:s3:::comments-*",
         ),
-        why=NAMED,
     ),
     Statement(
         sid="Logs",
         actions=("logs:*",),
         resources=(arn("logs", "log-group:/comments/*"), arn("logs", "log-group:aws-waf-logs-comments-*")),
-        why=NAMED,
     ),
     Statement(
         sid="LogsOfTheAccount",
@@ -118,7 +112,7 @@ STATEMENTS = (
             "secretsmanager:GetRandomPassword",
         ),
         resources=("*",),
-        why="these actions don't support resource-level permissions",
+        why=UNSUPPORTED,
     ),
     Statement(
         sid="PermissionsOfRoles",
@@ -142,7 +136,7 @@ STATEMENTS = (
             "iam:UpdateRoleDescription",
         ),
         resources=_ROLES,
-        why="none has the condition key of the boundary; whoever assumes a role with this name gets the boundary",
+        why="none supports a condition on the boundary, but every role with this name has it",
     ),
     Statement(
         sid="RolesToServices",
@@ -161,6 +155,6 @@ STATEMENTS = (
         sid="FindBootstrap",
         actions=("ssm:GetParameters",),
         resources=(arn("ssm", "parameter/cdk-bootstrap/*"),),
-        why="a stack reads the version of the bootstrap before it deploys",
+        why="each stack reads the bootstrap's version before it deploys",
     ),
 )
