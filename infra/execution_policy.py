@@ -6,8 +6,9 @@ from infra.stages import PREVIEW_REPOSITORY, REPOSITORY
 NAME = "comments-cdk-execution"
 BOUNDED = Condition("iam:PermissionsBoundary", (arn("iam", f"policy/{BOUNDARY_NAME}", regional=False),))
 _ROLES = (arn("iam", "role/CommentsService-*", regional=False),)
-
+_BOUNDED_ROLES = "roles of service stacks, which all have the boundary"
 _NO_NAME = "these resources have IDs, not names, so the policy limits their types"
+
 STATEMENTS = (
     Statement(
         sid="Network",
@@ -119,7 +120,7 @@ STATEMENTS = (
         actions=("iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary"),
         resources=_ROLES,
         condition=BOUNDED,
-        why="roles of service stacks, which all have the boundary",
+        why=_BOUNDED_ROLES,
     ),
     Statement(
         sid="Roles",
@@ -143,7 +144,7 @@ STATEMENTS = (
         actions=("iam:PassRole",),
         resources=_ROLES,
         condition=Condition("iam:PassedToService", ("ecs-tasks.amazonaws.com", "vpc-flow-logs.amazonaws.com")),
-        why="roles of service stacks",
+        why=_BOUNDED_ROLES,
     ),
     Statement(
         sid="RolesOfServices",

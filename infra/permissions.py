@@ -18,7 +18,6 @@ BOUNDARY_NAME = "comments-boundary"
 
 NAMED = "limited to the names of this service; its stages change"
 UNSUPPORTED = "these actions don't support resource-level permissions"
-_DESCRIBE = f"{UNSUPPORTED} and change nothing"
 
 
 class Condition(NamedTuple):
@@ -80,7 +79,7 @@ RELEASE = (
             "servicequotas:GetServiceQuota",
         ),
         resources=("*",),
-        why=_DESCRIBE,
+        why=UNSUPPORTED,
     ),
     Statement(sid="ReadEvents", actions=("cloudformation:DescribeStackEvents",), resources=STACKS),
     Statement(sid="ReadTaskLogs", actions=("logs:GetLogEvents",), resources=_LOGS),
@@ -104,7 +103,7 @@ CLEAN_UP = (
             "arn:PARTITION:s3:::comments-*-logs-ACCOUNT-REGION/*",
         ),
     ),
-    Statement(sid="FindPreviews", actions=("cloudformation:ListStacks",), resources=("*",), why=_DESCRIBE),
+    Statement(sid="FindPreviews", actions=("cloudformation:ListStacks",), resources=("*",), why=UNSUPPORTED),
 )
 SETTINGS = Statement(
     sid="ReadSettings",

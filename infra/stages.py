@@ -211,6 +211,11 @@ class Stage:
         return f"{PROJECT}-{self.name}"
 
     @property
+    def registry(self) -> str | None:
+        """Account whose registry holds the images; None if it is that of the credentials."""
+        return self.registry_account or self.account
+
+    @property
     def image_repository(self) -> str:
         return PREVIEW_REPOSITORY if self.is_preview else REPOSITORY
 
@@ -340,11 +345,20 @@ def stage_named(name: str) -> Stage:
 def stages_in_account_of(stage: Stage) -> list[Stage]:
     """Return the stages that this file puts into the account of `stage`; PREVIEW stands for all previews.
 
-    Stages without an account are together in that of the credentials. The playground stands for an account that holds
-    every stage, so that each role can be tested.
+    Stages with `account=None` count as one account, that of the credentials, even if they are deployed with the
+    credentials of different accounts. The playground holds every stage, so that each role can be tested.
     """
     stages = [other for other in (*STAGES.values(), PREVIEW) if not other.is_playground]
     return stages if stage.is_playground else [other for other in stages if other.account == stage.account]
+
+
+def stages_in_registry_of(stage: Stage) -> list[Stage]:
+    """Return the stages whose images are in the same registry as those of `stage`, protected ones first.
+
+    As above, `account=None` counts as one account, and the playground holds every stage.
+    """
+    stages = sorted((*STAGES.values(), PREVIEW), key=lambda other: not other.protect)
+    return [other for other in stages if stage.is_playground or other.registry == stage.registry]
 
 
 _NEED_MODERATOR = {"COMMENTS_MODERATION", "COMMENTS_STATUS_THREAD"}
@@ -373,8 +387,7 @@ def check_architectures(stages: Iterable[Stage]) -> None:
     """Raise StageError if stages that share a registry have different architectures: a digest has only one."""
     first: dict[str | None, Stage] = {}
     for stage in stages:
-        registry = stage.registry_account or stage.account
-        other = first.setdefault(registry, stage)
+        other = first.setdefault(stage.registry, stage)
         if other.architecture is not stage.architecture:
             raise StageError(
                 f"stage {stage.name} in infra/stages.py: architecture is {stage.architecture.name}, but it runs the"
@@ -404,10 +417,10 @@ def target_of(stage: Stage, environ: Mapping[str, str], *, caller_account: str |
     variables = {name: environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")}
     region = _only("region", {where: stage.region, **variables})
     for other in (*STAGES.values(), PREVIEW):
-        if account and account == other.account != stage.account and not other.is_playground:
+        if account in {other.account, other.registry_account} - {stage.account, None} and not other.is_playground:
             raise TargetError(
-                f"{where} has no account in infra/stages.py, and {account} is that of {other.name}: set the account of"
-                f" {stage.name}, to the same one if they share it"
+                f"{where} has no account in infra/stages.py, and {account} is that of {other.name} or of its images:"
+                f" set the account of {stage.name}, to the same one if they share it"
             )
     return Target(account, region or (environ.get("CDK_DEFAULT_REGION") if cdk_account else None) or None)
 

@@ -18,7 +18,7 @@ from infra.constructs.load_balancer import HSTS_MAX_AGE, LoadBalancer
 from infra.constructs.network import Network
 from infra.constructs.waf import WebAcl
 from infra.findings import acknowledge, wildcard_finding
-from infra.permissions import BOUNDARY_NAME
+from infra.permissions import BOUNDARY_NAME, UNSUPPORTED
 from infra.stacks.base import ZONES, BaseStack
 from infra.stacks.data import ACCESS_LOG_PREFIX
 from infra.stages import DIGEST_PARAMETER, Stage
@@ -107,7 +107,7 @@ class ServiceStack(BaseStack):
         acknowledge(
             api.execution_role,
             {
-                "AwsSolutions-IAM5[Resource::*]": "ecr:GetAuthorizationToken supports no resource",
+                "AwsSolutions-IAM5[Resource::*]": UNSUPPORTED,
                 wildcard_finding(self, app_logs.log_group_arn): "the streams of one log group",
             },
         )
