@@ -14,22 +14,19 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 MINUTE = cdk.Duration.minutes(1)
-"""Period of every alarm. CDK's default is five minutes, too long for the alarms of a deployment."""
+"""Period of every alarm. CDK's default is five minutes, which is too long for deployment alarms."""
 _FAILED_DEPLOYMENT = "failed-deployment"
 
 
 class Alarms(Construct):
-    """The topic and the alarms of a stage; $0.10 a month each.
-
-    The topic receives a message when an alarm fires and another one when it is over.
-    """
+    """The alarms of a stage, $0.10 a month each, and the SNS topic that they notify when they fire and end."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, stage: str, prefix: str, runbook: str, email: str | None
     ) -> None:
         """Create the topic.
 
-        `stage` is in the commands of the descriptions. `prefix` begins the name of each alarm, which people read in
+        Descriptions contain commands for `stage`. Each alarm's name starts with `prefix`, because people read it in
         messages and in the runbook. `runbook` is the address of a page with a section for each alarm.
         """
         super().__init__(scope, construct_id)
@@ -46,7 +43,7 @@ class Alarms(Construct):
 
     def _add_topic(self) -> sns.Topic:
         topic = sns.Topic(self, "Topic", enforce_ssl=True)
-        # A topic with a policy loses the default one, which would have allowed alarms.
+        # This policy replaces the default one, which allows alarms to publish.
         topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AllowAlarms",
@@ -61,8 +58,8 @@ class Alarms(Construct):
     def add_deployment_alarms(self, load_balancer: elbv2.ApplicationLoadBalancer) -> tuple[cloudwatch.Alarm, ...]:
         """Add and return the alarms that roll a deployment back, `5xx` and `latency`.
 
-        Missing data is not breaching, because a service without traffic must be deployable. ECS: if one of them is in
-        ALARM when a deployment starts, ECS monitors none of them for that deployment.
+        AWS: if one of them is in ALARM when a deployment starts, ECS monitors none of them for that deployment. Missing
+        data is not breaching, because a service without traffic must be deployable.
         """
         return (
             self._add(
@@ -170,7 +167,7 @@ class Alarms(Construct):
         """Report failed deployments. ECS has no metric for them, only an event."""
         arn = cdk.Stack.of(self).format_arn(service="ecs", resource="service", resource_name=f"{cluster}/{service}")
         reason = events.EventField.from_path("$.detail.reason")
-        what = "Visitors notice nothing: a deployment failed, and ECS returns to the version before it."
+        what = "Visitors notice nothing: a deployment failed, and ECS is rolling back to the previous version."
         described = self._describe(what, self._logs("a deployment"), _FAILED_DEPLOYMENT)
         events.Rule(
             self,
