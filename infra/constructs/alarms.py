@@ -69,7 +69,6 @@ class Alarms(Construct):
                 threshold=5,
                 impact="Visitors see errors: the application sent at least five 5xx responses in a minute.",
                 first=self._logs("failures"),
-                runbook="5xx",
             ),
             self._add(
                 "Latency",
@@ -79,7 +78,6 @@ class Alarms(Construct):
                 periods=2,
                 impact="Pages load slowly: one request in a hundred takes longer than a second.",
                 first=self._logs("slowest routes"),
-                runbook="latency",
             ),
         )
 
@@ -107,7 +105,7 @@ class Alarms(Construct):
             periods=5,
             impact="Visitors see errors: for five minutes, at least 1 % of requests have failed.",
             first=self._logs("failures"),
-            runbook="5xx",
+            section="5xx",
         )
         self._add(
             "NotPassedOn",
@@ -116,7 +114,6 @@ class Alarms(Construct):
             threshold=5,
             impact="Visitors see errors: the load balancer could not get a response from any task.",
             first=self._events(),
-            runbook="load-balancer-5xx",
         )
         self._add(
             "Unhealthy",
@@ -126,7 +123,6 @@ class Alarms(Construct):
             periods=5,
             impact="Some requests may fail or hang: a task has failed its health check for five minutes.",
             first=self._events(),
-            runbook="unhealthy",
         )
         self._add(
             "Tasks",
@@ -138,7 +134,6 @@ class Alarms(Construct):
             periods=5,
             impact=f"Comments may be slow or missing: fewer than {min_tasks} tasks have been running for five minutes.",
             first=self._events(),
-            runbook="tasks",
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             missing_data=cloudwatch.TreatMissingData.BREACHING,  # without tasks there is no data
         )
@@ -150,7 +145,6 @@ class Alarms(Construct):
             periods=10,
             impact="Comments may become slow: CPU has been above 85 % for ten minutes in spite of scaling.",
             first=self._logs("responses by route"),
-            runbook="cpu",
         )
         self._add(
             "Memory",
@@ -160,7 +154,6 @@ class Alarms(Construct):
             periods=10,
             impact="Some requests will fail if this goes on: a task uses 85 % of its memory and is killed at 100 %.",
             first=self._logs("a deployment"),
-            runbook="memory",
         )
 
     def add_failed_deployment_rule(self, *, cluster: str, service: str) -> None:
@@ -197,7 +190,7 @@ class Alarms(Construct):
                 periods=3,
                 impact=f"Visitors of a busy thread get 503: DynamoDB throttles {kind.lower()}s of its partition.",
                 first=self._logs("responses by route"),
-                runbook="throttles",
+                section="throttles",
             )
 
     def _add(
@@ -209,17 +202,21 @@ class Alarms(Construct):
         threshold: float,
         impact: str,
         first: str,
-        runbook: str,
+        section: str | None = None,
         periods: int = 1,
         comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
         missing_data: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
     ) -> cloudwatch.Alarm:
-        """Add an alarm. `impact` is what users notice, `first` the first command to run, `runbook` the section."""
+        """Add an alarm.
+
+        `impact` is what users notice, `first` the first command to run. `section` of the runbook is named like the
+        alarm unless it covers several.
+        """
         alarm = cloudwatch.Alarm(
             self,
             construct_id,
             alarm_name=self.name(subject),
-            alarm_description=self._describe(impact, first, runbook),
+            alarm_description=self._describe(impact, first, section or subject),
             metric=metric,
             threshold=threshold,
             evaluation_periods=periods,
