@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra.cost.__main__ import MONTHS, bills, stock_templates
-from infra.cost.bill import HANDLERS, Bill, UnpricedError, bill
-from infra.cost.prices import FREE
+from infra.cost.__main__ import bills, stock_templates
+from infra.cost.bill import Bill, UnpricedError, bill
 from infra.cost.traffic import Traffic
 from infra.stages import STAGES, Architecture, Egress, Entrance, Stage, stage_named
 from tests.infra.synthesis import EMAIL, GITHUB, templates_of
@@ -24,7 +23,12 @@ def of(stage: Stage) -> Templates:
 
 
 def dollars(found: Bill, label: str) -> float:
+    """Return the sum of the lines whose labels start so."""
     return sum(line.dollars for line in found.lines if line.label.startswith(label))
+
+
+def labels(found: Bill) -> set[str]:
+    return {line.label for line in found.lines}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +45,7 @@ def test_the_stock_pattern_is_billed_with_its_gateways_and_two_tasks(stock: Temp
     found = bill(stock, IDLE)
     assert dollars(found, "NAT gateways") == pytest.approx(2 * 0.045 * 730)
     assert dollars(found, "tasks") == pytest.approx(2 * 730 * (0.25 * 0.04048 + 0.5 * 0.004445))
-    assert dollars(found, "public addresses of tasks") == 0
+    assert "public addresses of tasks" not in labels(found)
 
 
 @pytest.mark.parametrize(
@@ -66,11 +70,6 @@ def test_a_resource_that_nobody_priced_is_an_error_and_not_a_zero() -> None:
         bill([template], IDLE)
 
 
-def test_no_type_is_free_and_priced_at_once() -> None:
-    assert not FREE.keys() & HANDLERS.keys()
-    assert all(FREE.values())
-
-
 @pytest.mark.parametrize(("egress", "more"), [(Egress.ENDPOINTS, 58.40), (Egress.NAT, 73.00)])
 def test_an_egress_costs_what_its_docstring_says(egress: Egress, more: float) -> None:
     """Instead of the addresses of the tasks, $3.65 each."""
@@ -90,7 +89,7 @@ def test_cloudfront_saves_the_addresses_of_the_load_balancer_and_a_rule() -> Non
     prod = STAGES["prod"]
     before, after = bill(of(prod), IDLE), bill(of(replace(prod, entrance=Entrance.CLOUDFRONT)), IDLE)
     assert before.total - after.total == pytest.approx(7.30 + 1.00)
-    assert dollars(after, "public addresses of the balancer") == 0
+    assert labels(before) - labels(after) == {"public addresses of the load balancer", "data to the internet"}
 
 
 def test_cloudfront_costs_what_its_docstring_says_beyond_its_free_tier() -> None:
@@ -100,12 +99,6 @@ def test_cloudfront_costs_what_its_docstring_says_beyond_its_free_tier() -> None
     assert dollars(found, "CloudFront: requests") == pytest.approx(990)
     assert dollars(found, "CloudFront: responses") == pytest.approx((3600 - 1000) * 0.085)
     assert dollars(found, "CloudFront: functions") == pytest.approx(99.80)
-    assert dollars(found, "answers to the internet") == 0
-
-
-def test_endpoints_and_nat_cost_more_with_more_traffic() -> None:
-    for egress, label in ((Egress.ENDPOINTS, "interface endpoints: data"), (Egress.NAT, "NAT gateways: data")):
-        assert dollars(bill(of(replace(STAGES["dev"], egress=egress)), BUSY), label) > 0
 
 
 def test_arm_and_spot_are_cheaper_by_what_is_said_of_them() -> None:
@@ -115,11 +108,6 @@ def test_arm_and_spot_are_cheaper_by_what_is_said_of_them() -> None:
     spot = dollars(bill(of(replace(four, spot_share=100)), IDLE), "tasks")
     assert arm / plain == pytest.approx(0.8, abs=0.01)
     assert spot / plain == pytest.approx((1 + 3 * 0.3) / 4)
-
-
-def test_ten_million_requests_are_one_tasks_work_as_the_bill_assumes() -> None:
-    minutes = 30 * 24 * 60
-    assert MONTHS[-1] / minutes < STAGES["dev"].requests_per_target
 
 
 def test_the_command_prints_the_sums_and_where_prices_come_from() -> None:
@@ -133,9 +121,3 @@ def test_the_command_prints_the_sums_and_where_prices_come_from() -> None:
     for egress in Egress:
         assert f"with egress {egress.value}" in ran.stdout
     assert "with entrance cloudfront" in ran.stdout
-
-
-def test_an_unknown_stage_is_one_line() -> None:
-    ran = subprocess.run([sys.executable, "-m", "infra.cost", "prd"], capture_output=True, text=True, check=False)
-    assert ran.returncode == 1
-    assert ran.stderr.splitlines()[-1].startswith("error: unknown stage 'prd'")

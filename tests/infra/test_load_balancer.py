@@ -37,18 +37,6 @@ def test_every_request_leaves_an_access_log() -> None:
     assert set_["routing.http.drop_invalid_header_fields.enabled"] == "true"
 
 
-def test_the_certificate_is_validated_by_dns_with_nobody_asked() -> None:
-    stack = with_domain().service
-    certificate = the(stack, "AWS::CertificateManager::Certificate")
-    assert certificate["ValidationMethod"] == "DNS"
-    (option,) = certificate["DomainValidationOptions"]
-    assert option == {"DomainName": DOMAIN.name, "HostedZoneId": DOMAIN.hosted_zone_id}
-    (name,) = stack.find_resources("AWS::CertificateManager::Certificate")
-    assert the(stack, "AWS::ElasticLoadBalancingV2::Listener", {"Port": 443})["Certificates"] == [
-        {"CertificateArn": {"Ref": name}}
-    ]
-
-
 def test_a_task_is_healthy_after_ten_seconds_and_survives_two_slow_checks() -> None:
     group = the(templates("dev").service, "AWS::ElasticLoadBalancingV2::TargetGroup")
     assert (group["HealthCheckIntervalSeconds"], group["HealthCheckTimeoutSeconds"]) == (5, 4)

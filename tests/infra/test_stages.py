@@ -3,14 +3,10 @@ import re
 
 import pytest
 
-from infra import stages
 from infra.stages import (
-    NOBODY,
     PREVIEW,
     STAGES,
     Architecture,
-    Repository,
-    Stage,
     StageError,
     Target,
     TargetError,
@@ -18,21 +14,9 @@ from infra.stages import (
     stage_named,
     target_of,
 )
-from tests.infra.synthesis import DOMAIN, EMAIL
 
 DEV = STAGES["dev"]
 ONE, TWO = "111111111111", "222222222222"
-
-
-@pytest.mark.parametrize("name", ["dev", "prod", "playground", "pr-7"])
-def test_every_name_is_derived_from_the_stage(name: str) -> None:
-    stage = stage_named(name)
-    assert (stage.data_stack, stage.service_stack) == (f"CommentsFoundation-{name}", f"CommentsService-{name}")
-    assert stage.table == stage.cluster == stage.service == f"comments-{name}"
-    assert stage.moderator_secret == f"comments/{name}/moderator"
-    assert (stage.app_log_group, stage.flow_log_group) == (f"/comments/{name}/app", f"/comments/{name}/flow")
-    assert stage.waf_log_group == f"aws-waf-logs-comments-{name}"
-    assert stage.log_bucket(account=ONE, region="xx-1") == f"comments-{name}-logs-{ONE}-xx-1"
 
 
 @pytest.mark.parametrize(
@@ -48,20 +32,6 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, neares
 def test_a_preview_is_named_after_its_pull_request(name: str) -> None:
     with pytest.raises(StageError, match="dev, prod, playground or pr-N"):
         stage_named(name)
-
-
-def test_a_preview_is_one_task_without_extras() -> None:
-    preview = stage_named("pr-12")
-    assert (preview.min_tasks, preview.max_tasks) == (1, 1)
-    assert not any((preview.web_acl, preview.flow_logs, preview.dashboard, preview.route_metrics, preview.protect))
-    assert preview.is_preview
-
-
-def test_a_stage_cannot_be_changed_by_a_typo() -> None:
-    with pytest.raises(TypeError):
-        dataclasses.replace(DEV, max_task=3)  # type: ignore[call-arg]  # the typo is the test
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        DEV.max_tasks = 3  # type: ignore[misc]  # frozen is the test
 
 
 @pytest.mark.parametrize(
@@ -95,28 +65,6 @@ def test_stages_that_share_images_have_one_architecture() -> None:
     check_architectures([arm, dataclasses.replace(STAGES["prod"], registry_account=TWO)])
 
 
-def test_only_production_must_choose_https_and_an_address_for_alarms() -> None:
-    prod = STAGES["prod"]
-    assert [name for name, stage in STAGES.items() if stage.missing_for_production()] == ["prod"]
-    http, silent = prod.missing_for_production()
-    assert "set domain, entrance=Entrance.CLOUDFRONT or allow_http=True" in http
-    assert "set alarm_email, or alarm_email=NOBODY" in silent
-    for chosen in ({"domain": DOMAIN, "alarm_email": EMAIL}, {"allow_http": True, "alarm_email": NOBODY}):
-        assert not dataclasses.replace(prod, **chosen).missing_for_production()  # type: ignore[arg-type]  # any field
-    assert dataclasses.replace(prod, alarm_email=NOBODY).alarm_address is None
-
-
-@pytest.mark.parametrize("name", ["comments", "https://github.com/a/b", "a/*", "-a/b", "a/b/c"])
-def test_a_repository_is_named_by_owner_and_name(name: str) -> None:
-    with pytest.raises(StageError, match="owner/name"):
-        Repository(name=name, owner_id=1, repository_id=2)
-
-
-def test_every_stage_has_the_same_repository_unless_it_names_one() -> None:
-    assert Stage(name="any").github is stages.GITHUB
-    assert STAGES["dev"].github is STAGES["prod"].github is stages.GITHUB
-
-
 def test_a_synthesis_needs_neither_account_nor_region() -> None:
     assert target_of(DEV, {}) == Target(None, None)
 
@@ -125,15 +73,6 @@ def test_an_open_stage_follows_the_environment() -> None:
     environ = {"CDK_DEFAULT_ACCOUNT": ONE, "CDK_DEFAULT_REGION": "eu-west-1"}
     assert target_of(DEV, environ) == Target(ONE, "eu-west-1")
     assert target_of(DEV, {"AWS_REGION": "eu-west-1"}, caller_account=ONE) == Target(ONE, "eu-west-1")
-
-
-def test_the_region_that_the_cli_assumes_without_credentials_is_ignored() -> None:
-    assert target_of(DEV, {"CDK_DEFAULT_REGION": "us-east-1"}).region is None
-
-
-def test_account_and_region_of_the_stage_take_precedence() -> None:
-    stage = dataclasses.replace(DEV, account=ONE, region="sa-east-1")
-    assert target_of(stage, {"CDK_DEFAULT_REGION": "us-east-1"}) == Target(ONE, "sa-east-1")
 
 
 @pytest.mark.parametrize(
