@@ -38,7 +38,7 @@ def stage_from(context: Mapping[str, Any]) -> Stage:
     for key in context:
         if key != "stage" and not _CDK_KEYS.match(key):
             hint = "; did you mean stage?" if difflib.get_close_matches(key, ["stage"]) else ""
-            raise ConfigurationError(f"unknown context key {key!r}: the only one is stage, as in -c stage=prod{hint}")
+            raise ConfigurationError(f"unknown context key {key!r}: only stage is supported, as in -c stage=prod{hint}")
     return stage_named(str(context.get("stage") or DEFAULT_STAGE))
 
 

@@ -1,6 +1,6 @@
-"""The stages as data: what differs between dev, prod, the playground and a preview, and every name derived from it.
+"""The stages as data: dev, prod, the playground and previews, and the names of their resources.
 
-Start at STAGES, near the end. Each field of Stage explains what it does and what it costs.
+Start at STAGES below. Each field of Stage explains what it does and what it costs.
 """
 
 import difflib
@@ -18,8 +18,8 @@ PREVIEW_REPOSITORY = f"{PROJECT}-previews"
 ACCESS_STACK = "CommentsAccess"
 REGISTRY_STACK = "CommentsRegistry"
 BOOTSTRAP_QUALIFIER = "comments"
-"""Part of the names of the bootstrap's roles and bucket, so that other CDK apps in the account keep theirs; also in
-cdk.json."""
+"""Part of the names of the bootstrap's roles and bucket, so that other CDK apps in the account are not affected. Also
+in cdk.json."""
 TOOLKIT_STACK = "CommentsToolkit"
 """The bootstrap's stack; also in cdk.json."""
 DIGEST_PARAMETER = "ImageDigest"
@@ -31,15 +31,15 @@ DEFAULT_STAGE = "dev"
 
 
 class ConfigurationError(Exception):
-    """The configuration is wrong in a way that one line explains; commands print it and exit 1."""
+    """The configuration is wrong. Commands print the message, which is one line, and exit 1."""
 
 
 class StageError(ConfigurationError):
-    """A stage doesn't exist, or a field of it can't work."""
+    """A stage does not exist, or one of its fields is invalid."""
 
 
 class TargetError(ConfigurationError):
-    """The account or the region is missing or contradictory."""
+    """The account or region is missing or contradictory."""
 
 
 class Egress(Enum):
@@ -65,7 +65,7 @@ class Entrance(Enum):
 
 
 class Architecture(Enum):
-    """The processor of the tasks and the image. Stages that share images must share it."""
+    """Processor architecture of the tasks and the image. Stages that share images must have the same."""
 
     X86_64 = "linux/amd64"
     ARM64 = "linux/arm64"
@@ -99,22 +99,22 @@ class Domain:
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """A GitHub repository whose workflows may deploy. It is data, so that no command can remove its roles."""
+    """A GitHub repository whose workflows may deploy. It is data, not context, so that no command removes its roles."""
 
     name: str
-    """owner/name, spelled as GitHub does: tokens have this case."""
+    """owner/name, in the same case as on GitHub."""
     owner_id: int
-    """`make bootstrap GITHUB=owner/name` prints both IDs. A repository that later takes the name has others."""
+    """`make bootstrap GITHUB=owner/name` prints both IDs. A repository that later reuses the name has others."""
     repository_id: int
     accept_name_subject: bool = False
-    """True also accepts tokens whose subject has names but no IDs. Repositories send those if they were created before
-    15 July 2026, not renamed since, and have not opted in to immutable subjects."""
+    """True also accepts subjects without IDs. GitHub sends them for repositories created before 15 July 2026 that have
+    not been renamed since and have not opted in to immutable subjects."""
     create_provider: bool = True
-    """False if something else created GitHub's identity provider in the account: there can be only one."""
+    """False if the account already has GitHub's identity provider: there can be only one."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", self.name):
-            raise StageError(f"GITHUB in infra/stages.py: name is {self.name!r}; it is owner/name of a repository")
+            raise StageError(f"GITHUB in infra/stages.py: name is {self.name!r}; it must be owner/name")
 
     def subjects(self, run: str) -> list[str]:
         """Return the accepted subjects of a kind of workflow run, such as `environment:dev`."""
@@ -137,7 +137,7 @@ class Stage:
     region: str | None = None
     """AWS region; None takes AWS_REGION or the profile's region."""
     registry_account: str | None = None
-    """The account that holds the images; None if it is the stage's own."""
+    """Account of the image registry; None is the stage's own account."""
     github: Repository | None = GITHUB
 
     min_tasks: int = 2
@@ -151,7 +151,7 @@ class Stage:
     spot_share: int = 0
     """Percentage of the tasks beyond the first that run on Fargate Spot: about 70 % cheaper, two minutes' notice."""
     cpu_target: int = 60
-    """Percent. A deployment, a lost task and a burst must fit into the rest."""
+    """Percent. The rest is headroom for deployments, a lost task and bursts."""
     cpu_seconds: int = 60
     """Resolution of the CPU metric that scaling follows: 60 s, or 20 s for $0.70 a month, which detects a spike in a
     minute and a half instead of six (docs/performance.md)."""
@@ -169,7 +169,7 @@ class Stage:
     protect: bool = False
     """Production: deletion protection, and everything stateful is retained when a stack is deleted."""
     log_days: int = 30
-    """Retention of logs; one of CloudWatch's periods."""
+    """Log retention; one of the periods that CloudWatch supports."""
     alarm_email: str | None = None
     """Address that receives alarms after confirming its subscription. A protected stage needs one, or NOBODY."""
     monthly_budget: int | None = None
@@ -336,7 +336,7 @@ def stage_named(name: str) -> Stage:
     else:
         near = difflib.get_close_matches(name, STAGES, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise StageError(f"unknown stage {name!r}: it is one of {', '.join(STAGES)} or pr-N for pull request N{hint}")
+        raise StageError(f"unknown stage {name!r}: use {', '.join(STAGES)} or pr-N for pull request N{hint}")
     _check_fields(stage)
     check_architectures([*STAGES.values(), PREVIEW])
     return stage
@@ -362,29 +362,29 @@ def stages_in_registry_of(stage: Stage) -> list[Stage]:
 
 
 _NEED_MODERATOR = {"COMMENTS_MODERATION", "COMMENTS_STATUS_THREAD"}
-"""Settings that the service only accepts together with a moderator token."""
+"""Settings that require a moderator token."""
 
 
 def _check_fields(stage: Stage) -> None:
-    """Raise StageError for a field that AWS would only reject in the middle of a deployment."""
+    """Raise StageError for a field that AWS would only reject during a deployment."""
     where = f"stage {stage.name} in infra/stages.py"
     if not 1 <= stage.min_tasks <= stage.max_tasks:
-        raise StageError(f"{where}: min_tasks is {stage.min_tasks}; it is from 1 to max_tasks, {stage.max_tasks}")
+        raise StageError(f"{where}: min_tasks is {stage.min_tasks}; it must be from 1 to max_tasks, {stage.max_tasks}")
     if stage.cpu_seconds not in (20, 60):
         raise StageError(f"{where}: cpu_seconds is {stage.cpu_seconds}; ECS supports 20 and 60")
     if not 0 <= stage.spot_share <= 100:  # noqa: PLR2004  (percent)
-        raise StageError(f"{where}: spot_share is {stage.spot_share}; it is a percentage from 0 to 100")
+        raise StageError(f"{where}: spot_share is {stage.spot_share}; it must be from 0 to 100 percent")
     if stage.domain and stage.behind_cloudfront:
-        raise StageError(f"{where}: domain is for Entrance.LOAD_BALANCER; behind CloudFront there is none")
+        raise StageError(f"{where}: domain requires Entrance.LOAD_BALANCER; CloudFront uses its own name")
     for name, _ in stage.settings:
         if not re.fullmatch(r"COMMENTS_[A-Z_]+", name) or "TOKEN" in name:
-            raise StageError(f"{where}: settings has {name}; it takes COMMENTS_ variables and no secret")
+            raise StageError(f"{where}: settings has {name}; only COMMENTS_ variables without secrets are allowed")
         if name in _NEED_MODERATOR and not stage.has_moderator:
             raise StageError(f"{where}: {name} needs a moderator token, which only a stage with HTTPS has")
 
 
 def check_architectures(stages: Iterable[Stage]) -> None:
-    """Raise StageError if stages that share a registry have different architectures: a digest has only one."""
+    """Raise StageError if stages that share a registry have different architectures: an image has only one."""
     first: dict[str | None, Stage] = {}
     for stage in stages:
         other = first.setdefault(stage.registry, stage)
@@ -397,7 +397,7 @@ def check_architectures(stages: Iterable[Stage]) -> None:
 
 @dataclass(frozen=True)
 class Target:
-    """An AWS account and region; None if a synthesis may leave it open."""
+    """AWS account and region; None if they are only known at deployment."""
 
     account: str | None
     region: str | None

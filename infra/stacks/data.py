@@ -114,5 +114,5 @@ def _retention(days: int) -> logs.RetentionDays:
         365: logs.RetentionDays.ONE_YEAR,
     }
     if days not in periods:
-        raise StageError(f"log_days is {days}; it is one of {', '.join(map(str, periods))}")
+        raise StageError(f"log_days is {days}; it must be one of {', '.join(map(str, periods))}")
     return periods[days]
