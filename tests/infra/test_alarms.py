@@ -101,3 +101,11 @@ def test_a_failed_deployment_notifies_the_topic() -> None:
     assert str(resource).rstrip("']}").endswith(":service/comments-prod/comments-prod")
     (target,) = rule["Targets"]
     assert target["Arn"] == {"Ref": next(iter(service.find_resources("AWS::SNS::Topic")))}
+
+
+def test_what_can_fail_has_an_alarm() -> None:
+    subjects = {name.removeprefix("comments-prod-") for name in alarms("prod")}
+    assert subjects == {
+        "5xx", "error-rate", "load-balancer-5xx", "latency", "unhealthy", "tasks", "cpu", "memory", "read-throttles",
+        "write-throttles",
+    }  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 
 from infra.constructs.cloudfront import LISTS, VIEWER_ADDRESS_HEADER
 from infra.stages import STAGES, Egress, Entrance
-from tests.infra.synthesis import container, every, the, variant
+from tests.infra.synthesis import container, environment, every, the, variant
 from tests.machine import needs
 
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
@@ -34,6 +34,14 @@ def list_behavior() -> dict[str, Any]:
     return found
 
 
+def test_the_load_balancer_is_internal_only_behind_cloudfront_and_the_service_trusts_both_proxies() -> None:
+    """X-Forwarded-For: what the visitor sent, then the visitor's address, then CloudFront's."""
+    for service, scheme, proxies in ((variant("prod").service, "internet-facing", "1"), (behind(), "internal", "2")):
+        assert the(service, "AWS::ElasticLoadBalancingV2::LoadBalancer")["Scheme"] == scheme
+        assert environment(service)["COMMENTS_TRUSTED_PROXIES"] == proxies
+    variant("prod").service.resource_count_is("AWS::CloudFront::Distribution", 0)
+
+
 def test_the_base_url_is_that_of_the_distribution() -> None:
     (name,) = behind().find_resources("AWS::CloudFront::Distribution")
     value = behind().find_outputs("BaseUrl")["BaseUrl"]["Value"]
@@ -49,7 +57,6 @@ def test_a_stage_with_https_gets_the_moderator_token_and_passes_the_check_of_pro
 def test_the_load_balancer_accepts_connections_from_its_vpc_only() -> None:
     service = behind()
     balancer = the(service, "AWS::ElasticLoadBalancingV2::LoadBalancer")
-    assert balancer["Scheme"] == "internal"
     (group,) = balancer["SecurityGroups"]
     (rule,) = service.to_json()["Resources"][group["Fn::GetAtt"][0]]["Properties"]["SecurityGroupIngress"]
     assert rule["CidrIp"] == the(service, "AWS::EC2::VPC")["CidrBlock"]
@@ -73,6 +80,12 @@ def test_its_subnets_have_no_route_out_but_the_vpc_has_the_gateway_that_cloudfro
     waits_for = [routes[name]["Properties"] for name in origin["DependsOn"] if name in routes]
     assert len(waits_for) == 2
     assert all("GatewayId" in route for route in waits_for)
+
+
+def test_tasks_stay_in_their_own_subnets() -> None:
+    for egress in Egress:
+        services = [the(each, "AWS::ECS::Service") for each in (behind(egress), variant("prod", egress=egress).service)]
+        assert services[0]["NetworkConfiguration"] == services[1]["NetworkConfiguration"]
 
 
 def test_the_vpc_origin_has_no_tag_because_it_cannot_be_updated_while_attached() -> None:

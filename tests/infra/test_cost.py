@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from infra.cost.__main__ import bills, stock_templates
-from infra.cost.bill import Bill, UnpricedError, bill
+from infra.cost.__main__ import MONTHS, bills, stock_templates
+from infra.cost.bill import HANDLERS, Bill, UnpricedError, bill
+from infra.cost.prices import FREE
 from infra.cost.traffic import Traffic
 from infra.stages import STAGES, Architecture, Egress, Entrance, Stage, stage_named
 from tests.infra.synthesis import EMAIL, GITHUB, templates_of
@@ -70,6 +71,11 @@ def test_a_resource_that_nobody_priced_is_an_error_and_not_a_zero() -> None:
         bill([template], IDLE)
 
 
+def test_no_type_is_free_and_priced_at_once() -> None:
+    assert not FREE.keys() & HANDLERS.keys()
+    assert all(FREE.values())
+
+
 @pytest.mark.parametrize(("egress", "more"), [(Egress.ENDPOINTS, 58.40), (Egress.NAT, 73.00)])
 def test_an_egress_costs_what_its_docstring_says(egress: Egress, more: float) -> None:
     """Instead of the addresses of the tasks, $3.65 each."""
@@ -101,6 +107,11 @@ def test_cloudfront_costs_what_its_docstring_says_beyond_its_free_tier() -> None
     assert dollars(found, "CloudFront: functions") == pytest.approx(99.80)
 
 
+def test_endpoints_and_nat_cost_more_with_more_traffic() -> None:
+    for egress, label in ((Egress.ENDPOINTS, "interface endpoints: data"), (Egress.NAT, "NAT gateways: data")):
+        assert dollars(bill(of(replace(STAGES["dev"], egress=egress)), BUSY), label) > 0
+
+
 def test_arm_and_spot_are_cheaper_by_what_is_said_of_them() -> None:
     four = replace(STAGES["dev"], min_tasks=4, max_tasks=4)
     plain = dollars(bill(of(four), IDLE), "tasks")
@@ -108,6 +119,11 @@ def test_arm_and_spot_are_cheaper_by_what_is_said_of_them() -> None:
     spot = dollars(bill(of(replace(four, spot_share=100)), IDLE), "tasks")
     assert arm / plain == pytest.approx(0.8, abs=0.01)
     assert spot / plain == pytest.approx((1 + 3 * 0.3) / 4)
+
+
+def test_ten_million_requests_are_one_tasks_work_as_the_bill_assumes() -> None:
+    minutes = 30 * 24 * 60
+    assert MONTHS[-1] / minutes < STAGES["dev"].requests_per_target
 
 
 def test_the_command_prints_the_sums_and_where_prices_come_from() -> None:
@@ -121,3 +137,9 @@ def test_the_command_prints_the_sums_and_where_prices_come_from() -> None:
     for egress in Egress:
         assert f"with egress {egress.value}" in ran.stdout
     assert "with entrance cloudfront" in ran.stdout
+
+
+def test_an_unknown_stage_is_one_line() -> None:
+    ran = subprocess.run([sys.executable, "-m", "infra.cost", "prd"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].startswith("error: unknown stage 'prd'")

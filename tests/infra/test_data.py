@@ -60,6 +60,12 @@ def test_access_logs_are_private_and_written_by_load_balancers_of_this_account()
     assert (denied["Action"], denied["Condition"]) == ("s3:*", {"Bool": {"aws:SecureTransport": "false"}})
 
 
+def test_the_moderators_secret_is_made_of_letters_and_digits() -> None:
+    secret = the(templates("dev").data, "AWS::SecretsManager::Secret")
+    assert secret["Name"] == "comments/dev/moderator"
+    assert secret["GenerateSecretString"] == {"ExcludePunctuation": True, "PasswordLength": 40}
+
+
 def test_no_stack_exports_anything_to_another() -> None:
     """An export in use can be neither changed nor deleted."""
     stacks = templates("dev")

@@ -23,7 +23,11 @@ def test_with_a_domain_browsers_are_told_to_stay_with_tls() -> None:
     assert listener["SslPolicy"].startswith("ELBSecurityPolicy-TLS13-1-2")
     header = attributes(listener, "ListenerAttributes")["routing.http.response.strict_transport_security.header_value"]
     assert header == "max-age=31536000"
-    assert the(stack, "AWS::CertificateManager::Certificate")["DomainName"] == "comments.example.com"
+    certificate = the(stack, "AWS::CertificateManager::Certificate")
+    assert certificate["ValidationMethod"] == "DNS"
+    assert certificate["DomainValidationOptions"] == [
+        {"DomainName": DOMAIN.name, "HostedZoneId": DOMAIN.hosted_zone_id}
+    ]
     assert the(stack, "AWS::Route53::RecordSet")["Name"] == "comments.example.com."
     assert stack.find_outputs("BaseUrl")["BaseUrl"]["Value"] == "https://comments.example.com"
 

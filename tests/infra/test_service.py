@@ -112,6 +112,12 @@ def test_a_task_of_several_cores_has_a_worker_for_each(cpu: int, workers: str | 
     assert environment(variant(cpu=cpu, memory=2 * cpu).service).get("WEB_CONCURRENCY") == workers
 
 
+def test_a_stage_without_route_metrics_has_none_anywhere() -> None:
+    service = variant("prod", route_metrics=False).service
+    assert "COMMENTS_METRICS" not in environment(service)
+    assert "SEARCH" not in str(the(service, "AWS::CloudWatch::Dashboard"))
+
+
 def test_a_budget_warns_at_80_and_100_percent_where_there_is_an_address() -> None:
     budget = the(variant(alarm_email=EMAIL, monthly_budget=60).service, "AWS::Budgets::Budget")
     assert budget["Budget"]["BudgetLimit"] == {"Amount": 60, "Unit": "USD"}
@@ -144,6 +150,12 @@ def test_resources_that_nothing_refers_to_by_name_have_no_physical_name() -> Non
             assert not {"Name", "TopicName", "RoleName", "GroupName"} & properties.keys(), kind
     for kind in ("LoadBalancer", "TargetGroup"):
         assert "Name" not in the(service, f"AWS::ElasticLoadBalancingV2::{kind}")
+
+
+def test_prod_has_deletion_protection() -> None:
+    for stage, protected in (("prod", "true"), ("dev", "false")):
+        balancer = the(templates(stage).service, "AWS::ElasticLoadBalancingV2::LoadBalancer")
+        assert attributes(balancer, "LoadBalancerAttributes")["deletion_protection.enabled"] == protected
 
 
 def test_the_release_finds_the_base_url() -> None:

@@ -4,9 +4,11 @@ import re
 import pytest
 
 from infra.stages import (
+    NOBODY,
     PREVIEW,
     STAGES,
     Architecture,
+    Entrance,
     StageError,
     Target,
     TargetError,
@@ -14,6 +16,7 @@ from infra.stages import (
     stage_named,
     target_of,
 )
+from tests.infra.synthesis import DOMAIN, EMAIL
 
 DEV = STAGES["dev"]
 ONE, TWO = "111111111111", "222222222222"
@@ -34,6 +37,12 @@ def test_a_preview_is_named_after_its_pull_request(name: str) -> None:
         stage_named(name)
 
 
+def test_a_preview_is_one_task_without_extras() -> None:
+    preview = stage_named("pr-12")
+    assert (preview.min_tasks, preview.max_tasks) == (1, 1)
+    assert not any((preview.web_acl, preview.flow_logs, preview.dashboard, preview.route_metrics, preview.protect))
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -41,13 +50,11 @@ def test_a_preview_is_named_after_its_pull_request(name: str) -> None:
         ({"min_tasks": 0}, "min_tasks is 0"),
         ({"cpu_seconds": 30}, "cpu_seconds is 30; ECS supports 20 and 60"),
         ({"spot_share": 101}, "spot_share is 101; it must be"),
-        (
-            {"settings": (("COMMENTS_MODERATOR_TOKEN", "nobody-guesses-this"),)},
-            "without secrets",
-        ),
+        ({"settings": (("COMMENTS_MODERATOR_TOKEN", "nobody-guesses-this"),)}, "without secrets"),
         ({"settings": (("PATH", "/bin"),)}, "only COMMENTS_ variables without"),
         ({"settings": (("COMMENTS_MODERATION", "on"),)}, "COMMENTS_MODERATION needs a moderator token"),
         ({"settings": (("COMMENTS_STATUS_THREAD", "1"),)}, "COMMENTS_STATUS_THREAD needs a moderator token"),
+        ({"domain": DOMAIN, "entrance": Entrance.CLOUDFRONT}, "domain requires Entrance.LOAD_BALANCER"),
         ({"architecture": Architecture.ARM64}, "architecture is X86_64, but it runs the images of dev"),
     ],
 )
@@ -68,6 +75,17 @@ def test_stages_that_share_images_have_one_architecture() -> None:
     check_architectures([arm, dataclasses.replace(STAGES["prod"], registry_account=TWO)])
 
 
+def test_only_production_must_choose_https_and_an_address_for_alarms() -> None:
+    prod = STAGES["prod"]
+    assert [name for name, stage in STAGES.items() if stage.missing_for_production()] == ["prod"]
+    http, silent = prod.missing_for_production()
+    assert "set domain, entrance=Entrance.CLOUDFRONT or allow_http=True" in http
+    assert "set alarm_email, or alarm_email=NOBODY" in silent
+    for chosen in ({"domain": DOMAIN, "alarm_email": EMAIL}, {"allow_http": True, "alarm_email": NOBODY}):
+        assert not dataclasses.replace(prod, **chosen).missing_for_production()  # type: ignore[arg-type]  # any field
+    assert dataclasses.replace(prod, alarm_email=NOBODY).alarm_address is None
+
+
 def test_a_synthesis_needs_neither_account_nor_region() -> None:
     assert target_of(DEV, {}) == Target(None, None)
 
@@ -76,6 +94,15 @@ def test_an_open_stage_follows_the_environment() -> None:
     environ = {"CDK_DEFAULT_ACCOUNT": ONE, "CDK_DEFAULT_REGION": "eu-west-1"}
     assert target_of(DEV, environ) == Target(ONE, "eu-west-1")
     assert target_of(DEV, {"AWS_REGION": "eu-west-1"}, caller_account=ONE) == Target(ONE, "eu-west-1")
+
+
+def test_the_region_that_the_cli_assumes_without_credentials_is_ignored() -> None:
+    assert target_of(DEV, {"CDK_DEFAULT_REGION": "us-east-1"}).region is None
+
+
+def test_account_and_region_of_the_stage_take_precedence() -> None:
+    stage = dataclasses.replace(DEV, account=ONE, region="sa-east-1")
+    assert target_of(stage, {"CDK_DEFAULT_REGION": "us-east-1"}) == Target(ONE, "sa-east-1")
 
 
 @pytest.mark.parametrize(
