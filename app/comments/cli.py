@@ -1,4 +1,4 @@
-"""The command line, `python -m comments`: export, import, and a table for DynamoDB Local.
+"""The command line, `python -m comments`: export and import.
 
 Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 done, but a report lists comments that were not imported.
 """
@@ -6,7 +6,6 @@ Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 done, but a report l
 import base64
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import datetime
@@ -27,7 +26,7 @@ from comments.schemas import Comment, CommentId, NewComment
 from comments.stores import CommentStore, open_store
 
 BATCH = 500
-"""Comments per read or write: one SQLite transaction, or about 30 DynamoDB requests."""
+"""Comments per write: one SQLite transaction."""
 
 MAX_LINE = 1024 * 1024
 """Bytes. A comment needs at most about 65,000; a longer line is not part of an export and is not read into memory."""
@@ -37,9 +36,6 @@ TOLERANCE = 5 * 60
 year 2100 would put all later comments of the thread there too."""
 
 REPORT_HEADER = b'{"report":"comments that were not imported"}\n'
-
-CONNECT_ATTEMPTS = 20
-"""Attempts to reach DynamoDB Local, one second apart, while its container starts."""
 
 say = partial(click.echo, err=True)
 progressbar = partial(click.progressbar, file=sys.stderr, update_min_steps=BATCH)
@@ -117,7 +113,7 @@ def export(url: str | None, output: Path | None) -> None:
     with (
         _store(url, must_exist=True) as store,
         _new_file(output) if output else _open("-", "wb") as file,
-        progressbar(_scan(store), show_pos=True, label="Exporting", hidden=not sys.stderr.isatty()) as comments,
+        progressbar(store.scan(), show_pos=True, label="Exporting", hidden=not sys.stderr.isatty()) as comments,
     ):
         for comment in comments:
             file.write(orjson.dumps(comment, option=orjson.OPT_APPEND_NEWLINE))
@@ -161,26 +157,6 @@ def import_(
     with _open(source, "rb") as stream:
         size = os.fstat(stream.fileno()).st_size  # 0 for a pipe
         return _import(url, _read_lines(stream, source), steps=size, report=skip_bad)
-
-
-@cli.command()
-@store_option
-def create_table(url: str | None) -> None:
-    """Create the DynamoDB table that the store names, if it does not exist; for DynamoDB Local."""
-    from comments.stores.dynamodb import DynamoDBStore  # noqa: PLC0415  # imports boto3
-
-    with _store(url, must_exist=True) as store:
-        if not isinstance(store, DynamoDBStore):
-            raise ConfigError("COMMENTS_STORE must be dynamodb://TABLE")
-        for attempt in count(1):
-            try:
-                store.create_table()
-            except StoreError as error:
-                if "Connect" not in error.reason or attempt == CONNECT_ATTEMPTS:  # the names of botocore's exceptions
-                    raise
-                time.sleep(1)
-            else:
-                return
 
 
 def _import(
@@ -250,14 +226,6 @@ def text_or_base64(data: bytes) -> str | dict[str, str]:
         return data.decode()
     except UnicodeDecodeError:
         return {"base64": base64.b64encode(data).decode()}
-
-
-def _scan(store: CommentStore) -> Iterator[Comment]:
-    part = store.scan(after=None, limit=BATCH)
-    yield from part.comments
-    while part.after is not None:
-        part = store.scan(after=part.after, limit=BATCH)
-        yield from part.comments
 
 
 @contextmanager

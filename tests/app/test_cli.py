@@ -7,13 +7,11 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
 import orjson
 import pytest
 from hypothesis import assume, given
@@ -21,11 +19,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from comments.app import parse_json
-from comments.cli import StoredComment, cli
+from comments.cli import StoredComment
 from comments.ids import created_at, id_at, now, ticks
 from comments.schemas import MAX_COMMENT, Comment, NewComment
 from comments.stores import open_store
-from tests.app.conftest import ROOT, free_port, wait_until
+from tests.app.conftest import ROOT, wait_until
 
 TEXTS = ["plain", '" \\ <b>&amp;</b>\n\ttwo lines', "joão 😀 \u202e \u2028.", "😀" * (MAX_COMMENT - 5), '{"id":1}']
 
@@ -120,7 +118,7 @@ def test_an_interrupted_import_is_completed_by_the_next_one(store_url: str, numb
 
     def first_batch_is_stored() -> bool:
         with closing(open_store(store_url)) as store:
-            return bool(store.scan(after=None, limit=1).comments)
+            return any(store.scan())
 
     wait_until(first_batch_is_stored, process)
     process.send_signal(number)
@@ -228,7 +226,6 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
         (["import", "/no/such/file"], 1, "/no/such/file: No such file or directory"),
         (["import", "-", "--threads", "x.json"], 2, "need --from isso"),
         (["import", "-", "--from", "isso"], 2, "needs --threads MAPPING.json"),
-        (["create-table", "--store", "sqlite:////x.db"], 2, "there is no SQLite database at /x.db"),
     ],
 )
 def test_wrong_usage_is_one_line(arguments: list[str], status: int, message: str) -> None:
@@ -329,20 +326,3 @@ def test_errors_contain_no_control_characters(url: str) -> None:
     message = fail("import", "-", "--store", url, stdin=line(**{"\x1b[2J\n": 1}))
     assert "?[2J?: is unknown" in message
     assert message.isprintable()
-
-
-@pytest.mark.usefixtures("dynamodb")
-def test_create_table_creates_the_table_once() -> None:
-    for _ in range(2):
-        assert run("create-table", env={"COMMENTS_STORE": "dynamodb://created"}) == (0, b"", [])
-    assert export("dynamodb://created") == b""
-
-
-@pytest.mark.usefixtures("dynamodb")
-def test_create_table_retries_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setattr(time, "sleep", pauses.append)
-    with pytest.raises(click.ClickException, match="table x: Could not connect"):
-        cli.main(["create-table", "--store", "dynamodb://x"], standalone_mode=False)
-    assert pauses.count(1) == 19

@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +19,8 @@ from comments.config import load_settings
 from comments.paging import Cursor, following
 from comments.schemas import Comment
 from comments.stores import CommentStore, Page
-from comments.stores.dynamodb import DynamoDBStore
 from tests.app import faults
-from tests.app.conftest import Server, tables
+from tests.app.conftest import Server, create_table
 
 LIST = "/api/comment/list/1"
 
@@ -111,9 +109,7 @@ def proxy(dynamodb: str) -> Iterator[faults.Faults]:
 @pytest.fixture
 def tasks(dynamodb: str, proxy: faults.Faults, serve: Callable[..., Server]) -> list[Server]:
     """Two servers on one table, the second one behind the proxy."""
-    table = f"following-{next(tables)}"
-    with closing(DynamoDBStore(table)) as store:
-        store.create_table()
+    table = create_table()
     return [serve(COMMENTS_STORE=f"dynamodb://{table}", AWS_ENDPOINT_URL_DYNAMODB=url) for url in (dynamodb, proxy.url)]
 
 

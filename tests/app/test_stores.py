@@ -46,15 +46,6 @@ def held(store: CommentStore, limit: int = 1000) -> list[Comment]:
     return list(pages(lambda after: store.list_held(after=after, limit=limit)))
 
 
-def scan(store: CommentStore, limit: int = 1000) -> list[Comment]:
-    part = store.scan(after=None, limit=limit)
-    comments = part.comments
-    while part.after is not None:
-        part = store.scan(after=part.after, limit=limit)
-        comments += part.comments
-    return comments
-
-
 def ordered(comments: list[Comment]) -> list[Comment]:
     return sorted(comments, key=lambda comment: comment["id"])
 
@@ -236,6 +227,16 @@ def test_a_deleted_comment_can_neither_be_read_nor_approved(store: CommentStore)
     assert thread(store) + held(store) == []
 
 
+def test_a_comment_that_is_imported_again_after_its_approval_can_be_deleted(store: CommentStore) -> None:
+    waiting = say(store, "x", held=True)
+    published = store.approve(1, waiting["id"])
+    assert published
+    assert store.delete(1, published["id"])
+    assert store.restore([waiting]) == 1
+    assert store.delete(1, waiting["id"])
+    assert thread(store) + held(store) == []
+
+
 def test_a_comment_is_moderated_only_in_its_thread(store: CommentStore) -> None:
     for is_held in (True, False):
         comment = say(store, "x", held=is_held)
@@ -277,39 +278,37 @@ def test_a_comment_is_either_approved_or_deleted_but_not_both(store: CommentStor
 # Export and import
 
 
-@pytest.mark.parametrize("limit", [1, 4, 1000])
-def test_a_scan_returns_every_comment_once(store: CommentStore, limit: int) -> None:
-    assert scan(store, limit) == []
+@pytest.fixture(params=[1, 4, 1000])
+def small_scans(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    for module in ("comments.stores", "comments.stores.sqlite"):
+        monkeypatch.setattr(f"{module}.SCAN_PAGE", request.param)
+
+
+@pytest.mark.usefixtures("small_scans")
+def test_a_scan_returns_every_comment_once(store: CommentStore) -> None:
+    assert list(store.scan()) == []
     comments = [say(store, str(number), content_id=1 + number % 5, held=number % 4 == 0) for number in range(30)]
     comments.append(store.add(ONCE, key="k"))
-    found = scan(store, limit)
+    found = list(store.scan())
     assert ordered(found) == comments
     assert [comment for comment in found if comment.get("held")] == held(store)
 
 
-def test_a_scan_continues_in_another_process_where_it_stopped(store: CommentStore, store_url: str) -> None:
-    comments = [say(store, str(number), content_id=number + 1, held=number % 2 == 0) for number in range(12)]
-    found, after = [], None
-    while True:
-        with closing(open_store(store_url)) as other:
-            part = other.scan(after=after, limit=5)
-        found += part.comments
-        if (after := part.after) is None:
-            break
-    assert ordered(found) == comments
-
-
+@pytest.mark.usefixtures("small_scans")
 def test_a_comment_that_is_approved_during_a_scan_is_not_missed(store: CommentStore) -> None:
     expected = {say(store, str(number), held=True)["comment"] for number in range(6)}
-    found, after = set(), None
-    while True:
-        part = store.scan(after=after, limit=2)
-        found |= {comment["comment"] for comment in part.comments}
-        for comment in held(store)[:1]:
-            store.approve(1, comment["id"])
-        if (after := part.after) is None:
-            break
+    found = set()
+    for comment in store.scan():
+        found.add(comment["comment"])
+        for waiting in held(store)[:1]:
+            store.approve(1, waiting["id"])
     assert found == expected
+
+
+def test_a_scan_reads_megabytes(store: CommentStore) -> None:
+    first = say(store, "\u00e9" * MAX_COMMENT)
+    store.restore([first | {"id": f"01a20cac-8b1e-7c9d-9d3f-{number:012x}"} for number in range(120)])
+    assert len(list(store.scan())) == 121
 
 
 def test_restored_comments_keep_their_ids_times_and_approval(store: CommentStore, tmp_path: Path) -> None:
@@ -319,7 +318,7 @@ def test_restored_comments_keep_their_ids_times_and_approval(store: CommentStore
     assert store.restore(comments) == 60
     assert store.restore(comments) == 0
     assert store.restore([]) == 0
-    assert ordered(scan(store)) == comments
+    assert ordered(list(store.scan())) == comments
     assert held(store) == comments[::4]
     assert say(store, "new", content_id=2)["id"] > comments[-1]["id"]
 

@@ -30,12 +30,13 @@ from comments.schemas import Comment, NewComment
 from comments.stores import (
     KEY_SECONDS,
     PAGE_BYTES,
+    SCAN_PAGE,
     Page,
-    Scan,
     approval_hash,
     fingerprint,
     key_hash,
     legacy_key_hash,
+    scan_held,
 )
 
 BATCH = 256
@@ -138,17 +139,14 @@ class SQLiteStore:
     def delete(self, content_id: int, comment_id: str) -> bool:
         return self._run(lambda db: _delete(db, content_id, comment_id))
 
-    def scan(self, *, after: str | None, limit: int) -> Scan:
-        """Held comments by id (token `held ID`), then all threads (token `published CONTENT_ID ID`)."""
-        phase, *last = (after or "held ").split(" ")
-        if phase == "held":
-            page = self.list_held(after=last[0], limit=limit)
-            return Scan(page.comments, f"held {page.comments[-1]['id']}" if page.more else "published 0 ")
-        page = self._page(
-            "FROM comment WHERE (content_id, id) > (?, ?) ORDER BY content_id, id", (int(last[0]), last[1]), limit=limit
-        )
-        end = page.comments[-1] if page.more else None
-        return Scan(page.comments, f"published {end['content_id']} {end['id']}" if end else None)
+    def scan(self) -> Iterator[Comment]:
+        yield from scan_held(self)
+        query, last, more = "FROM comment WHERE (content_id, id) > (?, ?) ORDER BY content_id, id", (0, ""), True
+        while more:
+            page = self._page(query, last, limit=SCAN_PAGE)
+            yield from page.comments
+            more = page.more
+            last = (page.comments[-1]["content_id"], page.comments[-1]["id"]) if more else last
 
     def restore(self, comments: Sequence[Comment]) -> int:
         return self._run(lambda db: sum(_restore(db, comment) for comment in comments))
