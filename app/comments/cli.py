@@ -36,6 +36,7 @@ TOLERANCE = 5 * 60
 year 2100 would put all later comments of the thread there too."""
 
 REPORT_HEADER = b'{"report":"comments that were not imported"}\n'
+"""First line of a report."""
 
 say = partial(click.echo, err=True)
 progressbar = partial(click.progressbar, file=sys.stderr, update_min_steps=BATCH)
@@ -180,7 +181,7 @@ def _import(
 
     with (
         _store(url) as store,
-        _new_report(report) if report else nullcontext() as file,
+        _new_file(report, REPORT_HEADER) if report else nullcontext() as file,
         progressbar(length=steps, label="Importing", hidden=not (steps and sys.stderr.isatty())) as progress,
     ):
         comments = valid()
@@ -192,6 +193,8 @@ def _import(
             present += len(batch) - new
     say(f"{imported:,} imported, {present:,} already there{note}")
     if not left_out:
+        if report:
+            report.unlink()
         return 0
     say(f"{left_out:,} NOT imported; {report} lists each with the reason")
     return 3
@@ -270,15 +273,16 @@ def _open(name: str, mode: str) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[IO[bytes]]:
-    """Write to PATH.part, and rename it once it is complete and on disk."""
+def _new_file(path: Path, header: bytes = b"") -> Iterator[IO[bytes]]:
+    """Write to PATH.part, and rename it once it is complete and on disk. Overwrites nothing but an earlier report."""
     part = path.with_name(f"{path.name}.part")
     with file_errors(path):
-        if path.exists():
+        if path.exists() and not (header and path.read_bytes().startswith(header)):
             raise click.ClickException(f"{path} exists; choose another file")
         try:
             # Email addresses are not for other users of the machine.
             with open(part, "wb", opener=partial(os.open, mode=0o600)) as file:
+                file.write(header)
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -286,18 +290,3 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-
-
-@contextmanager
-def _new_report(path: Path) -> Iterator[IO[bytes]]:
-    """Replace an earlier report, but no other file. A report that lists nothing is deleted."""
-    with file_errors(path):
-        if path.exists() and path.open("rb").read(len(REPORT_HEADER)) not in {b"", REPORT_HEADER}:
-            raise click.ClickException(f"{path} exists and is not a report; choose another file")
-        try:
-            with path.open("wb") as file:
-                file.write(REPORT_HEADER)
-                yield file
-        finally:
-            if path.stat().st_size <= len(REPORT_HEADER):
-                path.unlink()

@@ -1,6 +1,7 @@
 """Errors and the JSON format they share."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypedDict
 
@@ -128,7 +129,7 @@ def _message(error: Any) -> str:
         "model_type": "must be a JSON object",
         "value_error": str(error.get("ctx", {}).get("error")),
     }
-    return messages.get(error["type"]) or error["msg"].replace("Input should", "must")
+    return messages.get(error["type"]) or re.sub("^(Input|String|Value) should", "must", error["msg"])
 
 
 def _respond(code: int, message: str, errors: Sequence[FieldError] = (), headers: Any = ()) -> Response:

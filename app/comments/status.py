@@ -7,7 +7,6 @@ import time
 import urllib.request
 from concurrent.futures import Future, ThreadPoolExecutor
 from http.client import HTTPException
-from threading import Lock
 from typing import Any
 
 from comments.config import Settings
@@ -50,16 +49,13 @@ class StatusBoard:
         self._read_at: str | None = None
         self._executor = ThreadPoolExecutor(1, "status")
         self._check: Future[dict[str, Any]] | None = None
-        self._checking = Lock()
 
     def read(self) -> dict[str, Any]:
         """Return a Status (see schemas.py). Never raises: this is what people look at when something is broken."""
-        with self._checking:
-            if self._check is None or self._check.done():
-                self._check = self._executor.submit(self._ask)
-            check = self._check
+        if self._check is None or self._check.done():
+            self._check = self._executor.submit(self._ask)
         try:
-            state = check.result(PATIENCE)
+            state = self._check.result(PATIENCE)
         except TimeoutError:
             state = {"status": "UNAVAILABLE", "milliseconds": PATIENCE * 1000, "reason": "Timeout"}
         return {

@@ -251,7 +251,7 @@ BAD = [
     (line(held="yes"), "held", "must be a boolean"),
     (line(content_id="1"), "content_id", "must be an integer"),
     (line(email="alice"), "email", "must be an address with one @"),
-    (line(comment="x" * (MAX_COMMENT + 1)), "comment", "must have at most 10000 characters, has 10001"),
+    (line(comment="x" * (MAX_COMMENT + 1)), "comment", "must have at most 10000 characters"),
     (line(author="me"), "author", "is unknown"),
     (b"", "body", "is not valid JSON"),
     (b"[1]", "body", "must be a JSON object"),
@@ -287,7 +287,7 @@ def test_skipped_lines_are_reported_in_full_with_their_reasons(url: str, tmp_pat
 def test_a_report_overwrites_no_other_file(url: str, tmp_path: Path) -> None:
     file = tmp_path / "comments.jsonl"
     file.write_bytes(line())
-    assert "is not a report" in fail("import", file, "--store", url, "--skip-bad", file)
+    assert f"{file} exists" in fail("import", file, "--store", url, "--skip-bad", file)
     assert file.read_bytes() == line()
 
 
