@@ -233,7 +233,7 @@ def text_or_base64(data: bytes) -> str | dict[str, str]:
 
 @contextmanager
 def _store(url: str | None, *, must_exist: bool = False) -> Iterator[CommentStore]:
-    """Open the store. Errors of the settings and of the store become click's, and name --store if it was used."""
+    """Open the store. Settings and store errors become click's; they name --store if it was used."""
     name = "--store" if url else "COMMENTS_STORE"
     try:
         url = load_settings(**({"store": url} if url else {})).store

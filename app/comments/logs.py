@@ -7,11 +7,12 @@ import logging
 import os
 import re
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, has_request_context, request
 from pythonjsonlogger.orjson import OrjsonFormatter
+
+from comments.ids import timestamp
 
 if TYPE_CHECKING:
     from comments.config import Settings
@@ -25,11 +26,6 @@ TRACE_ID = re.compile(r"[A-Za-z0-9=;:.-]{1,200}")
 SERVER_ERROR = 500
 
 log = logging.getLogger("comments.request")
-
-
-def timestamp(seconds: float | None = None) -> str:
-    moment = datetime.fromtimestamp(time.time() if seconds is None else seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class JsonFormatter(OrjsonFormatter):

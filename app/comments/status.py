@@ -11,7 +11,7 @@ from typing import Any
 
 from comments.config import Settings
 from comments.errors import StoreError
-from comments.logs import timestamp
+from comments.ids import timestamp
 from comments.stores import CommentStore
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class StatusBoard:
             "commit": settings.commit or None,
             "digest": None,
             "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
-            "started_at": timestamp(),
+            "started_at": timestamp(time.time()),
         }
         self._messages: list[dict[str, str]] = []
         self._read_at: str | None = None
@@ -79,7 +79,7 @@ class StatusBoard:
                     {"id": each["id"], "comment": each["comment"], "created_at": each["created_at"]}
                     for each in page.comments
                 ]
-                self._read_at = timestamp()
+                self._read_at = timestamp(time.time())
         except Exception as error:  # whatever is broken, the status page must show it
             if not isinstance(error, StoreError):
                 log.exception("unexpected error of the store")

@@ -325,14 +325,6 @@ def test_concurrent_requests_get_their_own_responses_despite_errors(store: Dynam
 # Configuration
 
 
-def test_a_missing_table_is_named(proxy: faults.Faults) -> None:
-    with closing(open_store("dynamodb://no-such-table")) as store:
-        with pytest.raises(StoreError, match=r"table no-such-table: .*ResourceNotFoundException"):
-            store.ping()
-        assert create_app(Settings(), store).test_client().get("/api/comment/list/1").status_code == 503
-    assert proxy.operations == ["GetItem", "Query"]
-
-
 @pytest.mark.parametrize(
     ("variables", "message"),
     [

@@ -212,7 +212,7 @@ class SQLiteStore:
                         results.append((outcome.set_result, change(db)))
                     except ServiceError as refused:  # raised before the change wrote anything
                         results.append((outcome.set_exception, refused))
-        except Exception as error:  # noqa: BLE001  # it belongs to the requests; the writer goes on
+        except Exception as error:  # noqa: BLE001  # each request raises it; the writer continues
             is_busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY  # it would be for each of them
             if len(batch) > 1 and not is_busy:
                 for job in batch:
@@ -322,7 +322,7 @@ def _insert(db: sqlite3.Connection, comment: Comment) -> None:
 
 
 def _remember(db: sqlite3.Connection, hashed: str, content: str, comment_id: str, *, held: bool) -> None:
-    """Remember a key. Also delete up to ten expired ones: keys go faster than they come, and no request waits long."""
+    """Remember a key, and delete up to ten expired ones: enough to keep the table small without a slow request."""
     now = int(time.time())
     expired = "SELECT key FROM idempotency_key WHERE expires_at <= ? LIMIT 10"
     db.execute(f"DELETE FROM idempotency_key WHERE key IN ({expired})", (now,))  # noqa: S608  # a constant
@@ -351,9 +351,9 @@ def _approve(db: sqlite3.Connection, clock: Clock, content_id: int, comment_id: 
 
 def _delete(db: sqlite3.Connection, content_id: int, comment_id: str) -> bool:
     which = (content_id, comment_id)
-    deleted = db.execute("DELETE FROM held WHERE content_id = ? AND id = ?", which).rowcount
-    deleted += db.execute("DELETE FROM comment WHERE content_id = ? AND id = ?", which).rowcount
-    return deleted > 0
+    held = db.execute("DELETE FROM held WHERE content_id = ? AND id = ?", which).rowcount
+    published = db.execute("DELETE FROM comment WHERE content_id = ? AND id = ?", which).rowcount
+    return held + published > 0
 
 
 def _restore(db: sqlite3.Connection, comment: Comment) -> int:
