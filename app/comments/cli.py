@@ -149,10 +149,10 @@ def import_(
             raise click.UsageError("--from isso needs --threads MAPPING.json, and --report instead of --skip-bad")
         from comments import isso  # noqa: PLC0415  # imports this module
 
-        site = isso.read(Path(source), threads, missing_email or "skip")
+        comments, note = isso.read(Path(source), threads, missing_email or "skip")
         say("Isso never shows email addresses; this service does, unless COMMENTS_EMAILS is mask or hide")
         report = report or threads.with_suffix(".report.jsonl")
-        return _import(url, site.candidates, steps=len(site.candidates), report=report, note=f"; {site}")
+        return _import(url, comments, steps=len(comments), report=report, note=f"; {note}")
     if threads or missing_email or report:
         raise click.UsageError("--threads, --missing-email and --report need --from isso")
     with _open(source, "rb") as stream:
@@ -277,7 +277,7 @@ def _new_file(path: Path, header: bytes = b"") -> Iterator[IO[bytes]]:
     """Write to PATH.part, and rename it once it is complete and on disk. Overwrites nothing but an earlier report."""
     part = path.with_name(f"{path.name}.part")
     with file_errors(path):
-        if path.exists() and not (header and path.read_bytes().startswith(header)):
+        if path.exists() and not (header and path.open("rb").read(len(header)) == header):
             raise click.ClickException(f"{path} exists; choose another file")
         try:
             # Email addresses are not for other users of the machine.

@@ -75,12 +75,11 @@ class NotFound(ServiceError):
     code = 404
 
 
-class KeyReused(ServiceError):
+class KeyReused(InvalidRequest):
     code = 422
 
     def __init__(self) -> None:
-        error = FieldError(field="Idempotency-Key", message="was used for another comment; send a new key")
-        super().__init__(f"{error['field']}: {error['message']}", errors=[error])
+        super().__init__(FieldError(field="Idempotency-Key", message="was used for another comment; send a new key"))
 
 
 class RateLimited(ServiceError):

@@ -98,7 +98,7 @@ def _schema(kind: str, **keywords: Any) -> WithJsonSchema:
 
 _EMAIL = rf"^[^@{_CONTROL}{_SPACE}]{{1,{MAX_EMAIL_LOCAL_PART}}}@[^@{_CONTROL}{_SPACE}]+$"
 _COMMENT = rf"^[^{_CONTROL_IN_COMMENT}]*[^{_CONTROL}{_SPACE}][^{_CONTROL_IN_COMMENT}]*$"
-"""For the schema only: the errors of the functions above say more than that a pattern doesn't match."""
+"""Patterns for the JSON schema. Validation uses the functions above, because their errors give the reason."""
 
 ContentId = Annotated[int, Field(ge=1, le=MAX_CONTENT_ID, examples=[1]), BeforeValidator(_number)]
 Email = Annotated[

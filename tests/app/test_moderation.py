@@ -77,15 +77,6 @@ def test_approving_twice_publishes_one_comment(moderated: FlaskClient) -> None:
     assert published(moderated) == ["first post!"]
 
 
-def test_a_retried_post_gets_the_same_response_even_after_approval(moderated: FlaskClient) -> None:
-    key = {"Idempotency-Key": "k"}
-    first = post(moderated, key)
-    approve(moderated, first.get_json()["id"])
-    again = post(moderated, key)
-    assert (again.status_code, again.get_json()) == (202, first.get_json())
-    assert published(moderated) == ["first post!"]
-
-
 def test_the_moderators_own_comment_is_published_immediately(moderated: FlaskClient) -> None:
     assert post(moderated, AUTH).status_code == 200
     assert post(moderated, {"Authorization": "Bearer wrong"}).status_code == 202
