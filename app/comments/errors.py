@@ -123,6 +123,7 @@ def _message(error: Any) -> str:
         "missing": "is required",
         "extra_forbidden": "is unknown",
         "string_type": "must be a string",
+        "string_too_short": "must not be empty",  # all minimum lengths are 1
         "string_unicode": "must be UTF-8 text",
         "bool_type": "must be a boolean",
         "model_type": "must be a JSON object",
