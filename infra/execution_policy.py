@@ -1,13 +1,14 @@
-"""Permissions of CloudFormation for this service, as data: `cdk bootstrap` attaches the policy to its role."""
+"""Permissions of CloudFormation for this service, as data. `cdk bootstrap` attaches this policy to its role."""
 
-from infra.permissions import BOUNDARY_NAME, NAMED, Condition, Statement, arn, images
+from infra.permissions import BOUNDARY_NAME, UNSUPPORTED, Condition, Statement, arn, images
 from infra.stages import PREVIEW_REPOSITORY, REPOSITORY
 
 NAME = "comments-cdk-execution"
 BOUNDED = Condition("iam:PermissionsBoundary", (arn("iam", f"policy/{BOUNDARY_NAME}", regional=False),))
 _ROLES = (arn("iam", "role/CommentsService-*", regional=False),)
-
+_BOUNDED_ROLES = "roles of service stacks, which all have the boundary"
 _NO_NAME = "these resources have IDs, not names, so the policy limits their types"
+
 STATEMENTS = (
     Statement(
         sid="Network",
@@ -56,21 +57,17 @@ STATEMENTS = (
             "ecs:Describe*",
         ),
         resources=("*",),
-        why="these actions don't support resource-level permissions",
+        why=UNSUPPORTED,
     ),
     Statement(
         sid="Tasks",
         actions=("ecs:*",),
-        resources=tuple(
-            arn("ecs", kind)
-            for kind in (
-                "cluster/comments-*",
-                "service/comments-*",
-                "service-deployment/comments-*",
-                "task-definition/comments-*",
-            )
+        resources=(
+            arn("ecs", "cluster/comments-*"),
+            arn("ecs", "service/comments-*"),
+            arn("ecs", "service-deployment/comments-*"),
+            arn("ecs", "task-definition/comments-*"),
         ),
-        why=NAMED,
     ),
     Statement(
         sid="State",
@@ -98,13 +95,11 @@ STATEMENTS = (
             arn("cloudwatch", "dashboard/comments-*", regional=False),
             "arn:PARTITION:s3:::comments-*",
         ),
-        why=NAMED,
     ),
     Statement(
         sid="Logs",
         actions=("logs:*",),
         resources=(arn("logs", "log-group:/comments/*"), arn("logs", "log-group:aws-waf-logs-comments-*")),
-        why=NAMED,
     ),
     Statement(
         sid="LogsOfTheAccount",
@@ -118,14 +113,14 @@ STATEMENTS = (
             "secretsmanager:GetRandomPassword",
         ),
         resources=("*",),
-        why="these actions don't support resource-level permissions",
+        why=UNSUPPORTED,
     ),
     Statement(
         sid="PermissionsOfRoles",
         actions=("iam:CreateRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary"),
         resources=_ROLES,
         condition=BOUNDED,
-        why="roles of service stacks, which all have the boundary",
+        why=_BOUNDED_ROLES,
     ),
     Statement(
         sid="Roles",
@@ -142,14 +137,14 @@ STATEMENTS = (
             "iam:UpdateRoleDescription",
         ),
         resources=_ROLES,
-        why="none has the condition key of the boundary; whoever assumes a role with this name gets the boundary",
+        why="none supports a condition on the boundary, but every role with this name has it",
     ),
     Statement(
         sid="RolesToServices",
         actions=("iam:PassRole",),
         resources=_ROLES,
         condition=Condition("iam:PassedToService", ("ecs-tasks.amazonaws.com", "vpc-flow-logs.amazonaws.com")),
-        why="roles of service stacks",
+        why=_BOUNDED_ROLES,
     ),
     Statement(
         sid="RolesOfServices",
@@ -161,6 +156,6 @@ STATEMENTS = (
         sid="FindBootstrap",
         actions=("ssm:GetParameters",),
         resources=(arn("ssm", "parameter/cdk-bootstrap/*"),),
-        why="a stack reads the version of the bootstrap before it deploys",
+        why="each stack reads the bootstrap's version before it deploys",
     ),
 )

@@ -1,4 +1,4 @@
-"""Acknowledged findings of cdk-nag: each is accepted next to the code that it is about, with a reason."""
+"""Acknowledge findings of cdk-nag with a reason, next to the code that they are about."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ ACKNOWLEDGED = "comments:acknowledged"
 
 
 def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
-    """Accept findings on a construct: reasons by the ID of the rule."""
+    """Accept findings on a construct. `findings` are reasons by rule ID."""
     construct.node.add_metadata(ACKNOWLEDGED, dict(findings))
     cdk.Validations.of(construct).acknowledge(
         *(cdk.Acknowledgment(id=rule, reason=reason) for rule, reason in findings.items())
@@ -20,10 +20,8 @@ def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
 
 def wildcard_finding(scope: IConstruct, arn: str) -> str:
     """Return the ID under which cdk-nag reports the wildcard resource `arn` of a policy."""
-    stack = scope if isinstance(scope, cdk.Stack) else cdk.Stack.of(scope)
-    resolved = stack.resolve(arn)
-    joined = isinstance(resolved, dict) and "Fn::Join" in resolved
-    parts = resolved["Fn::Join"][1] if joined else [resolved]
+    resolved = cdk.Stack.of(scope).resolve(arn)
+    parts = [resolved] if isinstance(resolved, str) else resolved["Fn::Join"][1]
     return f"AwsSolutions-IAM5[Resource::{''.join(map(_nag_spelling, parts))}]"
 
 

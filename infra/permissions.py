@@ -1,4 +1,7 @@
-"""Roles of GitHub's workflows as data: whom each one trusts, and its permissions with the reason for each wildcard."""
+"""IAM permissions as data: the roles of GitHub's workflows, CDK's deploy role and the permissions boundary.
+
+AccessStack creates them. CloudFormation's own permissions are in execution_policy.py, those of tasks in ServiceStack.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,8 +12,12 @@ from infra.stages import BOOTSTRAP_QUALIFIER, PREVIEW, REPOSITORY, STAGES, Stage
 
 ISSUER = "token.actions.githubusercontent.com"
 STACK_DEPLOYER = "comments-cdk-deploy"
-"""Role that the CDK CLI assumes to create and execute change sets. The bootstrap's own deploy role may update every
-stack of the account, including those that other CDK apps deploy with an administrator's role, so it isn't used."""
+"""Role that the CDK CLI assumes to create and execute change sets. It replaces the bootstrap's deploy role, which may
+update every stack of the account, including those that other CDK apps deploy with an administrator's role."""
+BOUNDARY_NAME = "comments-boundary"
+
+NAMED = "limited to the names of this service; its stages change"
+UNSUPPORTED = "these actions don't support resource-level permissions"
 
 
 class Condition(NamedTuple):
@@ -28,16 +35,29 @@ class Statement:
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     condition: Condition | None = None
-    why: str
+    why: str = NAMED
+    """Reason for its wildcards, if it has any."""
 
 
 def arn(service: str, resource: str, *, regional: bool = True) -> str:
     return f"arn:PARTITION:{service}:{'REGION' if regional else ''}:ACCOUNT:{resource}"
 
 
-_DESCRIBE = "listing and describing support no resource and change nothing"
-NAMED = "limited to the names of this service; its stages change"
+def images(repository: str, account: str | None = None) -> str:
+    """Return the ARN of an ECR repository, in the account of the stack or another one."""
+    return arn("ecr", f"repository/{repository}").replace("ACCOUNT", account or "ACCOUNT")
+
+
 STACKS = (arn("cloudformation", "stack/Comments*/*"),)
+_LOGS = (arn("logs", "log-group:/comments/*"),)
+_TAG = ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeImageScanFindings", "ecr:PutImage")
+_PUSH = (
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:CompleteLayerUpload",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:UploadLayerPart",
+)
 
 DEPLOY = Statement(
     sid="DeployThroughCdk",
@@ -46,52 +66,6 @@ DEPLOY = Statement(
         arn("iam", f"role/{STACK_DEPLOYER}", regional=False),
         arn("iam", f"role/cdk-{BOOTSTRAP_QUALIFIER}-file-publishing-role-ACCOUNT-REGION", regional=False),
     ),
-    why="",
-)
-_TAG = ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeImageScanFindings", "ecr:PutImage")
-_PUSH = (
-    "ecr:BatchCheckLayerAvailability",
-    "ecr:CompleteLayerUpload",
-    "ecr:InitiateLayerUpload",
-    "ecr:UploadLayerPart",
-)
-_PULL = "ecr:GetDownloadUrlForLayer"
-_LOG_IN = Statement(
-    sid="LogInToPush",
-    actions=("ecr:GetAuthorizationToken",),
-    resources=("*",),
-    why="the login supports no repository",
-)
-
-
-def images(repository: str, account: str | None = None) -> str:
-    """Return the ARN of an ECR repository, in the account of the stack or another one."""
-    return arn("ecr", f"repository/{repository}").replace("ACCOUNT", account or "ACCOUNT")
-
-
-def tag_images(stage: Stage) -> tuple[Statement, ...]:
-    """Allow reading and tagging the images that the stage runs, but not adding one."""
-    where = images(stage.image_repository, stage.registry_account)
-    return (Statement(sid="TagReleasedImages", actions=_TAG, resources=(where,), why=""),)
-
-
-def push_images(stage: Stage) -> tuple[Statement, ...]:
-    """Allow adding images to the repository of the stage, and reading their layers."""
-    where = images(stage.image_repository, stage.registry_account)
-    return (Statement(sid="PushImages", actions=(*_TAG, *_PUSH, _PULL), resources=(where,), why=""), _LOG_IN)
-
-
-CLEAN_UP = (
-    Statement(
-        sid="EmptyLogBuckets",
-        actions=("s3:ListBucket", "s3:DeleteObject"),
-        resources=(
-            "arn:PARTITION:s3:::comments-*-logs-ACCOUNT-REGION",
-            "arn:PARTITION:s3:::comments-*-logs-ACCOUNT-REGION/*",
-        ),
-        why=NAMED,
-    ),
-    Statement(sid="FindPreviews", actions=("cloudformation:ListStacks",), resources=("*",), why=_DESCRIBE),
 )
 RELEASE = (
     Statement(
@@ -106,33 +80,15 @@ RELEASE = (
             "servicequotas:GetServiceQuota",
         ),
         resources=("*",),
-        why=_DESCRIBE,
+        why=UNSUPPORTED,
     ),
-    Statement(
-        sid="ReadEvents",
-        actions=("cloudformation:DescribeStackEvents",),
-        resources=STACKS,
-        why=NAMED,
-    ),
-    Statement(
-        sid="ReadTaskLogs",
-        actions=("logs:GetLogEvents",),
-        resources=(arn("logs", "log-group:/comments/*"),),
-        why=NAMED,
-    ),
+    Statement(sid="ReadEvents", actions=("cloudformation:DescribeStackEvents",), resources=STACKS),
+    Statement(sid="ReadTaskLogs", actions=("logs:GetLogEvents",), resources=_LOGS),
 )
 OBSERVE = (
+    Statement(sid="ReadStacks", actions=("cloudformation:DescribeStacks",), resources=STACKS),
     Statement(
-        sid="ReadStacks",
-        actions=("cloudformation:DescribeStacks",),
-        resources=STACKS,
-        why=NAMED,
-    ),
-    Statement(
-        sid="ReadLogs",
-        actions=("logs:FilterLogEvents", "logs:StartLiveTail", "logs:StartQuery"),
-        resources=(arn("logs", "log-group:/comments/*"),),
-        why=NAMED,
+        sid="ReadLogs", actions=("logs:FilterLogEvents", "logs:StartLiveTail", "logs:StartQuery"), resources=_LOGS
     ),
     Statement(
         sid="ReadQueryResults",
@@ -141,11 +97,16 @@ OBSERVE = (
         why="a query has an ID and no name; starting it required permission for its log",
     ),
 )
-DIFF = Statement(
-    sid="ReadTemplates",
-    actions=("cloudformation:GetTemplate",),
-    resources=STACKS,
-    why=NAMED,
+CLEAN_UP = (
+    Statement(
+        sid="EmptyLogBuckets",
+        actions=("s3:ListBucket", "s3:DeleteObject"),
+        resources=(
+            "arn:PARTITION:s3:::comments-*-logs-ACCOUNT-REGION",
+            "arn:PARTITION:s3:::comments-*-logs-ACCOUNT-REGION/*",
+        ),
+    ),
+    Statement(sid="FindPreviews", actions=("cloudformation:ListStacks",), resources=("*",), why=UNSUPPORTED),
 )
 SETTINGS = Statement(
     sid="ReadSettings",
@@ -221,7 +182,6 @@ DRIFT = (
             "cloudformation:ListStackResources",
         ),
         resources=STACKS,
-        why=NAMED,
     ),
     Statement(
         sid="PollDrift",
@@ -229,14 +189,10 @@ DRIFT = (
         resources=("*",),
         why="a detection has an ID and no name; starting it required permission for its stack",
     ),
-    Statement(
-        sid="FindBuckets",
-        actions=("s3:ListBucket",),
-        resources=("arn:PARTITION:s3:::comments-*",),
-        why=NAMED,
-    ),
+    Statement(sid="FindBuckets", actions=("s3:ListBucket",), resources=("arn:PARTITION:s3:::comments-*",)),
     SETTINGS,
 )
+DIFF = Statement(sid="ReadTemplates", actions=("cloudformation:GetTemplate",), resources=STACKS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +204,7 @@ class Trust:
     """The part of the token's subject after `repo:OWNER/NAME:`."""
     statements: tuple[Statement, ...]
     why: str
+    """The role's description."""
 
     @property
     def actions(self) -> Iterator[str]:
@@ -258,6 +215,14 @@ class Trust:
         return any(fnmatchcase(action.lower(), granted.lower()) for granted in self.actions)
 
 
+READ = Trust(
+    role="comments-read",
+    subjects=("ref:refs/heads/main",),
+    statements=(*OBSERVE, DIFF, *DRIFT),
+    why="Reads differences, drift and logs, and changes nothing",
+)
+
+
 def trusts(stages: Iterable[Stage]) -> list[Trust]:
     """Return the roles of an account that holds these stages: it gets no role of a stage that lives elsewhere."""
     lasting = [stage for stage in stages if not stage.is_preview]
@@ -266,12 +231,12 @@ def trusts(stages: Iterable[Stage]) -> list[Trust]:
 
 
 def _deploy(stage: Stage) -> Trust:
-    """A protected stage deploys what another one ran, so it can't push."""
+    """Return the role that deploys a stage. A protected one deploys images that another stage ran, so it can't push."""
     return Trust(
         role=f"comments-deploy-{stage.name}",
         subjects=(f"environment:{stage.name}",),
-        statements=(DEPLOY, *(tag_images if stage.protect else push_images)(stage), *RELEASE, *OBSERVE),
-        why=f"deploys {stage.name} from its GitHub environment" + (" and can't push an image" if stage.protect else ""),
+        statements=(DEPLOY, *_use_images(stage, push=not stage.protect), *RELEASE, *OBSERVE),
+        why=f"Deploys {stage.name} from its GitHub environment" + (" and can't push images" if stage.protect else ""),
     )
 
 
@@ -279,33 +244,43 @@ def _preview(stage: Stage) -> Trust:
     return Trust(
         role="comments-preview",
         subjects=("pull_request", "ref:refs/heads/main"),
-        statements=(DEPLOY, *push_images(stage), *RELEASE, *OBSERVE, *CLEAN_UP),
-        why="deploys the preview of a pull request and, from main, destroys it; forks get no token",
+        statements=(DEPLOY, *_use_images(stage, push=True), *RELEASE, *OBSERVE, *CLEAN_UP),
+        why="Deploys previews of pull requests and, from main, destroys them; forks get no token",
     )
 
 
-READ = Trust(
-    role="comments-read",
-    subjects=("ref:refs/heads/main",),
-    statements=(*OBSERVE, DIFF, *DRIFT),
-    why="diff, drift and logs, which change nothing",
-)
+def _use_images(stage: Stage, *, push: bool) -> tuple[Statement, ...]:
+    """Allow reading and tagging the images of the stage's repository, and with `push` adding new ones."""
+    where = (images(stage.image_repository, stage.registry_account),)
+    if not push:
+        return (Statement(sid="TagReleasedImages", actions=_TAG, resources=where),)
+    return (
+        Statement(sid="PushImages", actions=(*_TAG, *_PUSH), resources=where),
+        Statement(sid="LogInToPush", actions=("ecr:GetAuthorizationToken",), resources=("*",), why=UNSUPPORTED),
+    )
+
+
 TRUSTS = tuple(trusts([stage for stage in STAGES.values() if not stage.is_playground] + [PREVIEW]))
 """The roles of all accounts."""
 
 DEPLOY_STACKS = (
     Statement(
         sid="DeployStacks",
-        actions=tuple(
-            f"cloudformation:{action}"
-            for action in (
-                *("CreateChangeSet", "ExecuteChangeSet", "DeleteChangeSet", "CreateStack", "UpdateStack"),
-                *("DeleteStack", "RollbackStack", "ContinueUpdateRollback", "UpdateTerminationProtection"),
-            )
+        actions=(
+            "cloudformation:CreateChangeSet",
+            "cloudformation:ExecuteChangeSet",
+            "cloudformation:DeleteChangeSet",
+            "cloudformation:CreateStack",
+            "cloudformation:UpdateStack",
+            "cloudformation:DeleteStack",
+            "cloudformation:RollbackStack",
+            "cloudformation:ContinueUpdateRollback",
+            "cloudformation:UpdateTerminationProtection",
         ),
-        resources=tuple(
-            arn("cloudformation", f"stack/{name}/*")
-            for name in ("CommentsRegistry", "CommentsFoundation-*", "CommentsService-*")
+        resources=(
+            arn("cloudformation", "stack/CommentsRegistry/*"),
+            arn("cloudformation", "stack/CommentsFoundation-*/*"),
+            arn("cloudformation", "stack/CommentsService-*/*"),
         ),
         why="every stage has two stacks; those of access and the bootstrap are not among them",
     ),
@@ -320,13 +295,13 @@ DEPLOY_STACKS = (
         actions=("iam:PassRole",),
         resources=(arn("iam", f"role/cdk-{BOOTSTRAP_QUALIFIER}-cfn-exec-role-ACCOUNT-REGION", regional=False),),
         condition=Condition("iam:PassedToService", ("cloudformation.amazonaws.com",)),
-        why="",
     ),
     Statement(
         sid="ReadTemplatesOfTheBucket",
         actions=("s3:GetObject", "s3:GetBucketLocation", "s3:ListBucket"),
-        resources=tuple(
-            f"arn:PARTITION:s3:::cdk-{BOOTSTRAP_QUALIFIER}-assets-ACCOUNT-REGION{objects}" for objects in ("", "/*")
+        resources=(
+            f"arn:PARTITION:s3:::cdk-{BOOTSTRAP_QUALIFIER}-assets-ACCOUNT-REGION",
+            f"arn:PARTITION:s3:::cdk-{BOOTSTRAP_QUALIFIER}-assets-ACCOUNT-REGION/*",
         ),
         why="templates are named by their hash",
     ),
@@ -334,18 +309,15 @@ DEPLOY_STACKS = (
         sid="ReadBootstrapVersion",
         actions=("ssm:GetParameter", "ssm:GetParameters"),
         resources=(arn("ssm", f"parameter/cdk-bootstrap/{BOOTSTRAP_QUALIFIER}/version"),),
-        why="",
     ),
 )
 """Permissions of STACK_DEPLOYER."""
 
-BOUNDARY_NAME = "comments-boundary"
 BOUNDARY = (
     Statement(
         sid="Comments",
-        actions=tuple(f"dynamodb:{action}" for action in ("Query", "GetItem", "PutItem", "DeleteItem")),
+        actions=("dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"),
         resources=(arn("dynamodb", "table/comments-*"),),
-        why=NAMED,
     ),
     Statement(
         sid="PullImages",
@@ -353,23 +325,16 @@ BOUNDARY = (
         resources=(images(f"{REPOSITORY}*", "*"),),
         why="another account may hold the images; its repository's policy decides",
     ),
-    Statement(
-        sid="LogInToPull",
-        actions=("ecr:GetAuthorizationToken",),
-        resources=("*",),
-        why="the login supports no repository",
-    ),
+    Statement(sid="LogInToPull", actions=("ecr:GetAuthorizationToken",), resources=("*",), why=UNSUPPORTED),
     Statement(
         sid="WriteLogs",
         actions=("logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"),
-        resources=(arn("logs", "log-group:/comments/*"),),
-        why=NAMED,
+        resources=_LOGS,
     ),
     Statement(
         sid="ReadSecrets",
         actions=("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"),
         resources=(arn("secretsmanager", "secret:comments/*"),),
-        why=NAMED,
     ),
 )
 """The most that a role of a service stack can ever do, whatever policies CloudFormation gives it."""

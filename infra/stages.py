@@ -1,6 +1,6 @@
-"""The stages as data: what differs between dev, prod, the playground and a preview, and every name derived from it.
+"""The stages as data: dev, prod, the playground and previews, and the names of their resources.
 
-Start at STAGES, near the end. Each field of Stage explains what it does and what it costs.
+Start at STAGES below. Each field of Stage explains what it does and what it costs.
 """
 
 import difflib
@@ -18,8 +18,8 @@ PREVIEW_REPOSITORY = f"{PROJECT}-previews"
 ACCESS_STACK = "CommentsAccess"
 REGISTRY_STACK = "CommentsRegistry"
 BOOTSTRAP_QUALIFIER = "comments"
-"""Part of the names of the bootstrap's roles and bucket, so that other CDK apps in the account keep theirs; also in
-cdk.json."""
+"""Part of the names of the bootstrap's roles and bucket, so that other CDK apps in the account are not affected. Also
+in cdk.json."""
 TOOLKIT_STACK = "CommentsToolkit"
 """The bootstrap's stack; also in cdk.json."""
 DIGEST_PARAMETER = "ImageDigest"
@@ -31,15 +31,15 @@ DEFAULT_STAGE = "dev"
 
 
 class ConfigurationError(Exception):
-    """The configuration is wrong in a way that one line explains; commands print it and exit 1."""
+    """The configuration is wrong. Commands print the message, which is one line, and exit 1."""
 
 
 class StageError(ConfigurationError):
-    """A stage doesn't exist, or a field of it can't work."""
+    """A stage does not exist, or one of its fields is invalid."""
 
 
 class TargetError(ConfigurationError):
-    """The account or the region is missing or contradictory."""
+    """The account or region is missing or contradictory."""
 
 
 class Egress(Enum):
@@ -65,7 +65,7 @@ class Entrance(Enum):
 
 
 class Architecture(Enum):
-    """The processor of the tasks and the image. Stages that share images must share it."""
+    """Processor architecture of the tasks and the image. Stages that share images must have the same."""
 
     X86_64 = "linux/amd64"
     ARM64 = "linux/arm64"
@@ -99,22 +99,22 @@ class Domain:
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """A GitHub repository whose workflows may deploy. It is data, so that no command can remove its roles."""
+    """A GitHub repository whose workflows may deploy. It is data, not context, so that no command removes its roles."""
 
     name: str
-    """owner/name, spelled as GitHub does: tokens have this case."""
+    """owner/name, in the same case as on GitHub."""
     owner_id: int
-    """`make bootstrap GITHUB=owner/name` prints both IDs. A repository that later takes the name has others."""
+    """`make bootstrap GITHUB=owner/name` prints both IDs. A repository that later reuses the name has others."""
     repository_id: int
     accept_name_subject: bool = False
-    """True also accepts tokens whose subject has names but no IDs. Repositories send those if they were created before
-    15 July 2026, not renamed since, and have not opted in to immutable subjects."""
+    """True also accepts subjects without IDs. GitHub sends them for repositories created before 15 July 2026 that have
+    not been renamed since and have not opted in to immutable subjects."""
     create_provider: bool = True
-    """False if something else created GitHub's identity provider in the account: there can be only one."""
+    """False if the account already has GitHub's identity provider: there can be only one."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", self.name):
-            raise StageError(f"GITHUB in infra/stages.py: name is {self.name!r}; it is owner/name of a repository")
+            raise StageError(f"GITHUB in infra/stages.py: name is {self.name!r}; it must be owner/name")
 
     def subjects(self, run: str) -> list[str]:
         """Return the accepted subjects of a kind of workflow run, such as `environment:dev`."""
@@ -137,7 +137,7 @@ class Stage:
     region: str | None = None
     """AWS region; None takes AWS_REGION or the profile's region."""
     registry_account: str | None = None
-    """The account that holds the images; None if it is the stage's own."""
+    """Account of the image registry; None is the stage's own account."""
     github: Repository | None = GITHUB
 
     min_tasks: int = 2
@@ -151,7 +151,7 @@ class Stage:
     spot_share: int = 0
     """Percentage of the tasks beyond the first that run on Fargate Spot: about 70 % cheaper, two minutes' notice."""
     cpu_target: int = 60
-    """Percent. A deployment, a lost task and a burst must fit into the rest."""
+    """Percent. The rest is headroom for deployments, a lost task and bursts."""
     cpu_seconds: int = 60
     """Resolution of the CPU metric that scaling follows: 60 s, or 20 s for $0.70 a month, which detects a spike in a
     minute and a half instead of six (docs/performance.md)."""
@@ -169,7 +169,7 @@ class Stage:
     protect: bool = False
     """Production: deletion protection, and everything stateful is retained when a stack is deleted."""
     log_days: int = 30
-    """Retention of logs; one of CloudWatch's periods."""
+    """Log retention; one of the periods that CloudWatch supports."""
     alarm_email: str | None = None
     """Address that receives alarms after confirming its subscription. A protected stage needs one, or NOBODY."""
     monthly_budget: int | None = None
@@ -209,6 +209,11 @@ class Stage:
     @property
     def service(self) -> str:
         return f"{PROJECT}-{self.name}"
+
+    @property
+    def registry(self) -> str | None:
+        """Account whose registry holds the images; None if it is that of the credentials."""
+        return self.registry_account or self.account
 
     @property
     def image_repository(self) -> str:
@@ -331,7 +336,7 @@ def stage_named(name: str) -> Stage:
     else:
         near = difflib.get_close_matches(name, STAGES, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise StageError(f"unknown stage {name!r}: it is one of {', '.join(STAGES)} or pr-N for pull request N{hint}")
+        raise StageError(f"unknown stage {name!r}: use {', '.join(STAGES)} or pr-N for pull request N{hint}")
     _check_fields(stage)
     check_architectures([*STAGES.values(), PREVIEW])
     return stage
@@ -340,41 +345,49 @@ def stage_named(name: str) -> Stage:
 def stages_in_account_of(stage: Stage) -> list[Stage]:
     """Return the stages that this file puts into the account of `stage`; PREVIEW stands for all previews.
 
-    Stages without an account are together in that of the credentials. The playground stands for an account that holds
-    every stage, so that each role can be tested.
+    Stages with `account=None` count as one account, that of the credentials, even if they are deployed with the
+    credentials of different accounts. The playground holds every stage, so that each role can be tested.
     """
     stages = [other for other in (*STAGES.values(), PREVIEW) if not other.is_playground]
     return stages if stage.is_playground else [other for other in stages if other.account == stage.account]
 
 
+def stages_in_registry_of(stage: Stage) -> list[Stage]:
+    """Return the stages whose images are in the same registry as those of `stage`, protected ones first.
+
+    As above, `account=None` counts as one account, and the playground holds every stage.
+    """
+    stages = sorted((*STAGES.values(), PREVIEW), key=lambda other: not other.protect)
+    return [other for other in stages if stage.is_playground or other.registry == stage.registry]
+
+
 _NEED_MODERATOR = {"COMMENTS_MODERATION", "COMMENTS_STATUS_THREAD"}
-"""Settings that the service only accepts together with a moderator token."""
+"""Settings that require a moderator token."""
 
 
 def _check_fields(stage: Stage) -> None:
-    """Raise StageError for a field that AWS would only reject in the middle of a deployment."""
+    """Raise StageError for a field that AWS would only reject during a deployment."""
     where = f"stage {stage.name} in infra/stages.py"
     if not 1 <= stage.min_tasks <= stage.max_tasks:
-        raise StageError(f"{where}: min_tasks is {stage.min_tasks}; it is from 1 to max_tasks, {stage.max_tasks}")
+        raise StageError(f"{where}: min_tasks is {stage.min_tasks}; it must be from 1 to max_tasks, {stage.max_tasks}")
     if stage.cpu_seconds not in (20, 60):
         raise StageError(f"{where}: cpu_seconds is {stage.cpu_seconds}; ECS supports 20 and 60")
     if not 0 <= stage.spot_share <= 100:  # noqa: PLR2004  (percent)
-        raise StageError(f"{where}: spot_share is {stage.spot_share}; it is a percentage from 0 to 100")
+        raise StageError(f"{where}: spot_share is {stage.spot_share}; it must be from 0 to 100 percent")
     if stage.domain and stage.behind_cloudfront:
-        raise StageError(f"{where}: domain is for Entrance.LOAD_BALANCER; behind CloudFront there is none")
+        raise StageError(f"{where}: domain requires Entrance.LOAD_BALANCER; CloudFront uses its own name")
     for name, _ in stage.settings:
         if not re.fullmatch(r"COMMENTS_[A-Z_]+", name) or "TOKEN" in name:
-            raise StageError(f"{where}: settings has {name}; it takes COMMENTS_ variables and no secret")
+            raise StageError(f"{where}: settings has {name}; only COMMENTS_ variables without secrets are allowed")
         if name in _NEED_MODERATOR and not stage.has_moderator:
             raise StageError(f"{where}: {name} needs a moderator token, which only a stage with HTTPS has")
 
 
 def check_architectures(stages: Iterable[Stage]) -> None:
-    """Raise StageError if stages that share a registry have different architectures: a digest has only one."""
+    """Raise StageError if stages that share a registry have different architectures: an image has only one."""
     first: dict[str | None, Stage] = {}
     for stage in stages:
-        registry = stage.registry_account or stage.account
-        other = first.setdefault(registry, stage)
+        other = first.setdefault(stage.registry, stage)
         if other.architecture is not stage.architecture:
             raise StageError(
                 f"stage {stage.name} in infra/stages.py: architecture is {stage.architecture.name}, but it runs the"
@@ -384,7 +397,7 @@ def check_architectures(stages: Iterable[Stage]) -> None:
 
 @dataclass(frozen=True)
 class Target:
-    """An AWS account and region; None if a synthesis may leave it open."""
+    """AWS account and region; None if they are only known at deployment."""
 
     account: str | None
     region: str | None
@@ -404,10 +417,10 @@ def target_of(stage: Stage, environ: Mapping[str, str], *, caller_account: str |
     variables = {name: environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")}
     region = _only("region", {where: stage.region, **variables})
     for other in (*STAGES.values(), PREVIEW):
-        if account and account == other.account != stage.account and not other.is_playground:
+        if account in {other.account, other.registry_account} - {stage.account, None} and not other.is_playground:
             raise TargetError(
-                f"{where} has no account in infra/stages.py, and {account} is that of {other.name}: set the account of"
-                f" {stage.name}, to the same one if they share it"
+                f"{where} has no account in infra/stages.py, and {account} is that of {other.name} or of its images:"
+                f" set the account of {stage.name}, to the same one if they share it"
             )
     return Target(account, region or (environ.get("CDK_DEFAULT_REGION") if cdk_account else None) or None)
 

@@ -1,4 +1,4 @@
-"""The command line, `python -m comments`: export, import, and a table for DynamoDB Local.
+"""The command line, `python -m comments`: export and import.
 
 Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 done, but a report lists comments that were not imported.
 """
@@ -6,7 +6,6 @@ Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 done, but a report l
 import base64
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import datetime
@@ -27,7 +26,7 @@ from comments.schemas import Comment, CommentId, NewComment
 from comments.stores import CommentStore, open_store
 
 BATCH = 500
-"""Comments per read or write: one SQLite transaction, or about 30 DynamoDB requests."""
+"""Comments per write: one SQLite transaction."""
 
 MAX_LINE = 1024 * 1024
 """Bytes. A comment needs at most about 65,000; a longer line is not part of an export and is not read into memory."""
@@ -37,9 +36,7 @@ TOLERANCE = 5 * 60
 year 2100 would put all later comments of the thread there too."""
 
 REPORT_HEADER = b'{"report":"comments that were not imported"}\n'
-
-CONNECT_ATTEMPTS = 20
-"""Attempts to reach DynamoDB Local, one second apart, while its container starts."""
+"""First line of a report."""
 
 say = partial(click.echo, err=True)
 progressbar = partial(click.progressbar, file=sys.stderr, update_min_steps=BATCH)
@@ -117,7 +114,7 @@ def export(url: str | None, output: Path | None) -> None:
     with (
         _store(url, must_exist=True) as store,
         _new_file(output) if output else _open("-", "wb") as file,
-        progressbar(_scan(store), show_pos=True, label="Exporting", hidden=not sys.stderr.isatty()) as comments,
+        progressbar(store.scan(), show_pos=True, label="Exporting", hidden=not sys.stderr.isatty()) as comments,
     ):
         for comment in comments:
             file.write(orjson.dumps(comment, option=orjson.OPT_APPEND_NEWLINE))
@@ -152,35 +149,15 @@ def import_(
             raise click.UsageError("--from isso needs --threads MAPPING.json, and --report instead of --skip-bad")
         from comments import isso  # noqa: PLC0415  # imports this module
 
-        site = isso.read(Path(source), threads, missing_email or "skip")
+        comments, note = isso.read(Path(source), threads, missing_email or "skip")
         say("Isso never shows email addresses; this service does, unless COMMENTS_EMAILS is mask or hide")
         report = report or threads.with_suffix(".report.jsonl")
-        return _import(url, site.candidates, steps=len(site.candidates), report=report, note=f"; {site}")
+        return _import(url, comments, steps=len(comments), report=report, note=f"; {note}")
     if threads or missing_email or report:
         raise click.UsageError("--threads, --missing-email and --report need --from isso")
     with _open(source, "rb") as stream:
         size = os.fstat(stream.fileno()).st_size  # 0 for a pipe
         return _import(url, _read_lines(stream, source), steps=size, report=skip_bad)
-
-
-@cli.command()
-@store_option
-def create_table(url: str | None) -> None:
-    """Create the DynamoDB table that the store names, if it does not exist; for DynamoDB Local."""
-    from comments.stores.dynamodb import DynamoDBStore  # noqa: PLC0415  # imports boto3
-
-    with _store(url, must_exist=True) as store:
-        if not isinstance(store, DynamoDBStore):
-            raise ConfigError("COMMENTS_STORE must be dynamodb://TABLE")
-        for attempt in count(1):
-            try:
-                store.create_table()
-            except StoreError as error:
-                if "Connect" not in error.reason or attempt == CONNECT_ATTEMPTS:  # the names of botocore's exceptions
-                    raise
-                time.sleep(1)
-            else:
-                return
 
 
 def _import(
@@ -204,7 +181,7 @@ def _import(
 
     with (
         _store(url) as store,
-        _new_report(report) if report else nullcontext() as file,
+        _new_file(report, REPORT_HEADER) if report else nullcontext() as file,
         progressbar(length=steps, label="Importing", hidden=not (steps and sys.stderr.isatty())) as progress,
     ):
         comments = valid()
@@ -216,6 +193,8 @@ def _import(
             present += len(batch) - new
     say(f"{imported:,} imported, {present:,} already there{note}")
     if not left_out:
+        if report:
+            report.unlink()
         return 0
     say(f"{left_out:,} NOT imported; {report} lists each with the reason")
     return 3
@@ -252,17 +231,9 @@ def text_or_base64(data: bytes) -> str | dict[str, str]:
         return {"base64": base64.b64encode(data).decode()}
 
 
-def _scan(store: CommentStore) -> Iterator[Comment]:
-    part = store.scan(after=None, limit=BATCH)
-    yield from part.comments
-    while part.after is not None:
-        part = store.scan(after=part.after, limit=BATCH)
-        yield from part.comments
-
-
 @contextmanager
 def _store(url: str | None, *, must_exist: bool = False) -> Iterator[CommentStore]:
-    """Open the store. Errors of the settings and of the store become click's, and name --store if it was used."""
+    """Open the store. Settings and store errors become click's; they name --store if it was used."""
     name = "--store" if url else "COMMENTS_STORE"
     try:
         url = load_settings(**({"store": url} if url else {})).store
@@ -302,15 +273,16 @@ def _open(name: str, mode: str) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[IO[bytes]]:
-    """Write to PATH.part, and rename it once it is complete and on disk."""
+def _new_file(path: Path, header: bytes = b"") -> Iterator[IO[bytes]]:
+    """Write to PATH.part, and rename it once it is complete and on disk. Overwrites nothing but an earlier report."""
     part = path.with_name(f"{path.name}.part")
     with file_errors(path):
-        if path.exists():
+        if path.exists() and not (header and path.open("rb").read(len(header)) == header):
             raise click.ClickException(f"{path} exists; choose another file")
         try:
             # Email addresses are not for other users of the machine.
             with open(part, "wb", opener=partial(os.open, mode=0o600)) as file:
+                file.write(header)
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -318,18 +290,3 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-
-
-@contextmanager
-def _new_report(path: Path) -> Iterator[IO[bytes]]:
-    """Replace an earlier report, but no other file. A report that lists nothing is deleted."""
-    with file_errors(path):
-        if path.exists() and path.open("rb").read(len(REPORT_HEADER)) not in {b"", REPORT_HEADER}:
-            raise click.ClickException(f"{path} exists and is not a report; choose another file")
-        try:
-            with path.open("wb") as file:
-                file.write(REPORT_HEADER)
-                yield file
-        finally:
-            if path.stat().st_size <= len(REPORT_HEADER):
-                path.unlink()

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from comments.errors import field_errors
-from comments.schemas import MAX_CONTENT_ID
+from comments.schemas import MAX_CONTENT_ID, matches
 
 PREFIX = "COMMENTS_"
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -19,6 +19,11 @@ DATA = Path(__file__).resolve().parent.parent / "data"
 MIN_TOKEN = 16
 """Shortest moderator token, in characters: anyone can send guesses."""
 
+NAMESPACE = r"((?!AWS/)[A-Za-z0-9._/#-]{1,255})?"
+"""CloudWatch silently drops metrics with any other namespace."""
+
+RATE = r"([1-9][0-9]{0,5}/(second|minute|hour|day))?"
+COMMIT = r"[0-9a-zA-Z._-]{0,64}"
 ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?")
 
 
@@ -37,27 +42,12 @@ def _store(url: str) -> str:
     return url
 
 
-def _namespace(text: str) -> str:
-    # CloudWatch silently drops metrics with any other namespace.
-    if text and not re.fullmatch(r"(?!AWS/)[A-Za-z0-9._/#-]{1,255}", text):
-        raise ValueError(f"must be a CloudWatch namespace such as comments/dev, not {text!r}")
-    return text
-
-
 def _token(secret: SecretStr) -> SecretStr:
     """Check the token without repeating it in the error message."""
     text = secret.get_secret_value()
     if text and (len(text) < MIN_TOKEN or not re.fullmatch(r"[!-~]+", text)):
         raise ValueError(f"must have at least {MIN_TOKEN} visible ASCII characters and no spaces")
     return secret
-
-
-def _rate(text: str) -> str:
-    if text and not re.fullmatch(r"[1-9][0-9]{0,5}/(second|minute|hour|day)", text):
-        raise ValueError(
-            f"must be a number of comments per second, minute, hour or day, such as 10/minute, not {text!r}"
-        )
-    return text
 
 
 def _origins(value: Any) -> Any:
@@ -68,12 +58,6 @@ def _origins(value: Any) -> Any:
                 f"has the invalid origin {origin!r}; write https://HOST in lower case without a path, or *"
             )
     return origins
-
-
-def _commit(text: str) -> str:
-    if not re.fullmatch(r"[0-9a-zA-Z._-]{0,64}", text):
-        raise ValueError(f"must be a commit, such as 2763b140a0b9, not {text!r}")
-    return text
 
 
 class Settings(BaseSettings):
@@ -87,7 +71,7 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[int, Field(ge=0, le=99)] = 0
     """Number of trusted proxies in front of the service. 0: the address of the connection is the client's."""
 
-    metrics: Annotated[str, AfterValidator(_namespace)] = ""
+    metrics: Annotated[str, matches(NAMESPACE, "must be a CloudWatch namespace such as comments/dev")] = ""
     """CloudWatch namespace for metrics embedded in log lines; empty: no metrics."""
 
     moderator_token: Annotated[SecretStr, AfterValidator(_token)] = SecretStr("")
@@ -99,7 +83,7 @@ class Settings(BaseSettings):
     emails: Literal["show", "mask", "hide"] = "show"
     """How public responses show email addresses."""
 
-    post_limit: Annotated[str, AfterValidator(_rate)] = ""
+    post_limit: Annotated[str, matches(RATE, "must be a number per second, minute, hour or day: 10/minute")] = ""
     """Comments one client may post, such as 10/minute; empty: no limit. Each worker counts on its own."""
 
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
@@ -108,7 +92,7 @@ class Settings(BaseSettings):
     status_thread: Annotated[int, Field(ge=1, le=MAX_CONTENT_ID)] | None = None
     """content_id of the thread whose comments /status shows as messages; only the moderator can post to it."""
 
-    commit: Annotated[str, AfterValidator(_commit)] = ""
+    commit: Annotated[str, matches(COMMIT, "must be a commit, such as 2763b140a0b9")] = ""
     """Commit that /status shows; the image sets it."""
 
     @model_validator(mode="after")

@@ -1,17 +1,9 @@
-"""Errors and the JSON format they share.
-
-ServiceError
-├── InvalidRequest      400  INVALID       one entry in `errors` per invalid field
-├── Unauthorized        401  UNAUTHORIZED  the moderator token is missing or wrong
-├── NotFound            404  NOT-FOUND     no such thread or comment
-├── KeyReused           422  KEY-REUSED    the idempotency key was used for another comment
-├── RateLimited         429  RATE-LIMITED  too many comments from this client
-└── StoreError          503  UNAVAILABLE   the store failed or did not respond in time
-"""
+"""Errors and the JSON format they share."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 from apiflask import APIFlask, HTTPError
 from flask import Response, jsonify
@@ -24,9 +16,25 @@ MAX_BODY = 64 * 1024
 RETRY_AFTER = 2
 """Seconds after which clients should retry when the store is unavailable."""
 
-STATUS = {401: "UNAUTHORIZED", 404: "NOT-FOUND", 405: "NOT-ALLOWED", 413: "TOO-LARGE", 415: "UNSUPPORTED",
-          422: "KEY-REUSED", 429: "RATE-LIMITED", 500: "ERROR", 503: "UNAVAILABLE"}  # fmt: skip
-"""The `status` of each HTTP status; other client errors are INVALID."""
+
+class ErrorKind(NamedTuple):
+    status: str
+    description: str
+
+
+ERRORS = {
+    400: ErrorKind("INVALID", "Invalid request; `errors` names each invalid field."),
+    401: ErrorKind("UNAUTHORIZED", "The moderator token is missing or wrong."),
+    404: ErrorKind("NOT-FOUND", "Not found."),
+    405: ErrorKind("NOT-ALLOWED", "The route does not support this method."),
+    413: ErrorKind("TOO-LARGE", f"The body has more than {MAX_BODY:,} bytes."),
+    415: ErrorKind("UNSUPPORTED", "The body is not application/json."),
+    422: ErrorKind("KEY-REUSED", "The idempotency key was used for another comment of this thread within 24 hours."),
+    429: ErrorKind("RATE-LIMITED", "Too many comments from this address."),
+    500: ErrorKind("ERROR", "Unexpected error; the service log has the details."),
+    503: ErrorKind("UNAVAILABLE", "The store failed or did not respond in time."),
+}
+"""By HTTP status. Other client errors are INVALID, other server errors ERROR."""
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +75,11 @@ class NotFound(ServiceError):
     code = 404
 
 
-class KeyReused(ServiceError):
+class KeyReused(InvalidRequest):
     code = 422
 
     def __init__(self) -> None:
-        error = FieldError(field="Idempotency-Key", message="was used for another comment; send a new key")
-        super().__init__(f"{error['field']}: {error['message']}", errors=[error])
+        super().__init__(FieldError(field="Idempotency-Key", message="was used for another comment; send a new key"))
 
 
 class RateLimited(ServiceError):
@@ -94,7 +101,8 @@ class StoreError(ServiceError):
 
 
 def error_body(code: int, message: str, errors: Sequence[FieldError] = ()) -> dict[str, Any]:
-    body: dict[str, Any] = {"status": STATUS.get(code, "INVALID" if code < 500 else "ERROR"), "message": message}  # noqa: PLR2004  # HTTP: server errors
+    kind = ERRORS.get(code) or ERRORS[500 if code >= 500 else 400]  # noqa: PLR2004  # HTTP: server errors
+    body: dict[str, Any] = {"status": kind.status, "message": message}
     return body | {"errors": list(errors)} if errors else body
 
 
@@ -115,12 +123,13 @@ def _message(error: Any) -> str:
         "missing": "is required",
         "extra_forbidden": "is unknown",
         "string_type": "must be a string",
+        "string_too_short": "must not be empty",  # all minimum lengths are 1
         "string_unicode": "must be UTF-8 text",
         "bool_type": "must be a boolean",
         "model_type": "must be a JSON object",
         "value_error": str(error.get("ctx", {}).get("error")),
     }
-    return messages.get(error["type"]) or error["msg"].replace("Input should", "must")
+    return messages.get(error["type"]) or re.sub("^(Input|String|Value) should", "must", error["msg"])
 
 
 def _respond(code: int, message: str, errors: Sequence[FieldError] = (), headers: Any = ()) -> Response:

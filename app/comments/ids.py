@@ -49,6 +49,10 @@ def tick_of(comment_id: str) -> int:
 
 
 def created_at(tick: int) -> str:
-    """Return the time of a tick as RFC 3339 in UTC, with milliseconds."""
-    moment = datetime.fromtimestamp(tick // TICKS_PER_MS / 1000, UTC)
+    return timestamp(tick // TICKS_PER_MS / 1000)
+
+
+def timestamp(seconds: float) -> str:
+    """Format a Unix time as RFC 3339 in UTC, with milliseconds."""
+    moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

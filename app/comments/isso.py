@@ -6,7 +6,6 @@ import sqlite3
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,18 +45,11 @@ class Row(NamedTuple):
     email: Any
 
 
-@dataclass(frozen=True)
-class Site:
-    candidates: list[Candidate]
-    deleted: int
-    unwanted: int
+def read(database: Path, mapping: Path, missing_email: str) -> tuple[list[Candidate], str]:
+    """Return the comments to import, and a note that counts the others.
 
-    def __str__(self) -> str:
-        return f"{self.deleted:,} deleted in Isso, {self.unwanted:,} in threads set to null"
-
-
-def read(database: Path, mapping: Path, missing_email: str) -> Site:
-    """Read all comments. `missing_email` is the address of comments without one, or "skip"."""
+    `missing_email` is the address of comments without one, or "skip".
+    """
     if missing_email != "skip":
         try:
             TypeAdapter(Email).validate_python(missing_email)
@@ -85,7 +77,8 @@ def read(database: Path, mapping: Path, missing_email: str) -> Site:
         )
         for row in wanted
     ]
-    return Site(candidates, deleted=len(rows) - len(rest), unwanted=len(rest) - len(wanted))
+    note = f"{len(rows) - len(rest):,} deleted in Isso, {len(rest) - len(wanted):,} in threads set to null"
+    return candidates, note
 
 
 def _read_mapping(path: Path, threads: Mapping[str, int]) -> dict[str, int | None]:

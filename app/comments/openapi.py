@@ -3,26 +3,15 @@
 from typing import Any
 
 from apiflask import APIFlask
-from flask import Response, current_app, request
 
 from comments.config import Settings
+from comments.errors import ERRORS
 from comments.schemas import PATH, Error, Held
 
 DESCRIPTION = (
     "Comments per article. All errors share one JSON format, `Error`. A load balancer in front of the service may"
     " respond with 502, 503 and 504 as HTML, and a web ACL with 403 and 429 as `Error`."
 )
-ERRORS = {
-    400: "Invalid request; `errors` names each invalid field.",
-    401: "The moderator token is missing or wrong.",
-    404: "Not found.",
-    413: "The body has more than 65,536 bytes.",
-    415: "The body is not application/json.",
-    422: "The idempotency key was used for another comment of this thread within 24 hours.",
-    429: "Too many comments from this address.",
-    500: "Unexpected error; the service log has the details.",
-    503: "The store failed or did not respond in time.",
-}
 _RETRY = {"Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "integer", "minimum": 1}}}
 _HEADERS = {
     401: {"WWW-Authenticate": {"required": True, "schema": {"type": "string", "const": "Bearer"}}},
@@ -52,7 +41,7 @@ def responses(*codes: int, **headers: Any) -> dict[int, Any]:
     """Describe error responses, for `doc(responses=…)`. `headers` are those of a success: ok={…}, accepted={…}."""
     described: dict[int, Any] = {
         code: {
-            "description": ERRORS[code],
+            "description": ERRORS[code].description,
             "content": content("Error"),
             "headers": _HEADERS.get(code, {}),
         }
@@ -68,7 +57,6 @@ def init_app(app: APIFlask, settings: Settings) -> None:
         "AUTO_VALIDATION_ERROR_RESPONSE": False,
         "AUTO_AUTH_ERROR_RESPONSE": False,
         "AUTO_SERVERS": False,
-        "SPEC_DECORATORS": [_conditional],
     }
     is_possible = {"202": settings.moderation, "401": settings.status_thread, "429": settings.post_limit}
 
@@ -98,16 +86,3 @@ def _complete(operation: dict[str, Any]) -> None:
             parameter["description"] = description
     for response in operation["responses"].values():
         response["headers"] = {**REQUEST_ID, **response.get("headers", {})}
-
-
-def _conditional(view: Any) -> Any:
-    """Let clients revalidate the document instead of loading it again."""
-
-    def conditional() -> Response:
-        response: Response = current_app.make_response(view())
-        response.headers["Cache-Control"] = "no-cache"
-        response.add_etag()
-        response.make_conditional(request)
-        return response
-
-    return conditional

@@ -1,8 +1,6 @@
 """Pages for people (/, /status, /moderate, /docs) and the files they load, embed.js among them."""
 
-import hashlib
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 
 import flask_swagger_ui
@@ -15,18 +13,14 @@ from flask import (
     render_template,
     request,
     send_from_directory,
-    url_for,
 )
 
 from comments.api import settings
 
-STATIC = Path(__file__).parent / "static"
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 
-DAY = 24 * 60 * 60
-YEAR = 365 * DAY
-EMBED_MAX_AGE = 5 * 60
-"""Seconds: the URL of embed.js never changes, so this is how long a site may run an old one."""
+EMBED_CACHE_CONTROL = "public, max-age=300, stale-while-revalidate=86400"
+"""For five minutes, sites may run an old embed.js without asking."""
 
 # No inline scripts or styles. Swagger UI's style sheet contains images as data: URLs.
 CONTENT_SECURITY_POLICY = (
@@ -35,22 +29,6 @@ CONTENT_SECURITY_POLICY = (
 )
 
 pages = Blueprint("pages", __name__)
-
-
-@cache
-def content_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
-@pages.app_template_global()
-def asset(name: str) -> str:
-    """Return the URL of a static file; it changes with the content."""
-    return url_for("static", filename=name, v=content_hash(STATIC / name))
-
-
-@pages.app_template_global()
-def swagger_asset(name: str) -> str:
-    return url_for("pages.swagger_ui", name=name, v=content_hash(SWAGGER_UI / name))
 
 
 @pages.app_template_global()
@@ -71,19 +49,12 @@ def add_headers(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    if request.endpoint in {"static", "pages.swagger_ui"} and response.status_code < 400:  # noqa: PLR2004  # HTTP: errors
-        # During a deployment a new page may load a file from an old task: it must not be cached under the new URL.
-        name = (request.view_args or {}).get("filename") or (request.view_args or {}).get("name", "")
-        folder = STATIC if request.endpoint == "static" else SWAGGER_UI
-        path = folder / name
-        is_current = "v" in request.args and path.is_file() and request.args["v"] == content_hash(path)
-        response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable" if is_current else "no-cache"
     return response
 
 
-def page(template: str, **values: object) -> Response:
+def page(template: str) -> Response:
     """Render a page that the browser revalidates on each visit."""
-    response = make_response(render_template(template, **values))
+    response = make_response(render_template(template))
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
     response.make_conditional(request)
@@ -120,8 +91,8 @@ def moderate() -> Response:
 @pages.get("/embed.js")
 def embed() -> Response:
     """Serve the script that other sites load."""
-    response = send_from_directory(STATIC, "embed.js")
-    response.headers["Cache-Control"] = f"public, max-age={EMBED_MAX_AGE}, stale-while-revalidate={DAY}"
+    response = current_app.send_static_file("embed.js")
+    response.headers["Cache-Control"] = EMBED_CACHE_CONTROL
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     # Sites can pin the script with `integrity`, which needs `crossorigin` and this header.
     response.headers["Access-Control-Allow-Origin"] = "*"
@@ -130,5 +101,5 @@ def embed() -> Response:
 
 @pages.get("/docs/<path:name>")
 def swagger_ui(name: str) -> Response:
-    """Serve Swagger UI's own files."""
+    """Serve Swagger UI's own files. Like static files, browsers revalidate them by ETag."""
     return send_from_directory(SWAGGER_UI, name)

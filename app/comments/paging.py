@@ -7,9 +7,7 @@ ended; at the end of the thread, the next cursor returns to the floor. Pages may
 clients drop those whose id they know.
 """
 
-import base64
 from dataclasses import dataclass
-from uuid import UUID
 
 from comments import ids
 from comments.stores import Page
@@ -21,7 +19,8 @@ START = ids.id_at(0, random=0)
 class Cursor:
     """A page starts with the first comment whose id is greater than `position`.
 
-    As text: 24 bytes in base64url, the position (a UUID) and then the floor (ticks).
+    As text: the position, and the floor (ticks) as 15 hexadecimal digits if there is one. So the id of a comment is a
+    cursor too.
     """
 
     position: str
@@ -29,15 +28,11 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """Read a cursor, or the id of a comment."""
-        if "-" in text and len(text) == len(START):
-            return cls(text)
-        data = base64.urlsafe_b64decode(text)
-        floor = int.from_bytes(data[16:]) % 2**60  # a made-up cursor must not exceed what an id can hold
-        return cls(str(UUID(bytes=data[:16])), floor)
+        position, _, floor = text.partition(".")
+        return cls(position, int(floor or "0", 16))
 
     def __str__(self) -> str:
-        return base64.urlsafe_b64encode(UUID(self.position).bytes + self.floor.to_bytes(8)).decode()
+        return f"{self.position}.{self.floor:015x}" if self.floor else self.position
 
 
 def following(cursor: Cursor | None, page: Page, *, overlap: float, read_at: int) -> Cursor:

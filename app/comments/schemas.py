@@ -3,7 +3,16 @@
 import re
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    WithJsonSchema,
+)
 
 MAX_CONTENT_ID = 2**53 - 1
 """Largest integer that JavaScript represents exactly."""
@@ -15,8 +24,8 @@ MAX_COMMENT = 10_000
 MAX_LIMIT = 1_000
 
 ID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-CURSOR = r"[A-Za-z0-9_-]{32}"
-"""A position in a thread; paging.py explains it."""
+CURSOR = rf"{ID}(\.[0-9a-f]{{15}})?"
+"""The id of a comment, or a position that paging.py explains."""
 
 _CONTROL = r"\u0000-\u001f\u007f-\u009f"
 _SPACE = r"\u0020\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -36,31 +45,21 @@ class Comment(TypedDict):
     held: NotRequired[bool]
 
 
-def _content_id(value: Any) -> int:
-    """Accept 7.0 for 7: to JSON they are the same number."""
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    if type(value) is not int:
-        raise ValueError("must be an integer")
-    if not 1 <= value <= MAX_CONTENT_ID:
-        raise ValueError(f"must be between 1 and {MAX_CONTENT_ID}")
+def _number(value: Any) -> Any:
+    """Reject what pydantic would convert. It accepts 7.0 for 7: to JSON they are the same number."""
+    if isinstance(value, str | bool):
+        raise ValueError("must be an integer")  # noqa: TRY004  # pydantic expects ValueError
     return value
 
 
-def _number(maximum: int) -> BeforeValidator:
-    """Parse a number in a URL. int() would also accept 007, 1_0 and digits of other scripts."""
-
-    def parse(value: Any) -> int:
-        if type(value) is int:
-            return value
-        if not re.fullmatch(r"[1-9][0-9]{0,15}", value) or int(value) > maximum:
-            raise ValueError(f"must be a number from 1 to {maximum}")
-        return int(value)
-
-    return BeforeValidator(parse)
+def _digits(value: Any) -> Any:
+    """Check a number in a URL. Pydantic would also accept 007 and 1_0."""
+    if isinstance(value, str) and not re.fullmatch(r"[1-9][0-9]{0,15}", value):
+        raise ValueError("must be a number without leading zeros")
+    return value
 
 
-def _matches(pattern: str, message: str) -> AfterValidator:
+def matches(pattern: str, message: str) -> AfterValidator:
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
@@ -72,8 +71,6 @@ def _matches(pattern: str, message: str) -> AfterValidator:
 
 
 def _email(address: str) -> str:
-    if len(address) > MAX_EMAIL:
-        raise ValueError(f"must have at most {MAX_EMAIL} characters")
     if NOT_IN_EMAIL.search(address):
         raise ValueError("must not contain spaces or control characters")
     local_part, separator, domain = address.partition("@")
@@ -85,14 +82,9 @@ def _email(address: str) -> str:
 
 
 def _comment(text: str) -> str:
-    trimmed = text.strip()
-    if not trimmed:
-        raise ValueError("must not be empty")
-    if len(trimmed) > MAX_COMMENT:
-        raise ValueError(f"must have at most {MAX_COMMENT} characters, has {len(trimmed)}")
-    if control := NOT_IN_COMMENT.search(trimmed):
+    if control := NOT_IN_COMMENT.search(text):
         raise ValueError(f"must not contain the control character U+{ord(control[0]):04X}")
-    return trimmed
+    return text
 
 
 def _optional(schema: dict[str, Any]) -> None:
@@ -104,42 +96,31 @@ def _schema(kind: str, **keywords: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": kind, **keywords})
 
 
-ContentId = Annotated[
-    int, BeforeValidator(_content_id), _schema("integer", minimum=1, maximum=MAX_CONTENT_ID, examples=[1])
-]
+_EMAIL = rf"^[^@{_CONTROL}{_SPACE}]{{1,{MAX_EMAIL_LOCAL_PART}}}@[^@{_CONTROL}{_SPACE}]+$"
+_COMMENT = rf"^[^{_CONTROL_IN_COMMENT}]*[^{_CONTROL}{_SPACE}][^{_CONTROL_IN_COMMENT}]*$"
+"""Patterns for the JSON schema. Validation uses the functions above, because their errors give the reason."""
+
+ContentId = Annotated[int, Field(ge=1, le=MAX_CONTENT_ID, examples=[1]), BeforeValidator(_number)]
 Email = Annotated[
     str,
+    Field(max_length=MAX_EMAIL, examples=["alice@example.com"], json_schema_extra={"pattern": _EMAIL}),
     AfterValidator(_email),
-    _schema(
-        "string",
-        maxLength=MAX_EMAIL,
-        pattern=rf"^[^@{_CONTROL}{_SPACE}]{{1,{MAX_EMAIL_LOCAL_PART}}}@[^@{_CONTROL}{_SPACE}]+$",
-        examples=["alice@example.com"],
-    ),
 ]
 Text = Annotated[
     str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_COMMENT),
+    Field(examples=["first post!"], json_schema_extra={"pattern": _COMMENT}),
     AfterValidator(_comment),
-    _schema(
-        "string",
-        minLength=1,
-        maxLength=MAX_COMMENT,
-        pattern=rf"^[^{_CONTROL_IN_COMMENT}]*[^{_CONTROL}{_SPACE}][^{_CONTROL_IN_COMMENT}]*$",
-        examples=["first post!"],
-    ),
 ]
-_NOT_AN_ID = "must be the id of a comment"
 CommentId = Annotated[
     str,
-    _matches(ID, _NOT_AN_ID),
+    matches(ID, "must be the id of a comment"),
     _schema("string", pattern=f"^{ID}$", examples=["01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52"]),
 ]
 Timestamp = Annotated[str, _schema("string", format="date-time", examples=["2026-11-24T08:29:23.614Z"])]
 
 PATH: dict[str, TypeAdapter[Any]] = {
-    "content_id": TypeAdapter(
-        Annotated[int, _number(MAX_CONTENT_ID), _schema("integer", minimum=1, maximum=MAX_CONTENT_ID)]
-    ),
+    "content_id": TypeAdapter(Annotated[int, Field(ge=1, le=MAX_CONTENT_ID), BeforeValidator(_digits)]),
     "comment_id": TypeAdapter(CommentId),
 }
 """The type of each variable in a route."""
@@ -173,7 +154,7 @@ class RequestHeaders(Model):
 
     idempotency_key: Annotated[
         str,
-        _matches(r"[!-~]{1,255}", "must be 1 to 255 visible ASCII characters without spaces"),
+        matches(r"[!-~]{1,255}", "must be 1 to 255 visible ASCII characters without spaces"),
         _schema("string", pattern="^[!-~]{1,255}$", minLength=1, maxLength=255),
     ] = Field(
         "",
@@ -183,13 +164,13 @@ class RequestHeaders(Model):
 
 
 class PageQuery(Model):
-    limit: Annotated[int, _number(MAX_LIMIT), _schema("integer", minimum=1, maximum=MAX_LIMIT, default=MAX_LIMIT)] = (
-        Field(MAX_LIMIT, description="Maximum number of comments; a page of about 1 MB ends earlier.")
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_digits)] = Field(
+        MAX_LIMIT, description="Maximum number of comments; a page of about 1 MB ends earlier."
     )
     after: Annotated[
         str,
-        _matches(rf"{ID}|{CURSOR}", "must be a cursor from a Link header or the id of a comment"),
-        _schema("string", pattern=rf"^({ID}|{CURSOR})$"),
+        matches(CURSOR, "must be a cursor from a Link header or the id of a comment"),
+        _schema("string", pattern=f"^{CURSOR}$"),
     ] = Field(
         "",
         description="Where the page starts: a cursor from a Link header, or the id of a comment.",

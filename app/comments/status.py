@@ -7,12 +7,11 @@ import time
 import urllib.request
 from concurrent.futures import Future, ThreadPoolExecutor
 from http.client import HTTPException
-from threading import Lock
 from typing import Any
 
 from comments.config import Settings
 from comments.errors import StoreError
-from comments.logs import timestamp
+from comments.ids import timestamp
 from comments.stores import CommentStore
 
 log = logging.getLogger(__name__)
@@ -44,22 +43,19 @@ class StatusBoard:
             "commit": settings.commit or None,
             "digest": None,
             "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
-            "started_at": timestamp(),
+            "started_at": timestamp(time.time()),
         }
         self._messages: list[dict[str, str]] = []
         self._read_at: str | None = None
         self._executor = ThreadPoolExecutor(1, "status")
         self._check: Future[dict[str, Any]] | None = None
-        self._checking = Lock()
 
     def read(self) -> dict[str, Any]:
         """Return a Status (see schemas.py). Never raises: this is what people look at when something is broken."""
-        with self._checking:
-            if self._check is None or self._check.done():
-                self._check = self._executor.submit(self._ask)
-            check = self._check
+        if self._check is None or self._check.done():
+            self._check = self._executor.submit(self._ask)
         try:
-            state = check.result(PATIENCE)
+            state = self._check.result(PATIENCE)
         except TimeoutError:
             state = {"status": "UNAVAILABLE", "milliseconds": PATIENCE * 1000, "reason": "Timeout"}
         return {
@@ -83,7 +79,7 @@ class StatusBoard:
                     {"id": each["id"], "comment": each["comment"], "created_at": each["created_at"]}
                     for each in page.comments
                 ]
-                self._read_at = timestamp()
+                self._read_at = timestamp(time.time())
         except Exception as error:  # whatever is broken, the status page must show it
             if not isinstance(error, StoreError):
                 log.exception("unexpected error of the store")

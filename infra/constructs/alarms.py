@@ -14,22 +14,19 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 MINUTE = cdk.Duration.minutes(1)
-"""Period of every alarm. CDK's default is five minutes, too long for the alarms of a deployment."""
+"""Period of every alarm. CDK's default is five minutes, which is too long for deployment alarms."""
 _FAILED_DEPLOYMENT = "failed-deployment"
 
 
 class Alarms(Construct):
-    """The topic and the alarms of a stage; $0.10 a month each.
-
-    The topic receives a message when an alarm fires and another one when it is over.
-    """
+    """The alarms of a stage, $0.10 a month each, and the SNS topic that they notify when they fire and end."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, stage: str, prefix: str, runbook: str, email: str | None
     ) -> None:
         """Create the topic.
 
-        `stage` is in the commands of the descriptions. `prefix` begins the name of each alarm, which people read in
+        Descriptions contain commands for `stage`. Each alarm's name starts with `prefix`, because people read it in
         messages and in the runbook. `runbook` is the address of a page with a section for each alarm.
         """
         super().__init__(scope, construct_id)
@@ -46,7 +43,7 @@ class Alarms(Construct):
 
     def _add_topic(self) -> sns.Topic:
         topic = sns.Topic(self, "Topic", enforce_ssl=True)
-        # A topic with a policy loses the default one, which would have allowed alarms.
+        # This policy replaces the default one, which allows alarms to publish.
         topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AllowAlarms",
@@ -61,8 +58,8 @@ class Alarms(Construct):
     def add_deployment_alarms(self, load_balancer: elbv2.ApplicationLoadBalancer) -> tuple[cloudwatch.Alarm, ...]:
         """Add and return the alarms that roll a deployment back, `5xx` and `latency`.
 
-        Missing data is not breaching, because a service without traffic must be deployable. ECS: if one of them is in
-        ALARM when a deployment starts, ECS monitors none of them for that deployment.
+        AWS: if one of them is in ALARM when a deployment starts, ECS monitors none of them for that deployment. Missing
+        data is not breaching, because a service without traffic must be deployable.
         """
         return (
             self._add(
@@ -72,7 +69,6 @@ class Alarms(Construct):
                 threshold=5,
                 impact="Visitors see errors: the application sent at least five 5xx responses in a minute.",
                 first=self._logs("failures"),
-                runbook="5xx",
             ),
             self._add(
                 "Latency",
@@ -82,7 +78,6 @@ class Alarms(Construct):
                 periods=2,
                 impact="Pages load slowly: one request in a hundred takes longer than a second.",
                 first=self._logs("slowest routes"),
-                runbook="latency",
             ),
         )
 
@@ -110,7 +105,7 @@ class Alarms(Construct):
             periods=5,
             impact="Visitors see errors: for five minutes, at least 1 % of requests have failed.",
             first=self._logs("failures"),
-            runbook="5xx",
+            section="5xx",
         )
         self._add(
             "NotPassedOn",
@@ -119,7 +114,6 @@ class Alarms(Construct):
             threshold=5,
             impact="Visitors see errors: the load balancer could not get a response from any task.",
             first=self._events(),
-            runbook="load-balancer-5xx",
         )
         self._add(
             "Unhealthy",
@@ -129,7 +123,6 @@ class Alarms(Construct):
             periods=5,
             impact="Some requests may fail or hang: a task has failed its health check for five minutes.",
             first=self._events(),
-            runbook="unhealthy",
         )
         self._add(
             "Tasks",
@@ -141,7 +134,6 @@ class Alarms(Construct):
             periods=5,
             impact=f"Comments may be slow or missing: fewer than {min_tasks} tasks have been running for five minutes.",
             first=self._events(),
-            runbook="tasks",
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             missing_data=cloudwatch.TreatMissingData.BREACHING,  # without tasks there is no data
         )
@@ -153,7 +145,6 @@ class Alarms(Construct):
             periods=10,
             impact="Comments may become slow: CPU has been above 85 % for ten minutes in spite of scaling.",
             first=self._logs("responses by route"),
-            runbook="cpu",
         )
         self._add(
             "Memory",
@@ -163,14 +154,13 @@ class Alarms(Construct):
             periods=10,
             impact="Some requests will fail if this goes on: a task uses 85 % of its memory and is killed at 100 %.",
             first=self._logs("a deployment"),
-            runbook="memory",
         )
 
     def add_failed_deployment_rule(self, *, cluster: str, service: str) -> None:
         """Report failed deployments. ECS has no metric for them, only an event."""
         arn = cdk.Stack.of(self).format_arn(service="ecs", resource="service", resource_name=f"{cluster}/{service}")
         reason = events.EventField.from_path("$.detail.reason")
-        what = "Visitors notice nothing: a deployment failed, and ECS returns to the version before it."
+        what = "Visitors notice nothing: a deployment failed, and ECS is rolling back to the previous version."
         described = self._describe(what, self._logs("a deployment"), _FAILED_DEPLOYMENT)
         events.Rule(
             self,
@@ -200,7 +190,7 @@ class Alarms(Construct):
                 periods=3,
                 impact=f"Visitors of a busy thread get 503: DynamoDB throttles {kind.lower()}s of its partition.",
                 first=self._logs("responses by route"),
-                runbook="throttles",
+                section="throttles",
             )
 
     def _add(
@@ -212,17 +202,21 @@ class Alarms(Construct):
         threshold: float,
         impact: str,
         first: str,
-        runbook: str,
+        section: str | None = None,
         periods: int = 1,
         comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
         missing_data: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
     ) -> cloudwatch.Alarm:
-        """Add an alarm. `impact` is what users notice, `first` the first command to run, `runbook` the section."""
+        """Add an alarm.
+
+        `impact` is what users notice, `first` the first command to run. `section` of the runbook is named like the
+        alarm unless it covers several.
+        """
         alarm = cloudwatch.Alarm(
             self,
             construct_id,
             alarm_name=self.name(subject),
-            alarm_description=self._describe(impact, first, runbook),
+            alarm_description=self._describe(impact, first, section or subject),
             metric=metric,
             threshold=threshold,
             evaluation_periods=periods,

@@ -6,17 +6,18 @@ from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from constructs import Construct
 
+from infra.constructs import cfn_resource
 from infra.findings import acknowledge
 
 LISTS = "/api/comment/list/*"
 LISTS_MAX_TTL = cdk.Duration.seconds(1)
-"""Maximum age of a cached list, if its Cache-Control allows caching. The service sends no-cache, so it sees every
-request; s-maxage=1 would let CloudFront absorb a spike on one thread."""
+"""Longest time that CloudFront may cache a list, if its Cache-Control allows it. The service sends `no-cache`, so today
+CloudFront forwards every request. With `s-maxage=1` it would absorb a spike on one thread."""
 VIEWER_ADDRESS_HEADER = "true-client-ip"
-"""Request header with the visitor's address alone. WAF reads the first address of a header, and in X-Forwarded-For that
-one is the visitor's to choose."""
+"""Request header that contains only the visitor's address. WAF reads the first address in a header, and visitors can
+forge the first one in X-Forwarded-For."""
 _ERRORS = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)
-"""AWS: errors that CloudFront otherwise caches for 10 s, so that a first comment would stay a 404."""
+"""AWS: CloudFront caches these errors for 10 s by default, so a new thread would stay a 404."""
 _SET_VIEWER_ADDRESS = f"""function handler(event) {{
     var request = event.request;
     request.headers['{VIEWER_ADDRESS_HEADER}'] = {{value: event.viewer.ip}};
@@ -26,7 +27,7 @@ _SET_VIEWER_ADDRESS = f"""function handler(event) {{
 
 
 class CloudFrontEntrance(Construct):
-    """Distribution at its own cloudfront.net name: 1 TB and 10 million requests a month are free in each account, then
+    """Distribution with a cloudfront.net name: 1 TB and 10 million requests a month are free in each account, then
     $0.085 a GB and $1 a million requests."""
 
     def __init__(
@@ -46,12 +47,9 @@ class CloudFrontEntrance(Construct):
             endpoint=cloudfront.VpcOriginEndpoint.application_load_balancer(load_balancer),
             protocol_policy=cloudfront.OriginProtocolPolicy.HTTP_ONLY,
         )
-        resource = vpc_origin.node.default_child
-        if not isinstance(resource, cdk.CfnResource):
-            raise TypeError("no CloudFormation resource is the VPC origin")
         # A VPC origin can't be updated while a distribution uses it, not even its tags (aws-cdk#35765): a changed tag
         # would fail the deployment.
-        resource.add_property_deletion_override("Tags")
+        cfn_resource(vpc_origin).add_property_deletion_override("Tags")
         origin = origins.VpcOrigin.with_vpc_origin(vpc_origin, domain_name=load_balancer.load_balancer_dns_name)
         viewer_address = cloudfront.FunctionAssociation(
             event_type=cloudfront.FunctionEventType.VIEWER_REQUEST,
@@ -60,7 +58,7 @@ class CloudFrontEntrance(Construct):
                 "ViewerAddress",
                 code=cloudfront.FunctionCode.from_inline(_SET_VIEWER_ADDRESS),
                 runtime=cloudfront.FunctionRuntime.JS_2_0,
-                comment=f"Sets {VIEWER_ADDRESS_HEADER}, whatever the visitor sent",
+                comment=f"Overwrites {VIEWER_ADDRESS_HEADER} with the visitor's address",
             ),
         )
         hsts = cloudfront.ResponseHeadersPolicy(
@@ -79,7 +77,7 @@ class CloudFrontEntrance(Construct):
             default_ttl=cdk.Duration.seconds(0),
             max_ttl=LISTS_MAX_TTL,
             query_string_behavior=cloudfront.CacheQueryStringBehavior.all(),
-            # Access-Control-Allow-Origin repeats it, and CloudFront ignores Vary.
+            # Access-Control-Allow-Origin depends on it, and CloudFront ignores Vary.
             header_behavior=cloudfront.CacheHeaderBehavior.allow_list("Origin"),
             enable_accept_encoding_gzip=True,
             enable_accept_encoding_brotli=True,
@@ -114,9 +112,9 @@ class CloudFrontEntrance(Construct):
         acknowledge(
             self.distribution,
             {
-                "AwsSolutions-CFR1": "comments are for readers in every country",
-                "AwsSolutions-CFR2": "the load balancer has the web ACL; one for CloudFront must be in us-east-1",
+                "AwsSolutions-CFR1": "readers in every country may read comments",
+                "AwsSolutions-CFR2": "the web ACL is at the load balancer; CloudFront's must be in us-east-1",
                 "AwsSolutions-CFR3": "the service logs each request with the visitor's address",
-                "AwsSolutions-CFR4": "CloudFront's own certificate allows no minimum version of TLS",
+                "AwsSolutions-CFR4": "cloudfront.net names don't support a minimum TLS version",
             },
         )

@@ -10,20 +10,21 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra.constructs import cfn_resource
 from infra.constructs.network import HTTPS, Network
 from infra.findings import acknowledge
 from infra.stages import Architecture
 
 USER = "10001:10001"
-"""Numeric, so it needs no /etc/passwd. No user of the host has this ID."""
+"""Numeric, so it needs no entry in /etc/passwd. No user of the host has this ID."""
 LOG_BUFFER = cdk.Size.mebibytes(10)
-"""About 40,000 log lines while CloudWatch is unavailable. Beyond that lines are lost, but requests never wait."""
+"""Holds about 40,000 log lines while CloudWatch is unavailable. Beyond that, lines are lost but requests never wait."""
 STOP_TIMEOUT = cdk.Duration.seconds(30)
 """From SIGTERM to SIGKILL; longer than gunicorn's graceful_timeout."""
 GRACE_PERIOD = cdk.Duration.seconds(30)
-"""Time from its start in which a task may fail health checks; the slowest measured start took 2.6 s."""
+"""How long a new task may fail health checks; the slowest measured start took 2.6 s."""
 SCALE_IN_COOLDOWN = cdk.Duration.minutes(5)
-"""Scaling in too early costs more than keeping a task."""
+"""Scaling in too early costs more than keeping a task for longer."""
 _STANDARD_SECONDS = 60
 """AWS: resolution of the free CPU metric."""
 
@@ -69,7 +70,8 @@ class ApiService(Construct):
         )
         if not container_insights:
             acknowledge(
-                self.cluster, {"AwsSolutions-ECS4": "alarms and dashboard use free metrics and the service's own"}
+                self.cluster,
+                {"AwsSolutions-ECS4": "alarms and dashboard use free metrics and those of the application"},
             )
         self.task_definition = self._add_task(name, cpu=cpu, memory=memory, architecture=architecture)
         self._add_container(image=image, environment=environment, secrets=secrets, log_group=log_group)
@@ -77,7 +79,7 @@ class ApiService(Construct):
             self,
             "TaskSecurityGroup",
             vpc=network.vpc,
-            description="Tasks: in from the balancer, out to AWS by HTTPS",
+            description="Tasks: inbound from the load balancer, outbound to AWS over HTTPS",
             allow_all_outbound=False,
         )
         self.security_group.add_egress_rule(ec2.Peer.any_ipv4(), HTTPS, "AWS: DynamoDB, ECR, logs, secrets")
@@ -124,7 +126,7 @@ class ApiService(Construct):
                 cpu_architecture=_CPU[architecture], operating_system_family=ecs.OperatingSystemFamily.LINUX
             ),
         )
-        acknowledge(task, {"AwsSolutions-ECS2": "settings without secrets; those come from Secrets Manager"})
+        acknowledge(task, {"AwsSolutions-ECS2": "its variables contain no secrets; those come from Secrets Manager"})
         return task
 
     def _add_container(
@@ -167,15 +169,12 @@ class ApiService(Construct):
     ) -> None:
         """Scale by CPU and by requests; the policy that wants more tasks wins.
 
-        CPU reacts first but ends at 100 %, so each step adds at most two thirds. Requests arrive minutes later and show
-        the height of a spike.
+        CPU reacts first but can't exceed 100 %, so each step adds at most two thirds. The request count arrives minutes
+        later and shows how large the spike is.
         """
         tasks = self.service.auto_scale_task_count(min_capacity=min_tasks, max_capacity=max_tasks)
-        target = tasks.node.find_child("Target").node.default_child
-        if not isinstance(target, cdk.CfnResource):
-            raise TypeError("no CloudFormation resource is the scalable target")
-        # Application Auto Scaling uses its service-linked role anyway; naming it takes a permission to pass it.
-        target.add_property_deletion_override("RoleARN")
+        # Application Auto Scaling uses its service-linked role anyway; naming it requires permission to pass it.
+        cfn_resource(tasks.node.find_child("Target")).add_property_deletion_override("RoleARN")
         tasks.scale_on_cpu_utilization(
             "Cpu",
             target_utilization_percent=cpu_target,
@@ -194,19 +193,13 @@ class ApiService(Construct):
 
     def _use_high_resolution_cpu(self, tasks: ecs.ScalableTaskCount, seconds: int) -> None:
         """Override properties that the L2 constructs don't support."""
-        metric = "TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification.PredefinedMetricType"
-        policy = tasks.node.find_child("Target").node.find_child("Cpu").node.default_child
-        for resource, path, value in (
-            (
-                self.service.node.default_child,
-                "Monitoring.MetricConfigurations",
-                [{"MetricNames": ["CPUUtilization"], "ResolutionSeconds": seconds}],
-            ),
-            (policy, metric, "ECSServiceAverageCPUUtilizationHighResolution"),
-        ):
-            if not isinstance(resource, cdk.CfnResource):
-                raise TypeError(f"no CloudFormation resource has {path}")
-            resource.add_property_override(path, value)
+        cfn_resource(self.service).add_property_override(
+            "Monitoring.MetricConfigurations", [{"MetricNames": ["CPUUtilization"], "ResolutionSeconds": seconds}]
+        )
+        cfn_resource(tasks.node.find_child("Target").node.find_child("Cpu")).add_property_override(
+            "TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification.PredefinedMetricType",
+            "ECSServiceAverageCPUUtilizationHighResolution",
+        )
 
 
 _CPU = {

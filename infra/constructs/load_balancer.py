@@ -1,4 +1,4 @@
-"""Load balancer: access logs, TLS if there is a domain, and the target group of the service."""
+"""Application Load Balancer with access logs, TLS if there is a domain, and the target group of the service."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
@@ -14,9 +14,10 @@ from infra.findings import acknowledge
 from infra.stages import Domain
 
 IDLE_TIMEOUT = cdk.Duration.seconds(60)
-"""Shorter than gunicorn's keepalive: if the server closed an idle connection first, the next request would be a 502."""
+"""Shorter than gunicorn's keepalive: if gunicorn closed an idle connection first, the next request would fail with
+502."""
 DRAIN = cdk.Duration.seconds(15)
-"""Time for requests in flight when a task is removed; the slowest takes a fraction of it."""
+"""Time for requests in flight to finish when a task is removed; the slowest takes a fraction of it."""
 HEALTH_PATH = "/healthz"
 HSTS_MAX_AGE = cdk.Duration.days(365)
 
@@ -56,12 +57,12 @@ class LoadBalancer(Construct):
             self.load_balancer.set_attribute(f"access_logs.s3.{name}", value)
         self.load_balancer.set_attribute("routing.http.desync_mitigation_mode", "strictest")
         if internal:
-            # CloudFront connects from network interfaces in these subnets. The ID of their security group takes a
-            # Lambda function to find out, and nothing else in the VPC connects to port 80.
+            # CloudFront connects from network interfaces in these subnets. Finding the ID of their security group would
+            # take a Lambda function, and nothing else in the VPC connects to port 80.
             self.load_balancer.connections.allow_from(ec2.Peer.ipv4(CIDR), ec2.Port.tcp(80), "CloudFront")
         else:
             for security_group in self.load_balancer.connections.security_groups:
-                acknowledge(security_group, {"AwsSolutions-EC23": "a public API accepts connections from everywhere"})
+                acknowledge(security_group, {"AwsSolutions-EC23": "a public API accepts connections from anywhere"})
         if domain is None:
             self.listener = self.load_balancer.add_listener(
                 "Http", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=not internal
@@ -100,8 +101,8 @@ class LoadBalancer(Construct):
     def add_target(self, service: ecs.FargateService, *, container: str, port: int) -> elbv2.ApplicationTargetGroup:
         """Forward all requests to a container of the service, and allow connections from the load balancer to it.
 
-        A new task is healthy after two checks, 10 s. It takes five failed ones to remove a task: under load, a task may
-        miss two, and removing it would overload the others.
+        A new task is healthy after two checks, or 10 s. A task is only removed after five failed checks: under load it
+        may miss two, and removing it would overload the others.
         """
         return self.listener.add_targets(
             "Api",

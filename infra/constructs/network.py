@@ -1,4 +1,4 @@
-"""VPC over two zones, and the way out of it for the tasks."""
+"""VPC over two zones, with the egress of the tasks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ _AWS = ec2.InterfaceVpcEndpointAwsService
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """What a kind of egress means for the network."""
+    """Network settings of one kind of egress."""
 
     task_subnets: ec2.SubnetType
     assign_public_ip: bool = False
@@ -44,7 +44,7 @@ class _Plan:
 _PLANS = {
     Egress.PUBLIC_IP: _Plan(task_subnets=ec2.SubnetType.PUBLIC, assign_public_ip=True),
     Egress.NAT: _Plan(task_subnets=ec2.SubnetType.PRIVATE_WITH_EGRESS, nat=True),
-    # Image layers come from S3 through its gateway endpoint, everything else through these four.
+    # Image layers come through the gateway endpoint of S3, everything else through these four.
     Egress.ENDPOINTS: _Plan(
         task_subnets=ec2.SubnetType.PRIVATE_ISOLATED,
         endpoints={
@@ -81,9 +81,12 @@ class Network(Construct):
             "Vpc",
             ip_addresses=ec2.IpAddresses.cidr(CIDR),
             max_azs=zones,
-            nat_gateways=zones if plan.nat else 0,  # one in each zone: losing a zone must not cut off the other
-            subnet_configuration=[*plan.subnets, *([_INTERNAL] if internal else [])],  # last: the others keep theirs
-            restrict_default_security_group=False,  # that takes a Lambda function, and nothing uses the group
+            nat_gateways=zones if plan.nat else 0,  # one in each zone, so that losing a zone does not affect the other
+            subnet_configuration=[
+                *plan.subnets,
+                *([_INTERNAL] if internal else []),
+            ],  # last, so that the others keep their CIDR blocks
+            restrict_default_security_group=False,  # it would take a Lambda function, and nothing uses the group
             gateway_endpoints={
                 "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
                 "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
@@ -95,12 +98,12 @@ class Network(Construct):
         for name, service in plan.endpoints.items():
             endpoint = self.vpc.add_interface_endpoint(name, service=service, subnets=self.task_subnets)
             acknowledge(
-                endpoint, {"AwsSolutions-EC23": "open to the VPC's own CIDR block, which the rule can't resolve"}
+                endpoint, {"AwsSolutions-EC23": "open only to the VPC's CIDR block, which the rule can't resolve"}
             )
         if flow_logs:
             self._log_rejected_connections(flow_logs)
         else:
-            acknowledge(self.vpc, {"AwsSolutions-VPC7": "a preview lives for days; nobody would read its flow logs"})
+            acknowledge(self.vpc, {"AwsSolutions-VPC7": "previews live for days, and nobody reads their flow logs"})
 
     def _log_rejected_connections(self, log_group: logs.ILogGroup) -> None:
         flow_log = self.vpc.add_flow_log(

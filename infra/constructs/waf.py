@@ -1,4 +1,4 @@
-"""WAF web ACL: AWS's managed rules and a rate limit, whose responses have the service's own error format."""
+"""WAF web ACL: AWS's managed rules and a rate limit that respond in the service's error format."""
 
 import json
 from collections.abc import Iterable
@@ -7,10 +7,10 @@ from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 
 _RESPONSES = {
-    "refused": (403, "INVALID", "this request looks like an attack and was not passed on"),
+    "refused": (403, "INVALID", "this request looks like an attack and was blocked"),
     "too-many": (429, "RATE-LIMITED", "too many posts from this address: wait five minutes"),
 }
-"""HTTP status, and the `status` and message of the service's error format."""
+"""HTTP status, and `status` and `message` of the response body."""
 
 _COMMON = (
     "NoUserAgent_HEADER",
@@ -71,8 +71,8 @@ class WebAcl(Construct):
     ) -> None:
         """`metric` is its name in CloudWatch. `post_limit` is POST requests per client address in five minutes.
 
-        `address_header` is the header in which a proxy puts the client's address, whatever the client sent; None takes
-        the connecting address. The log group's name must begin with aws-waf-logs-.
+        `address_header` is the header that a proxy overwrites with the client's address; None uses the connecting
+        address. AWS: the log group's name must begin with aws-waf-logs-.
         """
         super().__init__(scope, construct_id)
         self.web_acl = waf.CfnWebACL(
@@ -90,7 +90,7 @@ class WebAcl(Construct):
             },
             rules=[
                 _post_rate(priority=0, limit=post_limit, address_header=address_header),
-                # AWS: it only knows the connecting address, which is a proxy's if there is a header.
+                # AWS: this group only checks the connecting address, which is the proxy's if there is a header.
                 *(
                     []
                     if address_header
@@ -176,7 +176,7 @@ def _post_rate(*, priority: int, limit: int, address_header: str | None) -> waf.
 def _managed(
     name: str, *, priority: int, block: Iterable[str], count: Iterable[str] = ()
 ) -> waf.CfnWebACL.RuleProperty:
-    """Return a rule group of AWS. Each rule is named, because a custom response can only be set rule by rule."""
+    """Return a managed rule group. AWS: a custom response can only be set for each rule by name."""
     counting = waf.CfnWebACL.RuleActionProperty(count={})
     actions = [(rule, _block("refused")) for rule in block] + [(rule, counting) for rule in count]
     return waf.CfnWebACL.RuleProperty(

@@ -1,4 +1,4 @@
-"""Prints the monthly cost of a stage next to CDK's stock pattern: `python -m infra.cost STAGE`."""
+"""Print the monthly cost of a stage next to CDK's stock pattern: `python -m infra.cost STAGE`."""
 
 import argparse
 import os
@@ -92,14 +92,14 @@ def report(stage: Stage) -> Iterator[str]:
     yield from ("", f"CDK's stock pattern with {STOCK_TASKS} tasks of the same size and a table:", head, *rows(stock))
     ratios = [ours.total / theirs.total for ours, theirs in zip(mine, stock, strict=True)]
     yield from ("", _row(f"{stage.name} / stock", "", ratios), "")
-    for egress in Egress:
-        other = bills(templates(replace(stage, egress=egress)))
-        note = "this stage" if egress is stage.egress else ""
-        yield _row(f"with egress {egress.value}", note, [each.total for each in other])
-    for entrance in Entrance:
-        other = bills(templates(replace(stage, entrance=entrance, domain=None)))
-        note = "this stage" if entrance is stage.entrance else ""
-        yield _row(f"with entrance {entrance.value}", note, [each.total for each in other])
+    variants = {f"with egress {egress.value}": replace(stage, egress=egress) for egress in Egress}
+    variants |= {
+        f"with entrance {entrance.value}": replace(stage, entrance=entrance, domain=None) for entrance in Entrance
+    }
+    for label, other in variants.items():
+        same = (other.egress, other.entrance) == (stage.egress, stage.entrance)
+        totals = [each.total for each in bills(templates(other))]
+        yield _row(label, "this stage" if same else "", totals)
     sources = sorted({line.price.source for column in (*mine, *stock) for line in column.lines})
     yield from ("", f"Prices from {', '.join(sources)}.", "Per-request assumptions are in infra/cost/traffic.py.")
 

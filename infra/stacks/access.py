@@ -1,4 +1,4 @@
-"""Access to an account: a role for each kind of workflow run on GitHub, the role and policies of deployments."""
+"""Access to an account: roles of GitHub's workflows, CDK's deploy role, CloudFormation's policy and the boundary."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,7 +14,6 @@ from infra.permissions import (
     DEPLOY_STACKS,
     ISSUER,
     STACK_DEPLOYER,
-    Condition,
     Statement,
     Trust,
     arn,
@@ -30,9 +29,9 @@ SESSION = cdk.Duration.hours(1)
 
 
 class AccessStack(BaseStack):
-    """Free. It needs no bootstrap, because the bootstrap uses its policy. A person with credentials deploys it.
+    """Free. A person with credentials deploys it before the bootstrap, which uses its policy.
 
-    Without a repository there is neither a provider nor a role of GitHub, and only people with credentials may deploy.
+    Without a repository there is neither a provider nor a role for GitHub, and only people with credentials may deploy.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class AccessStack(BaseStack):
             **kwargs,
         )
         # Read once, because each access to a stack is a call to jsii's process.
-        self._words = {"PARTITION": self.partition, "REGION": self.region, "ACCOUNT": self.account}
+        self._placeholders = {"PARTITION": self.partition, "REGION": self.region, "ACCOUNT": self.account}
         policy = self._add_policy(
             "Execution",
             name=execution_policy.NAME,  # `cdk bootstrap` refers to it
@@ -73,7 +72,7 @@ class AccessStack(BaseStack):
             return
         provider = self._add_provider() if repository.create_provider else self._arn(_PROVIDER)
         for trust in trusts(stages):
-            self._add_role(trust, repository, provider)
+            self._add_workflow_role(trust, repository, provider)
 
     def _add_policy(
         self, construct_id: str, *, name: str, description: str, statements: Iterable[Statement]
@@ -85,7 +84,7 @@ class AccessStack(BaseStack):
             description=description,
             statements=self._statements(statements),
         )
-        self._acknowledge(policy, statements)
+        self._acknowledge_wildcards(policy, statements)
         return policy
 
     def _add_stack_deployer(self) -> None:
@@ -97,14 +96,13 @@ class AccessStack(BaseStack):
             description="Creates and executes change sets of the comment service's stacks for the CDK CLI",
             assumed_by=iam.AccountRootPrincipal().with_session_tags(),
         )
-        policy = iam.Policy(self, "StackDeployerPolicy", roles=[role], statements=self._statements(DEPLOY_STACKS))
-        self._acknowledge(policy, DEPLOY_STACKS)
+        self._allow(role, DEPLOY_STACKS)
 
     def _add_provider(self) -> str:
         audience = ["sts.amazonaws.com"]
         return iam.CfnOIDCProvider(self, "GitHub", url=f"https://{ISSUER}", client_id_list=audience).attr_arn
 
-    def _add_role(self, trust: Trust, repository: Repository, provider_arn: str) -> None:
+    def _add_workflow_role(self, trust: Trust, repository: Repository, provider_arn: str) -> None:
         role = iam.Role(
             self,
             trust.role.title().replace("-", ""),
@@ -122,9 +120,12 @@ class AccessStack(BaseStack):
                 },
             ),
         )
-        policy = iam.Policy(self, f"{role.node.id}Policy", roles=[role], statements=self._statements(trust.statements))
-        self._acknowledge(policy, trust.statements)
+        self._allow(role, trust.statements)
         cdk.CfnOutput(self, f"{role.node.id}Arn", value=role.role_arn)
+
+    def _allow(self, role: iam.Role, statements: Iterable[Statement]) -> None:
+        policy = iam.Policy(self, f"{role.node.id}Policy", roles=[role], statements=self._statements(statements))
+        self._acknowledge_wildcards(policy, statements)
 
     def _statements(self, statements: Iterable[Statement]) -> list[iam.PolicyStatement]:
         return [
@@ -132,24 +133,20 @@ class AccessStack(BaseStack):
                 sid=statement.sid,
                 actions=list(statement.actions),
                 resources=[self._arn(resource) for resource in statement.resources],
-                conditions=self._conditions(statement.condition),
+                conditions={"StringEquals": {required.key: [self._arn(value) for value in required.values]}}
+                if (required := statement.condition)
+                else None,
             )
             for statement in statements
         ]
 
-    def _conditions(self, condition: Condition | None) -> dict[str, dict[str, list[str]]] | None:
-        if condition is None:
-            return None
-        return {"StringEquals": {condition.key: [self._arn(value) for value in condition.values]}}
-
     def _arn(self, resource: str) -> str:
         """Replace PARTITION, REGION and ACCOUNT."""
-        for word, value in self._words.items():
-            resource = resource.replace(word, value)
+        for placeholder, value in self._placeholders.items():
+            resource = resource.replace(placeholder, value)
         return resource
 
-    def _acknowledge(self, policy: iam.Policy | iam.ManagedPolicy, statements: Iterable[Statement]) -> None:
-        """Acknowledge each wildcard with the reason of its statement."""
+    def _acknowledge_wildcards(self, policy: iam.Policy | iam.ManagedPolicy, statements: Iterable[Statement]) -> None:
         for statement in statements:
             actions = (f"AwsSolutions-IAM5[Action::{action}]" for action in statement.actions if "*" in action)
             resources = (

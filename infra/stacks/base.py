@@ -1,4 +1,4 @@
-"""What every stack shares: tags, and availability zones that need no look-up."""
+"""Base class of the stacks: the bootstrap to use, tags, and availability zones without a look-up."""
 
 from typing import Any
 

@@ -17,11 +17,11 @@ ACCESS_LOG_PREFIX = "alb"
 
 
 class DataStack(BaseStack):
-    """What must outlive the service stack.
+    """Resources that outlive the service stack.
 
-    Every resource has a physical name derived from the stage, because the service stack refers to it by name: an export
-    would lock both stacks. A protected stage retains everything on deletion, except after a failed first creation,
-    which would otherwise block the next attempt.
+    Each has a physical name derived from the stage, because the service stack refers to it by name: an export would
+    lock both stacks. A protected stage retains everything on deletion, except after a failed first creation, because
+    retained names would block the next attempt.
     """
 
     def __init__(self, scope: cdk.App, construct_id: str, *, stage: Stage, **kwargs: Any) -> None:
@@ -56,13 +56,13 @@ class DataStack(BaseStack):
             self,
             "Moderator",
             secret_name=self._stage.moderator_secret,
-            description=f"The moderator's bearer token of {self._stage.name}",
+            description=f"Bearer token of the moderator of {self._stage.name}",
             # 40 letters and digits: 238 bits, safe in headers and shells
             generate_secret_string=secretsmanager.SecretStringGenerator(exclude_punctuation=True, password_length=40),
             removal_policy=self._removal,
         )
         acknowledge(
-            secret, {"AwsSolutions-SMG4": "people know this token, so they rotate it by hand (docs/operations.md)"}
+            secret, {"AwsSolutions-SMG4": "people use this token, so they rotate it by hand (docs/operations.md)"}
         )
 
     def _add_log_group(self, construct_id: str, name: str) -> None:
@@ -99,7 +99,7 @@ class DataStack(BaseStack):
                 resources=[bucket.arn_for_objects(f"{ACCESS_LOG_PREFIX}/AWSLogs/{self.account}/*")],
             )
         )
-        acknowledge(bucket, {"AwsSolutions-S1": "it is the log bucket itself"})
+        acknowledge(bucket, {"AwsSolutions-S1": "this bucket contains the access logs"})
 
 
 def _retention(days: int) -> logs.RetentionDays:
@@ -114,5 +114,5 @@ def _retention(days: int) -> logs.RetentionDays:
         365: logs.RetentionDays.ONE_YEAR,
     }
     if days not in periods:
-        raise StageError(f"log_days is {days}; it is one of {', '.join(map(str, periods))}")
+        raise StageError(f"log_days is {days}; it must be one of {', '.join(map(str, periods))}")
     return periods[days]

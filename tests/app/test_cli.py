@@ -7,13 +7,11 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
 import orjson
 import pytest
 from hypothesis import assume, given
@@ -21,11 +19,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from comments.app import parse_json
-from comments.cli import StoredComment, cli
+from comments.cli import StoredComment
 from comments.ids import created_at, id_at, now, ticks
 from comments.schemas import MAX_COMMENT, Comment, NewComment
 from comments.stores import open_store
-from tests.app.conftest import ROOT, free_port, wait_until
+from tests.app.conftest import ROOT, wait_until
 
 TEXTS = ["plain", '" \\ <b>&amp;</b>\n\ttwo lines', "joão 😀 \u202e \u2028.", "😀" * (MAX_COMMENT - 5), '{"id":1}']
 
@@ -101,10 +99,10 @@ def test_comments_move_to_another_store_and_back_byte_for_byte(url: str, store_u
 
 
 def test_a_second_import_only_adds_what_is_new(store_url: str, tmp_path: Path) -> None:
-    file, lines = tmp_path / "comments.jsonl", as_lines(some_comments(600))
+    file, lines = tmp_path / "comments.jsonl", as_lines(some_comments(60))
     file.write_bytes(b"\n".join(lines))
-    assert run("import", "-", "--store", store_url, stdin=b"\n".join(lines[:400]))[0] == 0
-    for end in ("200 imported, 400 already there", "0 imported, 600 already there"):
+    assert run("import", "-", "--store", store_url, stdin=b"\n".join(lines[:40]))[0] == 0
+    for end in ("20 imported, 40 already there", "0 imported, 60 already there"):
         assert run("import", file, "--store", store_url) == (0, b"", [end])
     assert sorted(export(store_url).splitlines()) == sorted(lines)
 
@@ -120,7 +118,7 @@ def test_an_interrupted_import_is_completed_by_the_next_one(store_url: str, numb
 
     def first_batch_is_stored() -> bool:
         with closing(open_store(store_url)) as store:
-            return bool(store.scan(after=None, limit=1).comments)
+            return any(store.scan())
 
     wait_until(first_batch_is_stored, process)
     process.send_signal(number)
@@ -228,7 +226,6 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
         (["import", "/no/such/file"], 1, "/no/such/file: No such file or directory"),
         (["import", "-", "--threads", "x.json"], 2, "need --from isso"),
         (["import", "-", "--from", "isso"], 2, "needs --threads MAPPING.json"),
-        (["create-table", "--store", "sqlite:////x.db"], 2, "there is no SQLite database at /x.db"),
     ],
 )
 def test_wrong_usage_is_one_line(arguments: list[str], status: int, message: str) -> None:
@@ -254,7 +251,7 @@ BAD = [
     (line(held="yes"), "held", "must be a boolean"),
     (line(content_id="1"), "content_id", "must be an integer"),
     (line(email="alice"), "email", "must be an address with one @"),
-    (line(comment="x" * (MAX_COMMENT + 1)), "comment", "must have at most 10000 characters, has 10001"),
+    (line(comment="x" * (MAX_COMMENT + 1)), "comment", "must have at most 10000 characters"),
     (line(author="me"), "author", "is unknown"),
     (b"", "body", "is not valid JSON"),
     (b"[1]", "body", "must be a JSON object"),
@@ -290,7 +287,7 @@ def test_skipped_lines_are_reported_in_full_with_their_reasons(url: str, tmp_pat
 def test_a_report_overwrites_no_other_file(url: str, tmp_path: Path) -> None:
     file = tmp_path / "comments.jsonl"
     file.write_bytes(line())
-    assert "is not a report" in fail("import", file, "--store", url, "--skip-bad", file)
+    assert f"{file} exists" in fail("import", file, "--store", url, "--skip-bad", file)
     assert file.read_bytes() == line()
 
 
@@ -329,20 +326,3 @@ def test_errors_contain_no_control_characters(url: str) -> None:
     message = fail("import", "-", "--store", url, stdin=line(**{"\x1b[2J\n": 1}))
     assert "?[2J?: is unknown" in message
     assert message.isprintable()
-
-
-@pytest.mark.usefixtures("dynamodb")
-def test_create_table_creates_the_table_once() -> None:
-    for _ in range(2):
-        assert run("create-table", env={"COMMENTS_STORE": "dynamodb://created"}) == (0, b"", [])
-    assert export("dynamodb://created") == b""
-
-
-@pytest.mark.usefixtures("dynamodb")
-def test_create_table_retries_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setattr(time, "sleep", pauses.append)
-    with pytest.raises(click.ClickException, match="table x: Could not connect"):
-        cli.main(["create-table", "--store", "dynamodb://x"], standalone_mode=False)
-    assert pauses.count(1) == 19

@@ -19,7 +19,7 @@ from comments.schemas import Comment, NewComment
 from comments.stores import KEY_SECONDS, dynamodb, open_store
 from comments.stores.dynamodb import ATTEMPTS, DynamoDBStore
 from tests.app import faults
-from tests.app.conftest import tables
+from tests.app.conftest import create_table
 
 ALICE = NewComment(content_id=1, email="alice@example.com", comment="published")
 BOB = NewComment(content_id=2, email="bob@example.com", comment="held")
@@ -70,9 +70,7 @@ def proxy(dynamodb: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[faults.Fau
 
 @pytest.fixture
 def table(proxy: faults.Faults) -> str:
-    name = f"dynamodb-{next(tables)}"
-    with closing(DynamoDBStore(name)) as store:
-        store.create_table()
+    name = create_table()
     proxy.operations.clear()
     return name
 
@@ -233,20 +231,12 @@ def test_a_comment_can_be_retried_after_all_responses_were_lost(store: DynamoDBS
     assert everything(store) == [stored]
 
 
-def test_unprocessed_items_of_a_batch_are_requested_again(store: DynamoDBStore, proxy: faults.Faults) -> None:
-    proxy.script = [faults.unprocessed, faults.unprocessed, faults.well, faults.unprocessed]
-    assert store.restore([PUBLISHED, HELD]) == 2
-    assert proxy.operations == ["BatchGetItem"] * 3 + ["BatchWriteItem"] * 2
-    proxy.script = [faults.unprocessed]
+@pytest.mark.usefixtures("no_backoff")
+def test_an_import_whose_responses_are_lost_stores_everything_once(store: DynamoDBStore, proxy: faults.Faults) -> None:
+    proxy.script = [faults.lose] * 3
+    store.restore([PUBLISHED, HELD])
     assert store.restore([PUBLISHED, HELD]) == 0
     assert everything(store) == [PUBLISHED, HELD]
-
-
-@pytest.mark.usefixtures("no_backoff")
-def test_an_import_that_stays_throttled_fails(store: DynamoDBStore, proxy: faults.Faults) -> None:
-    proxy.always = faults.unprocessed
-    with pytest.raises(StoreError, match="import more slowly"):
-        store.restore([PUBLISHED])
 
 
 # Errors that stay
@@ -333,14 +323,6 @@ def test_concurrent_requests_get_their_own_responses_despite_errors(store: Dynam
 
 
 # Configuration
-
-
-def test_a_missing_table_is_named(proxy: faults.Faults) -> None:
-    with closing(open_store("dynamodb://no-such-table")) as store:
-        with pytest.raises(StoreError, match=r"table no-such-table: .*ResourceNotFoundException"):
-            store.ping()
-        assert create_app(Settings(), store).test_client().get("/api/comment/list/1").status_code == 503
-    assert proxy.operations == ["GetItem", "Query"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +19,8 @@ from comments.config import load_settings
 from comments.paging import Cursor, following
 from comments.schemas import Comment
 from comments.stores import CommentStore, Page
-from comments.stores.dynamodb import DynamoDBStore
 from tests.app import faults
-from tests.app.conftest import Server, tables
+from tests.app.conftest import Server, create_table
 
 LIST = "/api/comment/list/1"
 
@@ -111,9 +109,7 @@ def proxy(dynamodb: str) -> Iterator[faults.Faults]:
 @pytest.fixture
 def tasks(dynamodb: str, proxy: faults.Faults, serve: Callable[..., Server]) -> list[Server]:
     """Two servers on one table, the second one behind the proxy."""
-    table = f"following-{next(tables)}"
-    with closing(DynamoDBStore(table)) as store:
-        store.create_table()
+    table = create_table()
     return [serve(COMMENTS_STORE=f"dynamodb://{table}", AWS_ENDPOINT_URL_DYNAMODB=url) for url in (dynamodb, proxy.url)]
 
 
@@ -175,14 +171,6 @@ def test_a_follower_gets_approved_comments(store: CommentStore) -> None:
     assert list(follower.comments) == [first, approved]
 
 
-def test_newest_first_leads_to_the_oldest_comment(client: FlaskClient) -> None:
-    comment = {"content_id": 1, "email": "alice@example.com", "comment": "x"}
-    posted = [client.post("/api/comment/new", json=comment).get_json()["id"] for _ in range(20)]
-    follower = Follower(f"{LIST}?order=desc&limit=7")
-    follower.poll(client_getter(client))
-    assert list(follower.comments) == posted[::-1]
-
-
 # Cursors
 
 
@@ -210,24 +198,6 @@ def test_without_overlap_the_next_page_starts_exactly_after_the_last_comment() -
 def test_comments_older_than_the_overlap_are_not_repeated() -> None:
     assert following(None, page(79, 80, more=False), overlap=10, read_at=ids.ticks(100)) == after(80)
     assert following(after(95), page(more=False), overlap=10, read_at=ids.ticks(200)) == after(95)
-
-
-def test_at_the_end_of_recent_comments_the_next_page_starts_before_the_overlap() -> None:
-    assert following(None, page(80, 99, more=False), overlap=10, read_at=ids.ticks(100)) == after(90)
-
-
-def test_several_pages_of_recent_comments_are_read_to_the_end_and_then_repeated_from_the_first_one() -> None:
-    first = following(None, page(98, more=True), overlap=10, read_at=ids.ticks(100))
-    assert first.position == after(98).position
-    second = following(first, page(99, more=True), overlap=10, read_at=ids.ticks(105))
-    assert second.position == after(99).position
-    assert following(second, page(104, more=False), overlap=10, read_at=ids.ticks(106)) == after(90)
-
-
-def test_a_cursor_survives_its_url() -> None:
-    cursor = Cursor(comment_at(98)["id"], ids.ticks(90))
-    assert Cursor.parse(str(cursor)) == cursor
-    assert Cursor.parse(cursor.position) == Cursor(cursor.position)
 
 
 OVERLAP = 10

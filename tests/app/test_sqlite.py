@@ -275,17 +275,6 @@ def test_a_read_only_file_or_directory_is_named_with_the_remedy(path: Path, file
     assert error.endswith("; make the file and its directory writable for the service's user\n")
 
 
-def test_a_missing_directory_is_named_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=f"COMMENTS_STORE: the directory {tmp_path}/missing does not exist; create it"):
-        SQLiteStore(tmp_path / "missing/comments.db")
-
-
-def test_a_file_that_is_not_a_database_is_named_with_the_remedy(path: Path) -> None:
-    path.write_bytes(b"not a database, but long enough" * 100)
-    with pytest.raises(StoreError, match=rf"cannot open {path}: .*; the file is not a database: restore a backup"):
-        SQLiteStore(path)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the files of a running process")
 def test_a_full_disk_refuses_comments_until_there_is_space(serve: Callable[..., Server], path: Path) -> None:
     server = serve()

@@ -1,11 +1,15 @@
-"""Templates of a stage, synthesized once per test session."""
+"""Templates of a stage, synthesized once per test session, and what AWS documents about IAM actions."""
 
 import functools
+import importlib.resources
+import json
 import os
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
-os.environ["CDK_VALIDATION"] = "false"  # CDK's validation is three quarters of a synthesis; `make check` runs it
+os.environ["CDK_VALIDATION"] = "false"  # as in conftest.py, for tests in other folders
 
 import aws_cdk as cdk
 from aws_cdk.assertions import Template
@@ -13,9 +17,13 @@ from aws_cdk.assertions import Template
 from infra.app import add_stacks
 from infra.stages import ACCESS_STACK, REGISTRY_STACK, STAGES, Domain, Repository, Stage, Target, stage_named
 
+PROJECT = Path(__file__).resolve().parents[2]
+CFN_LINT = Path(str(importlib.resources.files("cfnlint"))) / "data"
+"""cfn-lint carries AWS's list of IAM actions and the schemas of CloudFormation's registry."""
 DOMAIN = Domain(name="comments.example.com", hosted_zone_id="Z0123456789EXAMPLE", zone_name="example.com")
 GITHUB = Repository(name="example/comments", owner_id=1001, repository_id=2002)
 EMAIL = "ops@example.com"
+ANYWHERE = Target("111122223333", "eu-west-1")
 Resource = dict[str, Any]
 
 
@@ -24,30 +32,32 @@ class Templates:
     """The four stacks of a stage."""
 
     stage: Stage
+    assembly: cdk.cx_api.CloudAssembly
     access: Template
     registry: Template
     data: Template
     service: Template
 
 
-@functools.cache
-def templates_of(stage: Stage, *, target: Target | None = None) -> Templates:
-    app = cdk.App()
+def synthesize(stage: Stage, *, target: Target | None = None) -> Templates:
+    app = cdk.App(context=json.loads((PROJECT / "cdk.json").read_text())["context"])
     add_stacks(app, stage, target or Target(stage.account, stage.region))
-    app.synth()
+    assembly = app.synth()
 
     def template(name: str) -> Template:
-        stack = app.node.find_child(name)
-        assert isinstance(stack, cdk.Stack)
-        return Template.from_stack(stack)
+        return Template.from_json(assembly.get_stack_by_name(name).template)
 
     return Templates(
         stage,
+        assembly,
         access=template(ACCESS_STACK),
         registry=template(REGISTRY_STACK),
         data=template(stage.data_stack),
         service=template(stage.service_stack),
     )
+
+
+templates_of = functools.cache(synthesize)
 
 
 def templates(name: str) -> Templates:
@@ -95,6 +105,20 @@ def statements_of(template: Template, role: str) -> list[Resource]:
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 
-def list_of(value: str | list[str]) -> list[str]:
-    """Return a list of which CloudFormation allows the only element alone."""
-    return [value] if isinstance(value, str) else value
+def list_of(value: Any) -> list[Any]:
+    """Return a list; policies allow a single element without one."""
+    return value if isinstance(value, list) else [value]
+
+
+@functools.cache
+def iam_actions(pattern: str) -> dict[str, dict[str, Any]]:
+    """Return AWS's actions that match a pattern such as `ecs:Run*`, in lower case, with what AWS documents of each."""
+    service, _, name = pattern.lower().partition(":")
+    actions = _iam_services().get(service, {}).get("Actions", {})
+    return {f"{service}:{each}": found for each, found in actions.items() if fnmatchcase(each, name)}
+
+
+@functools.cache
+def _iam_services() -> dict[str, dict[str, Any]]:
+    services: dict[str, dict[str, Any]] = json.loads((CFN_LINT / "AdditionalSpecs/Policies.json").read_text())
+    return services

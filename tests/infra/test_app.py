@@ -66,7 +66,7 @@ def test_the_context_of_cdk_itself_is_ignored() -> None:
     ("context", "message"),
     [
         ({"stage": "production"}, "unknown stage 'production'"),
-        ({"stge": "prod"}, "unknown context key 'stge': the only one is stage, as in -c stage=prod; did you mean"),
+        ({"stge": "prod"}, "unknown context key 'stge': only stage is supported, as in -c stage=prod; did you mean"),
         ({"stage": "dev", "digest": "sha256:1"}, "unknown context key 'digest'"),
     ],
 )

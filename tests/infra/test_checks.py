@@ -17,7 +17,7 @@ def test_a_finding_without_acknowledgement_is_reported_with_its_place(
         """Acknowledge nothing."""
 
     monkeypatch.setattr(data, "acknowledge", forget)
-    found = checks.synthesize(STAGES["dev"], tmp_path)
+    found = checks.construct_findings(STAGES["dev"], tmp_path)
     assert {finding.split()[0] for finding in found} == {"AwsSolutions-S1", "AwsSolutions-SMG4"}
     assert any("CommentsFoundation-dev/Moderator" in finding for finding in found)
 
@@ -29,7 +29,6 @@ def test_every_stage_and_every_option_is_checked() -> None:
     assert any(stage.https for stage in stages)
     assert any(stage.spot_share for stage in stages)
     assert any(stage.alarm_address and stage.monthly_budget for stage in stages)
-    assert all(stage.github for stage in stages)
     assert {stage.egress for stage in stages} == set(Egress)
     assert {stage.entrance for stage in stages} == set(Entrance)
     assert {stage.architecture for stage in stages} == set(Architecture)
@@ -46,7 +45,7 @@ def test_a_template_of_several_stages_is_linted_once(tmp_path: Path) -> None:
 def test_a_finding_of_cfn_lint_names_rule_and_place(tmp_path: Path) -> None:
     template = tmp_path / "Service.template.json"
     template.write_text('{"Resources": {"Table": {"Type": "AWS::SNS::Topic", "Properties": {"Colour": "red"}}}}')
-    (finding,) = checks.lint([template]).findings
+    (finding,) = checks.template_findings([template])
     assert finding.startswith("E3002 Service.template.json Resources/Table/Properties/Colour: ")
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from infra.constructs.cloudfront import LISTS, VIEWER_ADDRESS_HEADER
-from infra.stages import STAGES, Egress, Entrance, StageError, _check_fields
-from tests.infra.synthesis import DOMAIN, container, environment, every, the, variant
+from infra.stages import STAGES, Egress, Entrance
+from tests.infra.synthesis import container, environment, every, the, variant
 from tests.machine import needs
 
 CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
@@ -34,11 +34,12 @@ def list_behavior() -> dict[str, Any]:
     return found
 
 
-def test_by_default_the_load_balancer_is_public() -> None:
-    service = variant("prod").service
-    service.resource_count_is("AWS::CloudFront::Distribution", 0)
-    assert the(service, "AWS::ElasticLoadBalancingV2::LoadBalancer")["Scheme"] == "internet-facing"
-    assert environment(service)["COMMENTS_TRUSTED_PROXIES"] == "1"
+def test_the_load_balancer_is_internal_only_behind_cloudfront_and_the_service_trusts_both_proxies() -> None:
+    """X-Forwarded-For: what the visitor sent, then the visitor's address, then CloudFront's."""
+    for service, scheme, proxies in ((variant("prod").service, "internet-facing", "1"), (behind(), "internal", "2")):
+        assert the(service, "AWS::ElasticLoadBalancingV2::LoadBalancer")["Scheme"] == scheme
+        assert environment(service)["COMMENTS_TRUSTED_PROXIES"] == proxies
+    variant("prod").service.resource_count_is("AWS::CloudFront::Distribution", 0)
 
 
 def test_the_base_url_is_that_of_the_distribution() -> None:
@@ -53,15 +54,9 @@ def test_a_stage_with_https_gets_the_moderator_token_and_passes_the_check_of_pro
     assert stage.missing_for_production() == []
 
 
-def test_a_stage_has_either_a_domain_or_cloudfront() -> None:
-    with pytest.raises(StageError, match=r"domain is for Entrance\.LOAD_BALANCER"):
-        _check_fields(replace(STAGES["dev"], domain=DOMAIN, entrance=Entrance.CLOUDFRONT))
-
-
 def test_the_load_balancer_accepts_connections_from_its_vpc_only() -> None:
     service = behind()
     balancer = the(service, "AWS::ElasticLoadBalancingV2::LoadBalancer")
-    assert balancer["Scheme"] == "internal"
     (group,) = balancer["SecurityGroups"]
     (rule,) = service.to_json()["Resources"][group["Fn::GetAtt"][0]]["Properties"]["SecurityGroupIngress"]
     assert rule["CidrIp"] == the(service, "AWS::EC2::VPC")["CidrBlock"]
@@ -140,11 +135,6 @@ def test_visitors_are_redirected_to_https_and_the_service_gets_what_they_sent() 
     headers = the(behind(), "AWS::CloudFront::ResponseHeadersPolicy")["ResponseHeadersPolicyConfig"]
     hsts = headers["SecurityHeadersConfig"]["StrictTransportSecurity"]
     assert hsts == {"AccessControlMaxAgeSec": 31536000, "IncludeSubdomains": False, "Override": True}
-
-
-def test_the_service_takes_the_address_that_cloudfront_appended() -> None:
-    """X-Forwarded-For: what the visitor sent, then the visitor's address, then CloudFront's."""
-    assert environment(behind())["COMMENTS_TRUSTED_PROXIES"] == "2"
 
 
 def test_the_web_acl_counts_by_the_header_that_the_edge_sets_on_every_request() -> None:

@@ -24,7 +24,12 @@ def of(stage: Stage) -> Templates:
 
 
 def dollars(found: Bill, label: str) -> float:
+    """Return the sum of the lines whose labels start so."""
     return sum(line.dollars for line in found.lines if line.label.startswith(label))
+
+
+def labels(found: Bill) -> set[str]:
+    return {line.label for line in found.lines}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +46,7 @@ def test_the_stock_pattern_is_billed_with_its_gateways_and_two_tasks(stock: Temp
     found = bill(stock, IDLE)
     assert dollars(found, "NAT gateways") == pytest.approx(2 * 0.045 * 730)
     assert dollars(found, "tasks") == pytest.approx(2 * 730 * (0.25 * 0.04048 + 0.5 * 0.004445))
-    assert dollars(found, "public addresses of tasks") == 0
+    assert "public addresses of tasks" not in labels(found)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +95,7 @@ def test_cloudfront_saves_the_addresses_of_the_load_balancer_and_a_rule() -> Non
     prod = STAGES["prod"]
     before, after = bill(of(prod), IDLE), bill(of(replace(prod, entrance=Entrance.CLOUDFRONT)), IDLE)
     assert before.total - after.total == pytest.approx(7.30 + 1.00)
-    assert dollars(after, "public addresses of the balancer") == 0
+    assert labels(before) - labels(after) == {"public addresses of the load balancer", "data to the internet"}
 
 
 def test_cloudfront_costs_what_its_docstring_says_beyond_its_free_tier() -> None:
@@ -100,7 +105,6 @@ def test_cloudfront_costs_what_its_docstring_says_beyond_its_free_tier() -> None
     assert dollars(found, "CloudFront: requests") == pytest.approx(990)
     assert dollars(found, "CloudFront: responses") == pytest.approx((3600 - 1000) * 0.085)
     assert dollars(found, "CloudFront: functions") == pytest.approx(99.80)
-    assert dollars(found, "answers to the internet") == 0
 
 
 def test_endpoints_and_nat_cost_more_with_more_traffic() -> None:

@@ -14,17 +14,6 @@ def board(stage: str) -> list[dict[str, Any]]:
     return widgets
 
 
-def test_the_dashboard_asks_first_whether_and_then_where() -> None:
-    questions = [each["properties"]["markdown"] for each in board("prod") if each["type"] == "text"]
-    assert questions == [
-        "### Do clients get responses?",
-        "### If not, on which route?",
-        "### Is it the tasks?",
-        "### Is it the table?",
-        "### Are clients blocked?",
-    ]
-
-
 def test_the_dashboard_finds_routes_by_a_search() -> None:
     """A new route needs no deployment. The namespace is the one of the task."""
     searches = [str(each["properties"].get("metrics")) for each in board("prod")]

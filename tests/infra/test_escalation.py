@@ -5,31 +5,22 @@ which are administrators. It follows every statement from role to role.
 """
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-os.environ["CDK_VALIDATION"] = "false"
-
-import aws_cdk as cdk
-import cfnlint
 import pytest
-import yaml
-from aws_cdk.assertions import Template
 
 from infra import execution_policy
-from infra.app import add_stacks
-from infra.permissions import BOUNDARY_NAME, TRUSTS
-from infra.stages import ACCESS_STACK, BOOTSTRAP_QUALIFIER, STAGES, Target
+from infra.permissions import BOUNDARY_NAME, TRUSTS, Trust
+from infra.stages import BOOTSTRAP_QUALIFIER, STAGES
+from tests.infra.synthesis import ANYWHERE, PROJECT, every, iam_actions, list_of, statements_of, templates_of
 from tests.machine import needs
 
-PROJECT = Path(__file__).resolve().parents[2]
-ACCOUNT, REGION = "111122223333", "eu-west-1"
+ACCOUNT, REGION = ANYWHERE.account, ANYWHERE.region
 KNOWN = {"AWS::Partition": "aws", "AWS::AccountId": ACCOUNT, "AWS::Region": REGION}
 CDK = f"cdk-{BOOTSTRAP_QUALIFIER}"
 EXECUTION = f"{CDK}-cfn-exec-role-{ACCOUNT}-{REGION}"
@@ -89,14 +80,6 @@ Account = dict[str, frozenset[Allow]]
 """What each role may do."""
 
 
-@cache
-def actions() -> dict[str, list[str]]:
-    """AWS's list of actions by service; cfn-lint carries it."""
-    data = Path(cfnlint.__file__).parent / "data/AdditionalSpecs/Policies.json"
-    known = json.loads(data.read_text())
-    return {service: [f"{service}:{name}" for name in known[service]["Actions"]] for service in known}
-
-
 SPELLING = {
     action.lower(): action for action in {*BOUNDED, *HARMLESS, *USES_STACK, "sts:AssumeRole", "iam:PassRole",
                                           "iam:UpdateAssumeRolePolicy"}
@@ -108,17 +91,11 @@ def allows(statements: list[dict[str, Any]]) -> Iterator[Allow]:
     for statement in statements:
         assert statement["Effect"] == "Allow"
         conditions = statement.get("Condition", {})
-        equals = tuple((key, tuple(listed(text(value)))) for key, value in conditions.get("StringEquals", {}).items())
-        for pattern in listed(statement["Action"]):
-            service = pattern.split(":")[0]
-            for action in actions()[service]:
-                if fnmatchcase(action, pattern.lower()):
-                    for resource in listed(statement["Resource"]):
-                        yield Allow(SPELLING.get(action, action), text(resource), equals)
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+        equals = tuple((key, tuple(list_of(text(value)))) for key, value in conditions.get("StringEquals", {}).items())
+        for pattern in list_of(statement["Action"]):
+            for action in iam_actions(pattern):
+                for resource in list_of(statement["Resource"]):
+                    yield Allow(SPELLING.get(action, action), text(resource), equals)
 
 
 def text(value: Any) -> Any:
@@ -146,27 +123,15 @@ def text(value: Any) -> Any:
 
 
 @cache
-def account() -> dict[str, frozenset[Allow]]:
-    app = cdk.App()
-    # The playground holds the roles of every stage.
-    add_stacks(app, STAGES["playground"], Target(ACCOUNT, REGION))
-    stack = app.node.find_child(ACCESS_STACK)
-    assert isinstance(stack, cdk.Stack)
-    template = Template.from_stack(stack).to_json()["Resources"]
-    roles: Account = {}
-    for logical, resource in template.items():
-        if resource["Type"] == "AWS::IAM::Role":
-            granted = [
-                statement
-                for policy in template.values()
-                if policy["Type"] == "AWS::IAM::Policy" and {"Ref": logical} in policy["Properties"]["Roles"]
-                for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-            ]
-            roles[resource["Properties"]["RoleName"]] = frozenset(allows(granted))
+def account() -> Account:
+    access = templates_of(STAGES["playground"], target=ANYWHERE).access  # it holds the roles of every stage
+    roles = {
+        role["Properties"]["RoleName"]: frozenset(allows(statements_of(access, logical)))
+        for logical, role in access.find_resources("AWS::IAM::Role").items()
+    }
     managed = {
-        resource["Properties"]["ManagedPolicyName"]: resource["Properties"]["PolicyDocument"]["Statement"]
-        for resource in template.values()
-        if resource["Type"] == "AWS::IAM::ManagedPolicy"
+        policy["ManagedPolicyName"]: policy["PolicyDocument"]["Statement"]
+        for policy in every(access, "AWS::IAM::ManagedPolicy")
     }
     return roles | {
         EXECUTION: frozenset(allows(managed[execution_policy.NAME])),
@@ -180,9 +145,9 @@ def bootstrap_roles() -> Account:
     """Return the other roles of CDK's bootstrap, from the CLI's own template."""
     cli = PROJECT / "node_modules/.bin/cdk"
     needs(cli.exists(), "no node_modules: run `make setup`")
-    command = [str(cli), "bootstrap", "--show-template", "--no-notices"]
+    command = [str(cli), "bootstrap", "--show-template", "--json", "--no-notices"]
     shown = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True)
-    resources = yaml.safe_load(shown.stdout)["Resources"]
+    resources = json.loads(shown.stdout)["Resources"]
     roles: Account = {}
     for logical in ("FilePublishingRole", "ImagePublishingRole", "DeploymentActionRole"):
         name = text(resources[logical]["Properties"]["RoleName"])
@@ -239,7 +204,7 @@ def reachable(start: str, roles: Account) -> set[str]:
 
 
 @pytest.mark.parametrize("trust", TRUSTS, ids=lambda trust: trust.role)
-def test_a_workflow_reaches_the_roles_of_its_deployment_and_no_others(trust: Any) -> None:
+def test_a_workflow_reaches_the_roles_of_its_deployment_and_no_others(trust: Trust) -> None:
     deploys = {"comments-cdk-deploy", f"{CDK}-file-publishing-role-{ACCOUNT}-{REGION}", EXECUTION, WORKLOAD}
     expected = {trust.role} if trust.role == "comments-read" else {trust.role, *deploys}
     assert reachable(trust.role, account()) == expected

@@ -5,17 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatch
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 from infra import execution_policy
 from infra.permissions import SETTINGS
 from infra.stages import STAGES, Egress, Entrance
-from tests.infra.synthesis import DOMAIN, EMAIL, GITHUB, Templates, templates_of
-from tests.machine import needs
+from tests.infra.synthesis import CFN_LINT, DOMAIN, EMAIL, GITHUB, Templates, iam_actions, templates_of
 
-DATA = "lib/python*/site-packages/cfnlint/data"
-PROJECT = Path(__file__).resolve().parents[2]
 EVERYTHING = (
     replace(STAGES["prod"], domain=DOMAIN, egress=Egress.ENDPOINTS, spot_share=50, alarm_email=EMAIL, github=GITHUB),
     replace(STAGES["prod"], domain=DOMAIN, egress=Egress.NAT),
@@ -30,7 +25,7 @@ UNUSED = {
     "targets of scaling other than ECS": ("lambda:*",),
     "a private certificate authority": ("acm-pca:*",),
     "listeners that sign people in": ("cognito-idp:*",),
-    "web ACLs on other things than a balancer": (
+    "web ACLs of anything but a load balancer": (
         "amplify:*", "apigateway:*", "apprunner:*", "appsync:*", "bedrock-agentcore:*", "ec2:*VerifiedAccess*",
         "payments:*",
     ),
@@ -58,20 +53,6 @@ CHANGES_OR_CONTENT = (
 """Permissions that handlers name for reading but a role that only reads must not have."""
 
 
-@cache
-def data() -> Path:
-    (*found,) = PROJECT.glob(f".venv/{DATA}")
-    needs(found, "cfn-lint is not installed: run `make setup`")
-    return found[0]
-
-
-@cache
-def actions() -> dict[str, Any]:
-    """AWS's list of actions by service, and the kinds of resources that each can be held to."""
-    known: dict[str, Any] = json.loads((data() / "AdditionalSpecs/Policies.json").read_text())
-    return known
-
-
 def types() -> set[str]:
     return {kind for stage in EVERYTHING for kind in _types(templates_of(stage))}
 
@@ -84,13 +65,13 @@ def _types(templates: Templates) -> Iterator[str]:
 @cache
 def index() -> dict[str, str]:
     """The file of each type's schema."""
-    files: dict[str, str] = json.loads((data() / "schemas/providers/us-east-1.json").read_text())
+    files: dict[str, str] = json.loads((CFN_LINT / "schemas/providers/us-east-1.json").read_text())
     return files
 
 
 def needed(kind: str, *operations: str) -> set[str]:
     """Return the permissions that the handler of a type names, without those of features that no stage uses."""
-    schema = json.loads((data() / "schemas/resources" / f"{index()[kind]}.json").read_text())
+    schema = json.loads((CFN_LINT / "schemas/resources" / f"{index()[kind]}.json").read_text())
     named = {
         action
         for operation in operations
@@ -124,9 +105,8 @@ def test_cloudformation_may_do_what_every_type_of_resource_needs() -> None:
 
 def knows_a_resource(action: str) -> bool:
     """Return whether an action supports resource-level permissions, which is assumed for one that AWS's list lacks."""
-    service, _, name = action.partition(":")
-    known = actions().get(service, {}).get("Actions", {}).get(name.lower())
-    return known is None or bool(known.get("Resources"))
+    known = list(iam_actions(action).values())
+    return not known or any(each.get("Resources") for each in known)
 
 
 def test_the_role_that_reads_may_read_the_settings_of_every_type_and_no_others() -> None:

@@ -23,7 +23,11 @@ def test_with_a_domain_browsers_are_told_to_stay_with_tls() -> None:
     assert listener["SslPolicy"].startswith("ELBSecurityPolicy-TLS13-1-2")
     header = attributes(listener, "ListenerAttributes")["routing.http.response.strict_transport_security.header_value"]
     assert header == "max-age=31536000"
-    assert the(stack, "AWS::CertificateManager::Certificate")["DomainName"] == "comments.example.com"
+    certificate = the(stack, "AWS::CertificateManager::Certificate")
+    assert certificate["ValidationMethod"] == "DNS"
+    assert certificate["DomainValidationOptions"] == [
+        {"DomainName": DOMAIN.name, "HostedZoneId": DOMAIN.hosted_zone_id}
+    ]
     assert the(stack, "AWS::Route53::RecordSet")["Name"] == "comments.example.com."
     assert stack.find_outputs("BaseUrl")["BaseUrl"]["Value"] == "https://comments.example.com"
 
@@ -35,18 +39,6 @@ def test_every_request_leaves_an_access_log() -> None:
     assert set_["access_logs.s3.prefix"] == "alb"
     assert "comments-dev-logs-" in str(set_["access_logs.s3.bucket"])
     assert set_["routing.http.drop_invalid_header_fields.enabled"] == "true"
-
-
-def test_the_certificate_is_validated_by_dns_with_nobody_asked() -> None:
-    stack = with_domain().service
-    certificate = the(stack, "AWS::CertificateManager::Certificate")
-    assert certificate["ValidationMethod"] == "DNS"
-    (option,) = certificate["DomainValidationOptions"]
-    assert option == {"DomainName": DOMAIN.name, "HostedZoneId": DOMAIN.hosted_zone_id}
-    (name,) = stack.find_resources("AWS::CertificateManager::Certificate")
-    assert the(stack, "AWS::ElasticLoadBalancingV2::Listener", {"Port": 443})["Certificates"] == [
-        {"CertificateArn": {"Ref": name}}
-    ]
 
 
 def test_a_task_is_healthy_after_ten_seconds_and_survives_two_slow_checks() -> None:

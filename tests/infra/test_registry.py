@@ -1,11 +1,10 @@
 import json
+from dataclasses import replace
 
-import aws_cdk as cdk
-from aws_cdk.assertions import Template
+import pytest
 
-from infra.stacks.registry import RegistryStack
 from infra.stages import STAGES
-from tests.infra.synthesis import list_of, templates, the
+from tests.infra.synthesis import list_of, synthesize, templates, the
 
 IMAGES = {"RepositoryName": "comments"}
 
@@ -27,28 +26,33 @@ def test_thirty_releases_of_every_stage_are_kept_and_those_of_prod_take_preceden
     policy = the(templates("dev").registry, "AWS::ECR::Repository", IMAGES)["LifecyclePolicy"]["LifecyclePolicyText"]
     *stages, rest = sorted(json.loads(policy)["rules"], key=lambda rule: rule["rulePriority"])
     kept = {"tagStatus": "tagged", "countType": "imageCountMoreThan", "countNumber": 30}
-    assert [rule["selection"] | kept for rule in stages] == [rule["selection"] for rule in stages]
-    prefixes = [rule["selection"]["tagPrefixList"] for rule in stages]
-    assert prefixes[0] == ["prod-"]
-    assert {prefix for (prefix,) in prefixes} == {f"{name}-" for name in STAGES}
+    assert [rule["selection"] for rule in stages] == [
+        kept | {"tagPrefixList": [f"{name}-"]} for name in ("prod", "dev")
+    ]
     assert rest["selection"] == {
         "tagStatus": "any", "countType": "sinceImagePushed", "countNumber": 14, "countUnit": "days"
     }  # fmt: skip
 
 
-def test_every_stage_has_the_same_registry() -> None:
+def test_stages_of_one_account_have_the_same_registry() -> None:
     assert templates("dev").registry.to_json() == templates("prod").registry.to_json()
 
 
-def test_a_stage_in_another_account_may_pull_and_tag_but_not_push() -> None:
-    stack = RegistryStack(cdk.App(), "Registry", stages=["prod"], pulling_accounts=["222222222222"])
-    policy = the(Template.from_stack(stack), "AWS::ECR::Repository")["RepositoryPolicyText"]
+def test_a_stage_in_another_account_may_pull_and_tag_but_not_push(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STAGES, "dev", replace(STAGES["dev"], account="111111111111"))
+    prod = replace(STAGES["prod"], account="222222222222", registry_account="111111111111")
+    monkeypatch.setitem(STAGES, "prod", prod)
+    registry = synthesize(STAGES["dev"]).registry
+    policy = the(registry, "AWS::ECR::Repository")["RepositoryPolicyText"]
     actions = {action for statement in policy["Statement"] for action in list_of(statement["Action"])}
     assert {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:PutImage"} <= actions
     assert not {"ecr:UploadLayerPart", "ecr:InitiateLayerUpload"} & actions
     assert all("222222222222" in str(statement["Principal"]) for statement in policy["Statement"])
+    assert registry.to_json()["Resources"] == synthesize(prod).registry.to_json()["Resources"]
 
 
-def test_deleting_one_stage_with_everything_leaves_what_all_stages_share() -> None:
-    stack = RegistryStack(cdk.App(), "Registry", stages=["dev"])
-    assert stack.termination_protection
+def test_deleting_one_stage_leaves_the_stacks_that_all_stages_share() -> None:
+    protected = {stack.stack_name: stack.termination_protection for stack in templates("dev").assembly.stacks}
+    assert protected["CommentsRegistry"]
+    assert protected["CommentsAccess"]
+    assert not protected["CommentsFoundation-dev"]

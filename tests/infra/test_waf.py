@@ -63,11 +63,3 @@ def test_what_the_web_acl_refuses_is_logged_without_the_moderators_token() -> No
 def test_where_nobody_visits_there_is_no_web_acl(stage: str) -> None:
     for kind in ("WebACL", "WebACLAssociation", "LoggingConfiguration"):
         templates(stage).service.resource_count_is(f"AWS::WAFv2::{kind}", 0)
-
-
-def test_stages_of_one_account_have_web_acl_metrics_of_their_own() -> None:
-    names = [
-        the(templates(stage).service, "AWS::WAFv2::WebACL")["VisibilityConfig"]["MetricName"]
-        for stage in ("prod", "playground")
-    ]
-    assert names == ["comments-prod", "comments-playground"]

@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from comments.stores.dynamodb import DynamoDBStore
 from tests.app import faults
-from tests.app.conftest import Server, serving
+from tests.app.conftest import Server, create_table, serving
 from tests.app.faults import Faults
 from tests.resilience.conftest import Response, comment, connect, get, post
 
@@ -30,7 +29,7 @@ FAULTS = {
 
 @pytest.fixture(scope="module")
 def store(dynamodb: str) -> Iterator[Faults]:
-    DynamoDBStore("faults").create_table()
+    create_table("faults")
     with faults.serving(dynamodb) as proxy:
         yield proxy
 

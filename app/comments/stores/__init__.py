@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,9 @@ from comments.schemas import Comment, NewComment
 
 PAGE_BYTES = 1024 * 1024
 """Approximate size of email addresses and texts after which a page ends: DynamoDB returns no more at once."""
+
+SCAN_PAGE = 500
+"""Comments per read of an export."""
 
 KEY_SECONDS = 24 * 60 * 60
 """How long an idempotency key is remembered."""
@@ -23,14 +26,6 @@ class Page:
 
     comments: list[Comment]
     more: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """A part of all comments, which may be empty; `after` is the token of the next part, None at the end."""
-
-    comments: list[Comment]
-    after: str | None
 
 
 class CommentStore(Protocol):
@@ -70,12 +65,12 @@ class CommentStore(Protocol):
         """Delete a comment, published or held; False if there is none."""
         ...
 
-    def scan(self, *, after: str | None, limit: int) -> Scan:
-        """Return about `limit` comments of the whole store, held ones first, from the token of the last part."""
+    def scan(self) -> Iterator[Comment]:
+        """Read the whole store. Held comments come first: one that is approved meanwhile is read twice, not missed."""
         ...
 
     def restore(self, comments: Sequence[Comment]) -> int:
-        """Store comments with their ids and times, unless the id exists. Returns how many were new.
+        """Store comments with their ids and times, unless the thread has the id. Returns how many were new.
 
         The ids of one call must differ.
         """
@@ -86,6 +81,16 @@ class CommentStore(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def scan_held(store: CommentStore) -> Iterator[Comment]:
+    """Read all held comments, page by page."""
+    after, more = "", True
+    while more:
+        page = store.list_held(after=after, limit=SCAN_PAGE)
+        yield from page.comments
+        more = page.more
+        after = page.comments[-1]["id"] if more else ""
 
 
 def open_store(url: str) -> CommentStore:

@@ -10,8 +10,9 @@ Release 0.1 uses the same keys and items; both releases can serve one table.
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
 from botocore.config import Config
@@ -20,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from comments.errors import KeyReused, StoreError
 from comments.ids import Clock, created_at, id_at, tick_of
 from comments.schemas import Comment, NewComment
-from comments.stores import KEY_SECONDS, Page, Scan, approval_hash, fingerprint, key_hash, legacy_key_hash
+from comments.stores import KEY_SECONDS, Page, approval_hash, fingerprint, key_hash, legacy_key_hash, scan_held
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -44,13 +45,13 @@ CONFLICTS = {"TransactionConflictException", "TransactionConflict", "ThrottlingE
 """Errors and reasons of cancelled transactions that boto3 does not retry."""
 
 PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE = "pk", "sk", "expires_at"
-KEY_SCHEMA = ((PARTITION_KEY, "HASH"), (SORT_KEY, "RANGE"))
+KEY_SCHEMA: tuple[tuple[str, Literal["HASH", "RANGE"]], ...] = ((PARTITION_KEY, "HASH"), (SORT_KEY, "RANGE"))
 
 SHARDS = 4
 """Partitions of held comments. Each takes 1,000 writes per second; each page of them costs one query per shard."""
 
-LOOKUPS, WRITES = 50, 25
-"""Comments per batch: BatchGetItem takes 100 keys and each comment needs two; BatchWriteItem takes 25 items."""
+RESTORE_THREADS = 8
+"""Parallel writes of an import. They stay below the 1,000 writes per second of one partition, which is one thread."""
 
 
 class DynamoDBStore:
@@ -115,50 +116,35 @@ class DynamoDBStore:
         return self._find(content_id, approved["id"]["S"], held=False) if approved else None
 
     def delete(self, content_id: int, comment_id: str) -> bool:
-        found = [held for held in (True, False) if self._find(content_id, comment_id, held=held)]
-        for held in found:
-            self._call(self._client.delete_item, TableName=self._table, Key=_key(content_id, comment_id, held=held))
-        # A concurrent approval may have been faster: the comment then exists under another id.
-        return bool(found) and not self._get(_key_item(approval_hash(content_id, comment_id)))
+        for held in (True, False):
+            if not self._find(content_id, comment_id, held=held):
+                continue
+            key = _key(content_id, comment_id, held=held)
+            response = self._call(self._client.delete_item, TableName=self._table, Key=key, ReturnValues="ALL_OLD")
+            # If it was gone, either an approval was faster, or an earlier attempt whose response was lost deleted it.
+            return "Attributes" in response or not self._get(_key_item(approval_hash(content_id, comment_id)))
+        return False
 
-    def scan(self, *, after: str | None, limit: int) -> Scan:
-        """Held comments by id (token `held ID`), then the table (token `published PK SK`)."""
-        phase, *last = (after or "held ").split(" ")
-        if phase == "held":
-            page = self.list_held(after=last[0], limit=limit)
-            return Scan(page.comments, f"held {page.comments[-1]['id']}" if page.more else "published")
-        start = {PARTITION_KEY: {"S": last[0]}, SORT_KEY: {"S": last[1]}} if last else None
-        response = self._call(
-            self._client.scan,
-            TableName=self._table,
-            FilterExpression=f"begins_with({PARTITION_KEY}, :thread)",
-            ExpressionAttributeValues={":thread": {"S": "thread#"}},
-            ConsistentRead=True,
-            Limit=limit,
-            **({"ExclusiveStartKey": start} if start else {}),
-        )
-        end: Any = response.get("LastEvaluatedKey")
-        token = f"published {end[PARTITION_KEY]['S']} {end[SORT_KEY]['S']}" if end else None
-        return Scan([_comment(item) for item in response["Items"]], token)
+    def scan(self) -> Iterator[Comment]:
+        yield from scan_held(self)
+        start: dict[str, Any] = {}
+        while True:
+            response = self._call(
+                self._client.scan,
+                TableName=self._table,
+                FilterExpression=f"begins_with({PARTITION_KEY}, :thread)",
+                ExpressionAttributeValues={":thread": {"S": "thread#"}},
+                ConsistentRead=True,
+                **start,
+            )
+            yield from map(_comment, response["Items"])
+            if "LastEvaluatedKey" not in response:
+                return
+            start = {"ExclusiveStartKey": response["LastEvaluatedKey"]}
 
     def restore(self, comments: Sequence[Comment]) -> int:
-        new = 0
-        for start in range(0, len(comments), LOOKUPS):
-            some = {(c["content_id"], c["id"]): c for c in reversed(comments[start : start + LOOKUPS])}
-            keys = [_key(*which, held=held) for which in some for held in (False, True)]
-            found = [_comment(item) for item in self._batch("get", keys)]
-            present = {(comment["content_id"], comment["id"]) for comment in found}
-            # The key of a held comment does not contain the thread.
-            held_ids = {comment["id"] for comment in found if comment.get("held")}
-            missing = [
-                _item(comment)
-                for which, comment in some.items()
-                if which not in present and not (comment.get("held") and comment["id"] in held_ids)
-            ]
-            for first in range(0, len(missing), WRITES):
-                self._batch("write", [{"PutRequest": {"Item": item}} for item in missing[first : first + WRITES]])
-            new += len(missing)
-        return new
+        with ThreadPoolExecutor(RESTORE_THREADS) as pool:
+            return sum(pool.map(self._restore, comments))
 
     def ping(self) -> None:
         self._get({PARTITION_KEY: {"S": "ping"}, SORT_KEY: {"S": "-"}})
@@ -166,19 +152,18 @@ class DynamoDBStore:
     def close(self) -> None:
         self._client.close()
 
-    def create_table(self) -> None:
-        """Create the table where no CDK app does, on DynamoDB Local. Does nothing if it exists."""
+    def _restore(self, comment: Comment) -> bool:
+        """Store a comment unless its id exists, published or held."""
+        if self._find(comment["content_id"], comment["id"], held=not comment.get("held")):
+            return False
+        condition = f"attribute_not_exists({PARTITION_KEY})"
         try:
-            self._call(
-                self._client.create_table,
-                TableName=self._table,
-                KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in KEY_SCHEMA],
-                AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in KEY_SCHEMA],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            self._call(self._client.put_item, TableName=self._table, Item=_item(comment), ConditionExpression=condition)
         except StoreError as error:
-            if error.reason != "ResourceInUseException":
+            if error.reason != "ConditionalCheckFailedException":
                 raise
+            return False
+        return True
 
     def _add_once(self, new: NewComment, key: str, *, held: bool) -> Comment:
         """Store comment and key in one transaction; the condition on the key lets one of several attempts through."""
@@ -249,21 +234,6 @@ class DynamoDBStore:
                 return reasons[0].get("Item", {})
             raise
         return None
-
-    def _batch(self, kind: str, requests: Any) -> list[Any]:
-        """Run a BatchGetItem or BatchWriteItem until DynamoDB has processed all of it; return the items it read."""
-        call = self._client.batch_get_item if kind == "get" else self._client.batch_write_item
-        items: list[Any] = []
-        for attempt in range(10):
-            wanted = {"Keys": requests, "ConsistentRead": True} if kind == "get" else requests
-            response: Any = self._call(call, RequestItems={self._table: wanted})
-            items += response.get("Responses", {}).get(self._table, [])
-            left = response.get("UnprocessedKeys") or response.get("UnprocessedItems")
-            if not left:
-                return items
-            requests = left[self._table]["Keys"] if kind == "get" else left[self._table]
-            time.sleep(0.05 * 2**attempt)
-        raise StoreError(f"table {self._table}: still throttled after 10 attempts; import more slowly")
 
     def _call(self, operation: Callable[..., Any], **parameters: Any) -> Any:
         end = time.monotonic() + CONFLICT_SECONDS

@@ -30,12 +30,13 @@ from comments.schemas import Comment, NewComment
 from comments.stores import (
     KEY_SECONDS,
     PAGE_BYTES,
+    SCAN_PAGE,
     Page,
-    Scan,
     approval_hash,
     fingerprint,
     key_hash,
     legacy_key_hash,
+    scan_held,
 )
 
 BATCH = 256
@@ -138,17 +139,14 @@ class SQLiteStore:
     def delete(self, content_id: int, comment_id: str) -> bool:
         return self._run(lambda db: _delete(db, content_id, comment_id))
 
-    def scan(self, *, after: str | None, limit: int) -> Scan:
-        """Held comments by id (token `held ID`), then all threads (token `published CONTENT_ID ID`)."""
-        phase, *last = (after or "held ").split(" ")
-        if phase == "held":
-            page = self.list_held(after=last[0], limit=limit)
-            return Scan(page.comments, f"held {page.comments[-1]['id']}" if page.more else "published 0 ")
-        page = self._page(
-            "FROM comment WHERE (content_id, id) > (?, ?) ORDER BY content_id, id", (int(last[0]), last[1]), limit=limit
-        )
-        end = page.comments[-1] if page.more else None
-        return Scan(page.comments, f"published {end['content_id']} {end['id']}" if end else None)
+    def scan(self) -> Iterator[Comment]:
+        yield from scan_held(self)
+        query, last, more = "FROM comment WHERE (content_id, id) > (?, ?) ORDER BY content_id, id", (0, ""), True
+        while more:
+            page = self._page(query, last, limit=SCAN_PAGE)
+            yield from page.comments
+            more = page.more
+            last = (page.comments[-1]["content_id"], page.comments[-1]["id"]) if more else last
 
     def restore(self, comments: Sequence[Comment]) -> int:
         return self._run(lambda db: sum(_restore(db, comment) for comment in comments))
@@ -214,7 +212,7 @@ class SQLiteStore:
                         results.append((outcome.set_result, change(db)))
                     except ServiceError as refused:  # raised before the change wrote anything
                         results.append((outcome.set_exception, refused))
-        except Exception as error:  # noqa: BLE001  # it belongs to the requests; the writer goes on
+        except Exception as error:  # noqa: BLE001  # each request raises it; the writer continues
             is_busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY  # it would be for each of them
             if len(batch) > 1 and not is_busy:
                 for job in batch:
@@ -324,7 +322,7 @@ def _insert(db: sqlite3.Connection, comment: Comment) -> None:
 
 
 def _remember(db: sqlite3.Connection, hashed: str, content: str, comment_id: str, *, held: bool) -> None:
-    """Remember a key. Also delete up to ten expired ones: keys go faster than they come, and no request waits long."""
+    """Remember a key, and delete up to ten expired ones: enough to keep the table small without a slow request."""
     now = int(time.time())
     expired = "SELECT key FROM idempotency_key WHERE expires_at <= ? LIMIT 10"
     db.execute(f"DELETE FROM idempotency_key WHERE key IN ({expired})", (now,))  # noqa: S608  # a constant
@@ -353,9 +351,9 @@ def _approve(db: sqlite3.Connection, clock: Clock, content_id: int, comment_id: 
 
 def _delete(db: sqlite3.Connection, content_id: int, comment_id: str) -> bool:
     which = (content_id, comment_id)
-    deleted = db.execute("DELETE FROM held WHERE content_id = ? AND id = ?", which).rowcount
-    deleted += db.execute("DELETE FROM comment WHERE content_id = ? AND id = ?", which).rowcount
-    return deleted > 0
+    held = db.execute("DELETE FROM held WHERE content_id = ? AND id = ?", which).rowcount
+    published = db.execute("DELETE FROM comment WHERE content_id = ? AND id = ?", which).rowcount
+    return held + published > 0
 
 
 def _restore(db: sqlite3.Connection, comment: Comment) -> int:
