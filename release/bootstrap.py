@@ -90,8 +90,8 @@ def look_up(github: str) -> Repository:
     """Ask GitHub for the spelling and the IDs of a repository; raise NotReadyError if gh can't."""
     query = "{name: .full_name, owner_id: .owner.id, repository_id: .id}"
     try:
-        answer = run(["gh", "api", f"repos/{github}", "--jq", query], environment=os.environ)
-        return Repository(**json.loads(answer[-1]))
+        lines = run(["gh", "api", f"repos/{github}", "--jq", query], environment=os.environ)
+        return Repository(**json.loads(lines[-1]))
     except CommandError as error:
         raise NotReadyError(f"gh can't look up {github}: is it signed in (gh auth status)?", *error.details) from error
 

@@ -32,7 +32,7 @@ READ_SECONDS = 0.5
 REQUEST_SECONDS = 5.0
 """Timeout of a request to the stage."""
 THREAD = 2**53 - 1
-"""Highest content_id that the API accepts, so hardly a thread that exists; reading it reaches the store."""
+"""Highest content_id that the API accepts, so unlikely to be a real thread; reading it reaches the store."""
 ERRORS = '{ $.logger = "comments.errors" }'
 """Log lines in which the service says why it responded with a 5xx."""
 _ERRORS_READ = 100
@@ -76,7 +76,7 @@ class StoppedTask:
 
     @property
     def failed(self) -> bool:
-        """Whether it stopped for a reason of its own, not because its deployment was rolled back."""
+        """Whether the task itself failed, rather than being stopped by the rollback."""
         return self.stop_code != "ServiceSchedulerInitiated" or self.failed_health_checks
 
     @property
