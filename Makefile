@@ -96,10 +96,12 @@ check-format: $(DEV)
 	@ruff check
 	@ruff format --check
 
-# Two runs: what extends MiniStack sees its packages, which pin other versions than the application's.
+TYPED_TESTS := $(addprefix tests/,conftest.py machine.py bench contract image infra resilience web)
+
+# Two runs: the part that extends MiniStack sees its packages, which pin other versions than the application's.
 check-types: $(DEV) $(PLAYGROUND)
-	@mypy app/comments app/api.py app/healthcheck.py app/gunicorn.conf.py bench
-	@mypy --python-executable .venv/bin/python --exclude playground/server infra release playground
+	@mypy --python-executable .venv/bin/python --exclude playground/server \
+	  app/comments app/api.py app/healthcheck.py app/gunicorn.conf.py bench infra release playground $(TYPED_TESTS)
 	@mypy --python-executable .venv-playground/bin/python playground/server
 
 check-locks: $(DEV) $(NODE)
