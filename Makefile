@@ -75,7 +75,7 @@ test: $(DEV) $(NODE) $(PLAYGROUND)  ## run every test that this machine can (ARG
 
 .PHONY: quick
 quick: $(DEV)  ## run the tests that need no Docker, browser or Node (ARGS=… goes to pytest)
-	@python -m pytest --quick $(ARGS)
+	@python -m pytest --quick -n auto $(ARGS)
 
 .PHONY: wrk
 wrk:  ## install wrk, which make bench needs, on Debian or Ubuntu
