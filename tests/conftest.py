@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,6 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     tools = [str(Path(sys.executable).parent), str(HERE.parent / "node_modules/.bin")]  # as in the Makefile
     os.environ["PATH"] = os.pathsep.join([*tools, os.environ.get("PATH", os.defpath)])
+    # A shell script's `make test &` ignores SIGINT, which processes that tests start would inherit.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -20,6 +20,7 @@ MODERATED = {"COMMENTS_MODERATOR_TOKEN": "a-token-that-nobody-guesses", "COMMENT
 def test_schemathesis_finds_nothing(
     serve: Callable[..., Server],
     store_url: str,
+    *,
     tmp_path: Path,
     pytestconfig: pytest.Config,
     settings: dict[str, str],
