@@ -1,4 +1,4 @@
-"""What a test needs of the machine that it runs on."""
+"""Skip tests that this machine cannot run."""
 
 import os
 

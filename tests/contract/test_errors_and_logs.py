@@ -1,4 +1,4 @@
-"""What infra and the release expect of the app's error format and log lines."""
+"""The error format and the log lines of the app, as infra and release expect them."""
 
 import json
 import logging
@@ -71,7 +71,7 @@ def test_saved_queries_use_fields_that_log_lines_have(failed: Log, service: Temp
         assert used <= written, query["Name"]
 
 
-def test_the_query_for_warnings_knows_the_levels_as_they_are_written(service: Template) -> None:
+def test_the_query_for_warnings_uses_the_level_names_of_log_lines(service: Template) -> None:
     (query,) = (
         query for query in every(service, "AWS::Logs::QueryDefinition") if query["Name"].endswith("warnings and errors")
     )
@@ -80,13 +80,13 @@ def test_the_query_for_warnings_knows_the_levels_as_they_are_written(service: Te
         assert f'"{json.loads(JsonFormatter().format(record))["level"]}"' in query["QueryString"]
 
 
-def test_a_release_reads_from_the_log_why_the_store_failed(failed: Log) -> None:
+def test_a_failed_release_reports_the_cause_of_store_errors(failed: Log) -> None:
     found = [line for line in failed.lines if f'"{json.loads(line)["logger"]}"' in tail._ERRORS]
     (cause,) = store_causes(found)
     assert cause.startswith("the task's role lacks dynamodb:Query on the table comments-dev")
 
 
-def test_a_release_shows_each_log_line_in_one_short_line(failed: Log) -> None:
+def test_a_failed_release_shortens_each_log_line(failed: Log) -> None:
     *_, error, request = readable(failed.lines)
     assert re.fullmatch(r"\d\d:\d\d:\d\d error the store failed: table comments-dev: .* dynamodb:Query on x", error)
     assert re.fullmatch(r"\d\d:\d\d:\d\d error GET /api/comment/list/1 503 in [\d.]+ ms", request)

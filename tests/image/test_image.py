@@ -1,4 +1,4 @@
-"""What the image contains, and how a container of it behaves."""
+"""Contents of the image, and behaviour of its containers."""
 
 import subprocess
 import time
@@ -65,7 +65,7 @@ def test_a_stopped_container_exits_cleanly(run: Run) -> None:
     assert '"level":"error"' not in docker("logs", container)
 
 
-def test_without_a_place_to_write_the_container_exits_and_names_the_setting(image: str) -> None:
+def test_without_a_writable_folder_the_container_exits_and_names_the_setting(image: str) -> None:
     command = ["docker", "run", "--rm", "--read-only", "--env=COMMENTS_STORE=sqlite:////none/comments.db", image]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 3
