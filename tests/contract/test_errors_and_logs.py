@@ -80,13 +80,13 @@ def test_the_query_for_warnings_uses_the_level_names_of_log_lines(service: Templ
         assert f'"{json.loads(JsonFormatter().format(record))["level"]}"' in query["QueryString"]
 
 
-def test_a_failed_release_reports_the_cause_of_store_errors(failed: Log) -> None:
+def test_a_release_reads_from_the_log_why_the_store_failed(failed: Log) -> None:
     found = [line for line in failed.lines if f'"{json.loads(line)["logger"]}"' in tail._ERRORS]
     (cause,) = store_causes(found)
     assert cause.startswith("the task's role lacks dynamodb:Query on the table comments-dev")
 
 
-def test_a_failed_release_shortens_each_log_line(failed: Log) -> None:
+def test_a_release_shows_each_log_line_in_one_short_line(failed: Log) -> None:
     *_, error, request = readable(failed.lines)
     assert re.fullmatch(r"\d\d:\d\d:\d\d error the store failed: table comments-dev: .* dynamodb:Query on x", error)
     assert re.fullmatch(r"\d\d:\d\d:\d\d error GET /api/comment/list/1 503 in [\d.]+ ms", request)
