@@ -9,6 +9,8 @@ BASE ?= origin/main
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
+UV := .venv/bin/uv
+INSTALL := $(UV) pip install -q --require-hashes --python
 APP := .venv/.app
 DEV := .venv/.dev
 PLAYGROUND := .venv-playground/.done
@@ -28,19 +30,24 @@ define venv
 	@test -x $(1)/bin/python || { echo 'setting up $(1)' >&2; $(PYTHON) -m venv $(1); }
 endef
 
-$(APP): requirements.txt
+# uv installs everything else in seconds. Like pip, it verifies the hashes in the lock files.
+$(UV): requirements-dev.txt
 	$(call venv,.venv)
-	@.venv/bin/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	@sed -n '/^uv==/,/# via/p' requirements-dev.txt | .venv/bin/python -m pip install -q --disable-pip-version-check -r /dev/stdin
+	@touch $@
+
+$(APP): requirements.txt $(UV)
+	@$(INSTALL) .venv/bin/python -r requirements.txt
 	@touch $@
 
 $(DEV): requirements-infra.txt requirements-dev.txt $(APP)
 	@echo 'installing the tools for infrastructure and tests' >&2
-	@.venv/bin/python -m pip install -q --disable-pip-version-check -r requirements-infra.txt -r requirements-dev.txt
+	@$(INSTALL) .venv/bin/python -r requirements-infra.txt -r requirements-dev.txt
 	@touch $@
 
-$(PLAYGROUND): requirements-playground.txt
+$(PLAYGROUND): requirements-playground.txt $(UV)
 	$(call venv,.venv-playground)
-	@.venv-playground/bin/python -m pip install -q --disable-pip-version-check -r requirements-playground.txt
+	@$(INSTALL) .venv-playground/bin/python -r requirements-playground.txt
 	@touch $@
 
 # The link makes `cdk` a command of the activated virtual environment.
@@ -75,7 +82,7 @@ test: $(DEV) $(NODE) $(PLAYGROUND)  ## run every test that this machine can (ARG
 
 .PHONY: quick
 quick: $(DEV)  ## run the tests that need no Docker, browser or Node (ARGS=… goes to pytest)
-	@python -m pytest --quick $(ARGS)
+	@python -m pytest --quick -n auto $(ARGS)
 
 .PHONY: image
 image:  ## build the image as comments:latest; needs Docker
@@ -100,10 +107,12 @@ check-format: $(DEV)
 	@ruff check
 	@ruff format --check
 
-# Two runs: what extends MiniStack sees its packages, which pin other versions than the application's.
+TYPED_TESTS := $(addprefix tests/,conftest.py machine.py bench contract image infra resilience web)
+
+# Two runs: the part that extends MiniStack sees its packages, which pin other versions than the application's.
 check-types: $(DEV) $(PLAYGROUND)
-	@mypy app/comments app/api.py app/healthcheck.py app/gunicorn.conf.py bench
-	@mypy --python-executable .venv/bin/python --exclude playground/server infra release playground
+	@mypy --python-executable .venv/bin/python --exclude playground/server \
+	  app/comments app/api.py app/healthcheck.py app/gunicorn.conf.py bench infra release playground $(TYPED_TESTS)
 	@mypy --python-executable .venv-playground/bin/python playground/server
 
 check-locks: $(DEV) $(NODE)

@@ -37,6 +37,9 @@ PAGE = 20
 THREADS = 50
 """Threads that are read in turn; as many others are posted to."""
 
+START_TIMEOUT = 60
+"""Seconds."""
+
 WORDS = ["the", "bridge", "over", "a", "river", "was", "closed", "for", "weeks", "and", "nobody", "told", "me", "why"]
 
 EMULATOR = ROOT / "node_modules/amplify-dynamodb-simulator/emulator"
@@ -95,7 +98,7 @@ def serving(program: Program) -> Iterator[Server]:
         process = subprocess.Popen(command, cwd=program.folder, env=program.environ, stdout=log, stderr=log)
     try:
         while status(port, program.gets[0]) not in range(200, 500):  # 404: Isso, which has no comments yet
-            if process.poll() is not None or time.perf_counter() - began > 60:  # noqa: PLR2004  # seconds
+            if process.poll() is not None or time.perf_counter() - began > START_TIMEOUT:
                 raise SystemExit(f"error: {program.name} on {program.store} does not start; see {program.log}")
             time.sleep(0.002)
         yield Server(program, port, process.pid, time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""`make bench` in a few seconds. How fast anything is, no test asserts."""
+"""A short run of `make bench`. No test asserts a speed."""
 
 import json
 import shutil

@@ -32,7 +32,7 @@ class Dockerfile:
 
 
 class Log:
-    """What the app has logged, as JSON lines."""
+    """The log lines of the app."""
 
     def __init__(self) -> None:
         self._stream = StringIO()

@@ -1,26 +1,35 @@
+from typing import cast
+
 import pytest
+from pydantic import SecretStr
 
 from comments.app import create_app
 from comments.config import Settings
-from comments.stores import Page
+from comments.schemas import NewComment
+from comments.stores import CommentStore, Page
 from infra.cost.traffic import LINE_KB, METRICS_KB, ROUTES
 from tests.contract.conftest import Log
 
 CLOUDWATCH_BYTES = 26
-"""AWS adds this many to every line."""
+"""CloudWatch adds this many to every line."""
 
 
 class OneComment:
+    """A store that lists one long comment."""
+
     overlap = 0.0
 
     def list_comments(self, content_id: int, **_: object) -> Page:
-        comment = {"id": "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52", "content_id": content_id, "created_at": ""}
-        return Page([{**comment, "email": "a@b.de", "comment": "x" * 4000}], more=False)  # type: ignore[typeddict-item]
+        new = NewComment(content_id=content_id, email="a@b.de", comment="x" * 4000)
+        return Page([new.stored("01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52", "", held=False)], more=False)
+
+
+STORE = cast(CommentStore, OneComment())
 
 
 @pytest.mark.parametrize(("namespace", "kilobytes"), [("", LINE_KB), ("comments/prod", LINE_KB + METRICS_KB)])
 def test_a_log_line_is_no_longer_than_the_bill_assumes(namespace: str, kilobytes: float, log: Log) -> None:
-    app = create_app(Settings(metrics=namespace, trusted_proxies=1), OneComment())  # type: ignore[arg-type]
+    app = create_app(Settings(metrics=namespace, trusted_proxies=1), STORE)
     response = app.test_client().get(
         "/api/comment/list/123456",
         headers={
@@ -36,7 +45,7 @@ def test_a_log_line_is_no_longer_than_the_bill_assumes(namespace: str, kilobytes
 
 
 def test_there_are_no_more_routes_than_the_bill_assumes() -> None:
-    """The route is the only dimension of the embedded metrics, and each of its values is a metric that costs money."""
-    app = create_app(Settings(moderator_token="x" * 40), OneComment())  # type: ignore[arg-type]
+    """Each route is a billed metric: the route is the only dimension of the embedded metrics."""
+    app = create_app(Settings(moderator_token=SecretStr("x" * 40)), STORE)
     rules = {rule.rule for rule in app.url_map.iter_rules()} - {"/healthz"}
     assert len(rules | {"unknown"}) <= ROUTES

@@ -1,4 +1,4 @@
-"""What infra and the release expect of the app's error format and log lines."""
+"""The error format and the log lines of the app, as infra and release expect them."""
 
 import json
 import logging
@@ -70,7 +70,7 @@ def test_saved_queries_use_fields_that_log_lines_have(failed: Log, service: Temp
         assert used <= written, query["Name"]
 
 
-def test_the_query_for_warnings_knows_the_levels_as_they_are_written(service: Template) -> None:
+def test_the_query_for_warnings_uses_the_level_names_of_log_lines(service: Template) -> None:
     (query,) = (
         query for query in every(service, "AWS::Logs::QueryDefinition") if query["Name"].endswith("warnings and errors")
     )

@@ -26,7 +26,7 @@ def test_expired_items_are_deleted(data: Template) -> None:
 
 
 class Recorder:
-    """Answers a client's calls with a held comment, and records the permissions that they need."""
+    """Stubs a client's calls with a held comment, and records the permissions that they need."""
 
     def __init__(self, client: Any) -> None:
         self.actions: set[str] = set()
@@ -44,7 +44,9 @@ class Recorder:
         return SimpleNamespace(status_code=200), {"Items": [item]} | ({} if self._key_is_new else {"Item": item})
 
 
-def test_the_task_may_do_what_the_store_does_and_no_more(service: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_task_role_allows_exactly_the_calls_of_the_store(
+    service: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = boto3.client("dynamodb", region_name="us-east-1")
     recorder = Recorder(client)
     monkeypatch.setattr(boto3, "client", lambda *_, **__: client)

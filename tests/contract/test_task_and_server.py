@@ -35,13 +35,13 @@ def test_the_server_stops_before_ecs_kills_it(service: Template, server: dict[st
 
 
 def test_requests_in_flight_finish_before_the_task_stops(service: Template, server: dict[str, str]) -> None:
-    """ECS drains first, then stops; the server needs no longer than the load balancer has waited already."""
+    """ECS drains a task before it stops it. The server must allow requests as long as the load balancer does."""
     group = the(service, "AWS::ElasticLoadBalancingV2::TargetGroup")
     drain = int(attributes(group, "TargetGroupAttributes")["deregistration_delay.timeout_seconds"])
     assert drain <= int(server["graceful_timeout"])
 
 
-def test_one_port_from_the_load_balancer_to_the_server(
+def test_the_load_balancer_the_container_and_the_server_use_one_port(
     service: Template, dockerfile: Dockerfile, server: dict[str, str]
 ) -> None:
     (bind,) = ast.literal_eval(server["bind"])

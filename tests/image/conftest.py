@@ -1,9 +1,9 @@
-"""The image; BASE_IMAGE names another base image where python:3.13-slim cannot be pulled."""
+"""The image, and requests to containers. BASE_IMAGE replaces python:3.13-slim where it cannot be pulled."""
 
+import json
 import os
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,9 +29,21 @@ def wait_for(url: str) -> None:
             with urllib.request.urlopen(f"{url}/healthz", timeout=5) as response:
                 assert response.status == 200
                 return
-        except (OSError, urllib.error.URLError):
+        except OSError:
             assert time.monotonic() < end, f"{url} does not respond"
             time.sleep(0.02)
+
+
+def post(url: str, comment: str) -> None:
+    body = json.dumps({"email": "alice@example.com", "comment": comment, "content_id": 1}).encode()
+    request = urllib.request.Request(f"{url}/api/comment/new", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        assert response.status == 200
+
+
+def listed(url: str) -> list[str]:
+    with urllib.request.urlopen(f"{url}/api/comment/list/1", timeout=10) as response:
+        return [comment["comment"] for comment in json.load(response)]
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +54,7 @@ def image() -> str:
 @pytest.fixture
 def run(image: str) -> Iterator[Callable[..., tuple[str, str]]]:
     """Start a container as ECS does, read-only and without capabilities; return its id and URL."""
-    started = []
+    started: list[str] = []
 
     def start(*options: str) -> tuple[str, str]:
         port = free_port()

@@ -1,21 +1,17 @@
 """compose.yaml with both stores: SQLite on a volume, and DynamoDB Local."""
 
-import json
 import os
+import shutil
 import subprocess
-import urllib.request
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.app.conftest import free_port
-from tests.image.conftest import BASE_IMAGE, ROOT, wait_for
+from tests.image.conftest import BASE_IMAGE, ROOT, listed, post, wait_for
+from tests.machine import needs
 
-
-def compose_command() -> list[str]:
-    plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
-    return ["docker", "compose"] if plugin.returncode == 0 else ["docker-compose"]
-
+pytestmark = pytest.mark.usefixtures("docker")
 
 Compose = Callable[..., None]
 
@@ -23,12 +19,15 @@ Compose = Callable[..., None]
 @pytest.fixture
 def compose() -> Iterator[tuple[str, Compose]]:
     """The URL of the service, and the compose command in a separate project."""
+    plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
+    needs(plugin or shutil.which("docker-compose"), "Docker Compose is not installed")
+    command = ["docker", "compose"] if plugin else ["docker-compose"]
     port = free_port()
     environ = os.environ | {"PORT": str(port), "BASE_IMAGE": BASE_IMAGE, "COMPOSE_PROJECT_NAME": f"test{port}"}
 
     def call(*arguments: str) -> None:
         done = subprocess.run(
-            [*compose_command(), *arguments], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+            [*command, *arguments], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr[-2000:]
 
@@ -36,23 +35,11 @@ def compose() -> Iterator[tuple[str, Compose]]:
     call("--profile", "dynamodb", "down", "--volumes", "--remove-orphans")
 
 
-def post(url: str) -> None:
-    body = json.dumps({"email": "alice@example.com", "comment": "composed", "content_id": 1}).encode()
-    request = urllib.request.Request(f"{url}/api/comment/new", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as response:
-        assert response.status == 200
-
-
-def listed(url: str) -> list[str]:
-    with urllib.request.urlopen(f"{url}/api/comment/list/1", timeout=10) as response:
-        return [comment["comment"] for comment in json.load(response)]
-
-
 def test_comments_on_the_volume_outlive_the_container(compose: tuple[str, Compose]) -> None:
     url, call = compose
     call("up", "-d", "--build", "api")
     wait_for(url)
-    post(url)
+    post(url, "composed")
     call("rm", "--stop", "--force", "api")
     call("up", "-d", "api")
     wait_for(url)
@@ -63,5 +50,5 @@ def test_the_image_runs_on_dynamodb_local(compose: tuple[str, Compose]) -> None:
     url, call = compose
     call("--profile", "dynamodb", "up", "-d", "--build", "api-dynamodb")
     wait_for(url)
-    post(url)
+    post(url, "composed")
     assert listed(url) == ["composed"]

@@ -1,12 +1,14 @@
-"""What the image contains, and how a container of it behaves."""
+"""Contents of the image, and behaviour of its containers."""
 
-import json
 import subprocess
 import time
-import urllib.request
 from collections.abc import Callable
 
-from tests.image.conftest import docker
+import pytest
+
+from tests.image.conftest import docker, listed, post
+
+pytestmark = pytest.mark.usefixtures("docker")
 
 Run = Callable[..., tuple[str, str]]
 
@@ -44,12 +46,8 @@ def test_every_credential_provider_finds_its_description(image: str) -> None:
 
 def test_a_read_only_container_without_capabilities_keeps_comments_on_its_volume(run: Run) -> None:
     _, url = run(*DATA)
-    body = json.dumps({"email": "alice@example.com", "comment": "in a container", "content_id": 1}).encode()
-    request = urllib.request.Request(f"{url}/api/comment/new", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as response:
-        assert response.status == 200
-    with urllib.request.urlopen(f"{url}/api/comment/list/1", timeout=10) as response:
-        assert [comment["comment"] for comment in json.load(response)] == ["in a container"]
+    post(url, "in a container")
+    assert listed(url) == ["in a container"]
 
 
 def test_the_container_becomes_healthy(run: Run) -> None:
@@ -67,7 +65,7 @@ def test_a_stopped_container_exits_cleanly(run: Run) -> None:
     assert '"level":"error"' not in docker("logs", container)
 
 
-def test_without_a_place_to_write_the_container_exits_and_names_the_setting(image: str) -> None:
+def test_without_a_writable_folder_the_container_exits_and_names_the_setting(image: str) -> None:
     command = ["docker", "run", "--rm", "--read-only", "--env=COMMENTS_STORE=sqlite:////none/comments.db", image]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 3

@@ -1,4 +1,4 @@
-"""Requests as raw bytes, and responses read strictly, so that one of another request is noticed."""
+"""Requests as raw bytes, and a strict parser of responses."""
 
 import json
 import socket
@@ -73,7 +73,7 @@ def get(path: bytes, *headers: bytes, method: bytes = b"GET") -> bytes:
 
 
 def framed(*headers: bytes, body: bytes = b"") -> bytes:
-    """Return a POST whose length is told only by these headers."""
+    """Return a POST that declares its length only in these headers."""
     return get(b"/api/comment/new", b"Content-Type: application/json", *headers, method=b"POST") + body
 
 
@@ -93,7 +93,7 @@ def processes(pid: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests of a file, with the settings that give an attacker most."""
+    """A server that the tests of a file share, with every optional feature that an attacker could use."""
     settings = {
         "COMMENTS_MODERATOR_TOKEN": "moderator-of-the-test",
         "COMMENTS_CORS_ORIGINS": "https://friend.example",

@@ -1,4 +1,4 @@
-"""DynamoDB fails in each way once: requests get 503 in bounded time, nothing else fails, and the service recovers."""
+"""DynamoDB failures: requests that need it get 503 in bounded time, others succeed, and the service recovers."""
 
 import time
 from collections import Counter

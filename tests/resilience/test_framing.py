@@ -1,4 +1,4 @@
-"""Where a request ends: however it is framed, the next request on the connection never gets another one's response."""
+"""Request framing: no request on a connection gets the response to another one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Hostile requests get a sensible response, harm nobody else and leave nothing of theirs in the log."""
+"""Hostile requests get a sensible response, affect no other client and leave none of their content in the log."""
 
 import json
 import socket
@@ -84,7 +84,9 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("status", "raw"), HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_request_gets_a_sensible_response_and_harms_nobody(server: Server, status: int, raw: bytes) -> None:
+def test_a_hostile_request_gets_a_sensible_response_and_affects_no_other_client(
+    server: Server, status: int, raw: bytes
+) -> None:
     logged = server.log.stat().st_size
     with connect(server.port) as connection:
         response = connection.ask(raw)
@@ -112,7 +114,7 @@ def test_a_hostile_request_gets_a_sensible_response_and_harms_nobody(server: Ser
     ],
     ids=["nothing", "request line", "headers", "body", "chunk", "no last chunk", "whole GET", "whole POST"],
 )
-def test_a_client_that_disconnects_early_leaves_no_trace(server: Server, raw: bytes, abort: bool) -> None:
+def test_a_client_that_disconnects_early_leaves_no_error(server: Server, raw: bytes, abort: bool) -> None:
     logged = server.log.stat().st_size
     with connect(server.port) as connection:
         connection.send(raw)
@@ -139,7 +141,7 @@ def test_an_incomplete_comment_is_not_stored(server: Server) -> None:
 
 
 def check_log(server: Server, start: int) -> None:
-    """Check what was logged since then: JSON lines, no error, nothing that the client wrote."""
+    """Check that the log since then is JSON without errors and without content of the client."""
     wait_until(lambda: server.log.read_bytes().endswith(b"\n"), server.process)
     added = server.log.read_bytes()[start:].decode()
     assert "mallory" not in added

@@ -14,7 +14,7 @@ CLIENTS = 600
 
 
 def send_all(port: int, stack: ExitStack, *requests: bytes) -> list[Connection]:
-    """Send the requests in turn, each on a connection of its own, and don't wait for responses."""
+    """Send the requests in turn, each on its own connection, and don't wait for responses."""
     clients = [stack.enter_context(connect(port)) for _ in range(CLIENTS)]
     for number, client in enumerate(clients):
         client.send(requests[number % len(requests)])

@@ -19,7 +19,7 @@ KINDS = {
     "drips a body": (framed(b"Content-Length: 60000", body=b"{"), b" "),
     "never reads": (get(b"/api/comment/list/%d?limit=120" % LARGE), b""),
 }
-"""What a slow client sends first, and then several times a second."""
+"""Bytes that a slow client sends first, and then several times a second."""
 
 
 @contextmanager

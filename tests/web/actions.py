@@ -1,4 +1,4 @@
-"""What users do on the pages. Elements are found by role and name, as a screen reader finds them."""
+"""Actions of users on the pages. Elements are found by role and name, as by a screen reader."""
 
 import json
 from collections.abc import Callable

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.app.conftest import Server, serve, serving  # noqa: F401  # serve is a fixture
+from tests.app.conftest import Server, serve, serving
 from tests.web.actions import TOKEN, Article
+
+__all__ = ["serve"]
 
 WATCH = """
 addEventListener("securitypolicyviolation", (event) => report(`${event.violatedDirective}: ${event.blockedURI}`));
