@@ -1,7 +1,13 @@
 """DynamoDB: Amazon's own local engine behind MiniStack's permission check, for data and for tables alike."""
 
+import atexit
 import http.client
 import json
+import os
+import socket
+import subprocess
+import sys
+import time
 from typing import Any
 
 from ministack import app
@@ -9,10 +15,12 @@ from ministack.core.responses import error_response_json, json_response
 from ministack.services.cloudformation import drift, provisioners
 
 from playground.server import proxy
-from playground.server.patching import Record
-from playground.server.settings import SETTINGS
-from playground.state import ACCOUNT, REGION
+from playground.server.patching import SETTINGS, Record
+from playground.state import ACCOUNT, PROJECT, REGION
 
+CONFIGURATION = PROJECT / "playground" / "engine.xml"
+START_SECONDS = 30.0
+MEMORY = "-Xmx256m"
 API = "DynamoDB_20120810"
 SIGNED_BY_NOBODY = (
     f"AWS4-HMAC-SHA256 Credential=playground/20260101/{REGION}/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
@@ -35,6 +43,41 @@ OF_A_REPLICA = {"DeletionProtectionEnabled", "PointInTimeRecoverySpecification",
 """Properties that AWS::DynamoDB::GlobalTable has for each replica and AWS::DynamoDB::Table for the table."""
 
 _point_in_time_recovery: dict[str, bool] = {}
+
+
+def start_engine() -> None:
+    """Start the engine as a child on loopback and wait until it listens; it ends with the server."""
+    command = [
+        os.environ["PLAYGROUND_JAVA"],
+        MEMORY,
+        f"-Dcomments.{sys.argv[-1].lstrip('-')}",  # `down` finds it by this, should the server be killed
+        f"-Dengine.port={SETTINGS.dynamodb_port}",
+        "-Djava.library.path=DynamoDBLocal_lib",
+        "-Dorg.eclipse.jetty.xml.XmlParser.Validating=false",  # its schema is on the web
+        "--enable-native-access=ALL-UNNAMED",
+        "-classpath",
+        "DynamoDBLocal.jar:DynamoDBLocal_lib/*",
+        "org.eclipse.jetty.xml.XmlConfiguration",
+        str(CONFIGURATION),
+    ]
+    with SETTINGS.engine_log_file.open("w") as log:
+        engine = subprocess.Popen(
+            command,
+            cwd=os.environ["PLAYGROUND_EMULATOR"],
+            env={"DDB_LOCAL_TELEMETRY": "0", "PATH": os.environ.get("PATH", os.defpath)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    atexit.register(engine.terminate)
+    deadline = time.monotonic() + START_SECONDS
+    while engine.poll() is None and time.monotonic() < deadline:
+        try:
+            with socket.create_connection(("127.0.0.1", SETTINGS.dynamodb_port), timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit(f"DynamoDB's local engine did not start; see {SETTINGS.engine_log_file}")
 
 
 async def handle(_method: str, _path: str, headers: Record, body: bytes, _query: Record) -> Any:

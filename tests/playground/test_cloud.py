@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infra.queries import QUERIES
-from playground.processes import of as processes_of
+from playground.down import processes_of
 from playground.state import Playground
 from tests.playground.cloud import NAME, Cloud, wait_until
 from tests.playground.traffic import Traffic

@@ -14,7 +14,7 @@ PYTHON = PROJECT / ".venv-playground/bin/python"
 DEPLOY = """
 import json, sys
 from ministack.services import cloudwatch
-from playground.server import ecs_rollout
+from playground.server import ecs_deployment
 
 service = {
     "serviceName": "api",
@@ -30,7 +30,7 @@ service["deployments"] = [deployment, earlier]
 for firing in json.loads(sys.argv[1]):
     for name in ("5xx", "latency"):
         cloudwatch._alarms[name] = {"StateValue": "ALARM" if name in firing else "OK"}
-    ecs_rollout.heed_alarms(service, deployment)
+    ecs_deployment.heed_alarms(service, deployment)
 print(deployment["rolloutState"])
 """
 """A deployment that ECS looks at once for each list of firing alarms."""
