@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ministack.core.responses import new_uuid
-from ministack.services import ec2, ecs, waf
+from ministack.services import ec2, ecs
 from ministack.services.cloudformation import _stack_events, provisioners, stacks
 
 from playground.server import autoscaling, ecs_launch, iam
@@ -55,15 +55,6 @@ def accepted(identify: Callable[[Record], str], *attributes: str) -> Record:
         """Nothing exists."""
 
     return {"create": create, "update": update, "delete": delete}
-
-
-def associate_web_acl(_logical_id: str, properties: Record, _stack: str) -> Created:
-    waf._associations[properties["ResourceArn"]] = properties["WebACLArn"]
-    return f"{properties['WebACLArn']}|{properties['ResourceArn']}|APPLICATION_LOAD_BALANCER", {}
-
-
-def dissociate_web_acl(_physical_id: str, properties: Record) -> None:
-    waf._associations.pop(properties["ResourceArn"], None)
 
 
 def associate_providers(_logical_id: str, properties: Record, _stack: str) -> Created:
@@ -139,7 +130,7 @@ def install() -> None:
             "AWS::IAM::OIDCProvider": iam.OIDC_PROVIDER,
             "AWS::Logs::QueryDefinition": query,
             "AWS::WAFv2::LoggingConfiguration": web_acl_logging,
-            "AWS::WAFv2::WebACLAssociation": {"create": associate_web_acl, "delete": dissociate_web_acl},
+            "AWS::WAFv2::WebACLAssociation": accepted(lambda properties: str(properties["ResourceArn"])),
         }
     )
     HANDLERS["AWS::ECS::TaskDefinition"]["create"] = create_task_definition

@@ -176,49 +176,31 @@ def sampled(container_id: str, task: Record) -> tuple[float, float] | None:
 
 PAGE = 10_000  # AWS: the most that FilterLogEvents returns at once
 FOR_EVER = 2**63
-TERM = re.compile(r'^\$\.(?P<field>\w+)\s*(?P<sign>!=|>=|<=|=|>|<)\s*(?P<value>"[^"]*"|[^\s"]+)$')
-SIGNS: dict[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-}
+FIELD_PATTERN = re.compile(r'^\{\s*\$\.(?P<field>\w+)\s*=\s*(?P<value>"[^"]*"|[^\s"}]+)\s*\}$')
 
 stock_filter_pattern = cloudwatch_logs._compile_filter_pattern
 
 
 @patch(cloudwatch_logs, "_compile_filter_pattern", gap="a pattern on JSON fields matches every line")
 def compile_filter_pattern(raw: str) -> Callable[[str], bool]:
-    """`{ $.field = value && … }` here, plain words as before; raises ValueError for other patterns on fields."""
+    """`{ $.field = value }` here, plain words as before; raises ValueError for other patterns on fields."""
     text = (raw or "").strip()
     if not text.startswith("{"):
         words: Callable[[str], bool] = stock_filter_pattern(raw)
         return words
-    terms = [TERM.match(part.strip()) for part in text.removeprefix("{").removesuffix("}").split("&&")]
-    if not text.endswith("}") or None in terms:
-        raise ValueError(f"the playground cannot read the filter pattern {raw!r}")
+    term = FIELD_PATTERN.match(text)
+    if term is None:
+        raise ValueError(f"the playground reads filter patterns such as {{ $.status = 500 }}, not {raw!r}")
+    field, value = term["field"], term["value"].strip('"')
 
     def matches(line: str) -> bool:
         try:
             fields = json.loads(line)
         except ValueError:
             return False
-        return isinstance(fields, dict) and all(
-            _holds(fields.get(term["field"]), SIGNS[term["sign"]], term["value"]) for term in terms if term
-        )
+        return isinstance(fields, dict) and field in fields and str(fields[field]) == value
 
     return matches
-
-
-def _holds(stored: Any, compare: Callable[[Any, Any], bool], value: str) -> bool:
-    if stored is None:
-        return False
-    try:
-        return compare(float(stored), float(value))
-    except (TypeError, ValueError):
-        return compare(str(stored), value.strip('"'))
 
 
 def filter_log_events(data: Record) -> Any:

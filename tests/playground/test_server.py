@@ -1,4 +1,4 @@
-"""Which deployments the playground's ECS rolls back on an alarm."""
+"""The playground's server: its patches of MiniStack, and which deployments an alarm rolls back."""
 
 import json
 import subprocess
@@ -48,8 +48,43 @@ print(deployment["rolloutState"])
 def test_an_alarm_that_fires_when_a_deployment_starts_turns_all_of_them_off(
     firing: list[list[str]], state: str
 ) -> None:
+    assert under_ministack(DEPLOY, json.dumps(firing)) == f"{state}\n"
+
+
+def under_ministack(program: str, *arguments: str) -> str:
+    """Run a program in the environment of the server and return its output."""
     needs(PYTHON.exists(), "no .venv-playground: run `make test`, which makes it")
-    done = subprocess.run(
-        [str(PYTHON), "-c", DEPLOY, json.dumps(firing)], cwd=PROJECT, capture_output=True, text=True, check=False
+    command = [str(PYTHON), "-c", program, *arguments]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_readme_lists_every_patch() -> None:
+    names = under_ministack(
+        "import playground.server.__main__\n"
+        "from playground.server.patching import PATCHES\n"
+        "print(*(patch.name for patch in PATCHES))"
+    ).split()
+    readme = (PROJECT / "playground" / "README.md").read_text()
+    assert len(names) > 30
+    assert [name for name in names if f"{name}`" not in readme] == []
+
+
+@pytest.mark.parametrize("stock", ["def stop(task, reason, force): ...", "def end(task, reason): ..."])
+def test_a_patch_of_a_function_that_has_changed_is_refused(stock: str) -> None:
+    """Another parameter, another name."""
+    printed = under_ministack(
+        "import sys, types\n"
+        "from playground.server.patching import patch\n"
+        "ecs = types.ModuleType('ecs')\n"
+        "exec(sys.argv[1], vars(ecs))\n"
+        "try:\n"
+        "    @patch(ecs, 'stop', gap='it does not drain')\n"
+        "    def stop(task, reason): ...\n"
+        "except SystemExit as refused:\n"
+        "    print(refused)",
+        stock,
     )
-    assert (done.stdout, done.stderr) == (f"{state}\n", "")
+    assert "stop" in printed
+    assert "it does not drain" in printed
