@@ -167,11 +167,8 @@ class Cloud:
             service = self.service()
             running = len(self.containers()) == len(self.healthy_targets()) == service["runningCount"]
             (primary,) = [each for each in service["deployments"] if each["status"] == "PRIMARY"]
-            return (
-                running
-                and service["runningCount"] == service["desiredCount"]
-                and primary["rolloutState"] == "COMPLETED"
-            )
+            wanted = bool(service["runningCount"] == service["desiredCount"])
+            return running and wanted and primary["rolloutState"] == "COMPLETED"
 
         wait_until(settled, "all wanted tasks serve")
 

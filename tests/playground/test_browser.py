@@ -1,7 +1,7 @@
 """The deployed service in a real browser: through the load balancer, from the containers, on DynamoDB."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.playground.conftest import Cloud
 from tests.web.actions import Thread, axe, call, sign_in
@@ -28,7 +28,7 @@ def token(cloud: Cloud) -> str:
     return str(secret["SecretString"])
 
 
-def test_a_reader_posts_through_the_balancer_once(server, cloud, page):  # noqa: F811  # pytest's way to take an imported fixture
+def test_a_reader_posts_through_the_balancer_once(server: Deployed, cloud: Cloud, page: Page) -> None:  # noqa: F811  # pytest's way to take an imported fixture
     page.goto(server.url)
     thread = Thread(page)
     expect(page.locator("pre").first).to_contain_text(f"{server.url}/embed.js")
@@ -46,7 +46,7 @@ def test_a_reader_posts_through_the_balancer_once(server, cloud, page):  # noqa:
     assert axe(page) == []
 
 
-def test_the_status_page_tells_what_was_deployed(server, cloud, page):  # noqa: F811  # pytest's way to take an imported fixture
+def test_the_status_page_tells_what_was_deployed(server: Deployed, cloud: Cloud, page: Page) -> None:  # noqa: F811  # pytest's way to take an imported fixture
     digest = cloud.task_definition()["containerDefinitions"][0]["image"].partition("@")[2]
     status, told = call(f"{server.url}/api/status")
     assert status == 200
@@ -57,7 +57,7 @@ def test_the_status_page_tells_what_was_deployed(server, cloud, page):  # noqa: 
     expect(page.get_by_text(digest)).to_be_visible()
 
 
-def test_the_moderator_deletes_a_comment_with_the_stages_secret(server, token, page):  # noqa: F811  # pytest's way to take an imported fixture
+def test_the_moderator_deletes_a_comment_with_the_stages_secret(server: Deployed, token: str, page: Page) -> None:  # noqa: F811  # pytest's way to take an imported fixture
     body = {"email": "eve@example.com", "comment": "to be deleted", "content_id": 4711}
     assert call(f"{server.url}/api/comment/new", "POST", body)[0] == 200
     sign_in(page, server.url, token)

@@ -52,11 +52,28 @@ for at in range(0, len(hoard), 4096):
 """In the master: the container is killed, and not only its worker."""
 
 
-GRACE_PERIOD = "GRACE_PERIOD = cdk.Duration.seconds(30)"
+def crashes(project: Clone) -> None:
+    project.append("app/api.py", CRASHES)
+
+
+def hoards(project: Clone) -> None:
+    project.append("app/gunicorn.conf.py", HOARDS)
 
 
 def never_listens(project: Clone) -> None:
     project.replace("Dockerfile", "0.0.0.0:8000", "0.0.0.0:8001")
+    shorten_the_wait(project)
+
+
+def is_unhealthy(project: Clone) -> None:
+    project.append("app/api.py", UNHEALTHY)
+    shorten_the_wait(project)
+
+
+def shorten_the_wait(project: Clone) -> None:
+    """Let ECS judge a task sooner than it would: the test waits for it."""
+    file, grace_period = "infra/constructs/fargate_service.py", "GRACE_PERIOD = cdk.Duration.seconds({})"
+    project.replace(file, grace_period.format(30), grace_period.format(10))
 
 
 @dataclass(frozen=True)
@@ -73,10 +90,10 @@ class Case:
 
 
 CASES = (
-    Case("crash", lambda project: project.append("app/api.py", CRASHES), ("exits", "this version cannot start")),
-    Case("out of memory", lambda project: project.append("app/gunicorn.conf.py", HOARDS), ("memory", "137")),
+    Case("crash", crashes, ("exits", "this version cannot start")),
+    Case("out of memory", hoards, ("memory", "137")),
     Case("wrong port", never_listens, ("health check", "8001")),
-    Case("unhealthy", lambda project: project.append("app/api.py", UNHEALTHY), (r"\[503\]", "/healthz")),
+    Case("unhealthy", is_unhealthy, (r"\[503\]", "/healthz")),
 )
 
 
@@ -93,8 +110,6 @@ def failed_with(failed: subprocess.CompletedProcess[str], *said: str, status: in
 def test_a_version_that_does_not_come_up_is_rolled_back_and_named(cloud: Cloud, project: Clone, case: Case) -> None:
     before = cloud.service()["taskDefinition"]
     case.spoil(project)
-    # ECS judges a task sooner than it would: the test waits for it.
-    project.replace("infra/constructs/fargate_service.py", GRACE_PERIOD, GRACE_PERIOD.replace("30", "3"))
     with Traffic(cloud.url, cloud.acknowledged) as traffic:
         failed = cloud.release(project.folder)
     failed_with(failed, "rolled back", "cause: ", *case.said)
