@@ -7,13 +7,11 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from infra.queries import ONE_REQUEST, QUERIES, REQUEST_ID
+from infra.queries import ONE_REQUEST, QUERIES
 from release.aws import Aws
 from release.errors import AwsError, NotReadyError
 
 POLL_SECONDS = 0.5
-LATE_SECONDS = 15.0
-"""How long the lines of a request may take to arrive: Insights sees them some seconds after they were written."""
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """What the service takes for a request id; anything else it replaces."""
 _BELOW = ("traceback",)
@@ -39,20 +37,6 @@ def checked_id(request_id: str) -> str:
     if not _ID.fullmatch(request_id):
         raise NotReadyError(f"{request_id!r} is no request id: take it from the answer's X-Request-Id header")
     return request_id
-
-
-def story(aws: Aws, request_id: str, *, since: int) -> list[Row]:
-    """Return the lines of one request, the oldest first; raise NotReadyError if it left none."""
-    query = QUERIES[ONE_REQUEST].replace(REQUEST_ID, checked_id(request_id))
-    deadline = time.monotonic() + LATE_SECONDS
-    while not (rows := run_query(aws, query, since=since)):
-        if time.monotonic() > deadline:
-            raise NotReadyError(
-                f"no line of request {request_id} in {aws.stage.app_log_group}: look further back with --since"
-                " (ARGS='--since 7d'), or in the access log if it reached no task"
-            )
-        time.sleep(POLL_SECONDS * 4)
-    return rows
 
 
 def run_query(aws: Aws, query: str, *, since: int) -> list[Row]:

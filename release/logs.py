@@ -13,7 +13,7 @@ from infra.stages import stage_named
 from release.aws import Aws
 from release.command import run_command
 from release.errors import NotReadyError
-from release.insights import Row, checked_id, run_query, saved, story, table
+from release.insights import Row, checked_id, run_query, saved, table
 
 POLL_SECONDS = 2.0
 OVERLAP_MS = 10_000
@@ -56,7 +56,7 @@ def lines(aws: Aws, *, since: int, pattern: str, follow: bool) -> Iterator[str]:
 
 
 def show(arguments: argparse.Namespace) -> None:
-    """Print what was asked for: a query's table, one request's story, or the lines themselves."""
+    """Print what was asked for: a query's table, or the lines themselves, of one request or all."""
     aws = Aws.of(stage_named(arguments.stage))
     if arguments.follow and arguments.query:
         raise NotReadyError("a query has an end and cannot follow: leave out --follow (FOLLOW=1) or --query (QUERY=…)")
@@ -65,13 +65,10 @@ def show(arguments: argparse.Namespace) -> None:
         rows = _in(aws, lambda: run_query(aws, query, since=arguments.since or _HOUR))
         print(*(table(rows) if rows else ["nothing found"]), sep="\n")
         return
-    if arguments.request and not arguments.follow:
-        rows = _in(aws, lambda: story(aws, arguments.request, since=arguments.since or _DAY))
-        print(*table(rows), sep="\n")
-        return
     pattern = f'{{ $.request_id = "{checked_id(arguments.request)}" }}' if arguments.request else arguments.filter
+    since = arguments.since or (_DAY if arguments.request else _TEN_MINUTES)
     with suppress(KeyboardInterrupt):  # the way to end it
-        for line in lines(aws, since=arguments.since or _TEN_MINUTES, pattern=pattern, follow=arguments.follow):
+        for line in lines(aws, since=since, pattern=pattern, follow=arguments.follow):
             print(line, flush=True)
 
 

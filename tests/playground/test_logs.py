@@ -22,7 +22,9 @@ def request_id(cloud: Cloud) -> str:
 
 
 def test_the_id_of_a_response_leads_to_its_line(cloud: Cloud, request_id: str) -> None:
-    shown = cloud.make("logs", "ENV=playground", f"REQUEST={request_id}")
+    command = ("logs", "ENV=playground", f"REQUEST={request_id}")
+    wait_until(lambda: request_id in cloud.make(*command).stdout, "the request is in the log")
+    shown = cloud.make(*command)
     assert shown.returncode == 0, shown.stdout
     (line,) = [line for line in shown.stdout.splitlines() if request_id in line]
     assert "/api/comment/list/87654321" in line
