@@ -204,17 +204,23 @@ class Cloud:
             (folder / "env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
         return as_make(os.environ | {"PLAYGROUND_DIR": str(folder)})
 
-    def start_release(self, project: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> Running:
-        """`make deploy` of a working copy, by a workflow under the role of dev unless said otherwise."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "release", *(arguments or ("playground",))],
+    def start(
+        self, module: str, *arguments: str, variables: Mapping[str, str], project: Path = PROJECT
+    ) -> subprocess.Popen[str]:
+        """Run a module of a working copy with these variables."""
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
             cwd=project,
-            env=self.under("comments-deploy-dev", "environment:dev") if variables is None else dict(variables),
+            env=dict(variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        return Running(process)
+
+    def start_release(self, project: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> Running:
+        """`make deploy` of a working copy, by a workflow under the role of dev unless said otherwise."""
+        variables = variables or self.under("comments-deploy-dev", "environment:dev")
+        return Running(self.start("release", *(arguments or ("playground",)), variables=variables, project=project))
 
     def release(
         self, project: Path, *arguments: str, variables: Mapping[str, str] | None = None

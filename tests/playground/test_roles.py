@@ -2,6 +2,7 @@
 
 import copy
 import json
+import signal
 import urllib.error
 import urllib.request
 from collections import defaultdict
@@ -18,7 +19,7 @@ from infra import execution_policy
 from infra.permissions import ISSUER, TRUSTS, Trust
 from infra.stages import ACCESS_STACK, STAGES, TOOLKIT_STACK
 from playground.state import ACCOUNT, REGION, Playground
-from tests.playground.conftest import NAME, PROJECT, REPOSITORY, Clone, Cloud, token, wait_until
+from tests.playground.conftest import NAME, PROJECT, REPOSITORY, Clone, Cloud, Running, token, wait_until
 from tests.release.permission_table import not_enforced
 
 pytestmark = pytest.mark.xdist_group("playground")
@@ -176,10 +177,15 @@ def test_each_permission_is_used_or_documented_as_not_enforced(cloud: Cloud, pro
     comment = ask(cloud, "POST", "/api/comment/new", key="any").body["id"]
     assert ask(cloud, "POST", "/api/comment/new", key="any").body["id"] == comment
     assert ask(cloud, "DELETE", f"/api/moderation/{THREAD}/{comment}", moderator=secret).status == 200
-    folder = cloud.under(READ, "ref:refs/heads/main")["PLAYGROUND_DIR"]
-    for target in ("diff", "drift", "logs"):
-        looked = cloud.make(target, "ENV=playground", f"PLAYGROUND_DIR={folder}")
+    read, dev = cloud.under(READ, "ref:refs/heads/main"), cloud.under(DEV, "environment:dev")
+    for workflow, *command in ((read, "diff"), (read, "drift"), (read, "logs"), (dev, "sbom"), (dev, "logs")):
+        looked = cloud.make(*command, "ENV=playground", f"PLAYGROUND_DIR={workflow['PLAYGROUND_DIR']}")
         assert looked.returncode == 0, looked.stdout
+    for workflow in (read, dev):
+        follow = Running(cloud.start("release.logs", "playground", "--follow", variables=workflow))
+        follow.until("request")
+        follow.process.send_signal(signal.SIGINT)
+        follow.finished()
     used = permissions_used()
     roles = {DEV: "dev", READ: "read"} | {role_of(cloud, kind): kind for kind in ("task", "execution")}
     for role, short in roles.items():
