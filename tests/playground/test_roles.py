@@ -116,16 +116,29 @@ def test_the_account_was_prepared_with_the_policy_before_the_bootstrap(cloud: Cl
     assert [policy["PolicyName"] for policy in attached] == [execution_policy.NAME]
 
 
-def test_the_role_of_prod_rolls_back_and_cannot_bring_an_image_of_its_own(cloud: Cloud) -> None:
-    """Nothing is built and nothing pushed; an image that was there before is released again."""
-    variables = cloud.under(PROD, "environment:prod")
-    runs = cloud.service()["taskDefinition"]
+@pytest.fixture
+def older(cloud: Cloud, project: Clone) -> str:
+    """The tag of an image that the stage has run before the present one."""
+    if len(proven(cloud)) == 1:  # no test of rollouts ran before
+        project.append("app/api.py", "\n# another image\n")
+        assert cloud.release(project.folder).returncode == 0
+    running = cloud.task_definition()["containerDefinitions"][0]["image"].partition("@")[2]
+    return next(tag for tag, digest in proven(cloud).items() if digest != running)
+
+
+def proven(cloud: Cloud) -> dict[str, str]:
+    """The digests of images that the stage has run, by tag, the oldest first."""
     images = cloud.client("ecr").describe_images(repositoryName="comments")["imageDetails"]
-    tags = {tag: image["imagePushedAt"] for image in images for tag in image.get("imageTags", [])}
-    older = min((tag for tag in tags if tag.startswith("playground-")), key=lambda tag: tags[tag])
-    back = cloud.release(PROJECT, "playground", "--tag", older, variables=variables)
+    images.sort(key=lambda image: image["imagePushedAt"])
+    return {tag: image["imageDigest"] for image in images for tag in image.get("imageTags", []) if "playground-" in tag}
+
+
+def test_the_role_of_prod_rolls_back_and_cannot_bring_an_image_of_its_own(cloud: Cloud, older: str) -> None:
+    """Nothing is built and nothing pushed; an image that was there before is released again."""
+    back = cloud.release(PROJECT, "playground", "--tag", older, variables=cloud.under(PROD, "environment:prod"))
     assert back.returncode == 0, back.stdout + back.stderr
-    assert cloud.service()["taskDefinition"] != runs
+    running = cloud.task_definition()["containerDefinitions"][0]["image"].partition("@")[2]
+    assert running == proven(cloud)[older]
     ecr = cloud.client("ecr", **lowered(cloud.assume(PROD, token("environment:prod"))))
     with pytest.raises(ClientError, match="AccessDenied"):
         ecr.get_authorization_token()
