@@ -30,7 +30,6 @@ RUNS = sorted({run for trust in TRUSTS for run in trust.subjects} | {"ref:refs/h
 DEV, PROD, READ = "comments-deploy-dev", "comments-deploy-prod", "comments-read"
 NOT_USED_HERE = {
     "ec2:DescribeVpcs": "asked for before a first deployment, which an administrator has done here",
-    "cloudformation:DescribeStackEvents": "read by the CLI through its own role here",
 }
 
 
