@@ -28,14 +28,18 @@ def require(role_arn: str, action: str, resource: str) -> None:
         resource_arn=resource,
         region=get_region(),
     )
-    role = role_arn.split("/")[1 if ":assumed-role/" in role_arn else -1]  # a session follows, a path precedes
-    policies = iam_evaluator._gather_role_policies(role, get_account_id())
+    policies = iam_evaluator._gather_role_policies(role_name(role_arn), get_account_id())
     if iam_evaluator.evaluate(context, policies).decision != "Allow":
         raise NotAuthorized(
             f"AccessDeniedException: User: {role_arn or 'the task definition without executionRoleArn'} is not "
             f"authorized to perform: {action} on resource: {resource} because no identity-based policy allows "
             f"the {action} action"
         )
+
+
+def role_name(arn: str) -> str:
+    """Return the name of a role from its ARN, or from that of its session."""
+    return arn.split("/")[1 if ":assumed-role/" in arn else -1]  # a session follows, a path precedes
 
 
 def role_credentials(role_arn: str, session: str) -> dict[str, str]:
@@ -70,9 +74,8 @@ stock_evaluate = iam_evaluator.evaluate
 def evaluate(ctx: Any, *rest: Any) -> Any:
     """Add each permission that a role's policies grant to a request to the file `permissions`, once."""
     result = stock_evaluate(ctx, *rest)
-    _, assumed, session = str(ctx.principal_arn).partition(":assumed-role/")
-    line = f"{session.partition('/')[0]} {ctx.action} {ctx.resource_arn}\n"
-    if assumed and result.decision == "Allow" and line not in _used:
+    line = f"{role_name(ctx.principal_arn)} {ctx.action} {ctx.resource_arn}\n"
+    if ctx.principal_type == "AssumedRole" and result.decision == "Allow" and line not in _used:
         _used.add(line)
         with SETTINGS.permissions_file.open("a") as file:
             file.write(line)
