@@ -143,10 +143,12 @@ def require_docker() -> None:
         reason = (asked.stderr.strip().splitlines() or ["no answer"])[-1]
         raise PlaygroundError(f"the Docker daemon does not answer; start it, then try again ({reason})")
     if os.environ.get("DOCKER_HOST", "unix://").split(":")[0] != "unix":
-        raise PlaygroundError("DOCKER_HOST names another machine, whose containers the balancer cannot reach; unset it")
+        raise PlaygroundError(
+            "DOCKER_HOST names another machine, whose containers the load balancer cannot reach; unset it"
+        )
     if "linuxkit" in asked.stdout:
         raise PlaygroundError(
-            "Docker Desktop keeps its containers' addresses to itself, and the balancer needs them: "
+            "Docker Desktop keeps its containers' addresses to itself, and the load balancer needs them: "
             "run the playground on Linux, or inside WSL or a Linux machine with Docker of its own"
         )
 

@@ -81,7 +81,7 @@ def watch_alarms() -> None:
 
 
 def run_balancer() -> None:
-    """The balancer has a loop of its own: a busy API must not delay requests."""
+    """Serve the load balancer on its own event loop, so that a busy API does not delay requests."""
 
     async def main() -> None:
         checks = asyncio.create_task(load_balancer.check_forever())

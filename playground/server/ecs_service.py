@@ -86,7 +86,7 @@ def healthy(task: Record) -> bool:
 
 
 def judge(service: Record, task: Record) -> None:
-    """Note a task that has become healthy; replace one that its balancer finds unhealthy after the grace period."""
+    """Note a task that has become healthy; replace one that stays unhealthy after the grace period."""
     if task["lastStatus"] != "RUNNING":
         return
     if healthy(task):

@@ -99,7 +99,7 @@ def _refresh(task: Record) -> None:
     ecs._reconcile_service_tasks(cluster, f"{cluster}/{task.get('group', '').partition(':')[2]}")
 
 
-@patch(ecs, "_maybe_mark_stopped", gap="a removed container counts as running, the balancer goes on sending to it")
+@patch(ecs, "_maybe_mark_stopped", gap="a removed container counts as running and gets requests")
 def notice_exit(task: Record, docker_client: Any = None) -> None:
     """Stop a task whose container has exited or is gone."""
     if not is_live(task) or task["lastStatus"] != "RUNNING":
@@ -146,7 +146,7 @@ def look_at_all() -> None:
             _stopped_at.pop(task["taskArn"])
 
 
-@patch(ecs, "_stop_task", gap="a stopped task is killed after 5 s without leaving the balancer first")
+@patch(ecs, "_stop_task", gap="a stopped task is killed after 5 s without draining")
 def stop_task(data: Record) -> Any:
     cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
     if cluster is None:
