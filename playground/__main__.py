@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from playground import cleanup, processes
 from playground.client import load_environment
-from playground.startup import bring_up
+from playground.down import processes_of, take_down
 from playground.state import Playground, PlaygroundError
+from playground.up import bring_up
 
 
 def note(text: str) -> None:
@@ -21,14 +21,14 @@ def up() -> None:
 
 def down() -> None:
     playground = Playground.from_environment()
-    cleanup.take_down(playground, note)
+    take_down(playground, note)
     note("gone")
 
 
 def status() -> None:
     playground = Playground.from_environment()
     environment = load_environment()
-    note(f"up in {playground.folder}, process {', '.join(map(str, processes.of(playground)))}")
+    note(f"up in {playground.folder}, process {', '.join(map(str, processes_of(playground)))}")
     note(f"service {environment['PLAYGROUND_URL']}, AWS's API {environment['AWS_ENDPOINT_URL']}")
     note(f"log {playground.log_file}")
 

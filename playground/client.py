@@ -9,11 +9,9 @@ from playground.state import Playground, PlaygroundError
 def load_environment() -> dict[str, str]:
     """The variables of the running playground; raises PlaygroundError when there is none."""
     playground = Playground.from_environment()
-    try:
-        lines = playground.environment_file.read_text().splitlines()
-    except FileNotFoundError:
-        raise PlaygroundError(f"no playground in {playground.folder}; start one with `make playground`") from None
-    environment = dict(line.split("=", 1) for line in lines if "=" in line)
+    environment = read_environment(playground)
+    if not environment:
+        raise PlaygroundError(f"no playground in {playground.folder}; start one with `make playground`")
     missing = playground.client_environment().keys() - environment.keys()
     if missing:
         raise PlaygroundError(
@@ -26,6 +24,15 @@ def load_environment() -> dict[str, str]:
             "run `make playground-down` and `make playground`"
         )
     return environment
+
+
+def read_environment(playground: Playground) -> dict[str, str]:
+    """Return what the file `env` says; nothing if there is none."""
+    try:
+        lines = playground.environment_file.read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def answers(endpoint: str) -> bool:

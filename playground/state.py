@@ -58,6 +58,11 @@ class Playground:
         return self.folder / "prepared"
 
     @property
+    def permissions_file(self) -> Path:
+        """Role, action and resource of each permission that a role has used."""
+        return self.folder / "permissions"
+
+    @property
     def scratch(self) -> Path:
         return self.folder / "tmp"
 

@@ -15,33 +15,23 @@ from hypercorn.config import Config
 from hypercorn.typing import Framework
 from ministack import app as gateway
 from ministack.core import hypercorn_compat
-from ministack.services import cloudwatch
+from ministack.services.cloudwatch import _evaluate_all_alarms
 
 from playground.server import (
-    alarms,
-    balancer,
-    balancer_api,
+    autoscaling,
     cloudformation,
+    cloudwatch,
     dynamodb,
-    ecs_scheduler,
+    ecr,
     ecs_service,
     ecs_tasks,
-    health,
-    logs,
-    registry,
-    scaling,
-    secretsmanager,
-    usage,
+    load_balancer,
 )
-from playground.server.metrics import METRICS
-from playground.server.patching import PATCHES, SUPPORTED, aws_scope, require_supported_version
-from playground.server.settings import SETTINGS
+from playground.server.cloudwatch import METRICS
+from playground.server.patching import PATCHES, SETTINGS, SUPPORTED, aws_scope
 
 KEEP_ALIVE_SECONDS = 3600  # AWS: client keep-alive of a load balancer
 HTTPS = (b"x-forwarded-proto", b"https")
-
-PATCHING = (alarms, ecs_service, secretsmanager)
-"""Imported for what they change in MiniStack; the others are used below, too."""
 
 log = logging.getLogger("playground")
 
@@ -87,17 +77,17 @@ def every(seconds: float, work: Callable[[], None]) -> None:
 
 def watch_alarms() -> None:
     METRICS.flush()
-    cloudwatch._evaluate_all_alarms()
+    _evaluate_all_alarms()
 
 
 def run_balancer() -> None:
-    """The balancer has a loop of its own: a busy API must not delay requests."""
+    """Serve the load balancer on its own event loop, so that a busy API does not delay requests."""
 
     async def main() -> None:
-        checks = asyncio.create_task(health.check_forever())
+        checks = asyncio.create_task(load_balancer.check_forever())
         never = asyncio.Event()
         await serve(
-            cast(Framework, balancer.serve),
+            cast(Framework, load_balancer.serve),
             configured(f"127.0.0.1:{SETTINGS.balancer_port}"),
             shutdown_trigger=never.wait,
         )
@@ -108,22 +98,21 @@ def run_balancer() -> None:
 
 def main() -> None:
     """Serve until SIGTERM; MiniStack removes its containers on the way out."""
-    require_supported_version()
     if not gateway.AUTH:
         raise SystemExit("the playground checks every permission: start it with AUTH=true, as `up` does")
     hypercorn_compat.install()
+    dynamodb.start_engine()
     dynamodb.install()
-    logs.install()
-    registry.install()
-    scaling.install()
+    cloudwatch.install()
+    ecr.install()
     cloudformation.install()
     log.info("ministack %s with %d patches", SUPPORTED, len(PATCHES))
-    for target in (run_balancer, ecs_scheduler.run_forever, ecs_tasks.watch_exits_forever):
+    for target in (run_balancer, ecs_service.run_forever, ecs_tasks.watch_exits_forever):
         threading.Thread(target=target, daemon=True, name=target.__qualname__).start()
     every(1, watch_alarms)
-    every(2, scaling.step)
-    every(5, usage.measure)
-    every(5, balancer_api.measure_hosts)
+    every(2, autoscaling.step)
+    every(5, cloudwatch.measure_usage)
+    every(5, load_balancer.measure_hosts)
     every(600, METRICS.forget_old)
     port = SETTINGS.gateway_port
     config = configured(f"127.0.0.1:{port}", f"{bridge_address()}:{port}")

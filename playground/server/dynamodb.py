@@ -1,18 +1,25 @@
 """DynamoDB: Amazon's own local engine behind MiniStack's permission check, for data and for tables alike."""
 
+import atexit
 import http.client
 import json
+import os
+import socket
+import subprocess
+import sys
+import time
 from typing import Any
 
 from ministack import app
-from ministack.core.responses import error_response_json, json_response
 from ministack.services.cloudformation import drift, provisioners
 
 from playground.server import proxy
-from playground.server.patching import Record
-from playground.server.settings import SETTINGS
-from playground.state import ACCOUNT, REGION
+from playground.server.patching import SETTINGS, Record
+from playground.state import ACCOUNT, PROJECT, REGION
 
+CONFIGURATION = PROJECT / "playground" / "engine.xml"
+START_SECONDS = 30.0
+MEMORY = "-Xmx256m"
 API = "DynamoDB_20120810"
 SIGNED_BY_NOBODY = (
     f"AWS4-HMAC-SHA256 Credential=playground/20260101/{REGION}/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
@@ -25,23 +32,55 @@ NAMES_ARNS = {
 OUR_ARN, ENGINE_ARN = f"arn:aws:dynamodb:{REGION}:".encode(), b"arn:aws:dynamodb:ddblocal:"
 
 CREATED_WITH = {
-    "TableName", "KeySchema", "AttributeDefinitions", "BillingMode", "ProvisionedThroughput", "GlobalSecondaryIndexes",
-    "LocalSecondaryIndexes", "DeletionProtectionEnabled", "Tags",
+    "TableName", "KeySchema", "AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "LocalSecondaryIndexes",
+    "DeletionProtectionEnabled", "Tags",
 }  # fmt: skip
-UPDATED_WITH = {"BillingMode", "ProvisionedThroughput", "DeletionProtectionEnabled"}
-COMPARED = {"TableName", "KeySchema", "AttributeDefinitions", "BillingMode", "DeletionProtectionEnabled"}
+UPDATED_WITH = {"BillingMode", "DeletionProtectionEnabled"}
 AFTERWARDS = {"TimeToLiveSpecification", "PointInTimeRecoverySpecification", "Tags"}
-OF_A_REPLICA = {"DeletionProtectionEnabled", "PointInTimeRecoverySpecification", "Tags"}
-"""Properties that AWS::DynamoDB::GlobalTable has for each replica and AWS::DynamoDB::Table for the table."""
+"""What can be changed, too. Point-in-time recovery is accepted and not done: the engine has no backups."""
+OF_A_REPLICA = {"Region", "DeletionProtectionEnabled", "PointInTimeRecoverySpecification", "Tags"}
+COMPARED = {"TableName", "KeySchema", "AttributeDefinitions", "BillingMode", "Replicas"}
+"""Properties that drift detection compares."""
 
-_point_in_time_recovery: dict[str, bool] = {}
+
+def start_engine() -> None:
+    """Start the engine as a child on loopback and wait until it listens; it ends with the server."""
+    command = [
+        os.environ["PLAYGROUND_JAVA"],
+        MEMORY,
+        f"-Dcomments.{sys.argv[-1].lstrip('-')}",  # `down` finds it by this, should the server be killed
+        f"-Dengine.port={SETTINGS.dynamodb_port}",
+        "-Djava.library.path=DynamoDBLocal_lib",
+        "-Dorg.eclipse.jetty.xml.XmlParser.Validating=false",  # its schema is on the web
+        "--enable-native-access=ALL-UNNAMED",
+        "-classpath",
+        "DynamoDBLocal.jar:DynamoDBLocal_lib/*",
+        "org.eclipse.jetty.xml.XmlConfiguration",
+        str(CONFIGURATION),
+    ]
+    with SETTINGS.engine_log_file.open("w") as log:
+        engine = subprocess.Popen(
+            command,
+            cwd=os.environ["PLAYGROUND_EMULATOR"],
+            env={"DDB_LOCAL_TELEMETRY": "0", "PATH": os.environ.get("PATH", os.defpath)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    atexit.register(engine.terminate)
+    deadline = time.monotonic() + START_SECONDS
+    while engine.poll() is None and time.monotonic() < deadline:
+        try:
+            with socket.create_connection(("127.0.0.1", SETTINGS.dynamodb_port), timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit(f"DynamoDB's local engine did not start; see {SETTINGS.engine_log_file}")
 
 
 async def handle(_method: str, _path: str, headers: Record, body: bytes, _query: Record) -> Any:
-    """Pass one request on to the engine; backups, which it lacks, are remembered here."""
+    """Pass one request on to the engine."""
     operation = headers.get("x-amz-target", "").rpartition(".")[2]
-    if operation in BACKUPS:
-        return BACKUPS[operation](json.loads(body))
     status, answered, payload = await exchange(operation, adapted(operation, body, OUR_ARN, ENGINE_ARN))
     kept = {name: values[0] for name, values in answered.items() if name in {"content-type", "x-amz-crc32"}}
     payload = adapted(operation, payload, ENGINE_ARN, OUR_ARN)
@@ -85,39 +124,21 @@ def call(operation: str, request: Record) -> Record:
     return answer
 
 
-def set_backups(request: Record) -> Any:
-    """UpdateContinuousBackups: remembered, not done."""
-    enabled = bool(request["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"])
-    _point_in_time_recovery[request["TableName"]] = enabled
-    return describe_backups(request)
-
-
-def describe_backups(request: Record) -> Any:
-    enabled = _point_in_time_recovery.get(request["TableName"])
-    if enabled is None:
-        return error_response_json("TableNotFoundException", f"Table not found: {request['TableName']}", 400)
-    status = {"PointInTimeRecoveryStatus": "ENABLED" if enabled else "DISABLED"}
-    described = {"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": status}
-    return json_response({"ContinuousBackupsDescription": described})
-
-
-BACKUPS = {"UpdateContinuousBackups": set_backups, "DescribeContinuousBackups": describe_backups}
-
-
 def create_table(logical_id: str, properties: Record, stack: str) -> tuple[str, Record]:
-    """AWS::DynamoDB::Table."""
-    unknown = properties.keys() - CREATED_WITH - AFTERWARDS
+    """AWS::DynamoDB::GlobalTable, which CDK's TableV2 becomes."""
+    wanted = as_table(properties)
+    unknown = wanted.keys() - CREATED_WITH - AFTERWARDS
     if unknown:
         raise ValueError(f"the playground cannot give a table {', '.join(sorted(unknown))}")
-    name = properties.get("TableName") or provisioners._physical_name(stack, logical_id, max_len=255)
-    call("CreateTable", {key: properties[key] for key in CREATED_WITH & properties.keys()} | {"TableName": name})
-    if ttl := properties.get("TimeToLiveSpecification"):
+    name = wanted.get("TableName") or provisioners._physical_name(stack, logical_id, max_len=255)
+    call("CreateTable", {key: wanted[key] for key in CREATED_WITH & wanted.keys()} | {"TableName": name})
+    if ttl := wanted.get("TimeToLiveSpecification"):
         call("UpdateTimeToLive", {"TableName": name, "TimeToLiveSpecification": ttl})
-    set_recovery(name, properties)
     return name, {"Arn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"}
 
 
 def update_table(physical_id: str, old: Record, new: Record, _stack: str) -> tuple[str, Record]:
+    old, new = as_table(old), as_table(new)
     changed = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
     if impossible := changed - UPDATED_WITH - AFTERWARDS:
         raise ValueError(f"table {physical_id}: the playground cannot change {', '.join(sorted(impossible))}")
@@ -126,48 +147,24 @@ def update_table(physical_id: str, old: Record, new: Record, _stack: str) -> tup
     if "TimeToLiveSpecification" in changed:
         ttl = new.get("TimeToLiveSpecification") or {**old["TimeToLiveSpecification"], "Enabled": False}
         call("UpdateTimeToLive", {"TableName": physical_id, "TimeToLiveSpecification": ttl})
-    set_recovery(physical_id, new)
     return physical_id, {"Arn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{physical_id}"}
-
-
-def set_recovery(name: str, properties: Record) -> None:
-    wanted = properties.get("PointInTimeRecoverySpecification") or {}
-    _point_in_time_recovery[name] = bool(wanted.get("PointInTimeRecoveryEnabled"))
 
 
 def delete_table(physical_id: str, _properties: Record) -> None:
     call("DeleteTable", {"TableName": physical_id})
-    _point_in_time_recovery.pop(physical_id, None)
 
 
 def as_table(properties: Record) -> Record:
-    """Return the properties of AWS::DynamoDB::Table for a global table whose only replica is in this region."""
+    """Return what CreateTable takes for a global table whose only replica is in this region."""
     replica, *others = properties["Replicas"]
-    unknown = replica.keys() - OF_A_REPLICA - {"Region"}
+    unknown = replica.keys() - OF_A_REPLICA
     if others or replica["Region"] != REGION or unknown:
         raise ValueError(f"the playground's tables have one replica, in {REGION}, and no {', '.join(sorted(unknown))}")
-    shared = {key: value for key, value in properties.items() if key != "Replicas"}
-    return shared | {key: value for key, value in replica.items() if key in OF_A_REPLICA}
+    table = {**properties, **replica}
+    return {key: value for key, value in table.items() if key not in {"Replicas", "Region"}}
 
 
-def create_global_table(logical_id: str, properties: Record, stack: str) -> tuple[str, Record]:
-    """AWS::DynamoDB::GlobalTable, which CDK's TableV2 becomes."""
-    return create_table(logical_id, as_table(properties), stack)
-
-
-def update_global_table(physical_id: str, old: Record, new: Record, stack: str) -> tuple[str, Record]:
-    return update_table(physical_id, as_table(old), as_table(new), stack)
-
-
-def read_global_table(physical_id: str, properties: Record) -> Record | None:
-    table = read_table(physical_id, properties)
-    if table is None:
-        return None
-    replica = properties["Replicas"][0] | {"DeletionProtectionEnabled": table.get("DeletionProtectionEnabled", False)}
-    return {**table, "Replicas": [replica]}
-
-
-def read_table(physical_id: str, _properties: Record) -> Record | None:
+def read_table(physical_id: str, properties: Record) -> Record | None:
     """What drift detection finds, None where the table is gone."""
     try:
         table = call("DescribeTable", {"TableName": physical_id})["Table"]
@@ -175,23 +172,14 @@ def read_table(physical_id: str, _properties: Record) -> Record | None:
         if "non-existent table" in str(error):
             return None
         raise
-    return {**table, "BillingMode": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")}
+    replica = properties["Replicas"][0] | {"DeletionProtectionEnabled": table.get("DeletionProtectionEnabled", False)}
+    billing = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
+    return {**table, "BillingMode": billing, "Replicas": [replica]}
 
 
 def install() -> None:
     app.SERVICE_HANDLERS["dynamodb"] = handle
-    provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"] = {
-        "create": create_table,
-        "update": update_table,
-        "delete": delete_table,
-    }
-    provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::GlobalTable"] = {
-        "create": create_global_table,
-        "update": update_global_table,
-        "delete": delete_table,
-    }
-    drift._DRIFT_READERS["AWS::DynamoDB::Table"] = (read_table, frozenset(COMPARED))
-    drift._DRIFT_READERS["AWS::DynamoDB::GlobalTable"] = (
-        read_global_table,
-        frozenset(COMPARED - {"DeletionProtectionEnabled"} | {"Replicas"}),
-    )
+    handlers, table = provisioners._RESOURCE_HANDLERS, "AWS::DynamoDB::GlobalTable"
+    handlers[table] = {"create": create_table, "update": update_table, "delete": delete_table}
+    drift._DRIFT_READERS[table] = (read_table, frozenset(COMPARED))
+    del handlers["AWS::DynamoDB::Table"]  # MiniStack's own store would hold it, and nobody could reach it

@@ -6,9 +6,8 @@ from docker.types import Mount, Ulimit
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import cloudwatch_logs, ecs, secretsmanager
 
-from playground.server import identity, registry
-from playground.server.patching import Record, patch
-from playground.server.settings import SETTINGS
+from playground.server import ecr, iam
+from playground.server.patching import SETTINGS, Record, patch
 from playground.state import LABEL
 
 MEBIBYTE = 1024 * 1024
@@ -42,26 +41,26 @@ stock_start_task_worker = ecs._start_task_worker
 
 
 @patch(ecs, "_start_task_worker", gap="the execution role is never asked, ECR's host name goes to the Docker daemon")
-def start_task_worker(task: Record, definition: Record, overrides: list[Record], client: Any) -> None:
-    role = definition.get("executionRoleArn") or ""
-    for container in definition.get("containerDefinitions", []):
-        container["image"] = registry.local_name(container["image"], SETTINGS.registry)
+def start_task_worker(task: Record, td: Record, container_overrides: list[Record], docker_client: Any) -> None:
+    role = td.get("executionRoleArn") or ""
+    for container in td.get("containerDefinitions", []):
+        container["image"] = ecr.local_name(container["image"], SETTINGS.registry)
         check_image_access(role, container["image"])
         check_secret_access(role, container.get("secrets", []))
         check_log_group(role, (container.get("logConfiguration") or {}).get("options") or {})
-    stock_start_task_worker(task, definition, overrides, client)
+    stock_start_task_worker(task, td, container_overrides, docker_client)
 
 
 def check_image_access(role: str, image: str) -> None:
-    repository = registry.repository_of(image, SETTINGS.registry)
+    repository = ecr.repository_of(image, SETTINGS.registry)
     if repository is None:
         return
     arn = f"arn:aws:ecr:{get_region()}:{get_account_id()}:repository/{repository}"
     try:
-        identity.require(role, "ecr:GetAuthorizationToken", "*")
-        identity.require(role, "ecr:BatchGetImage", arn)
-        identity.require(role, "ecr:GetDownloadUrlForLayer", arn)
-    except identity.NotAuthorized as error:
+        iam.require(role, "ecr:GetAuthorizationToken", "*")
+        iam.require(role, "ecr:BatchGetImage", arn)
+        iam.require(role, "ecr:GetDownloadUrlForLayer", arn)
+    except iam.NotAuthorized as error:
         raise ecs._ImagePullError(str(error)) from error
 
 
@@ -73,8 +72,8 @@ def check_secret_access(role: str, secrets: list[Record]) -> None:
         stored = [entry["ARN"] for entry in secretsmanager._secrets.values()]
         arn = next((found for found in stored if found.startswith(base)), base)
         try:
-            identity.require(role, "secretsmanager:GetSecretValue", arn)
-        except identity.NotAuthorized as error:
+            iam.require(role, "secretsmanager:GetSecretValue", arn)
+        except iam.NotAuthorized as error:
             raise ecs._SecretResolutionError(str(error)) from error
 
 
@@ -85,9 +84,9 @@ def check_log_group(role: str, options: Record) -> None:
         return
     arn = f"arn:aws:logs:{get_region()}:{get_account_id()}:log-group:{group}:log-stream:any"
     try:
-        identity.require(role, "logs:CreateLogStream", arn)
-        identity.require(role, "logs:PutLogEvents", arn)
-    except identity.NotAuthorized as error:
+        iam.require(role, "logs:CreateLogStream", arn)
+        iam.require(role, "logs:PutLogEvents", arn)
+    except iam.NotAuthorized as error:
         raise ecs._SecretResolutionError(f"failed to validate logger args: {error}") from error
     if group not in cloudwatch_logs._log_groups and options.get("awslogs-create-group") != "true":
         raise ecs._SecretResolutionError(
@@ -100,14 +99,14 @@ stock_run_docker_container = ecs._run_docker_container
 
 
 @patch(ecs, "_run_docker_container", gap="an image that has left the registry is taken from this machine's cache")
-def run_docker_container(client: Any, container: Record, options: Record, **rest: Any) -> Any:
+def run_docker_container(docker_client: Any, cdef: Record, run_kwargs: Record, **rest: Any) -> Any:
     """Fargate has no cache; what it says of a missing image is AWS's text."""
     try:
-        return stock_run_docker_container(client, container, options, **{**rest, "allow_cached": False})
+        return stock_run_docker_container(docker_client, cdef, run_kwargs, **{**rest, "allow_cached": False})
     except ecs._ImagePullError as error:
         if "not found" not in str(error).lower():
             raise
-        image = container["image"]
+        image = cdef["image"]
         raise ecs._ImagePullError(
             f"pull image manifest has been retried 1 time(s): failed to resolve ref {image}: {image}: not found"
         ) from error
@@ -117,28 +116,28 @@ stock_build_run_kwargs = ecs._build_run_kwargs
 
 
 @patch(ecs, "_build_run_kwargs", gap="entry point, user, read-only root, capabilities, limits, volumes are left out")
-def build_run_kwargs(container: Record, definition: Record, *rest: Any) -> Record:
-    options: Record = stock_build_run_kwargs(container, definition, *rest)
-    linux = container.get("linuxParameters") or {}
-    cpu = int(container.get("cpu") or definition.get("cpu") or 0)
-    memory = int(container.get("memory") or definition.get("memory") or 0)
+def build_run_kwargs(cdef: Record, td: Record, *rest: Any) -> Record:
+    options: Record = stock_build_run_kwargs(cdef, td, *rest)
+    linux = cdef.get("linuxParameters") or {}
+    cpu = int(cdef.get("cpu") or td.get("cpu") or 0)
+    memory = int(cdef.get("memory") or td.get("memory") or 0)
     options["labels"][LABEL] = str(SETTINGS.folder)
     options["healthcheck"] = {"test": ["NONE"]}  # ECS ignores the image's own
     options["cap_drop"] = (linux.get("capabilities") or {}).get("drop") or []
     options["init"] = bool(linux.get("initProcessEnabled"))
-    options["mounts"] = mounts(container, definition)
-    options["read_only"] = bool(container.get("readonlyRootFilesystem"))
+    options["mounts"] = mounts(cdef, td)
+    options["read_only"] = bool(cdef.get("readonlyRootFilesystem"))
     options["tmpfs"] = {
         entry["containerPath"]: ",".join([f"size={entry['size']}m", *(entry.get("mountOptions") or [])])
         for entry in linux.get("tmpfs") or []
     }
     options["ulimits"] = [
         Ulimit(name=limit["name"], soft=limit["softLimit"], hard=limit["hardLimit"])
-        for limit in container.get("ulimits") or []
+        for limit in cdef.get("ulimits") or []
     ]
     for key, option in (("entryPoint", "entrypoint"), ("user", "user"), ("workingDirectory", "working_dir")):
-        if container.get(key):
-            options[option] = container[key]
+        if cdef.get(key):
+            options[option] = cdef[key]
     if cpu:
         options["nano_cpus"] = cpu * 10**9 // CPU_UNITS
     if memory:
@@ -173,13 +172,13 @@ stock_register_metadata = ecs._register_metadata
 
 @patch(ecs, "_register_metadata", gap="SDKs refuse its credentials address, and the region is not set")
 def register_metadata(  # noqa: PLR0917 - MiniStack calls it like this
-    task_arn: str, cluster_arn: str, definition: Record, container: Record, launch_type: str, env: dict[str, str],
+    task_arn: str, cluster_arn: str, td: Record, cdef: Record, launch_type: str, env: dict[str, str],
     *rest: Any,
 ) -> str:  # fmt: skip
     """AWS hands the task role's credentials over at a link-local address; here they are in the environment."""
-    token: str = stock_register_metadata(task_arn, cluster_arn, definition, container, launch_type, env, *rest)
+    token: str = stock_register_metadata(task_arn, cluster_arn, td, cdef, launch_type, env, *rest)
     del env["AWS_CONTAINER_CREDENTIALS_FULL_URI"], env["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
-    if role := definition.get("taskRoleArn"):
-        env.update(identity.role_credentials(role, session=task_arn.rsplit("/", 1)[-1]))
+    if role := td.get("taskRoleArn"):
+        env.update(iam.role_credentials(role, session=task_arn.rsplit("/", 1)[-1]))
     env.update(AWS_REGION=get_region(), AWS_DEFAULT_REGION=get_region(), AWS_EXECUTION_ENV="AWS_ECS_FARGATE")
     return token

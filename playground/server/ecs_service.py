@@ -1,28 +1,195 @@
-"""ECS: the service API, and the places where MiniStack would schedule by itself: they wake the scheduler instead."""
+"""ECS: the service scheduler, which starts and stops tasks step by step, and the service API that wakes it."""
 
+import math
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from ministack.core.responses import error_response_json, json_response
 from ministack.services import ecs
 
-from playground.server import ecs_rollout as rollout
-from playground.server.ecs_scheduler import STEP, WAKE
-from playground.server.patching import Record, patch
+from playground.server import ecs_deployment as rollout
+from playground.server import ecs_tasks as tasks
+from playground.server.patching import Record, aws_scope, patch
+from playground.server.targets import TARGETS, Health
+
+STEP_SECONDS = 0.5
+LOOK_SECONDS = 5.0
+MAX_BACKOFF_SECONDS = 10.0  # AWS throttles tasks that keep failing, up to minutes
+
+WAKE = threading.Event()
+STEP = threading.Lock()
+"""Held while a service is looked at: an update comes before or after it."""
+
+
+def run_forever() -> None:
+    """Step whenever something changed, and every half second."""
+    looked = 0.0
+    while True:
+        WAKE.wait(STEP_SECONDS)
+        WAKE.clear()
+        with aws_scope():
+            if time.monotonic() - looked > LOOK_SECONDS:
+                looked = time.monotonic()
+                tasks.look_at_all()
+            for service in ecs._services.values():
+                if service["status"] in {"ACTIVE", "DRAINING"}:
+                    step(service)
+
+
+def tasks_of(service: Record) -> list[Record]:
+    group = f"service:{service['serviceName']}"
+    return [t for t in ecs._tasks.values() if t["group"] == group and t["clusterArn"] == service["clusterArn"]]
+
+
+def step(service: Record) -> None:
+    """One look at a service, and the starts and stops that follow from it."""
+    with STEP:
+        mine = tasks_of(service)
+        live = [task for task in mine if tasks.is_live(task)]
+        primary = ecs._primary_deployment(service)
+        if service["status"] == "DRAINING" or primary is None:
+            leave(service, mine, live)
+            return
+        for task in live:
+            register(service, task)
+            judge(service, task)
+        rollout.heed_alarms(service, primary)
+        primary = ecs._primary_deployment(service)
+        live = [task for task in mine if tasks.is_live(task)]
+        scale(service, primary, live)
+        rollout.drop_finished(service, mine)
+
+
+def leave(service: Record, mine: list[Record], live: list[Record]) -> None:
+    """A deleted service: AWS keeps it DRAINING until its last task has stopped."""
+    for task in live:
+        tasks.stop(task, reason="Service deleted", code="ServiceSchedulerInitiated")
+    if all(task["lastStatus"] == "STOPPED" for task in mine):
+        service["status"] = "INACTIVE"
+
+
+def register(service: Record, task: Record) -> None:
+    """A running task enters the target groups of its service."""
+    ip = ecs._task_ip(task)
+    if task["lastStatus"] != "RUNNING" or tasks.targets_of(task) or not ip:
+        return
+    task["_running_since"] = time.monotonic()
+    for entry in service.get("loadBalancers") or []:
+        tasks.targets_of(task).append(TARGETS.register(entry["targetGroupArn"], ip, int(entry["containerPort"])))
+        rollout.announce(service, f"registered 1 targets in (target-group {entry['targetGroupArn']})")
+
+
+def healthy(task: Record) -> bool:
+    return task["lastStatus"] == "RUNNING" and all(t.health is Health.HEALTHY for t in tasks.targets_of(task))
+
+
+def judge(service: Record, task: Record) -> None:
+    """Note a task that has become healthy; replace one that stays unhealthy after the grace period."""
+    if task["lastStatus"] != "RUNNING":
+        return
+    if healthy(task):
+        if not task.get("_startup_stable"):
+            task["_startup_stable"] = True
+            rollout.count_success(service, ecs._deployment_for_task(service, task))
+        return
+    age = time.monotonic() - task.get("_running_since", time.monotonic())
+    sick = next((t for t in tasks.targets_of(task) if t.health is Health.UNHEALTHY), None)
+    if sick is None or age < int(service.get("healthCheckGracePeriodSeconds") or 0):
+        return
+    reason = f"Task failed ELB health checks in (target-group {sick.group})"
+    words = sick.description  # soon those of every target that leaves
+    if tasks.stop(task, reason=reason, code="ServiceSchedulerInitiated"):
+        rollout.announce(
+            service,
+            f"(port {sick.port}) is unhealthy in (target-group {sick.group}) due to (reason {words}).",
+        )
+        rollout.count_failure(service, task)
+
+
+def scale(service: Record, primary: Record, live: list[Record]) -> None:
+    """Start and stop tasks within minimumHealthyPercent and maximumPercent of the desired count."""
+    desired = int(service["desiredCount"])
+    primary["desiredCount"] = 0 if primary["rolloutState"] == "FAILED" else desired
+    configuration = service.get("deploymentConfiguration") or {}
+    lower = math.ceil(desired * int(configuration.get("minimumHealthyPercent", 100)) / 100)
+    upper = max(1, desired * int(configuration.get("maximumPercent", 200)) // 100)
+    current = [task for task in live if task.get("_deployment_id") == primary["id"]]
+    former = [task for task in live if task.get("_deployment_id") != primary["id"]]
+    missing = primary["desiredCount"] - len(current)
+    if missing > 0:
+        start(service, primary, min(missing, upper - len(live)))
+    stop_surplus(service, current, former, surplus=-missing, lower=lower)
+    if primary["rolloutState"] == "IN_PROGRESS":
+        if missing == 0 and not former and all(healthy(task) for task in current):
+            rollout.steady(service, primary)
+        else:
+            rollout.unsteady(primary)
+
+
+def stop_surplus(service: Record, current: list[Record], former: list[Record], *, surplus: int, lower: int) -> None:
+    """Stop what is too much: failed deployments' and unhealthy tasks first, healthy ones down to the minimum."""
+    ready = sum(healthy(task) for task in current + former)
+    leaving = [(task, "Service scaling down") for task in sorted(current, key=by_readiness)[: max(0, surplus)]]
+    leaving += [(task, "Deployment replaced by a newer one") for task in sorted(former, key=by_readiness)]
+    stopped = []
+    for task, reason in leaving:
+        if healthy(task):
+            if ready <= lower:
+                continue
+            ready -= 1
+        if tasks.stop(task, reason=reason, code="ServiceSchedulerInitiated"):
+            stopped.append(task)
+    if stopped:
+        names = " ".join(f"(task {task['taskArn'].rsplit('/', 1)[-1]})" for task in stopped)
+        rollout.announce(service, f"has begun draining connections on {len(stopped)} tasks.")
+        rollout.announce(service, f"has stopped {len(stopped)} running tasks: {names}.")
+
+
+def by_readiness(task: Record) -> tuple[bool, str]:
+    """Tasks that serve least go first, then the oldest."""
+    return healthy(task), str(task["createdAt"])
+
+
+def start(service: Record, primary: Record, number: int) -> None:
+    """Start tasks, after a pause that grows while they keep failing."""
+    pause = min(service.get("_failures", 0), MAX_BACKOFF_SECONDS)
+    if number <= 0 or time.monotonic() - service.get("_started", -MAX_BACKOFF_SECONDS) < pause:
+        return
+    service["_started"] = time.monotonic()
+    before = {task["taskArn"] for task in tasks_of(service)}
+    ecs._run_task(
+        {
+            "cluster": ecs._cluster_name_from_arn(service["clusterArn"]),
+            "taskDefinition": primary["taskDefinition"],
+            "count": number,
+            "group": f"service:{service['serviceName']}",
+            "startedBy": primary["id"],
+            "launchType": service.get("launchType"),
+            "capacityProviderStrategy": service.get("capacityProviderStrategy"),
+            "platformVersion": service.get("platformVersion", ""),
+            "networkConfiguration": service.get("networkConfiguration", {}),
+            "_deploymentId": primary["id"],
+        }
+    )
+    started = [task["taskArn"].rsplit("/", 1)[-1] for task in tasks_of(service) if task["taskArn"] not in before]
+    names = " ".join(f"(task {name})" for name in started)
+    rollout.announce(service, f"has started {len(started)} tasks: {names}.")
 
 
 @patch(ecs, "_reconcile_service_tasks", gap="rollouts without health checks, drain or event; replaced by `step`")
-def reconcile_service_tasks(_cluster: str, _service_key: str) -> None:
+def reconcile_service_tasks(_cluster_name: str, _svc_key: str) -> None:
     WAKE.set()
 
 
 @patch(ecs, "_complete_service_deployment", gap="as above")
-def complete_service_deployment(_cluster: str, _service_key: str, expected_deployment_id: str | None = None) -> None:
+def complete_service_deployment(_cluster_name: str, _svc_key: str, expected_deployment_id: str | None = None) -> None:
     """Completion is the scheduler's decision."""
 
 
 @patch(ecs, "_sync_service_targets", gap="a task is a target as soon as its process runs")
-def sync_service_targets(_cluster: str, _service: Record) -> None:
+def sync_service_targets(_cluster_name: str, _svc: Record) -> None:
     """Registration is the scheduler's decision."""
 
 

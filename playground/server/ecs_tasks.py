@@ -9,7 +9,7 @@ from ministack.core.concurrency import resource_lock
 from ministack.core.responses import error_response_json, json_response, now_iso
 from ministack.services import ecs
 
-from playground.server.balancer_api import drain
+from playground.server.load_balancer import drain
 from playground.server.patching import Record, aws_scope, patch
 from playground.server.targets import Target
 
@@ -99,15 +99,15 @@ def _refresh(task: Record) -> None:
     ecs._reconcile_service_tasks(cluster, f"{cluster}/{task.get('group', '').partition(':')[2]}")
 
 
-@patch(ecs, "_maybe_mark_stopped", gap="a removed container counts as running, the balancer goes on sending to it")
-def notice_exit(task: Record, client: Any = None) -> None:
+@patch(ecs, "_maybe_mark_stopped", gap="a removed container counts as running and gets requests")
+def notice_exit(task: Record, docker_client: Any = None) -> None:
     """Stop a task whose container has exited or is gone."""
     if not is_live(task) or task["lastStatus"] != "RUNNING":
         return
-    client = client or ecs._get_docker()
+    docker_client = docker_client or ecs._get_docker()
     for container_id in list(task["_docker_ids"]):
         try:
-            if client.containers.get(container_id).status not in {"exited", "dead"}:
+            if docker_client.containers.get(container_id).status not in {"exited", "dead"}:
                 continue
         except docker.errors.NotFound:
             pass
@@ -119,8 +119,8 @@ def notice_exit(task: Record, client: Any = None) -> None:
 
 
 @patch(ecs, "_watch_task_lifecycle", gap="ten inspections a second and task; exits are announced by Docker's events")
-def watch_task_lifecycle(task: Record, client: Any, _account: str, _region: str) -> None:
-    notice_exit(task, client)
+def watch_task_lifecycle(task: Record, docker_client: Any, _account_id: str, _region: str) -> None:
+    notice_exit(task, docker_client)
 
 
 def watch_exits_forever() -> None:
@@ -146,7 +146,7 @@ def look_at_all() -> None:
             _stopped_at.pop(task["taskArn"])
 
 
-@patch(ecs, "_stop_task", gap="a stopped task is killed after 5 s without leaving the balancer first")
+@patch(ecs, "_stop_task", gap="a stopped task is killed after 5 s without draining")
 def stop_task(data: Record) -> Any:
     cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
     if cluster is None:
@@ -165,9 +165,9 @@ stock_start_forwarder = ecs._start_awslogs_forwarder
 
 
 @patch(ecs, "_start_awslogs_forwarder", gap="the last lines of a container are lost when it is removed at once")
-def start_awslogs_forwarder(container: Any, definition: Record, task_id: str) -> None:
+def start_awslogs_forwarder(container: Any, cdef: Record, task_id: str) -> None:
     before = set(threading.enumerate())
-    stock_start_forwarder(container, definition, task_id)
+    stock_start_forwarder(container, cdef, task_id)
     for thread in set(threading.enumerate()) - before:
         if task_id[:8] in thread.name and "awslogs" in thread.name:
             _log_threads[container.id] = thread

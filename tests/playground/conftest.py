@@ -1,32 +1,48 @@
-"""A playground for the session: the one that is up, or one that is started for the tests and taken down after them."""
+"""The playground that the tests share, and the deployed service as its operator sees it."""
 
+import base64
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 
+from infra.permissions import ISSUER
+from infra.stages import STAGES, Repository
 from playground.client import load_environment
-from playground.state import PlaygroundError
+from playground.state import ACCOUNT, REGION, Playground, PlaygroundError
 from tests.machine import needs
-from tests.playground.cloud import Cloud
 from tests.playground.traffic import TALLIES
 
 PROJECT = Path(__file__).resolve().parents[2]
+NAME = "comments-playground"
+TIMEOUT_SECONDS = 300.0
+ORDER = ("rollouts", "scaling", "failures", "interruptions", "logs", "browser", "roles", "cdk", "runbook", "lifecycle")
+"""The files of tests that share the playground: each deployment serves the tests after it, the last one ends it."""
 
 
-@pytest.fixture(scope="session")
-def docker() -> None:
-    works = (
-        shutil.which("docker")
-        and not subprocess.run(["docker", "version"], capture_output=True, check=False).returncode
-    )
-    needs(works, "no Docker daemon answers: the playground runs containers")
-    needs((PROJECT / ".venv-playground/bin/python").exists(), "no .venv-playground: run `make test`, which makes it")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {Path(__file__).parent / f"test_{name}.py": place for place, name in enumerate(ORDER, start=1)}
+    items.sort(key=lambda item: places.get(item.path, 0))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the requests that the load balancer got in each test."""
+    if TALLIES:
+        terminalreporter.section("requests through the load balancer")
+    for test, answered, failed in TALLIES:
+        name = test.partition("::")[2].partition(" (")[0]
+        terminalreporter.write_line(f"{answered:7,} answered {failed:5,} failed  {name}")
 
 
 def playground_command(name: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -41,39 +57,262 @@ def playground_command(name: str, **variables: str) -> subprocess.CompletedProce
 
 
 @pytest.fixture(scope="session")
-def playground(docker: None) -> Iterator[dict[str, str]]:  # noqa: ARG001 - a condition
-    """The environment of a playground with the service on it."""
+def docker() -> None:
+    works = (
+        shutil.which("docker")
+        and not subprocess.run(["docker", "version"], capture_output=True, check=False).returncode
+    )
+    needs(works, "no Docker daemon answers: the playground runs containers")
+    needs((PROJECT / ".venv-playground/bin/python").exists(), "no .venv-playground: run `make test`, which makes it")
+
+
+@pytest.fixture(scope="session")
+def was_up(docker: None) -> bool:  # noqa: ARG001 - a condition
+    """Whether a playground was up before the tests: it is used, and left as it is."""
     try:
-        environment = load_environment()
+        load_environment()
     except PlaygroundError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def playground(was_up: bool) -> Iterator[dict[str, str]]:
+    """The environment of a playground with the service on it."""
+    if not was_up:
         started = playground_command("up")
         assert started.returncode == 0, started.stdout + started.stderr
-        yield load_environment()
+    yield load_environment()
+    if not was_up:
         assert playground_command("down").returncode == 0
-    else:
-        yield environment
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {TIMEOUT_SECONDS:g} s in vain until {what}"
+        time.sleep(0.3)
+
+
+@dataclass
+class Running:
+    """`make deploy` of a working copy under way: what it has printed, and what it has yet to."""
+
+    process: subprocess.Popen[str]
+    printed: str = ""
+
+    def until(self, mark: str) -> str:
+        """Read on to the first line with this mark, and return that."""
+        for line in self.process.stdout or ():
+            self.printed += line
+            if mark in line:
+                return line
+        raise AssertionError(f"ended without {mark!r}: {self.printed}{self.finished().stderr}")
+
+    def finished(self) -> subprocess.CompletedProcess[str]:
+        out, err = self.process.communicate(timeout=TIMEOUT_SECONDS)
+        return subprocess.CompletedProcess([], self.process.returncode, self.printed + out, err)
+
+
+def as_make(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a command that make runs."""
+    tools = [str(Path(sys.executable).parent), str(PROJECT / "node_modules" / ".bin"), os.environ["PATH"]]
+    return {**variables, "PATH": os.pathsep.join(tools), "CDK_VALIDATION": "false"}  # `make check` validates
+
+
+@dataclass
+class Cloud:
+    """A playground with the service on it."""
+
+    endpoint: str
+    url: str
+    environment: dict[str, str]
+    folder: Path
+    """Where files of the tests go."""
+    acknowledged: dict[int, list[str]] = field(default_factory=dict)
+    """Every comment that the service has confirmed to any test, by content_id."""
+    workflows: dict[str, Path] = field(default_factory=dict)
+
+    def client(self, name: str, **credentials: str) -> Any:
+        given = {"aws_access_key_id": "test", "aws_secret_access_key": "test"} | credentials
+        return boto3.client(name, endpoint_url=self.endpoint, region_name=REGION, **given)  # type: ignore[call-overload]  # any service
+
+    def service(self) -> dict[str, Any]:
+        described = self.client("ecs").describe_services(cluster=NAME, services=[NAME])
+        return dict(described["services"][0])
+
+    def task_definition(self) -> dict[str, Any]:
+        described = self.client("ecs").describe_task_definition(taskDefinition=self.service()["taskDefinition"])
+        return dict(described["taskDefinition"])
+
+    def outputs(self, stack: str) -> dict[str, str]:
+        (described,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+    def healthy_targets(self) -> list[str]:
+        """Addresses that the load balancer sends requests to."""
+        group = self.service()["loadBalancers"][0]["targetGroupArn"]
+        health = self.client("elbv2").describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+        return [entry["Target"]["Id"] for entry in health if entry["TargetHealth"]["State"] == "healthy"]
+
+    def containers(self) -> list[str]:
+        """Ids of the containers that really run."""
+        label = f"label=comments.playground={Playground.from_environment().folder}"
+        return subprocess.check_output(["docker", "ps", "--quiet", "--no-trunc", "--filter", label], text=True).split()
+
+    def settle(self) -> None:
+        """Wait until exactly as many tasks serve as the service wants, after its newest deployment."""
+
+        def settled() -> bool:
+            service = self.service()
+            running = len(self.containers()) == len(self.healthy_targets()) == service["runningCount"]
+            (primary,) = [each for each in service["deployments"] if each["status"] == "PRIMARY"]
+            wanted = bool(service["runningCount"] == service["desiredCount"])
+            return running and wanted and primary["rolloutState"] == "COMPLETED"
+
+        wait_until(settled, "all wanted tasks serve")
+
+    def is_quiet(self) -> bool:
+        """Whether no alarm of a deployment fires; ECS would monitor none of them."""
+        names = [f"{NAME}-5xx", f"{NAME}-latency"]
+        alarms = self.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+        return all(alarm["StateValue"] != "ALARM" for alarm in alarms)
+
+    def assume(self, role: str, web_identity: str) -> dict[str, str]:
+        """Return a session's credentials as variables; raise ClientError if the role does not trust the token."""
+        sts = boto3.client(
+            "sts", endpoint_url=self.endpoint, region_name=REGION, config=Config(signature_version=UNSIGNED)
+        )
+        answer = sts.assume_role_with_web_identity(
+            RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{role}", RoleSessionName="workflow", WebIdentityToken=web_identity
+        )
+        given = answer["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": given["SessionToken"],
+        }
+
+    def under(self, role: str, run: str) -> dict[str, str]:
+        """Return the variables of a workflow run on GitHub under this role."""
+        folder = self.workflows.get(role)
+        if folder is None:
+            folder = self.workflows[role] = self.folder / role
+            folder.mkdir()
+            # cdk remembers accounts by key
+            variables = self.environment | self.assume(role, token(run)) | {"CDK_HOME": str(folder / "cdk")}
+            (folder / "env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+        return as_make(os.environ | {"PLAYGROUND_DIR": str(folder)})
+
+    def start(
+        self, module: str, *arguments: str, variables: Mapping[str, str], project: Path = PROJECT
+    ) -> subprocess.Popen[str]:
+        """Run a module of a working copy with these variables."""
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=project,
+            env=dict(variables),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def start_release(self, project: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> Running:
+        """`make deploy` of a working copy, by a workflow under the role of dev unless said otherwise."""
+        variables = variables or self.under("comments-deploy-dev", "environment:dev")
+        return Running(self.start("release", *(arguments or ("playground",)), variables=variables, project=project))
+
+    def release(
+        self, project: Path, *arguments: str, variables: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """The same from its start to its end."""
+        return self.start_release(project, *arguments, variables=variables).finished()
+
+    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a make target of the project; both streams are one, as a person sees them."""
+        return subprocess.run(
+            ["make", "-s", *arguments],
+            cwd=PROJECT,
+            env={name: value for name, value in os.environ.items() if name not in {"ARGS", "MAKEFLAGS", "MFLAGS"}},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+
+
+_GITHUB = STAGES["playground"].github
+assert _GITHUB
+REPOSITORY = _GITHUB
+"""Whose workflows the playground's AccessStack trusts."""
+
+
+def token(
+    run: str,
+    *,
+    repository: Repository = REPOSITORY,
+    name_only: bool = False,
+    audience: str = "sts.amazonaws.com",
+    issuer: str = f"https://{ISSUER}",
+    **changed: str | None,
+) -> str:
+    """Return what GitHub gives to a workflow run, without a valid signature: the playground reads none.
+
+    `name_only` is the subject of older repositories. `changed` replaces claims, or removes those that are None.
+    """
+    subjects = replace(repository, accept_name_subject=True).subjects(run)
+    claims = {"iss": issuer, "sub": subjects[name_only], "aud": audience}
+    claims |= {"repository_id": str(repository.repository_id), "repository": repository.name}
+    kept = {name: value for name, value in (claims | changed).items() if value is not None}
+    parts = ({"alg": "RS256", "typ": "JWT"}, kept | {"exp": int(time.time()) + 3600}, "signature")
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
 
 
 @pytest.fixture(scope="session")
-def cloud(playground: dict[str, str]) -> Cloud:
-    session = boto3.Session(
-        aws_access_key_id=playground["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=playground["AWS_SECRET_ACCESS_KEY"],
-        region_name=playground["AWS_REGION"],
-    )
-    return Cloud(session, endpoint=playground["AWS_ENDPOINT_URL"], url=playground["PLAYGROUND_URL"])
+def cloud(playground: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Cloud:
+    folder = tmp_path_factory.mktemp("workflows")
+    return Cloud(playground["AWS_ENDPOINT_URL"], playground["PLAYGROUND_URL"], playground, folder)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What the readers of the site saw, test by test."""
-    if TALLIES:
-        terminalreporter.section("requests through the load balancer")
-    for test, answered, failed in TALLIES:
-        name = test.partition("::")[2].partition(" (")[0]
-        terminalreporter.write_line(f"{answered:7,} answered {failed:5,} failed  {name}")
+@dataclass
+class Clone:
+    """A clone of the project, whose commits are another version of it."""
+
+    folder: Path
+
+    def append(self, file: str, ending: str) -> None:
+        path = self.folder / file
+        path.write_text(path.read_text() + ending)
+        self.commit()
+
+    def replace(self, file: str, old: str, new: str) -> None:
+        path = self.folder / file
+        text = path.read_text()
+        assert old in text, f"{file} no longer holds {old!r}"
+        path.write_text(text.replace(old, new))
+        self.commit()
+
+    def commit(self) -> None:
+        self.git("add", "--all")
+        identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+        self.git(*identity, "commit", "--quiet", "--allow-empty", "--message", "A change")
+
+    def git(self, *arguments: str) -> None:
+        subprocess.run(["git", *arguments], cwd=self.folder, check=True, capture_output=True)
 
 
-@pytest.fixture(scope="session")
-def acknowledged() -> dict[int, list[str]]:
-    """Every comment that the service has confirmed to any test of the session."""
-    return {}
+@pytest.fixture
+def clone(tmp_path: Path) -> Callable[[str], Clone]:
+    """Clone the project into a folder of this name."""
+
+    def make(name: str = "project") -> Clone:
+        subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(tmp_path / name)], check=True)
+        return Clone(tmp_path / name)
+
+    return make
+
+
+@pytest.fixture
+def project(clone: Callable[[str], Clone]) -> Clone:
+    return clone("project")

@@ -1,9 +1,9 @@
 """The deployed service in a real browser: through the load balancer, from the containers, on DynamoDB."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
-from tests.playground.cloud import Cloud
+from tests.playground.conftest import Cloud
 from tests.web.actions import Thread, axe, call, sign_in
 from tests.web.conftest import new_page, page  # noqa: F401  # fixtures
 
@@ -28,7 +28,7 @@ def token(cloud: Cloud) -> str:
     return str(secret["SecretString"])
 
 
-def test_a_reader_posts_through_the_balancer_once(server, page, acknowledged):  # noqa: F811  # pytest's way to take an imported fixture
+def test_a_reader_posts_through_the_balancer_once(server: Deployed, cloud: Cloud, page: Page) -> None:  # noqa: F811  # pytest's way to take an imported fixture
     page.goto(server.url)
     thread = Thread(page)
     expect(page.locator("pre").first).to_contain_text(f"{server.url}/embed.js")
@@ -40,16 +40,14 @@ def test_a_reader_posts_through_the_balancer_once(server, page, acknowledged):  
     with page.expect_response("**/api/comment/new") as answer:
         thread.send.click()
     expect(thread.status("Your comment was posted.")).to_be_visible()
-    acknowledged.setdefault(1, []).append(answer.value.json()["id"])
+    cloud.acknowledged.setdefault(1, []).append(answer.value.json()["id"])
     page.reload()
     expect(thread.items.filter(has_text=text)).to_have_count(1)
     assert axe(page) == []
 
 
-def test_the_status_page_tells_what_was_deployed(server, cloud, page):  # noqa: F811  # pytest's way to take an imported fixture
-    revision = cloud.service()["taskDefinition"]
-    task = cloud.client("ecs").describe_task_definition(taskDefinition=revision)["taskDefinition"]
-    digest = task["containerDefinitions"][0]["image"].partition("@")[2]
+def test_the_status_page_tells_what_was_deployed(server: Deployed, cloud: Cloud, page: Page) -> None:  # noqa: F811  # pytest's way to take an imported fixture
+    digest = cloud.task_definition()["containerDefinitions"][0]["image"].partition("@")[2]
     status, told = call(f"{server.url}/api/status")
     assert status == 200
     assert (told["status"], told["store"]["status"]) == ("OK", "OK")
@@ -59,7 +57,7 @@ def test_the_status_page_tells_what_was_deployed(server, cloud, page):  # noqa: 
     expect(page.get_by_text(digest)).to_be_visible()
 
 
-def test_the_moderator_deletes_a_comment_with_the_stages_secret(server, token, page):  # noqa: F811  # pytest's way to take an imported fixture
+def test_the_moderator_deletes_a_comment_with_the_stages_secret(server: Deployed, token: str, page: Page) -> None:  # noqa: F811  # pytest's way to take an imported fixture
     body = {"email": "eve@example.com", "comment": "to be deleted", "content_id": 4711}
     assert call(f"{server.url}/api/comment/new", "POST", body)[0] == 200
     sign_in(page, server.url, token)

@@ -1,18 +1,23 @@
 """A playground's own life: refusals that say what to do, and an end that leaves nothing, whatever was left of it."""
 
+import ipaddress
+import json
 import os
 import signal
 import socket
 import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
+from playground.down import processes_of
+from playground.state import Playground
+from tests.machine import needs
+from tests.playground.conftest import NAME, Cloud, playground_command, wait_until
+
+LISTEN = "0A"  # Linux: the state in /proc/net/tcp
 
 pytestmark = pytest.mark.xdist_group("playground")
 
@@ -32,30 +37,15 @@ class Installation:
     balancer_port: int
 
     def run(self, command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {
+        own = {
             "PLAYGROUND_DIR": str(self.folder),
             "PLAYGROUND_GATEWAY_PORT": str(self.gateway_port),
             "PLAYGROUND_PORT": str(self.balancer_port),
         }
-        return subprocess.run(
-            [sys.executable, "-m", "playground", command],
-            cwd=PROJECT,
-            env=environment | variables,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return playground_command(command, **(own | variables))
 
     def processes(self) -> list[int]:
-        found = []
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                arguments = entry.read_bytes().decode(errors="replace").split("\0")
-            except OSError:
-                continue
-            if any(argument.endswith(f"playground={self.folder}") for argument in arguments):
-                found.append(int(entry.parent.name))
-        return found
+        return processes_of(Playground(self.folder, self.gateway_port, self.balancer_port))
 
     def containers(self) -> list[str]:
         listed = ["docker", "ps", "--all", "--quiet", "--filter", f"label=comments.playground={self.folder}"]
@@ -77,10 +67,6 @@ def installation(docker: None, tmp_path: Path) -> Iterator[Installation]:  # noq
     one.run("down")
 
 
-def networks() -> set[str]:
-    return set(subprocess.check_output(["docker", "network", "ls", "--quiet"], text=True).split())
-
-
 def only_line(finished: subprocess.CompletedProcess[str]) -> str:
     assert finished.returncode == 1, finished.stdout + finished.stderr
     (line,) = finished.stderr.splitlines()
@@ -92,7 +78,7 @@ def test_a_port_that_is_taken_is_named_with_its_variable(installation: Installat
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         line = only_line(installation.run("up", **{variable: port}))
-    assert f"port {port} is taken" in line
+    assert f"port {port}" in line
     assert f"{variable}=PORT" in line
     assert installation.leftovers() == []
 
@@ -132,19 +118,75 @@ def test_down_without_a_playground_succeeds(installation: Installation) -> None:
     assert installation.run("status").returncode == 1
 
 
-def test_one_that_is_half_gone_is_taken_down_completely(installation: Installation) -> None:
-    before = networks()
-    started = installation.run("up")
-    assert started.returncode == 0, started.stdout + started.stderr
-    with urllib.request.urlopen(f"http://127.0.0.1:{installation.balancer_port}/healthz", timeout=10) as response:
-        assert response.status == 200
-    assert len(installation.containers()) == 2
-    for process in installation.processes():
+@pytest.fixture
+def shared(playground: dict[str, str], was_up: bool) -> Installation:  # noqa: ARG001 - it has to be up
+    """The playground of the tests before, whose end this is."""
+    needs(not was_up, "the playground was up before the tests, which leave it as it is")
+    own = Playground.from_environment()
+    return Installation(own.folder, own.gateway_port, own.balancer_port)
+
+
+def test_it_listens_on_loopback_and_the_bridge_alone(shared: Installation) -> None:
+    asked = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}"]
+    bridge = ipaddress.ip_network(subprocess.check_output(asked, text=True).strip())
+    addresses = {address for process in shared.processes() for address in listening(process)}
+    assert "127.0.0.1" in addresses
+    assert [one for one in addresses - {"127.0.0.1"} if ipaddress.ip_address(one) not in bridge] == []
+
+
+def test_docker_never_hears_of_amazons_registry(shared: Installation) -> None:
+    assert shared.images()
+    assert "amazonaws" not in subprocess.check_output(["docker", "image", "ls", "--no-trunc"], text=True)
+
+
+def test_what_it_cannot_do_is_refused(shared: Installation, cloud: Cloud) -> None:
+    """A container is not started without something that its task definition asks for."""
+    assert shared.processes()
+    cloudformation = cloud.client("cloudformation")
+    container = {"Name": "api", "Image": "api", "HealthCheck": {"Command": ["CMD", "true"]}}
+    task = {
+        "Type": "AWS::ECS::TaskDefinition",
+        "Properties": {"Family": "refused", "ContainerDefinitions": [container]},
+    }
+    cloudformation.create_stack(StackName="refused", TemplateBody=json.dumps({"Resources": {"Task": task}}))
+    wait_until(
+        lambda: "ROLLBACK_COMPLETE" in cloudformation.describe_stacks(StackName="refused")["Stacks"][0]["StackStatus"],
+        "the stack is rolled back",
+    )
+    events = cloudformation.describe_stack_events(StackName="refused")["StackEvents"]
+    assert any("cannot give container api: healthCheck" in event.get("ResourceStatusReason", "") for event in events)
+    ecs = cloud.client("ecs")
+    with pytest.raises(ecs.exceptions.ClientError, match="the playground has no ExecuteCommand"):
+        ecs.execute_command(cluster=NAME, task="any", command="sh", interactive=True)
+
+
+def test_one_that_is_half_gone_is_taken_down_completely(shared: Installation) -> None:
+    assert len(shared.processes()) == 2
+    for process in shared.processes():
         os.kill(process, signal.SIGKILL)
-    subprocess.run(["docker", "rm", "--force", installation.containers()[0]], check=True, capture_output=True)
-    (installation.folder / "env").unlink()
-    (installation.folder / "server.log").unlink()
-    assert "make playground-down" in only_line(installation.run("up"))
-    assert installation.run("down").returncode == 0
-    assert installation.leftovers() == []
-    assert networks() == before
+    for container in shared.containers()[:1]:
+        subprocess.run(["docker", "rm", "--force", container], check=True, capture_output=True)
+    (shared.folder / "env").unlink()
+    (shared.folder / "server.log").unlink()
+    assert "make playground-down" in only_line(shared.run("up"))
+    assert shared.run("down").returncode == 0
+    assert shared.leftovers() == []
+
+
+def listening(process: int) -> set[str]:
+    """The addresses on which a process accepts TCP connections."""
+    mine = {str(descriptor.readlink()) for descriptor in Path(f"/proc/{process}/fd").iterdir()}
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTEN and f"socket:[{fields[9]}]" in mine:
+                found.add(address_of(fields[1].split(":")[0]))
+    return found
+
+
+def address_of(words: str) -> str:
+    """The kernel writes an address as 32-bit words, each in the machine's order of bytes."""
+    packed = b"".join(bytes.fromhex(words[at : at + 8])[::-1] for at in range(0, len(words), 8))
+    address = ipaddress.ip_address(packed)
+    return str(getattr(address, "ipv4_mapped", None) or address)

@@ -1,83 +1,78 @@
-"""From an answer that a client got to its story in the log, and from log lines to metrics."""
+"""From a response to its line in the log, and from requests to the metrics of the alarms."""
 
-import os
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import closing
 
-import boto3
 import pytest
 
-from tests.playground.conftest import PROJECT
+from tests.playground.conftest import Cloud, wait_until
 
 pytestmark = pytest.mark.xdist_group("playground")
 
 
-def logs(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "release.logs", "playground", *arguments],
-        cwd=PROJECT,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 @pytest.fixture
-def refused(playground: dict[str, str]) -> str:
-    """The request id that a client finds in an answer's header."""
-    with pytest.raises(urllib.error.HTTPError) as answer:
-        urllib.request.urlopen(f"{playground['PLAYGROUND_URL']}/api/comment/list/87654321")
-    with answer.value:
-        found: str = answer.value.headers["X-Request-Id"]
+def request_id(cloud: Cloud) -> str:
+    """The ID that a client finds in the header of a response."""
+    with pytest.raises(urllib.error.HTTPError) as response:
+        urllib.request.urlopen(f"{cloud.url}/api/comment/list/87654321")
+    with response.value:
+        found: str = response.value.headers["X-Request-Id"]
     return found
 
 
-def test_the_id_in_an_answer_leads_to_its_line(refused: str) -> None:
-    told = logs("--request", refused)
-    assert told.returncode == 0, told.stderr
-    heading, line = told.stdout.splitlines()
-    assert heading.split()[:3] == ["@timestamp", "level", "request_id"]
-    assert refused in line
+def test_the_id_of_a_response_leads_to_its_line(cloud: Cloud, request_id: str) -> None:
+    command = ("logs", "ENV=playground", f"REQUEST={request_id}")
+    wait_until(lambda: request_id in cloud.make(*command).stdout, "the request is in the log")
+    shown = cloud.make(*command)
+    assert shown.returncode == 0, shown.stdout
+    (line,) = [line for line in shown.stdout.splitlines() if request_id in line]
     assert "/api/comment/list/87654321" in line
-    assert " 404 " in line
+    assert "404" in line
 
 
-def test_a_saved_query_fails_in_one_line() -> None:
-    ran = logs("--query", "failures")
-    assert ran.returncode == 2
-    (line,) = ran.stderr.splitlines()
-    assert "Logs Insights" in line
-
-
-def test_the_plain_log_shows_lines_without_what_is_meant_for_cloudwatch(refused: str) -> None:
-    (line,) = [line for line in logs().stdout.splitlines() if refused in line]
+def test_the_log_shows_each_request_without_its_metrics(cloud: Cloud, request_id: str) -> None:
+    wait_until(lambda: request_id in cloud.make("logs", "ENV=playground").stdout, "the request is in the log")
+    (line,) = [line for line in cloud.make("logs", "ENV=playground").stdout.splitlines() if request_id in line]
     assert line.endswith("}")
     assert "_aws" not in line
 
 
-def test_a_request_becomes_a_metric_of_its_route(
-    playground: dict[str, str],
-    refused: str,  # noqa: ARG001  # the request
-) -> None:
-    cloudwatch = boto3.client(
-        "cloudwatch",
-        endpoint_url=playground["AWS_ENDPOINT_URL"],
-        region_name=playground["AWS_REGION"],
-        aws_access_key_id=playground["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=playground["AWS_SECRET_ACCESS_KEY"],
-    )
-    with closing(cloudwatch):
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            listed = cloudwatch.list_metrics(Namespace="comments/playground")["Metrics"]
-            routes = [each["Value"] for metric in listed for each in metric["Dimensions"]]
-            if "/api/comment/list/<content_id>" in routes:
-                return
-            time.sleep(0.5)
-    pytest.fail(f"no metric of the route: {listed}")
+def test_a_saved_query_fails_in_one_line(cloud: Cloud) -> None:
+    shown = cloud.make("logs", "ENV=playground", "QUERY=failures")
+    assert shown.returncode != 0
+    assert "Insights" in shown.stdout
+    assert "Traceback" not in shown.stdout
+
+
+def test_a_log_longer_than_a_page_is_read_to_its_end(cloud: Cloud) -> None:
+    logs = cloud.client("logs")
+    name = {"logGroupName": "/test/long", "logStreamName": "one"}
+    logs.create_log_group(logGroupName=name["logGroupName"])
+    logs.create_log_stream(**name)
+    now = int(time.time() * 1000)
+    for thousand in range(11):
+        lines = [{"timestamp": now, "message": f"{thousand}.{number}"} for number in range(1000)]
+        logs.put_log_events(**name, logEvents=lines)
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=name["logGroupName"])
+    messages = {event["message"] for page in pages for event in page["events"]}
+    logs.delete_log_group(logGroupName=name["logGroupName"])
+    assert len(messages) == 11_000
+
+
+@pytest.mark.usefixtures("request_id")
+def test_the_metrics_of_alarms_and_scaling_are_measured(cloud: Cloud) -> None:
+    """UnHealthyHostCount and RequestCountPerTarget have the name of the target group that alarms and policies use."""
+    expected = {"RequestCount", "TargetResponseTime", "HTTPCode_Target_4XX_Count", "CPUUtilization"}
+    group = cloud.service()["loadBalancers"][0]["targetGroupArn"].rsplit(":", 1)[-1]
+    of_the_group = {"UnHealthyHostCount", "RequestCountPerTarget"}
+
+    def measured() -> bool:
+        metrics = cloud.client("cloudwatch").list_metrics()["Metrics"]
+        names = {metric["MetricName"] for metric in metrics}
+        named = [(metric["MetricName"], each["Value"]) for metric in metrics for each in metric["Dimensions"]]
+        return expected <= names and of_the_group <= {name for name, value in named if value == group}
+
+    wait_until(measured, "the metrics of the load balancer and the service are there")
+    (alarm,) = cloud.client("cloudwatch").describe_alarms(AlarmNames=["comments-playground-unhealthy"])["MetricAlarms"]
+    assert group in {each["Value"] for each in alarm["Dimensions"]}

@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 CLIENTS = 4
 PAUSE_SECONDS = 0.05
+"""About 60 requests a second, half of them posts."""
 TIMEOUT_SECONDS = 30.0
 MAX_CONTENT_ID = 2**53 - 1
 
@@ -39,12 +40,14 @@ class Traffic:
     url: str
     acknowledged: dict[int, list[str]]
     """The ids that the service has confirmed, by content_id; shared by several Traffics, it is the ledger of all."""
+    clients: int = CLIENTS
+    pause: float = PAUSE_SECONDS
     failures: list[Failure] = field(default_factory=list)
     answered: int = 0
 
     def __enter__(self) -> Self:
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(CLIENTS)]
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(self.clients)]
         for thread in self._threads:
             thread.start()
         return self
@@ -66,7 +69,7 @@ class Traffic:
         mine = self.acknowledged.setdefault(thread, [])
         connection = self._connection()
         for number in itertools.count():
-            if self._stop.wait(PAUSE_SECONDS):
+            if self._stop.wait(self.pause):
                 break
             try:
                 if number % 2 == 0:
@@ -115,7 +118,11 @@ def _pages(address: str | None) -> Iterator[list[dict[str, object]]]:
         with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as response:
             yield json.load(response)
             link = response.headers.get("Link", "")
-        address = urljoin(address, link.partition("<")[2].partition(">")[0]) if 'results="true"' in link else None
+        address = (
+            urljoin(address, link.partition("<")[2].partition(">")[0])
+            if link and 'results="false"' not in link
+            else None
+        )
 
 
 def missing(url: str, acknowledged: dict[int, list[str]]) -> set[str]:

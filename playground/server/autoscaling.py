@@ -1,23 +1,24 @@
-"""Application Auto Scaling: the limits of a service's count, and target tracking on the playground's own metrics."""
+"""Application Auto Scaling: limits of a service's task count, and target tracking on CPU and requests."""
 
 import math
 import time
-from typing import Any
 
-from ministack.core.responses import get_account_id, get_region, json_response, new_uuid
+from ministack.core.responses import get_account_id, get_region, new_uuid
 from ministack.services import cloudwatch, ecs
 
 from playground.server.patching import Record
-from playground.server.services import extend, route
 
-NAME = "application-autoscaling"
+PERIOD_SECONDS = 10.0
+"""How long one value of a metric takes. AWS: a minute; nobody who tries a deployment out should wait for three."""
+PERIODS = 3
+"""AWS: so many periods in a row above the target scale out. The count is left alone for as long after each change, in
+place of the policy's cooldown: values of before the change do not count."""
 SCALE_IN_SECONDS = 10.0
-"""How long a service must have had more tasks than it needs. AWS waits for 15 minutes of low metrics and for the
-policy's cooldown; nobody who tries a deployment out should."""
-SCALE_OUT_MINUTES = 3  # AWS: so many one-minute periods in a row above the target
+"""How long a service must have more tasks than it needs. AWS: 15 minutes, then the policy's cooldown."""
 
 TARGETS: dict[str, Record] = {}
 POLICIES: dict[str, Record] = {}
+_changed_at: dict[str, float] = {}
 _surplus_since: dict[str, float] = {}
 
 
@@ -29,7 +30,9 @@ def register(_logical_id: str, properties: Record, _stack: str) -> tuple[str, Re
         raise ValueError("the playground has no scheduled scaling (ScheduledActions)")
     physical_id = f"{properties['ResourceId']}|{properties['ScalableDimension']}|{properties['ServiceNamespace']}"
     TARGETS[physical_id] = properties
-    raise_to_minimum(properties)
+    service, least = service_of(properties), int(properties["MinCapacity"])
+    if service and service["desiredCount"] < least:
+        set_count(physical_id, service, least)
     return physical_id, {"Id": physical_id}
 
 
@@ -72,98 +75,61 @@ def service_of(target: Record) -> Record | None:
     return service if service and service["status"] == "ACTIVE" else None
 
 
-def set_count(service: Record, count: int) -> None:
+def set_count(key: str, service: Record, count: int) -> None:
+    _changed_at[key] = time.monotonic()
     cluster = ecs._cluster_name_from_arn(service["clusterArn"])
     ecs._update_service({"cluster": cluster, "service": service["serviceName"], "desiredCount": count})
 
 
-def raise_to_minimum(target: Record) -> None:
-    service = service_of(target)
-    if service and service["desiredCount"] < int(target["MinCapacity"]):
-        set_count(service, int(target["MinCapacity"]))
-
-
 def step() -> None:
-    """Scale out where a policy has asked for more tasks for long enough, in where less would have done for a while."""
+    """Scale out where a policy has wanted more tasks for long enough, in where fewer would have done for a while."""
     for key, target in list(TARGETS.items()):
         service = service_of(target)
-        if service is None:
+        if service is None or time.monotonic() - _changed_at.get(key, -math.inf) < PERIOD_SECONDS * PERIODS:
             continue
         policies = [policy for policy in POLICIES.values() if policy["ScalingTargetId"] == key]
-        minutes = [
-            max([needed(service, policy, ago) for policy in policies] or [0]) for ago in range(SCALE_OUT_MINUTES)
-        ]
+        wanted = [max([needed(service, policy, ago) for policy in policies], default=0) for ago in range(PERIODS)]
         least, most = int(target["MinCapacity"]), int(target["MaxCapacity"])
-        more, enough = (min(max(count, least), most) for count in (min(minutes), minutes[0]))
+        more, enough = (min(max(count, least), most) for count in (min(wanted), wanted[0]))
         rolling = any(entry["rolloutState"] == "IN_PROGRESS" for entry in service["deployments"])
         if more > service["desiredCount"]:
-            set_count(service, more)
+            set_count(key, service, more)
         elif enough >= service["desiredCount"] or rolling:  # AWS suspends scaling in during a deployment
             _surplus_since.pop(key, None)
         elif time.monotonic() - _surplus_since.setdefault(key, time.monotonic()) > SCALE_IN_SECONDS:
-            set_count(service, enough)
+            set_count(key, service, enough)
 
 
-def needed(service: Record, policy: Record, minutes_ago: int) -> int:
-    """How many tasks would have brought the policy's metric to its target, this minute or an earlier one."""
+def needed(service: Record, policy: Record, periods_ago: int) -> int:
+    """AWS: how many tasks would have brought the policy's metric to its target, in this period or an earlier one."""
     configuration = policy["TargetTrackingScalingPolicyConfiguration"]
     specification = configuration["PredefinedMetricSpecification"]
     measure = MEASURES[specification["PredefinedMetricType"]]
-    per_task = measure(service, specification, minutes_ago)
-    return math.ceil(int(service["runningCount"]) * per_task / float(configuration["TargetValue"]))
+    per_task = measure(service, specification, periods_ago)
+    return math.ceil(int(service["desiredCount"]) * per_task / float(configuration["TargetValue"]))
 
 
-def cpu(service: Record, _specification: Record, minutes_ago: int) -> float:
+def cpu(service: Record, _specification: Record, periods_ago: int) -> float:
     """Percent of what a task may use."""
     dimensions = {
         "ClusterName": ecs._cluster_name_from_arn(service["clusterArn"]),
         "ServiceName": service["serviceName"],
     }
-    points = minute("AWS/ECS", "CPUUtilization", dimensions, minutes_ago)
+    points = period("AWS/ECS", "CPUUtilization", dimensions, periods_ago)
     return sum(float(point["Value"]) for point in points) / len(points) if points else 0.0
 
 
-def requests(_service: Record, specification: Record, minutes_ago: int) -> float:
-    """Requests of one minute and task; AWS: the label is app/NAME/ID/targetgroup/NAME/ID."""
+def requests(_service: Record, specification: Record, periods_ago: int) -> float:
+    """Requests per minute and task; AWS: the label is app/NAME/ID/targetgroup/NAME/ID."""
     group = specification["ResourceLabel"].split("/", 3)[3]
-    points = minute("AWS/ApplicationELB", "RequestCountPerTarget", {"TargetGroup": group}, minutes_ago)
-    return sum(float(point["Value"]) for point in points)
+    points = period("AWS/ApplicationELB", "RequestCountPerTarget", {"TargetGroup": group}, periods_ago)
+    return sum(float(point["Value"]) for point in points) * 60 / PERIOD_SECONDS
 
 
 MEASURES = {"ECSServiceAverageCPUUtilization": cpu, "ALBRequestCountPerTarget": requests}
 
 
-def minute(namespace: str, name: str, dimensions: dict[str, str], ago: int) -> list[Record]:
-    end = time.time() - 60 * ago
+def period(namespace: str, name: str, dimensions: dict[str, str], ago: int) -> list[Record]:
+    end = time.time() - PERIOD_SECONDS * ago
     points: list[Record] = cloudwatch._metrics.get((namespace, name, cloudwatch._dims_key(dimensions)), [])
-    return [point for point in points if end - 60 <= point["Timestamp"] < end]
-
-
-def describe_targets(_data: Record) -> Any:
-    """DescribeScalableTargets."""
-    keys = ("ServiceNamespace", "ResourceId", "ScalableDimension")
-    return json_response(
-        {
-            "ScalableTargets": [
-                {
-                    **{key: target[key] for key in keys},
-                    "MinCapacity": int(target["MinCapacity"]),
-                    "MaxCapacity": int(target["MaxCapacity"]),
-                }
-                for target in TARGETS.values()
-            ]
-        }
-    )
-
-
-def register_by_api(data: Record) -> Any:
-    """RegisterScalableTarget: what it leaves out stays as it is."""
-    key = f"{data['ResourceId']}|{data['ScalableDimension']}|{data['ServiceNamespace']}"
-    register("", {**TARGETS.get(key, {}), **data}, "")
-    return json_response({})
-
-
-def install() -> None:
-    route(NAME, "AnyScaleFrontendService")
-    actions = {"DescribeScalableTargets": describe_targets, "RegisterScalableTarget": register_by_api}
-    extend(NAME, "AnyScaleFrontendService", actions)
+    return [point for point in points if end - PERIOD_SECONDS <= point["Timestamp"] < end]

@@ -1,4 +1,4 @@
-"""IAM: the credentials of a task's role, the checks on its execution role, and GitHub's identity provider."""
+"""IAM: credentials of a task's role, checks on its execution role, GitHub's identity provider, permissions used."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam, sts
 
-from playground.server.patching import Record, patch
+from playground.server.patching import SETTINGS, Record, patch
 
 SESSION_SECONDS = 7 * 86400  # AWS renews a task's credentials; here they outlive any playground
 
@@ -28,14 +28,18 @@ def require(role_arn: str, action: str, resource: str) -> None:
         resource_arn=resource,
         region=get_region(),
     )
-    role = role_arn.split("/")[1 if ":assumed-role/" in role_arn else -1]  # a session follows, a path precedes
-    policies = iam_evaluator._gather_role_policies(role, get_account_id())
+    policies = iam_evaluator._gather_role_policies(role_name(role_arn), get_account_id())
     if iam_evaluator.evaluate(context, policies).decision != "Allow":
         raise NotAuthorized(
             f"AccessDeniedException: User: {role_arn or 'the task definition without executionRoleArn'} is not "
             f"authorized to perform: {action} on resource: {resource} because no identity-based policy allows "
             f"the {action} action"
         )
+
+
+def role_name(arn: str) -> str:
+    """Return the name of a role from its ARN, or from that of its session."""
+    return arn.split("/")[1 if ":assumed-role/" in arn else -1]  # a session follows, a path precedes
 
 
 def role_credentials(role_arn: str, session: str) -> dict[str, str]:
@@ -59,6 +63,23 @@ def role_credentials(role_arn: str, session: str) -> dict[str, str]:
         },
     )
     return {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
+
+
+_used: set[str] = set()
+
+stock_evaluate = iam_evaluator.evaluate
+
+
+@patch(iam_evaluator, "evaluate", gap="nothing tells which of its permissions a role has used, as Access Analyzer does")
+def evaluate(ctx: Any, *rest: Any) -> Any:
+    """Add each permission that a role's policies grant to a request to the file `permissions`, once."""
+    result = stock_evaluate(ctx, *rest)
+    line = f"{role_name(ctx.principal_arn)} {ctx.action} {ctx.resource_arn}\n"
+    if ctx.principal_type == "AssumedRole" and result.decision == "Allow" and line not in _used:
+        _used.add(line)
+        with SETTINGS.permissions_file.open("a") as file:
+            file.write(line)
+    return result
 
 
 _principal_of = sts._web_identity_principal

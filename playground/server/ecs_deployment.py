@@ -1,4 +1,4 @@
-"""ECS: a service's deployments: when one is done, when one has failed, and the way back to the last that worked."""
+"""ECS: deployments of a service: when one is complete, when one has failed, and the rollback."""
 
 import time
 

@@ -1,0 +1,237 @@
+"""CloudWatch: metrics that the playground measures, alarms that are evaluated every second, and searches in logs."""
+
+import json
+import operator
+import re
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import docker.errors
+from ministack.core.responses import error_response_json, json_response
+from ministack.services import cloudwatch, cloudwatch_logs, ecs
+from ministack.services.cloudformation import provisioners
+
+from playground.server.patching import Record, extend, patch
+
+Dimensions = tuple[tuple[str, str], ...]
+Key = tuple[str, str, Dimensions]
+KEPT_SECONDS = 3 * 3600  # AWS keeps points of a minute for 15 days; a playground's memory is smaller
+
+
+class Metrics:
+    """Counts and values since the last flush."""
+
+    def __init__(self) -> None:
+        self._counts: defaultdict[Key, float] = defaultdict(float)
+        self._values: defaultdict[Key, list[float]] = defaultdict(list)
+        self._lock = threading.Lock()
+
+    def count(self, namespace: str, name: str, dimensions: Dimensions, number: float = 1) -> None:
+        """Add to a metric that is read by its sum."""
+        with self._lock:
+            self._counts[namespace, name, dimensions] += number
+
+    def observe(self, namespace: str, name: str, dimensions: Dimensions, value: float) -> None:
+        """Add one value to a metric that is read by its average, maximum or a percentile."""
+        with self._lock:
+            self._values[namespace, name, dimensions].append(value)
+
+    def flush(self) -> None:
+        """Hand everything over to CloudWatch."""
+        with self._lock:
+            counts, self._counts = self._counts, defaultdict(float)
+            values, self._values = self._values, defaultdict(list)
+        now = time.time()
+        for (namespace, name, dimensions), number in counts.items():
+            cloudwatch._store_datum(namespace, name, dict(dimensions), now, "Count", number, None, None, None)
+        for (namespace, name, dimensions), several in values.items():
+            tally = Counter(round(value, 4) for value in several)
+            cloudwatch._store_datum(
+                namespace, name, dict(dimensions), now, "None", None, list(tally), list(tally.values()), None
+            )
+
+    def forget_old(self) -> None:
+        oldest = time.time() - KEPT_SECONDS
+        for key, points in cloudwatch._metrics.items():
+            cloudwatch._metrics[key] = [point for point in points if point["Timestamp"] >= oldest]
+
+
+METRICS = Metrics()
+
+
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "GreaterThanThreshold": operator.gt,
+    "LessThanThreshold": operator.lt,
+    "LessThanOrEqualToThreshold": operator.le,
+}
+MISSING = {"breaching": True, "notBreaching": False}
+
+stock_alarm_record = provisioners._cw_metric_alarm_record
+
+
+@patch(provisioners, "_cw_metric_alarm_record", gap="an alarm on metric math is refused; here it is kept, without data")
+def alarm_record(name: str, props: Record) -> Record:
+    """Store an alarm; one on metric math shows its first metric and is never evaluated."""
+    queries: list[Record] = props.get("Metrics") or []
+    if queries:
+        first = next(query["MetricStat"] for query in queries if "MetricStat" in query)
+        props = {**props, **first["Metric"], "Period": first["Period"], "Statistic": first["Stat"], "Metrics": None}
+    if props.get("ComparisonOperator") not in COMPARISONS:
+        raise ValueError(f"alarm {name}: the playground compares by {', '.join(COMPARISONS)}")
+    record: Record = stock_alarm_record(name, props)
+    record["_metric_math"] = bool(queries)
+    return record
+
+
+@patch(cloudwatch, "_evaluate_alarm", gap="dimensions, missing data, several periods and percentiles are ignored")
+def evaluate_alarm(alarm: Record) -> None:
+    """Set the state that the latest periods give; the newest period counts as soon as it breaches."""
+    if not alarm.get("MetricName") or alarm.get("_metric_math"):
+        return
+    period, periods = int(alarm["Period"]), int(alarm["EvaluationPeriods"])
+    current = int(time.time() // period) * period
+    statistic = alarm.get("ExtendedStatistic") or alarm["Statistic"]
+    values = [statistic_of(alarm, statistic, current - back * period, period) for back in range(periods)]
+    compare = COMPARISONS[alarm["ComparisonOperator"]]
+    missing = MISSING.get(alarm["TreatMissingData"])
+    breaching = [missing if value is None else compare(value, alarm["Threshold"]) for value in values]
+    wanted = int(alarm.get("DatapointsToAlarm") or periods)
+    if sum(bool(entry) for entry in breaching) >= wanted:
+        state = "ALARM"
+    elif all(entry is None for entry in breaching):
+        state = alarm["StateValue"] if alarm["TreatMissingData"] == "ignore" else "INSUFFICIENT_DATA"
+    else:
+        state = "OK"
+    change(alarm, state, values)
+
+
+def change(alarm: Record, state: str, values: list[float | None]) -> None:
+    before = alarm["StateValue"]
+    if state == before:
+        return
+    shown = ", ".join("none" if value is None else f"{value:g}" for value in values)
+    reason = f"Threshold Crossed: [{shown}] against {alarm['ComparisonOperator']} {alarm['Threshold']:g}"
+    alarm.update(StateValue=state, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
+    cloudwatch._record_history(alarm["AlarmName"], before, state, reason)
+    cloudwatch._dispatch_alarm_actions(alarm, before, state, reason)
+    cloudwatch._evaluate_parent_alarms(alarm)
+
+
+def statistic_of(metric: Record, statistic: str, start: float, period: int) -> float | None:
+    dimensions = {entry["Name"]: entry["Value"] for entry in metric.get("Dimensions") or []}
+    key = (metric["Namespace"], metric["MetricName"], cloudwatch._dims_key(dimensions))
+    stored: list[Record] = cloudwatch._metrics.get(key, [])
+    points = [point for point in stored if start <= point["Timestamp"] < start + period]
+    if not points:
+        return None
+    value: Any = cloudwatch._stat_value(cloudwatch._calc_stats(points), statistic, points)
+    return None if value is None else float(value)
+
+
+CPU_UNITS = 1024
+MEBIBYTE = 1024 * 1024
+
+_before: dict[str, tuple[float, int]] = {}
+
+
+def measure_usage() -> None:
+    """Record CPUUtilization and MemoryUtilization of every service with running tasks, in percent of its limits."""
+    running: set[str] = set()
+    for task in ecs._tasks.values():
+        if task["lastStatus"] != "RUNNING" or not task["group"].startswith("service:"):
+            continue
+        dimensions = (
+            ("ClusterName", ecs._cluster_name_from_arn(task["clusterArn"])),
+            ("ServiceName", task["group"].partition(":")[2]),
+        )
+        for container_id in task["_docker_ids"]:
+            running.add(container_id)
+            if sample := sampled(container_id, task):
+                METRICS.observe("AWS/ECS", "CPUUtilization", dimensions, sample[0])
+                METRICS.observe("AWS/ECS", "MemoryUtilization", dimensions, sample[1])
+    for gone in _before.keys() - running:
+        del _before[gone]
+
+
+def sampled(container_id: str, task: Record) -> tuple[float, float] | None:
+    """CPU since the last sample and memory now; None for the first sample, and for a container that has gone."""
+    client: Any = ecs._get_docker()
+    try:
+        stats = client.containers.get(container_id).stats(stream=False, one_shot=True)
+        used = int(stats["cpu_stats"]["cpu_usage"]["total_usage"])
+        memory = 100.0 * stats["memory_stats"]["usage"] / (int(task["memory"]) * MEBIBYTE)
+    except (docker.errors.APIError, KeyError):
+        return None
+    now = time.monotonic()
+    then, earlier = _before.get(container_id, (now, used))
+    _before[container_id] = (now, used)
+    if now == then:
+        return None
+    return 100.0 * (used - earlier) / 1e9 / (now - then) / (int(task["cpu"]) / CPU_UNITS), memory
+
+
+PAGE = 10_000  # AWS: the most that FilterLogEvents returns at once
+FOR_EVER = 2**63
+FIELD_PATTERN = re.compile(r'^\{\s*\$\.(?P<field>\w+)\s*=\s*(?P<value>"[^"]*"|[^\s"}]+)\s*\}$')
+
+stock_filter_pattern = cloudwatch_logs._compile_filter_pattern
+
+
+@patch(cloudwatch_logs, "_compile_filter_pattern", gap="a pattern on JSON fields matches every line")
+def compile_filter_pattern(raw: str) -> Callable[[str], bool]:
+    """`{ $.field = value }` here, plain words as before; raises ValueError for other patterns on fields."""
+    text = (raw or "").strip()
+    if not text.startswith("{"):
+        words: Callable[[str], bool] = stock_filter_pattern(raw)
+        return words
+    term = FIELD_PATTERN.match(text)
+    if term is None:
+        raise ValueError(f"the playground reads filter patterns such as {{ $.status = 500 }}, not {raw!r}")
+    field, value = term["field"], term["value"].strip('"')
+
+    def matches(line: str) -> bool:
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            return False
+        return isinstance(fields, dict) and field in fields and str(fields[field]) == value
+
+    return matches
+
+
+def filter_log_events(data: Record) -> Any:
+    """FilterLogEvents, page by page; MiniStack returns the oldest 10,000 lines and no way to the next."""
+    name = cloudwatch_logs._resolve_log_group_name(data)
+    group = cloudwatch_logs._log_groups.get(name)
+    if group is None:
+        message = f"The specified log group does not exist: {name}"
+        return error_response_json("ResourceNotFoundException", message, 400)
+    matches = compile_filter_pattern(data.get("filterPattern", ""))
+    begin, end = int(data.get("startTime") or 0), int(data.get("endTime") or FOR_EVER)
+    names, prefix = set(data.get("logStreamNames") or []), data.get("logStreamNamePrefix", "")
+    found = []
+    with cloudwatch_logs._log_events_lock:
+        for stream, record in group["streams"].items():
+            if (not names or stream in names) and stream.startswith(prefix):
+                found += [{**event, "logStreamName": stream} for event in record["events"]]
+    found = [event for event in found if begin <= event["timestamp"] <= end and matches(event["message"])]
+    found.sort(key=lambda event: int(event["timestamp"]))
+    first, size = int(data.get("nextToken") or 0), min(int(data.get("limit") or PAGE), PAGE)
+    answer: Record = {"events": found[first : first + size], "searchedLogStreams": []}
+    if first + size < len(found):
+        answer["nextToken"] = str(first + size)
+    return json_response(answer)
+
+
+def refuse_query(_data: Record) -> Any:
+    """StartQuery: MiniStack ignores filters that it does not know and returns every row."""
+    message = "the playground has no Logs Insights; read its log with make logs ENV=playground, or REQUEST=ID"
+    return error_response_json("InvalidParameterException", message, 400)
+
+
+def install() -> None:
+    extend("logs", "Logs_20140328", {"FilterLogEvents": filter_log_events, "StartQuery": refuse_query})

@@ -1,0 +1,66 @@
+"""A release that is interrupted at any step, and two at the same time: what is left is finished, whole."""
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.playground.conftest import Clone, Cloud
+from tests.playground.traffic import Traffic
+
+STEPS = {
+    "preflight": "==> preflight",
+    "foundation": "==> CommentsRegistry",
+    "build": "==> image",
+    "push": "pushing ",
+    "service": "has started",
+    "verify": "==> verify",
+}
+"""What is printed when a step has just begun, or for the service when ECS is in the middle of it."""
+INTERRUPTED = 130
+
+pytestmark = pytest.mark.xdist_group("playground")
+
+
+def test_a_release_that_is_interrupted_at_any_step_is_finished_by_the_next(cloud: Cloud, project: Clone) -> None:
+    project.append("app/api.py", "\n# interrupted\n")
+    with Traffic(cloud.url, cloud.acknowledged) as traffic:
+        for step, mark in STEPS.items():
+            running = cloud.start_release(project.folder)
+            running.until(mark)
+            running.process.send_signal(signal.SIGINT)
+            ended = running.finished()
+            assert (step, ended.returncode) == (step, INTERRUPTED), ended.stdout + ended.stderr
+            assert "interrupted" in ended.stderr
+        finished = cloud.release(project.folder)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert traffic.failures == []
+
+
+def test_two_releases_at_a_time_end_in_one_of_them_whole(cloud: Cloud, clone: Callable[[str], Clone]) -> None:
+    projects = [clone("one"), clone("two")]
+    for project in projects:
+        project.append("app/api.py", f"\n# {project.folder.name} at the same time\n")
+    with Traffic(cloud.url, cloud.acknowledged) as traffic:
+        both = [cloud.start_release(project.folder) for project in projects]
+        pushed = [running.until("==> service at ").split()[-1] for running in both]
+        ended = [running.finished() for running in both]
+        cloud.settle()
+    printed = "\n".join(each.stdout + each.stderr for each in ended)
+    assert len(set(pushed)) == 2
+    assert 0 in {each.returncode for each in ended}, printed
+    assert "Traceback" not in printed
+    assert traffic.failures == []
+    deployed = cloud.outputs("CommentsService-playground")["DeployedDigest"]
+    assert deployed in pushed
+    assert images(cloud) == {deployed}
+    last = ended[pushed.index(deployed)]
+    assert last.returncode == 0, printed
+
+
+def images(cloud: Cloud) -> set[str]:
+    """Digests of the running tasks."""
+    ecs = cloud.client("ecs")
+    arns = ecs.list_tasks(cluster="comments-playground", desiredStatus="RUNNING")["taskArns"]
+    tasks = ecs.describe_tasks(cluster="comments-playground", tasks=arns)["tasks"]
+    return {container["imageDigest"] for task in tasks for container in task["containers"]}

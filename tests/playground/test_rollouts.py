@@ -1,0 +1,100 @@
+"""What the readers of a site notice while its comment service is rolled back, upgraded, and loses a task: nothing."""
+
+import io
+import subprocess
+import tarfile
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tests.playground.conftest import NAME, PROJECT, Clone, Cloud, wait_until
+from tests.playground.test_scaling import SMALL_TARGET
+from tests.playground.traffic import CLIENTS, PAUSE_SECONDS, Traffic, missing
+
+pytestmark = pytest.mark.xdist_group("playground")
+
+PREVIOUS = "d97e4d1b4158b3e0e011ac24e362966e89cd7b45"
+"""The last commit of version 0.1."""
+IMAGE_FILES = ("app", "requirements.txt", "Dockerfile", ".dockerignore")
+
+ANOTHER_VERSION = """
+
+plain = app
+
+
+def app(environ, start_response):
+    def start(status, headers, exc_info=None):
+        return start_response(status, [*headers, ("X-Version", "another")], exc_info)
+
+    return plain(environ, start)
+"""
+
+
+def version(cloud: Cloud) -> str | None:
+    with urllib.request.urlopen(f"{cloud.url}/healthz", timeout=10) as response:
+        header: str | None = response.headers.get("X-Version")
+        return header
+
+
+def with_the_previous_image(project: Clone) -> None:
+    """Put what the image of the previous release was made of into a clone."""
+    archived = subprocess.run(["git", "archive", PREVIOUS, *IMAGE_FILES], cwd=PROJECT, capture_output=True, check=False)
+    if archived.returncode:
+        pytest.fail(f"this clone lacks the previous release, {PREVIOUS[:7]}; fetch the history: git fetch --unshallow")
+    project.git("rm", "-r", "--quiet", *IMAGE_FILES)
+    with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
+        archive.extractall(project.folder, filter="data")
+    project.commit()
+
+
+def test_the_previous_release_and_this_one_serve_one_table_in_both_directions(cloud: Cloud, project: Clone) -> None:
+    """Both versions serve during each rollout, so that each reads at once what the other has written."""
+    with Traffic(cloud.url, cloud.acknowledged) as traffic:
+        traffic.flow_for(1)
+    written_before = dict(cloud.acknowledged)
+    with_the_previous_image(project)
+    with Traffic(cloud.url, cloud.acknowledged) as traffic:
+        rolled_back = cloud.release(project.folder)
+        traffic.flow_for(1)
+    assert rolled_back.returncode == 0, rolled_back.stdout + rolled_back.stderr
+    assert traffic.failures == []
+    assert missing(cloud.url, cloud.acknowledged) == set(), "the previous release lists all"
+
+    project.git("checkout", "--quiet", "HEAD~1", "--", *IMAGE_FILES)
+    project.append("app/api.py", ANOTHER_VERSION)
+    project.replace("infra/stages.py", "max_tasks=6,", SMALL_TARGET)  # for the tests of scaling, which follow
+    with Traffic(cloud.url, cloud.acknowledged) as traffic:
+        upgraded = cloud.release(project.folder)
+        traffic.flow_for(1)
+    assert upgraded.returncode == 0, upgraded.stdout + upgraded.stderr
+    assert version(cloud) == "another"
+    assert traffic.failures == []
+    assert written_before.keys() < cloud.acknowledged.keys()
+    assert missing(cloud.url, cloud.acknowledged) == set(), "this release lists all"
+
+
+def test_a_killed_task_fails_at_most_what_it_held_and_is_replaced(cloud: Cloud) -> None:
+    cloud.settle()
+    before = cloud.containers()
+    with Traffic(cloud.url, cloud.acknowledged, pause=4 * PAUSE_SECONDS) as traffic:
+        traffic.flow_for(1)
+        subprocess.run(["docker", "kill", before[0]], check=True, capture_output=True)
+        wait_until(lambda: before[0] not in cloud.containers(), "the killed container is gone")
+        cloud.settle()
+        traffic.flow_for(1)
+    assert len(set(cloud.containers()) - set(before)) == 1
+    held = [failure.client for failure in traffic.failures]
+    assert len(held) == len(set(held)) <= CLIENTS, f"a client has one request under way: {traffic.failures}"
+    assert all(failure.what.startswith("ValueError: 502") for failure in traffic.failures), traffic.failures
+    assert missing(cloud.url, cloud.acknowledged) == set()
+    wait_until(lambda: bool(killed(cloud)), "the killed task is described as stopped")
+    assert killed(cloud)[0]["stoppedReason"] == "Essential container in task exited"
+
+
+def killed(cloud: Cloud) -> list[dict[str, Any]]:
+    """Stopped tasks whose container was killed."""
+    ecs = cloud.client("ecs")
+    arns = ecs.list_tasks(cluster=NAME, desiredStatus="STOPPED")["taskArns"]
+    tasks = ecs.describe_tasks(cluster=NAME, tasks=arns)["tasks"] if arns else []
+    return [task for task in tasks if task["containers"][0].get("exitCode") == 137]

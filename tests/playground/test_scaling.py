@@ -1,0 +1,46 @@
+"""Too many requests for the tasks bring more tasks, few requests fewer again, and no request fails."""
+
+import json
+
+import pytest
+
+from tests.playground.conftest import Cloud, wait_until
+from tests.playground.traffic import Traffic, missing
+
+pytestmark = pytest.mark.xdist_group("playground")
+
+SMALL_TARGET = "max_tasks=6, requests_per_target=600,"
+"""What a stage has to say to scale at ten requests a second and task, which a client on two cores can send."""
+CLIENTS, PAUSE_SECONDS = 12, 0.25
+"""At most 48 requests a second, for five tasks."""
+
+
+@pytest.fixture
+def small_target(cloud: Cloud, request: pytest.FixtureRequest) -> None:
+    """A service that scales at such a load; the upgrade among the rollouts has released one."""
+    stack = cloud.client("cloudformation").get_template(StackName="CommentsService-playground")
+    if '"TargetValue": 600' not in json.dumps(stack["TemplateBody"]):
+        project = request.getfixturevalue("project")
+        project.replace("infra/stages.py", "max_tasks=6,", SMALL_TARGET)
+        released = cloud.release(project.folder)
+        assert released.returncode == 0, released.stdout + released.stderr
+    wait_until(lambda: tasks(cloud) == 2, "the service has no more tasks than it needs without load")
+
+
+def tasks(cloud: Cloud) -> int:
+    return int(cloud.service()["desiredCount"])
+
+
+@pytest.mark.usefixtures("small_target")
+def test_load_brings_more_tasks_that_share_it_and_go_with_it(cloud: Cloud) -> None:
+    with Traffic(cloud.url, cloud.acknowledged, clients=CLIENTS, pause=PAUSE_SECONDS) as load:
+        wait_until(lambda: tasks(cloud) > 2, "requests per target have brought more tasks")
+        cloud.settle()
+        served = len(cloud.healthy_targets())
+        load.flow_for(2)
+    assert 2 < served < 6, "as many as the load needs, and not all that are allowed"
+    with Traffic(cloud.url, cloud.acknowledged, clients=1) as rest:
+        wait_until(lambda: tasks(cloud) == 2, "fewer requests have removed tasks")
+        cloud.settle()
+    assert (load.failures, rest.failures) == ([], [])
+    assert missing(cloud.url, cloud.acknowledged) == set()
