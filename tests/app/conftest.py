@@ -173,3 +173,10 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start a server; settings are given as keywords."""
     with ExitStack() as servers:
         yield lambda **settings: servers.enter_context(serving(tmp_path, settings))
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server behind a proxy, for tests that don't need an empty store."""
+    with serving(tmp_path_factory.mktemp("server"), {"COMMENTS_TRUSTED_PROXIES": "1"}) as server:
+        yield server
