@@ -277,8 +277,10 @@ def _new_file(path: Path, header: bytes = b"") -> Iterator[IO[bytes]]:
     """Write to PATH.part, and rename it once it is complete and on disk. Overwrites nothing but an earlier report."""
     part = path.with_name(f"{path.name}.part")
     with file_errors(path):
-        if path.exists() and not (header and path.open("rb").read(len(header)) == header):
-            raise click.ClickException(f"{path} exists; choose another file")
+        if path.exists():
+            with path.open("rb") as existing:
+                if not header or existing.read(len(header)) != header:
+                    raise click.ClickException(f"{path} exists; choose another file")
         try:
             # Email addresses are not for other users of the machine.
             with open(part, "wb", opener=partial(os.open, mode=0o600)) as file:

@@ -18,7 +18,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from comments.app import create_app
-from comments.config import Settings
+from comments.config import PREFIX, Settings
 from comments.stores import CommentStore, open_store
 from comments.stores.dynamodb import KEY_SCHEMA
 
@@ -26,6 +26,14 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "node_modules/amplify-dynamodb-simulator/emulator"
 
 tables = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the settings of whoever runs the tests."""
+    for name in list(os.environ):
+        if name.startswith(PREFIX):
+            monkeypatch.delenv(name)
 
 
 def free_port() -> int:
@@ -165,3 +173,10 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start a server; settings are given as keywords."""
     with ExitStack() as servers:
         yield lambda **settings: servers.enter_context(serving(tmp_path, settings))
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server behind a proxy, for tests that don't need an empty store."""
+    with serving(tmp_path_factory.mktemp("server"), {"COMMENTS_TRUSTED_PROXIES": "1"}) as server:
+        yield server

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from contextlib import closing
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import orjson
@@ -19,7 +21,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from comments.app import parse_json
-from comments.cli import StoredComment
+from comments.cli import StoredComment, main
 from comments.ids import created_at, id_at, now, ticks
 from comments.schemas import MAX_COMMENT, Comment, NewComment
 from comments.stores import open_store
@@ -29,23 +31,40 @@ TEXTS = ["plain", '" \\ <b>&amp;</b>\n\ttwo lines', "joão 😀 \u202e \u2028.",
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("COMMENTS_")}
+    """Start a command in a process of its own, for tests of signals, pipes and terminals."""
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    environ |= options.pop("env", {})
     command = [sys.executable, "-m", "comments", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=ROOT / "app", env=environ, **pipes | options)
+    return subprocess.Popen(command, cwd=ROOT / "app", **pipes | options)
 
 
-def run(*arguments: object, stdin: bytes = b"", **options: Any) -> tuple[int, bytes, list[str]]:
-    """Return the exit status, stdout, and the lines of stderr."""
-    process = start(*arguments, **options)
-    out, err = process.communicate(stdin, timeout=120)
-    return process.returncode, out, (err or b"").decode().splitlines()
+def run(*arguments: object, stdin: bytes = b"") -> tuple[int, bytes, list[str]]:
+    """Run a command in this process; return the exit status, stdout, and the lines of stderr.
+
+    Standard streams are files, since commands use their descriptors, which click's CliRunner does not provide.
+    """
+    with TemporaryFile() as source, TemporaryFile() as out, TemporaryFile() as err:
+        source.write(stdin)
+        source.seek(0)
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            TextIOWrapper(source) as sys_stdin,
+            TextIOWrapper(out) as sys_stdout,
+            TextIOWrapper(err, write_through=True) as sys_stderr,
+        ):
+            patch.setattr("sys.argv", ["comments", *map(str, arguments)])
+            patch.setattr("sys.stdin", sys_stdin)
+            patch.setattr("sys.stdout", sys_stdout)
+            patch.setattr("sys.stderr", sys_stderr)
+            with pytest.raises(SystemExit) as ended:
+                main()
+            out.seek(0)
+            err.seek(0)
+            return int(ended.value.code or 0), out.read(), err.read().decode().splitlines()
 
 
-def fail(*arguments: object, status: int = 1, **options: Any) -> str:
+def fail(*arguments: object, status: int = 1, stdin: bytes = b"") -> str:
     """Run a command that must fail, and return its error message."""
-    returned, _, err = run(*arguments, **options)
+    returned, _, err = run(*arguments, stdin=stdin)
     assert (returned, len(err)) == (status, 1), err
     assert err[0].startswith("error: ")
     return err[0]
@@ -153,7 +172,10 @@ def test_an_export_to_a_full_disk_leaves_no_file(url: str, tmp_path: Path) -> No
     fill(url, some_comments(700))
     limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100_000, 100_000))
     output = tmp_path / "out.jsonl"
-    assert "out.jsonl: File too large" in fail("export", "--store", url, "--output", output, preexec_fn=limit)
+    process = start("export", "--store", url, "--output", output, preexec_fn=limit)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err == f"error: {output}: File too large\n".encode()
     assert not list(tmp_path.glob("out*"))
 
 
@@ -180,14 +202,18 @@ def test_a_closed_pipe_is_one_error(store_url: str) -> None:
 
 def test_the_default_store_is_the_one_of_the_service(url: str) -> None:
     fill(url, some_comments(3))
-    assert run("export", env={"COMMENTS_STORE": url}) == (0, export(url), ["3 exported"])
+    process = start("export", env=os.environ | {"COMMENTS_STORE": url})
+    assert process.communicate(timeout=60) == (export(url), b"3 exported\n")
+    assert process.returncode == 0
 
 
 def test_a_terminal_shows_a_progress_bar(url: str, tmp_path: Path) -> None:
     file = tmp_path / "comments.jsonl"
     file.write_bytes(b"\n".join(as_lines(some_comments(5))))
     terminal, stderr = os.openpty()
-    assert run("import", file, "--store", url, stderr=stderr)[0] == 0
+    process = start("import", file, "--store", url, stderr=stderr)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
     os.close(stderr)
     shown = os.read(terminal, 100_000).decode()
     os.close(terminal)

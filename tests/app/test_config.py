@@ -2,15 +2,9 @@
 
 import pytest
 
-from comments.config import ConfigError, Settings, load_settings, unknown_variables
+from comments.config import ConfigError, load_settings, unknown_variables
 
 TOKEN = "a-token-that-nobody-guesses"
-
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"COMMENTS_{name.upper()}", raising=False)
 
 
 def test_by_default_comments_are_stored_beside_the_code_and_everything_else_is_off() -> None:

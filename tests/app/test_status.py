@@ -44,7 +44,7 @@ def metadata_endpoint(body: bytes) -> Iterator[tuple[str, list[str]]]:
             """Stay quiet."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/v4/task", requested
         server.shutdown()
 

@@ -125,15 +125,6 @@ asyncio.run(serve(app, config))
 """
 
 
-@pytest.fixture(scope="session")
-def docker() -> None:
-    works = (
-        shutil.which("docker")
-        and not subprocess.run(["docker", "version"], capture_output=True, check=False).returncode
-    )
-    needs(works, "no Docker daemon answers")
-
-
 @pytest.fixture
 def aws(engine: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Aws:
     """The stage playground on that engine."""
