@@ -163,7 +163,7 @@ def test_the_role_of_prod_cannot_bring_an_image_of_its_own(workflows: dict[str, 
     pushed = workflows["comments-deploy-prod"].run("tests.playground.pieces", "push_image")
     assert pushed.returncode == 1
     assert "the role comments-deploy-prod lacks ecr:GetAuthorizationToken" in pushed.stdout
-    assert "infra/permissions.py gives it to comments-deploy-dev, comments-preview" in pushed.stdout
+    assert "infra/permissions.py grants it to comments-deploy-dev, comments-preview" in pushed.stdout
 
 
 @pytest.mark.parametrize(

@@ -202,8 +202,8 @@ UNALLOWED = "because no identity-based policy allows it"
     ("who", "action", "why", "subject", "next_step"),
     [
         (DEV, "ecs:DescribeServices", UNALLOWED, "the role comments-deploy-dev lacks", "grants it, so deploy Comments"),
-        (READ, "s3:DeleteObject", UNALLOWED, "the role comments-read lacks", "gives it to comments-preview"),
-        (ALICE, "ec2:DescribeVpcs", UNALLOWED, "the user alice lacks", "have it granted"),
+        (READ, "s3:DeleteObject", UNALLOWED, "the role comments-read lacks", "grants it to comments-preview"),
+        (ALICE, "ec2:DescribeVpcs", UNALLOWED, "the user alice lacks", "ask for it to be granted"),
         (DEV, "ecr:PutImage", "with an explicit deny in a service control policy", "is denied", "administrator"),
         (CDK, "wafv2:CreateWebACL", UNALLOWED, "the role cdk-comments-cfn-exec", "infra/execution_policy.py"),
         (TASK, "dynamodb:Query", UNALLOWED, "the role CommentsService-dev", "infra/stacks/service.py"),
@@ -244,7 +244,7 @@ def test_other_output_of_a_tool_is_no_denial() -> None:
 
 @pytest.mark.parametrize(
     ("code", "next_step"),
-    [("InvalidClientTokenId", "check AWS_PROFILE"), ("AccessDenied", "AWS refused DoIt: AccessDenied: not you")],
+    [("InvalidClientTokenId", "check AWS_PROFILE"), ("AccessDenied", "AWS rejected DoIt: AccessDenied: not you")],
 )
 def test_another_refusal_of_aws_is_explained_or_quoted(code: str, next_step: str) -> None:
     assert next_step in explain_aws_error(ClientError({"Error": {"Code": code, "Message": "not you"}}, "DoIt")).summary

@@ -85,9 +85,9 @@ def test_a_request_without_a_line_says_where_else_to_look(
     log: Write, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del log  # nothing was written
-    monkeypatch.setattr(logs, "LATE_SECONDS", 0)
+    monkeypatch.setattr(logs, "INGESTION_SECONDS", 0)
     with pytest.raises(NotReadyError, match="--since"):
-        logs.story(aws, "abc", since=60)
+        logs.request_lines(aws, "abc", since=60)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_query_cannot_follow(project: Path, tmp_path: Path) -> None:
     command = ("release.logs", "dev", "--query", "failures", "--follow")
     done = run(*command, cwd=project, environment=nobody(tmp_path))
     assert done.returncode == 2
-    assert "can't follow" in done.stdout
+    assert "can't be followed" in done.stdout
 
 
 def test_a_saved_query_is_run_by_logs_insights() -> None:

@@ -33,7 +33,7 @@ def refused(project: Path, environment: Mapping[str, str], *arguments: str) -> s
         (["prod"], {}, "set alarm_email, or alarm_email=NOBODY"),
         (["dev", "--tag", "latest"], {}, "--tag latest: expected the 12 digits of a commit"),
         (["dev"], {}, "no AWS credentials: sign in"),
-        (["dev"], {"AWS_PROFILE": "nowhere"}, "set AWS_PROFILE to one that exists"),
+        (["dev"], {"AWS_PROFILE": "nowhere"}, "set AWS_PROFILE to an existing profile"),
         (["dev"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "AWS_ENDPOINT_URL is set"),
         (["dev"], {"AWS_ENDPOINT_URL_ECS": "http://127.0.0.1:1"}, "AWS_ENDPOINT_URL_ECS is set"),
         (["playground"], {"PLAYGROUND_DIR": "/nowhere", "AWS_PROFILE": "mine"}, "make playground"),
@@ -166,7 +166,7 @@ def test_a_rollback_names_each_commit_that_it_removes(history: tuple[Path, list[
     assert removed == f"2 commits that this release removes since {one}"
     assert commits == [f"  {three} a commit", f"  {two} a commit"]
     assert added.startswith("0 commits")
-    assert "only the image changes" in last
+    assert "only the image comes from that commit" in last
 
 
 def test_a_commit_of_another_branch_removes_and_adds(history: tuple[Path, list[str]]) -> None:

@@ -92,10 +92,10 @@ def test_a_change_shows_its_templates_and_its_bill(change: Path, tmp_path: Path)
 def test_a_change_of_nothing_that_is_deployed_says_so(project: Path, tmp_path: Path) -> None:
     done = run("release.preview", "report", "HEAD", cwd=project, environment=nobody(tmp_path))
     assert done.returncode == 0, done.stdout
-    assert "Nothing that is deployed." in done.stdout
+    assert "No template or cost changes." in done.stdout
 
 
 def test_a_commit_that_is_not_here_is_named(project: Path, tmp_path: Path) -> None:
     done = run("release.preview", "report", "nowhere", cwd=project, environment=nobody(tmp_path))
     assert done.returncode == 2
-    assert "no commit nowhere here: name one with BASE=…" in done.stdout
+    assert "no commit nowhere here: run `git fetch`, or set BASE" in done.stdout

@@ -88,7 +88,7 @@ def test_what_an_interrupted_release_left_running_is_waited_for(monkeypatch: pyt
     monkeypatch.setattr(stacks, "POLL_SECONDS", 0)
     told, notes = Told("UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"), list[str]()
     stacks.wait_until_stable(told, "stack", notes.append)  # type: ignore[arg-type]  # only this one call is made
-    assert notes == ["stack is UPDATE_IN_PROGRESS, by another release or an interrupted one; waiting for it to end"]
+    assert notes == ["stack is UPDATE_IN_PROGRESS because of another or an interrupted release; waiting for it to end"]
     assert told.statuses == ["UPDATE_COMPLETE"]
 
 

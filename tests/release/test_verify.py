@@ -138,7 +138,7 @@ def test_a_complete_deployment_of_the_digest_is_verified() -> None:
     ("rollout", "digests", "deployed", "problem"),
     [
         ("COMPLETED", [OTHER, OTHER], DIGEST, f"the service runs {OTHER}, not {DIGEST}: ECS rolled it back"),
-        ("COMPLETED", [OTHER, OTHER], OTHER, f"another release has deployed {OTHER} meanwhile"),
+        ("COMPLETED", [OTHER, OTHER], OTHER, f"another release has deployed {OTHER}"),
         ("FAILED", [DIGEST, DIGEST], DIGEST, "the deployment failed: circuit breaker"),
         ("IN_PROGRESS", [DIGEST, DIGEST], DIGEST, "not stable"),
         ("COMPLETED", [DIGEST], DIGEST, "1 of 2 tasks run"),
@@ -165,7 +165,11 @@ OLD = "sha256:old"
 
 @pytest.mark.parametrize(
     ("before", "way_back"),
-    [(DIGEST, "the previous image is the same"), (OLD, "make deploy ENV=dev TAG=dev-0123456789ab"), (None, "no other")],
+    [
+        (DIGEST, "the previous image is the same"),
+        (OLD, "make deploy ENV=dev TAG=dev-0123456789ab"),
+        (None, "no previous"),
+    ],
 )
 def test_a_store_that_does_not_respond_is_explained_with_the_way_back(
     monkeypatch: pytest.MonkeyPatch, before: str | None, way_back: str
