@@ -52,7 +52,7 @@ def test_an_error_is_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "error: contradictory region: eu-west-1 (AWS_REGION), us-east-1 (AWS_DEFAULT_REGION);"
-        " make them agree (the stage's is in infra/stages.py)\n"
+        " make them agree (infra/stages.py has the stage's region)\n"
     )
 
 

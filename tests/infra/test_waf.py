@@ -38,7 +38,7 @@ def test_a_managed_rule_answers_in_our_words(group: str) -> None:
     blocks = [action["Block"] for action in overrides(group).values() if "Block" in action]
     assert blocks
     for block in blocks:
-        assert block == {"CustomResponse": {"ResponseCode": 403, "CustomResponseBodyKey": "refused"}}
+        assert block == {"CustomResponse": {"ResponseCode": 403, "CustomResponseBodyKey": "blocked"}}
     assert rules()[group]["OverrideAction"] == {"None": {}}
 
 
