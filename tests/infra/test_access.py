@@ -179,7 +179,7 @@ class TestAccounts:
         ],
         ids=["account", "registry"],
     )
-    def test_a_stage_without_an_account_is_refused_in_the_account_of_another(
+    def test_a_stage_without_an_account_is_rejected_in_the_account_of_another(
         self, monkeypatch: pytest.MonkeyPatch, prod: Stage
     ) -> None:
         """With prod's credentials, dev would put its roles next to prod, or take prod out of the lifecycle rules."""

@@ -81,7 +81,7 @@ def test_the_story_of_a_request_is_its_lines_with_the_traceback_below(
     assert "500" in last
 
 
-def test_a_request_without_a_line_says_where_else_to_look(
+def test_a_request_without_log_lines_is_an_error_with_the_next_step(
     log: Write, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del log  # nothing was written
@@ -100,7 +100,7 @@ def test_a_request_without_a_line_says_where_else_to_look(
         ([], "no log group /comments/playground/app: run `make deploy ENV=playground`"),
     ],
 )
-def test_what_cannot_be_shown_is_one_line_that_says_what_to_do(
+def test_an_invalid_request_is_one_line_with_the_next_step(
     project: Path, playground_environment: dict[str, str], arguments: list[str], message: str
 ) -> None:
     done = run("release.logs", "playground", *arguments, cwd=project, environment=playground_environment)

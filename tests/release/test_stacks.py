@@ -92,7 +92,7 @@ def test_what_an_interrupted_release_left_running_is_waited_for(monkeypatch: pyt
     assert told.statuses == ["UPDATE_COMPLETE"]
 
 
-def test_a_change_set_that_nobody_executed_is_no_reason_to_wait() -> None:
+def test_an_unexecuted_change_set_does_not_delay_a_deployment() -> None:
     stacks.wait_until_stable(Told("REVIEW_IN_PROGRESS"), "stack", pytest.fail)  # type: ignore[arg-type]  # only this one call is made
 
 

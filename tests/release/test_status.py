@@ -97,7 +97,7 @@ def test_a_resource_that_could_not_be_compared_is_not_called_unchanged(
 
 
 @pytest.mark.parametrize("command", [status.diff, status.drift])
-def test_a_failure_of_the_cli_is_told_from_a_difference(
+def test_a_failure_of_the_cli_is_not_reported_as_a_difference(
     foundation: Aws, monkeypatch: pytest.MonkeyPatch, command: Any
 ) -> None:
     """`--fail` exits with 1 for both."""

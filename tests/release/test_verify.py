@@ -96,7 +96,7 @@ DEGRADED = (200, '{"status": "DEGRADED", "store": {"status": "UNAVAILABLE", "rea
         (NO_COMMENTS, DEGRADED, "AccessDeniedException"),
     ],
 )
-def test_a_service_whose_store_is_silent_is_told_from_one_that_does_not_answer(
+def test_a_failing_store_is_distinguished_from_a_failing_service(
     thread: tuple[int, str], status: tuple[int, str], word: str
 ) -> None:
     """It is not waited for as long as for an address."""
@@ -171,7 +171,7 @@ OLD = "sha256:old"
         (None, "no previous"),
     ],
 )
-def test_a_store_that_does_not_respond_is_explained_with_the_way_back(
+def test_a_store_that_does_not_respond_is_explained_with_the_rollback_command(
     monkeypatch: pytest.MonkeyPatch, before: str | None, way_back: str
 ) -> None:
     began = time.time()

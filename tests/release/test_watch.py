@@ -136,7 +136,7 @@ def test_a_deployment_continues_when_it_can_no_longer_be_watched(cluster: Aws) -
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_a_stage_is_read_while_it_is_deployed_whatever_it_responds(
+def test_probe_traffic_continues_during_a_deployment_despite_errors(
     monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     """Its alarm on 5xx would otherwise see nothing at a quiet time."""
