@@ -1,4 +1,4 @@
-# The interface that people, tests and CI share. `make` alone lists it.
+# Commands for developers, tests and CI. `make` lists them.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -20,11 +20,11 @@ NODE := node_modules/.package-lock.json
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
 
-# ---- set-up: each virtual environment and node_modules is made once, and again when its lock file changes ----
+# ---- set-up: virtual environments and node_modules are updated when their lock files change ----
 
 define venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-	  || { echo 'Python 3.11 or newer is needed; name one with PYTHON=/path/to/python3' >&2; exit 1; }
+	  || { echo 'Python 3.11 or newer is required; set PYTHON=/path/to/python3' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	  || { echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@test -x $(1)/bin/python || { echo 'setting up $(1)' >&2; $(PYTHON) -m venv $(1); }
@@ -57,14 +57,14 @@ $(NODE): package-lock.json .npmrc $(DEV)
 	@touch $@
 
 .PHONY: setup
-setup: $(DEV) $(NODE)  ## install everything that tests and infrastructure need
+setup: $(DEV) $(NODE)  ## install the dependencies of tests and infrastructure
 
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 OUT := .
 
 .PHONY: lock
-lock: $(DEV)  ## compile every requirements file from pyproject.toml (UPGRADE=1 takes newer versions)
+lock: $(DEV)  ## compile all requirements files from pyproject.toml (UPGRADE=1 for newer versions)
 	@$(LOCK) --group pyproject.toml:app -o $(OUT)/requirements.txt
 	@$(LOCK) --group pyproject.toml:infra -c requirements.txt -o $(OUT)/requirements-infra.txt
 	@$(LOCK) --group pyproject.toml:dev -c requirements.txt -c requirements-infra.txt -o $(OUT)/requirements-dev.txt
@@ -77,11 +77,11 @@ run: $(APP)  ## serve the API on 127.0.0.1:$(PORT) with SQLite under app/data/
 	@cd app && exec gunicorn --bind 127.0.0.1:$(PORT) api:app
 
 .PHONY: test
-test: $(DEV) $(NODE) $(PLAYGROUND)  ## run every test that this machine can (ARGS=… goes to pytest)
+test: $(DEV) $(NODE) $(PLAYGROUND)  ## run all tests that this machine supports (ARGS=… for pytest)
 	@python -m pytest $(ARGS)
 
 .PHONY: quick
-quick: $(DEV)  ## run the tests that need no Docker, browser or Node (ARGS=… goes to pytest)
+quick: $(DEV)  ## run the tests that need no Docker, browser or Node (ARGS=… for pytest)
 	@python -m pytest --quick -n auto $(ARGS)
 
 .PHONY: image
@@ -89,7 +89,7 @@ image:  ## build the image as comments:latest; needs Docker
 	@docker build --tag comments $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) .
 
 .PHONY: wrk
-wrk:  ## install wrk, which make bench needs, on Debian or Ubuntu
+wrk:  ## install wrk for make bench, on Debian or Ubuntu
 	@sudo apt-get update -q && sudo apt-get install -q --yes wrk
 
 .PHONY: bench
@@ -101,7 +101,7 @@ bench: $(DEV) $(NODE)  ## compare the service with a bare Flask view and with Is
 CHECKS := check-format check-types check-locks check-files check-templates
 
 .PHONY: check $(CHECKS)
-check: $(CHECKS)  ## ruff, mypy, lock files, hadolint, actionlint, zizmor, cdk-nag, cfn-lint
+check: $(CHECKS)  ## run ruff, mypy, hadolint, actionlint, zizmor, cdk-nag and cfn-lint, and check the lock files
 
 check-format: $(DEV)
 	@ruff check
@@ -109,7 +109,7 @@ check-format: $(DEV)
 
 TYPED_TESTS := $(filter-out tests/playground,$(wildcard tests/[a-z]*))
 
-# Two runs: the part that extends MiniStack sees its packages, which pin other versions than the application's.
+# Two runs, because MiniStack's packages pin other versions than the application's.
 check-types: $(DEV) $(PLAYGROUND)
 	@mypy --python-executable .venv/bin/python --exclude playground/server \
 	  app/comments app/api.py app/healthcheck.py app/gunicorn.conf.py bench infra release playground $(TYPED_TESTS)
@@ -119,9 +119,9 @@ check-locks: $(DEV) $(NODE)
 	@fresh=$$(mktemp -d); trap 'rm -r "$$fresh"' EXIT; cp requirements*.txt "$$fresh"; \
 	$(MAKE) -s lock OUT="$$fresh"; \
 	for file in requirements*.txt; do diff -q "$$file" "$$fresh/$$file" >/dev/null \
-	  || { echo "$$file does not follow from pyproject.toml: run make lock and commit it" >&2; exit 1; }; done
+	  || { echo "$$file does not match pyproject.toml: run make lock and commit the result" >&2; exit 1; }; done
 	@npm ci --dry-run --loglevel=error >/dev/null
-	@echo 'lock files are in date'
+	@echo 'lock files are up to date'
 
 check-files: $(DEV)
 	@hadolint Dockerfile
@@ -140,15 +140,15 @@ synth: $(STAGE_TOOLS)  ## write the templates of ENV to cdk.out, without an AWS 
 	@cdk synth -c stage=$(ENV) --quiet && echo 'templates of $(ENV) are in cdk.out'
 
 .PHONY: bootstrap
-bootstrap: $(STAGE_TOOLS)  ## prepare the account of ENV, once: roles of GITHUB in infra/stages.py, CDK's bootstrap
+bootstrap: $(STAGE_TOOLS)  ## prepare the account of ENV once: roles and CDK's bootstrap (GITHUB=owner/name for workflows)
 	@python -m release.bootstrap $(ENV) $(if $(GITHUB),--github $(GITHUB))
 
 .PHONY: diff
-diff: $(STAGE_TOOLS)  ## what a deployment to ENV would change besides the image
+diff: $(STAGE_TOOLS)  ## show what a deployment to ENV would change, except for the image
 	@python -m release.status diff $(ENV)
 
 .PHONY: deploy
-deploy: $(STAGE_TOOLS)  ## release this commit to ENV (TAG=… an image in the registry; STEP=build, push, deploy or verify)
+deploy: $(STAGE_TOOLS)  ## release this commit to ENV (TAG=… for an existing image; STEP=build, push, deploy or verify)
 	@python -m release $(ENV) $(if $(TAG),--tag $(TAG)) $(if $(STEP),--step $(STEP))
 
 .PHONY: endpoint
@@ -156,40 +156,40 @@ endpoint: $(STAGE_TOOLS)  ## print the base URL of ENV
 	@python -m release.status endpoint $(ENV)
 
 .PHONY: logs
-logs: $(STAGE_TOOLS)  ## the log of ENV (FOLLOW=1; QUERY='slowest routes'; REQUEST=id of an answer; ARGS='--since 2h')
+logs: $(STAGE_TOOLS)  ## print the log of ENV (FOLLOW=1; QUERY='slowest routes'; REQUEST=X-Request-Id; ARGS='--since 2h')
 	@python -m release.logs $(ENV) $(if $(QUERY),--query '$(QUERY)') $(if $(REQUEST),--request '$(REQUEST)') \
 	  $(if $(FOLLOW),--follow) $(ARGS)
 
 .PHONY: cost
-cost: $(STAGE_TOOLS)  ## monthly cost of ENV by line, next to CDK's stock pattern
+cost: $(STAGE_TOOLS)  ## print the monthly cost of ENV next to that of CDK's stock pattern
 	@python -m infra.cost $(ENV)
 
 .PHONY: drift
-drift: $(STAGE_TOOLS)  ## what was changed in ENV outside of CloudFormation
+drift: $(STAGE_TOOLS)  ## show what was changed in ENV outside of CloudFormation
 	@python -m release.status drift $(ENV)
 
 .PHONY: sbom
-sbom: $(STAGE_TOOLS)  ## what the image of ENV consists of, as CycloneDX, to build/sbom.cdx.json
+sbom: $(STAGE_TOOLS)  ## write the SBOM of the image in ENV (CycloneDX) to build/sbom.cdx.json
 	@python -m release.sbom $(ENV)
 
 .PHONY: report
-report: $(STAGE_TOOLS)  ## what this commit changes beside BASE, and what that costs, to build/report.md too
+report: $(STAGE_TOOLS)  ## compare templates and cost with those of BASE, also in build/report.md
 	@python -m release.preview report $(BASE)
 
 .PHONY: reap
-reap: $(STAGE_TOOLS)  ## destroy the previews that nobody has deployed for three days
+reap: $(STAGE_TOOLS)  ## destroy previews that have not been deployed for three days
 	@python -m release.preview reap
 
 .PHONY: destroy
-destroy: $(STAGE_TOOLS)  ## delete ENV and all its billable resources (prod asks for its name, or takes CONFIRM=prod)
+destroy: $(STAGE_TOOLS)  ## delete ENV and all its billable resources (prod asks for its name unless CONFIRM=prod)
 	@python -m release.destroy $(ENV)
 
 # ---- the playground: AWS on this machine ----
 
 .PHONY: playground
-playground: $(STAGE_TOOLS) $(PLAYGROUND)  ## bring up AWS on this machine and deploy everything to it
+playground: $(STAGE_TOOLS) $(PLAYGROUND)  ## start an emulated AWS on this machine and deploy the service to it
 	@python -m playground up
 
 .PHONY: playground-down
-playground-down: $(STAGE_TOOLS) $(PLAYGROUND)  ## remove the playground and all that it left
+playground-down: $(STAGE_TOOLS) $(PLAYGROUND)  ## remove the playground with its containers and files
 	@python -m playground down

@@ -7,7 +7,7 @@ from comments.config import ConfigError
 from comments.errors import StoreError
 
 BOOT_ERROR = 3
-"""The exit status with which a gunicorn worker tells its master to stop instead of starting another one."""
+"""Exit status of a worker that makes gunicorn's master stop instead of starting another worker."""
 
 try:
     app = create_app()

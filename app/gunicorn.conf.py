@@ -6,11 +6,11 @@ from pathlib import Path
 
 from comments.logs import CONFIG
 
-# Greenlets: a slow client or a slow store delays nobody else. One worker uses one core; WEB_CONCURRENCY=2 starts two.
+# Greenlets: a slow client or store does not block other requests. A worker uses one core; WEB_CONCURRENCY=2 starts two.
 worker_class = "gevent"
-# Connections per worker, slow and idle ones included; each takes about 40 kB.
+# Connections per worker, including slow and idle ones; each takes about 40 kB.
 worker_connections = 2000
-# Several workers listen on a socket each, so that the kernel distributes connections evenly.
+# With several workers, each has its own listening socket, so that the kernel distributes connections evenly.
 reuse_port = int(os.environ.get("WEB_CONCURRENCY", "1")) > 1
 
 # Longer than the load balancer's idle timeout (60 s). Otherwise the server may close a connection just as the load
@@ -18,14 +18,14 @@ reuse_port = int(os.environ.get("WEB_CONCURRENCY", "1")) > 1
 keepalive = 75
 # Shorter than the 30 s after which ECS kills a stopping task.
 graceful_timeout = 25
-# Seconds without a heartbeat until the master replaces a worker.
+# Seconds without a heartbeat after which the master replaces a worker.
 timeout = 30
 
-# Proxies may not change the scheme or the path of a request. COMMENTS_TRUSTED_PROXIES decides whose address is logged.
+# Ignore headers that would change the scheme or path of a request. COMMENTS_TRUSTED_PROXIES sets the client address.
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 
-# The heartbeat is a file: on disk it could block, and a read-only root file system has no place for it.
+# The heartbeat is a file. Writing it to disk could block, and the root file system may be read-only.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # gunicorn unlinks it immediately
 control_socket_disable = True
 

@@ -1,7 +1,7 @@
 """Compare the service with a bare Flask view and with Isso.
 
 Prints a table; writes it to build/bench.md, a plot to build/bench.svg and all samples to build/bench.json.
-Needs Linux, two cores and wrk. Exits 0 if everything was measured, whether or not the targets were reached.
+Needs Linux, two cores and wrk. Exits 0 if all measurements succeed, even if targets are not reached.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from bench.load import LoadError, Request, offer, saturate
+from bench.load import LoadError, Request, saturate, send_at_rate
 from bench.report import Results, Samples, markdown, write
 from bench.servers import (
     CLIENT_CORE,
@@ -62,7 +62,7 @@ class Case:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="check that the benchmark works, without Isso")
+    parser.add_argument("--quick", action="store_true", help="short run without Isso to check the benchmark")
     parser.add_argument("--output", metavar="FOLDER", type=Path, default=ROOT / "build", help="default: build")
     options = parser.parse_args()
     if not shutil.which("wrk"):
@@ -117,7 +117,7 @@ def _measure_latency(cases: Sequence[Case], results: Results, scale: Scale) -> N
         samples = results[case.key]
         rate = statistics.median(samples.requests_per_second) / 2
         with _exit_on_failure(case):
-            measured = offer(case.server.port, case.requests, rate=rate, seconds=scale.latency_seconds)
+            measured = send_at_rate(case.server.port, case.requests, rate=rate, seconds=scale.latency_seconds)
         samples.p99_ms.append(measured.p99)
         samples.lag_ms.append(measured.lag)
 
@@ -131,10 +131,10 @@ def _exit_on_failure(case: Case) -> Iterator[None]:
         sys.exit(f"error: {what}, {program}: {error}; see {case.server.program.log}")
 
 
-Each = TypeVar("Each")
+Item = TypeVar("Item")
 
 
-def _rounds(items: Sequence[Each], rounds: int, what: str) -> Iterator[Each]:
+def _rounds(items: Sequence[Item], rounds: int, what: str) -> Iterator[Item]:
     """Yield all items in each round, in a different order each time."""
     for number in range(rounds):
         print(f"{what}: round {number + 1} of {rounds}", file=sys.stderr)

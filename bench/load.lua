@@ -1,4 +1,4 @@
--- For wrk: sends the requests in a file in turn, prints totals as JSON. Each line is METHOD PATH [BODY].
+-- wrk script: sends the requests in a file in turn and prints the totals as JSON. Each line is METHOD PATH [BODY].
 local requests, count = {}, 0
 
 function init(args)

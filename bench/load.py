@@ -15,15 +15,15 @@ SCRIPT = Path(__file__).with_name("load.lua")
 CONNECTIONS = 16
 """Connections of wrk: enough to keep the server busy."""
 
-SPARE_CONNECTIONS = 64
-"""Connections of the open-loop client. A request that finds none free waits, and the wait counts as latency."""
+MAX_CONNECTIONS = 64
+"""Connections of the open-loop client. If all are busy, a request waits, and the wait counts as latency."""
 
-PATIENCE = 10
+RESPONSE_TIMEOUT = 10
 """Seconds to wait for outstanding responses."""
 
 
 class LoadError(Exception):
-    """Requests failed, so the measurement is worthless."""
+    """Requests failed, so the measurement is invalid."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Latency:
 
 
 def saturate(port: int, requests: Sequence[Request], *, seconds: int, folder: Path) -> tuple[int, float]:
-    """Send requests as fast as the server responds; return how many, and in how many seconds."""
+    """Send requests as fast as the server responds; return their number and the duration in seconds."""
     script_input = folder / "requests.txt"
     script_input.write_text("".join(f"{request}\n" for request in requests))
-    options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", f"{PATIENCE}s", "-s", str(SCRIPT)]
+    options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", f"{RESPONSE_TIMEOUT}s", "-s", str(SCRIPT)]
     output = subprocess.check_output(["wrk", *options, f"http://127.0.0.1:{port}", "--", str(script_input)], text=True)
     totals = json.loads(output.splitlines()[-1])
     if totals["failed"] or not totals["requests"]:
@@ -72,7 +72,7 @@ class Connection:
 
     def send(self, request: bytes, due: float) -> None:
         if self._socket is None:
-            self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=PATIENCE)
+            self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=RESPONSE_TIMEOUT)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._received, self.due = b"", due
         self._socket.sendall(request)
@@ -100,10 +100,10 @@ class Connection:
             self._socket = None
 
 
-def offer(port: int, requests: Sequence[Request], *, rate: float, seconds: float) -> Latency:
+def send_at_rate(port: int, requests: Sequence[Request], *, rate: float, seconds: float) -> Latency:
     """Send `rate` requests a second, whether or not the server keeps up."""
     following = cycle([bytes(request) for request in requests])
-    connections = [Connection(port) for _ in range(SPARE_CONNECTIONS)]
+    connections = [Connection(port) for _ in range(MAX_CONNECTIONS)]
     idle, busy = connections.copy(), set[Connection]()
     latencies, lags = list[float](), list[float]()
     total, sent, began, freed = max(1, int(rate * seconds)), 0, time.perf_counter(), 0.0
@@ -117,10 +117,10 @@ def offer(port: int, requests: Sequence[Request], *, rate: float, seconds: float
             sent += 1
             continue
         # select, unlike epoll, takes a timeout in microseconds.
-        timeout = due - now if sent < total and idle else PATIENCE
+        timeout = due - now if sent < total and idle else RESPONSE_TIMEOUT
         readable: list[Connection] = select.select(busy, [], [], timeout)[0]
-        if not readable and timeout == PATIENCE:
-            raise LoadError(f"no response within {PATIENCE} s")
+        if not readable and timeout == RESPONSE_TIMEOUT:
+            raise LoadError(f"no response within {RESPONSE_TIMEOUT} s")
         for connection in readable:
             if connection.receive():
                 latencies.append(time.perf_counter() - connection.due)
@@ -132,5 +132,5 @@ def offer(port: int, requests: Sequence[Request], *, rate: float, seconds: float
     return Latency(percentile(latencies, 0.99) * 1000, percentile(lags, 0.99) * 1000)
 
 
-def percentile(values: Sequence[float], part: float) -> float:
-    return sorted(values)[math.ceil(part * len(values)) - 1]
+def percentile(values: Sequence[float], fraction: float) -> float:
+    return sorted(values)[math.ceil(fraction * len(values)) - 1]

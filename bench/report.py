@@ -1,4 +1,4 @@
-"""The table, the plot and the raw samples of a run."""
+"""Table, plot and raw samples of a benchmark run."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started, which requests it gets, and how much CPU it uses."""
+"""The servers to compare: how to start each one, its requests, and its CPU time."""
 
 import json
 import os
@@ -32,10 +32,10 @@ SERVER_CORE, CLIENT_CORE = min(os.sched_getaffinity(0)), max(os.sched_getaffinit
 """Servers run on one core; the load generators and DynamoDB Local run on the other."""
 
 PAGE = 20
-"""Comments in a thread that is read."""
+"""Comments in each thread that is read."""
 
 THREADS = 50
-"""Threads that are read in turn; as many others are posted to."""
+"""Number of threads that are read in turn. The same number of other threads receive posts."""
 
 START_TIMEOUT = 60
 """Seconds."""
@@ -46,7 +46,7 @@ EMULATOR = ROOT / "node_modules/amplify-dynamodb-simulator/emulator"
 ISSO_LOCK = ROOT / "bench/requirements-isso.txt"
 ISSO_VENV = WORK / "isso"
 ISSO_CONFIG = "[general]\ndbpath = {folder}/isso.db\nhost = http://127.0.0.1/\n[guard]\nenabled = false\n"
-"""Isso's defaults, except that it takes more than two comments a minute from one address."""
+"""Isso's defaults, but without its limit of two comments a minute per address."""
 
 AWS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_REGION": "us-east-1",
        "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}  # fmt: skip
@@ -54,7 +54,7 @@ AWS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_REGI
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What to start, and what to ask it."""
+    """A program to measure: how to start it, and the requests to send."""
 
     name: str
     store: str
@@ -79,13 +79,13 @@ class Server:
 
     def cpu(self) -> float:
         """Return the CPU seconds that the process and its children have used."""
-        stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in _family(self.pid)]
+        stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in _process_tree(self.pid)]
         return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
 
 
-def _family(pid: int) -> list[int]:
+def _process_tree(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(each for child in children for each in _family(int(child)))]
+    return [pid, *(each for child in children for each in _process_tree(int(child)))]
 
 
 @contextmanager
@@ -119,9 +119,9 @@ def status(port: int, request: Request) -> int:
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """Kill the process and its children: a graceful stop takes a second and nothing needs it."""
+    """Kill the process and its children: a graceful stop would take a second for no benefit."""
     if process.poll() is None:
-        for pid in _family(process.pid):
+        for pid in _process_tree(process.pid):
             os.kill(pid, signal.SIGKILL)
     process.wait()
 
@@ -169,7 +169,7 @@ def stored_comments() -> list[Comment]:
             "created_at": created_at(tick),
         }
         for number in range(THREADS * PAGE)
-        for tick in [(1_767_225_600 + number) * 1000 * TICKS_PER_MS]  # from 1 January 2026, one a second
+        for tick in [(1_767_225_600 + number) * 1000 * TICKS_PER_MS]  # one per second from 1 January 2026
     ]
 
 
@@ -189,7 +189,7 @@ def flask_programs() -> list[Program]:
             store=store,
             command=command,
             folder=folder,
-            environ=_environ(COMMENTS_STORE=_filled(store, f"{name}-{store}".lower().replace(" ", "-"))),
+            environ=_environ(COMMENTS_STORE=_create_store(store, f"{name}-{store}".lower().replace(" ", "-"))),
             gets=gets,
             posts=[Request("POST", "/api/comment/new", json.dumps(post)) for post in posts],
         )
@@ -201,8 +201,8 @@ def flask_programs() -> list[Program]:
     ]
 
 
-def _filled(store: str, name: str) -> str:
-    """Create a store with threads to read; return its URL."""
+def _create_store(store: str, name: str) -> str:
+    """Create a store with the threads to read; return its URL."""
     for old in WORK.glob(f"{name}.db*"):
         old.unlink()
     if store != "SQLite":
@@ -219,13 +219,13 @@ def _filled(store: str, name: str) -> str:
 
 
 def _environ(**settings: str) -> dict[str, str]:
-    """Return the environment without variables that would configure a server or Python, and with these settings."""
+    """Return the environment with these settings, without variables that configure the servers or Python."""
     unwanted = ("COMMENTS_", "WEB_CONCURRENCY", "GUNICORN_", "PYTHON")
     return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)} | settings
 
 
 def isso_program() -> Program:
-    """Return Isso with an empty database, behind gunicorn with threads, the fastest of its servers."""
+    """Return Isso with an empty database, under gunicorn with threads, the fastest server it supports."""
     config = WORK / "isso.cfg"
     config.write_text(ISSO_CONFIG.format(folder=WORK))
     for old in WORK.glob("isso.db*"):
@@ -248,7 +248,7 @@ def isso_program() -> Program:
 
 
 def fill_isso(server: Server) -> None:
-    """Post the thread that is read."""
+    """Post the comments of the thread that is read."""
     (get,) = server.program.gets
     for post in server.program.posts[:PAGE]:
         if status(server.port, Request("POST", f"/new{get.path[1:]}", post.body)) not in range(200, 300):
@@ -256,14 +256,14 @@ def fill_isso(server: Server) -> None:
 
 
 def install_isso() -> bool:
-    """Install Isso unless it is there; return whether it is."""
+    """Install Isso if necessary; return whether it is installed."""
     installed, lock = ISSO_VENV / "installed.txt", ISSO_LOCK.read_text()
     if installed.exists() and installed.read_text() == lock:
         return True
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(ISSO_VENV)], check=True)
     pip = [str(ISSO_VENV / "bin/python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     if subprocess.run([*pip, "--require-hashes", "-r", str(ISSO_LOCK)], check=False).returncode:
-        print("Isso cannot be installed; measuring without it", file=sys.stderr)
+        print("Isso could not be installed; continuing without it", file=sys.stderr)
         return False
     installed.write_text(lock)
     return True

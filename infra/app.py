@@ -1,4 +1,4 @@
-"""The CDK app that cdk.json runs: the four stacks of one stage, dev unless `-c stage=NAME` says otherwise."""
+"""The CDK app that cdk.json runs: the four stacks of one stage, by default dev. Select another with `-c stage=NAME`."""
 
 import difflib
 import os
@@ -27,7 +27,7 @@ from infra.stages import (
 )
 
 _CDK_KEYS = re.compile(r"@aws-cdk|aws-cdk|aws:|cli-telemetry$")
-"""Feature flags and the CLI's own context. The app looks nothing up, so it has no keys of cached look-ups."""
+"""Feature flags and the CLI's own context. The app makes no context lookups, so it has no other keys."""
 
 
 def stage_from(context: Mapping[str, Any]) -> Stage:

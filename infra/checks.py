@@ -29,7 +29,7 @@ CHECKED: dict[str, Stage] = {
     for name, stage in {
         **STAGES,
         "preview": stage_named("pr-1"),
-        # Options that no stage uses at present.
+        # Options that no stage uses currently.
         "prod with TLS and endpoints": replace(
             STAGES["prod"], domain=_DOMAIN, egress=Egress.ENDPOINTS, alarm_email=_EMAIL
         ),
@@ -48,7 +48,7 @@ CHECKED: dict[str, Stage] = {
     }.items()
 }
 _LINT_IGNORES = {
-    "W3005": "CDK adds a dependency on the listener next to the target group that already implies it",
+    "W3005": "CDK adds a dependency on the listener that the target group already implies",
 }
 _HEAD = """# Acknowledged findings
 
@@ -64,7 +64,7 @@ def construct_findings(stage: Stage, folder: Path) -> list[str]:
     """Write the templates of a stage to the folder, and return the findings of cdk-nag and of CDK's own validation."""
     app = cdk.App(outdir=str(folder), context=json.loads((ROOT / "cdk.json").read_text())["context"])
     add_stacks(app, stage, Target(stage.account, stage.region))
-    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))  # only here: it takes half a second
+    cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))  # not in app.py: it takes half a second
     try:
         app.synth()
     except RuntimeError as error:  # jsii's only exception; the report has the details
@@ -80,7 +80,7 @@ def construct_findings(stage: Stage, folder: Path) -> list[str]:
 
 
 def distinct_templates(folder: Path) -> list[Path]:
-    """Return one file for each different template; stages share the templates of their account."""
+    """Return one file for each distinct template. Stages in an account have some in common."""
     by_text = {path.read_text(): path for path in sorted(folder.glob("*/*.template.json"), reverse=True)}
     return sorted(by_text.values())
 
@@ -108,7 +108,7 @@ def acknowledgements() -> str:
         for construct in app.node.find_all():
             for entry in construct.node.metadata:
                 if entry.type == ACKNOWLEDGED:
-                    # Without the stage, and without the resource that follows the ID of some rules in brackets.
+                    # Omit the stage, and the resource in brackets after some rule IDs.
                     where = re.sub(r"^Comments([A-Za-z]+)(-[^/]+)?", r"\1", construct.node.path)
                     for rule, reason in entry.data.items():
                         places.setdefault((rule.split("[", 1)[0], reason), set()).add(where)

@@ -1,4 +1,4 @@
-"""Permissions of CloudFormation for this service, as data. `cdk bootstrap` attaches this policy to its role."""
+"""Permissions of CloudFormation as data. `cdk bootstrap` attaches this policy to CloudFormation's execution role."""
 
 from infra.permissions import BOUNDARY_NAME, UNSUPPORTED, Condition, Statement, arn, images
 from infra.stages import PREVIEW_REPOSITORY, REPOSITORY
@@ -7,7 +7,7 @@ NAME = "comments-cdk-execution"
 BOUNDED = Condition("iam:PermissionsBoundary", (arn("iam", f"policy/{BOUNDARY_NAME}", regional=False),))
 _ROLES = (arn("iam", "role/CommentsService-*", regional=False),)
 _BOUNDED_ROLES = "roles of service stacks, which all have the boundary"
-_NO_NAME = "these resources have IDs, not names, so the policy limits their types"
+_NO_NAME = "these resources have IDs instead of names, so the policy only limits their types"
 
 STATEMENTS = (
     Statement(
@@ -137,7 +137,7 @@ STATEMENTS = (
             "iam:UpdateRoleDescription",
         ),
         resources=_ROLES,
-        why="none supports a condition on the boundary, but every role with this name has it",
+        why="these actions support no condition on the boundary, but every role with this name has the boundary",
     ),
     Statement(
         sid="RolesToServices",
@@ -150,7 +150,7 @@ STATEMENTS = (
         sid="RolesOfServices",
         actions=("iam:CreateServiceLinkedRole",),
         resources=(arn("iam", "role/aws-service-role/*", regional=False),),
-        why="AWS defines their names and permissions, and only its services can assume them",
+        why="AWS defines names and permissions of service-linked roles, and only AWS services can assume them",
     ),
     Statement(
         sid="FindBootstrap",

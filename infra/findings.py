@@ -1,4 +1,4 @@
-"""Acknowledge findings of cdk-nag with a reason, next to the code that they are about."""
+"""Acknowledge findings of cdk-nag with a reason, next to the code concerned."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,11 @@ import aws_cdk as cdk
 from constructs import IConstruct
 
 ACKNOWLEDGED = "comments:acknowledged"
-"""Type of the construct metadata from which `python -m infra.checks --write` makes docs/acknowledgements.md."""
+"""Metadata type from which `python -m infra.checks --write` generates docs/acknowledgements.md."""
 
 
 def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
-    """Accept findings on a construct. `findings` are reasons by rule ID."""
+    """Accept findings on a construct. `findings` maps rule IDs to reasons."""
     construct.node.add_metadata(ACKNOWLEDGED, dict(findings))
     cdk.Validations.of(construct).acknowledge(
         *(cdk.Acknowledgment(id=rule, reason=reason) for rule, reason in findings.items())
@@ -22,10 +22,10 @@ def wildcard_finding(scope: IConstruct, arn: str) -> str:
     """Return the ID under which cdk-nag reports the wildcard resource `arn` of a policy."""
     resolved = cdk.Stack.of(scope).resolve(arn)
     parts = [resolved] if isinstance(resolved, str) else resolved["Fn::Join"][1]
-    return f"AwsSolutions-IAM5[Resource::{''.join(map(_nag_spelling, parts))}]"
+    return f"AwsSolutions-IAM5[Resource::{''.join(map(_nag_format, parts))}]"
 
 
-def _nag_spelling(part: str | Mapping[str, Any]) -> str:
+def _nag_format(part: str | Mapping[str, Any]) -> str:
     if isinstance(part, str):
         return part
     return f"<{part['Ref']}>" if "Ref" in part else f"<{'.'.join(part['Fn::GetAtt'])}>"

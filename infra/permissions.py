@@ -13,10 +13,10 @@ from infra.stages import BOOTSTRAP_QUALIFIER, PREVIEW, REPOSITORY, STAGES, Stage
 ISSUER = "token.actions.githubusercontent.com"
 STACK_DEPLOYER = "comments-cdk-deploy"
 """Role that the CDK CLI assumes to create and execute change sets. It replaces the bootstrap's deploy role, which may
-update every stack of the account, including those that other CDK apps deploy with an administrator's role."""
+update every stack of the account, including stacks of other CDK apps with administrator permissions."""
 BOUNDARY_NAME = "comments-boundary"
 
-NAMED = "limited to the names of this service; its stages change"
+NAMED = "limited to names of this service; the wildcard covers future stages"
 UNSUPPORTED = "these actions don't support resource-level permissions"
 
 
@@ -29,14 +29,14 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """Allowed actions on resources. PARTITION, REGION and ACCOUNT stand for those of the stack."""
+    """Allowed actions on resources. PARTITION, REGION and ACCOUNT are placeholders for the stack's."""
 
     sid: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     condition: Condition | None = None
     why: str = NAMED
-    """Reason for its wildcards, if it has any."""
+    """Reason for the wildcards, if there are any."""
 
 
 def arn(service: str, resource: str, *, regional: bool = True) -> str:
@@ -94,7 +94,7 @@ OBSERVE = (
         sid="ReadQueryResults",
         actions=("logs:GetQueryResults",),
         resources=("*",),
-        why="a query has an ID and no name; starting it required permission for its log",
+        why="queries have IDs, not names; starting one requires permission for its log group",
     ),
 )
 CLEAN_UP = (
@@ -170,7 +170,7 @@ SETTINGS = Statement(
         "wafv2:ListTagsForResource",
     ),
     resources=("*",),
-    why="drift detection reads the settings of each resource with the caller's permissions; none is content",
+    why="drift detection reads the settings of each resource, but no content, with the caller's permissions",
 )
 DRIFT = (
     Statement(
@@ -187,7 +187,7 @@ DRIFT = (
         sid="PollDrift",
         actions=("cloudformation:DescribeStackDriftDetectionStatus",),
         resources=("*",),
-        why="a detection has an ID and no name; starting it required permission for its stack",
+        why="detections have IDs, not names; starting one requires permission for its stack",
     ),
     Statement(sid="FindBuckets", actions=("s3:ListBucket",), resources=("arn:PARTITION:s3:::comments-*",)),
     SETTINGS,
@@ -219,24 +219,24 @@ READ = Trust(
     role="comments-read",
     subjects=("ref:refs/heads/main",),
     statements=(*OBSERVE, DIFF, *DRIFT),
-    why="Reads differences, drift and logs, and changes nothing",
+    why="Reads differences, drift and logs; cannot change anything",
 )
 
 
 def trusts(stages: Iterable[Stage]) -> list[Trust]:
-    """Return the roles of an account that holds these stages: it gets no role of a stage that lives elsewhere."""
+    """Return the roles of an account with these stages. It gets no roles for stages in other accounts."""
     lasting = [stage for stage in stages if not stage.is_preview]
     previews = [stage for stage in stages if stage.is_preview]
     return [*map(_deploy, lasting), *map(_preview, previews), *([READ] if lasting else [])]
 
 
 def _deploy(stage: Stage) -> Trust:
-    """Return the role that deploys a stage. A protected one deploys images that another stage ran, so it can't push."""
+    """Return the role that deploys a stage. A protected stage runs images of another stage, so it can't push."""
     return Trust(
         role=f"comments-deploy-{stage.name}",
         subjects=(f"environment:{stage.name}",),
         statements=(DEPLOY, *_use_images(stage, push=not stage.protect), *RELEASE, *OBSERVE),
-        why=f"Deploys {stage.name} from its GitHub environment" + (" and can't push images" if stage.protect else ""),
+        why=f"Deploys {stage.name} from its GitHub environment" + ("; can't push images" if stage.protect else ""),
     )
 
 
@@ -245,12 +245,12 @@ def _preview(stage: Stage) -> Trust:
         role="comments-preview",
         subjects=("pull_request", "ref:refs/heads/main"),
         statements=(DEPLOY, *_use_images(stage, push=True), *RELEASE, *OBSERVE, *CLEAN_UP),
-        why="Deploys previews of pull requests and, from main, destroys them; forks get no token",
+        why="Deploys previews of pull requests and destroys them from main; forks get no token",
     )
 
 
 def _use_images(stage: Stage, *, push: bool) -> tuple[Statement, ...]:
-    """Allow reading and tagging the images of the stage's repository, and with `push` adding new ones."""
+    """Allow reading and tagging images of the stage's repository and, with `push`, pushing new ones."""
     where = (images(stage.image_repository, stage.registry_account),)
     if not push:
         return (Statement(sid="TagReleasedImages", actions=_TAG, resources=where),)
@@ -282,13 +282,13 @@ DEPLOY_STACKS = (
             arn("cloudformation", "stack/CommentsFoundation-*/*"),
             arn("cloudformation", "stack/CommentsService-*/*"),
         ),
-        why="every stage has two stacks; those of access and the bootstrap are not among them",
+        why="every stage has two stacks; the access and bootstrap stacks are excluded",
     ),
     Statement(
         sid="ReadStacks",
         actions=("cloudformation:Describe*", "cloudformation:Get*", "cloudformation:List*"),
         resources=("*",),
-        why="reading changes nothing, and the CLI reads change sets and templates by ID",
+        why="read-only; the CLI reads change sets and templates by ID",
     ),
     Statement(
         sid="PassExecutionRole",
@@ -323,7 +323,7 @@ BOUNDARY = (
         sid="PullImages",
         actions=("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"),
         resources=(images(f"{REPOSITORY}*", "*"),),
-        why="another account may hold the images; its repository's policy decides",
+        why="the registry may be in another account, whose repository policy applies as well",
     ),
     Statement(sid="LogInToPull", actions=("ecr:GetAuthorizationToken",), resources=("*",), why=UNSUPPORTED),
     Statement(
@@ -337,4 +337,4 @@ BOUNDARY = (
         resources=(arn("secretsmanager", "secret:comments/*"),),
     ),
 )
-"""The most that a role of a service stack can ever do, whatever policies CloudFormation gives it."""
+"""Maximum permissions of roles in service stacks, regardless of their policies."""

@@ -19,7 +19,7 @@ QUERIES = {
     "a deployment": 'fields @timestamp, @logStream, level, message | filter message != "request"'
     " | sort @timestamp asc | limit 500",
 }
-"""Their fields are those of the application's log lines."""
+"""By name. Fields are those of the application's log lines."""
 
 
 def readable(query: str) -> str:

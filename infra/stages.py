@@ -18,20 +18,20 @@ PREVIEW_REPOSITORY = f"{PROJECT}-previews"
 ACCESS_STACK = "CommentsAccess"
 REGISTRY_STACK = "CommentsRegistry"
 BOOTSTRAP_QUALIFIER = "comments"
-"""Part of the names of the bootstrap's roles and bucket, so that other CDK apps in the account are not affected. Also
+"""Part of the names of the bootstrap's roles and bucket, so that other CDK apps in the account are unaffected. Also
 in cdk.json."""
 TOOLKIT_STACK = "CommentsToolkit"
 """The bootstrap's stack; also in cdk.json."""
 DIGEST_PARAMETER = "ImageDigest"
 """CloudFormation parameter of the service stack: the digest of the image."""
 NOBODY = "nobody"
-"""`alarm_email=NOBODY`: a deliberate choice that alarms notify no one."""
+"""`alarm_email=NOBODY` explicitly disables alarm notifications."""
 DEFAULT_STAGE = "dev"
-"""The stage of a `cdk` command without `-c stage=NAME`."""
+"""Stage of `cdk` commands without `-c stage=NAME`."""
 
 
 class ConfigurationError(Exception):
-    """The configuration is wrong. Commands print the message, which is one line, and exit 1."""
+    """The configuration is invalid. Commands print the message, which is one line, and exit 1."""
 
 
 class StageError(ConfigurationError):
@@ -43,7 +43,7 @@ class TargetError(ConfigurationError):
 
 
 class Egress(Enum):
-    """How a task reaches AWS. Prices are per month in us-east-1."""
+    """How tasks reach AWS. Prices are per month in us-east-1."""
 
     PUBLIC_IP = "public-ip"
     """A public address per task, $3.65 each. Only the load balancer's security group may connect to a task."""
@@ -61,11 +61,11 @@ class Entrance(Enum):
     CLOUDFRONT = "cloudfront"
     """CloudFront in front of an internal load balancer: HTTPS at a cloudfront.net name, without a domain. 1 TB and 10
     million requests a month are free, then $0.085 a GB and $1 a million requests. The first deployment takes about 15
-    minutes longer, and the web ACL has no list of bad addresses."""
+    minutes longer, and the web ACL can't use AWS's IP reputation list."""
 
 
 class Architecture(Enum):
-    """Processor architecture of the tasks and the image. Stages that share images must have the same."""
+    """CPU architecture of tasks and image. Stages that share images must have the same one."""
 
     X86_64 = "linux/amd64"
     ARM64 = "linux/arm64"
@@ -77,7 +77,7 @@ class Architecture(Enum):
 
 
 class Severity(Enum):
-    """Severity of a finding of ECR's scan, the worst first."""
+    """Severity of findings in ECR's scan, most severe first."""
 
     CRITICAL = "CRITICAL"
     HIGH = "HIGH"
@@ -92,25 +92,28 @@ class Domain:
     name: str
     """Such as comments.example.com."""
     hosted_zone_id: str
-    """ID of the Route 53 zone that holds the name. It is given here because a synthesis looks nothing up."""
+    """ID of the Route 53 zone of the name. It is set here because synthesis makes no lookups."""
     zone_name: str
     """Such as example.com."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """A GitHub repository whose workflows may deploy. It is data, not context, so that no command removes its roles."""
+    """A GitHub repository whose workflows may deploy.
+
+    It is set here instead of in the CDK context, because a command without that context would delete the roles.
+    """
 
     name: str
     """owner/name, in the same case as on GitHub."""
     owner_id: int
-    """`make bootstrap GITHUB=owner/name` prints both IDs. A repository that later reuses the name has others."""
+    """`make bootstrap GITHUB=owner/name` prints both IDs. A repository that reuses the name later has other IDs."""
     repository_id: int
     accept_name_subject: bool = False
     """True also accepts subjects without IDs. GitHub sends them for repositories created before 15 July 2026 that have
     not been renamed since and have not opted in to immutable subjects."""
     create_provider: bool = True
-    """False if the account already has GitHub's identity provider: there can be only one."""
+    """False if the account already has an identity provider for GitHub: there can be only one."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", self.name):
@@ -133,9 +136,9 @@ class Stage:
 
     name: str
     account: str | None = None
-    """AWS account ID; None takes the account of the credentials."""
+    """AWS account ID; None uses the account of the credentials."""
     region: str | None = None
-    """AWS region; None takes AWS_REGION or the profile's region."""
+    """AWS region; None uses AWS_REGION or the profile's region."""
     registry_account: str | None = None
     """Account of the image registry; None is the stage's own account."""
     github: Repository | None = GITHUB
@@ -151,7 +154,7 @@ class Stage:
     spot_share: int = 0
     """Percentage of the tasks beyond the first that run on Fargate Spot: about 70 % cheaper, two minutes' notice."""
     cpu_target: int = 60
-    """Percent. The rest is headroom for deployments, a lost task and bursts."""
+    """Target CPU utilization in percent. The rest is headroom for deployments, a lost task and bursts."""
     cpu_seconds: int = 60
     """Resolution of the CPU metric that scaling follows: 60 s, or 20 s for $0.70 a month, which detects a spike in a
     minute and a half instead of six (docs/performance.md)."""
@@ -159,36 +162,36 @@ class Stage:
     """Requests per minute and task: 100 a second, two thirds of the capacity of a quarter of a vCPU."""
     egress: Egress = Egress.PUBLIC_IP
     blocking_severity: Severity = Severity.CRITICAL
-    """Scan findings of this severity or worse block a release unless .trivyignore.yaml lists them."""
+    """Scan findings of this severity or higher block a release unless .trivyignore.yaml lists them."""
 
     entrance: Entrance = Entrance.LOAD_BALANCER
     domain: Domain | None = None
-    """Without one, a public load balancer speaks plain HTTP at its own name."""
+    """Without a domain, a public load balancer serves plain HTTP at its own name."""
     allow_http: bool = False
     """Allow a protected stage to deploy over plain HTTP."""
     protect: bool = False
     """Production: deletion protection, and everything stateful is retained when a stack is deleted."""
     log_days: int = 30
-    """Log retention; one of the periods that CloudWatch supports."""
+    """Log retention in days; must be a period that CloudWatch supports."""
     alarm_email: str | None = None
-    """Address that receives alarms after confirming its subscription. A protected stage needs one, or NOBODY."""
+    """Address that receives alarms after confirming its subscription. A protected stage needs an address or NOBODY."""
     monthly_budget: int | None = None
-    """Monthly budget in USD. `alarm_email` receives a message at 80 and 100 percent of it. Free."""
+    """Monthly budget in USD. `alarm_email` is notified at 80 and 100 percent. Free."""
     web_acl: bool = True
-    """WAF: $5 for the web ACL, $1 a rule and $0.60 a million requests; about $9 a month without traffic."""
+    """WAF: $5 a month for the web ACL, $1 per rule and $0.60 per million requests; about $9 a month without traffic."""
     post_limit: int = 300
-    """POST requests per client address in five minutes; the web ACL responds with 429 beyond that."""
+    """POST requests per client address in five minutes; beyond that, the web ACL responds with 429."""
     flow_logs: bool = True
     """Log rejected connections, $0.50 a GB."""
     dashboard: bool = True
-    """$3 a month; the first three of an account are free."""
+    """CloudWatch dashboard: $3 a month; the first three of an account are free."""
     container_insights: bool = False
-    """38 more metrics, $11.40 a month. Alarms and dashboard don't use them."""
+    """CloudWatch Container Insights: 38 metrics, $11.40 a month. Alarms and dashboard don't use them."""
     route_metrics: bool = True
     """Latency and failures by route, $0.30 a month for each route in use and again for each failing one."""
 
     settings: tuple[tuple[str, str], ...] = ()
-    """More settings of the service (docs/configuration.md): (("COMMENTS_CORS_ORIGINS", "https://www.example.com"),)."""
+    """Additional settings of the service (docs/configuration.md): (("COMMENTS_CORS_ORIGINS", "https://www.example.com"),)."""
 
     @property
     def data_stack(self) -> str:
@@ -241,7 +244,7 @@ class Stage:
 
     @property
     def metrics_namespace(self) -> str:
-        """Namespace of the metrics in the log lines. It identifies the stage; the only dimension is the route."""
+        """Namespace of the embedded metrics. It identifies the stage, because the only dimension is the route."""
         return f"{PROJECT}/{self.name}"
 
     @property
@@ -259,7 +262,7 @@ class Stage:
 
     @property
     def has_moderator(self) -> bool:
-        """The moderator's token requires TLS; in the playground, the loopback interface replaces it."""
+        """The moderator token requires TLS, except in the playground, which uses the loopback interface."""
         return self.https or self.is_playground
 
     @property
@@ -275,7 +278,7 @@ class Stage:
         return self.name == "playground"
 
     def missing_for_production(self) -> list[str]:
-        """Return what a protected stage lacks before it may be deployed, one sentence per field."""
+        """Return the requirements that a protected stage doesn't meet yet, one sentence each."""
         if not self.protect:
             return []
         where = f"Stage {self.name} in infra/stages.py"
@@ -291,7 +294,7 @@ class Stage:
 STAGES = {
     stage.name: stage
     for stage in (
-        # One task, and nothing that only visitors need.
+        # One task, without a web ACL and a dashboard.
         Stage(name="dev", min_tasks=1, web_acl=False, dashboard=False, monthly_budget=60),
         # Set domain and alarm_email before the first deployment.
         Stage(
@@ -324,11 +327,11 @@ PREVIEW = Stage(
     dashboard=False,
     route_metrics=False,
 )
-"""The stage of a pull request."""
+"""Template of the stages pr-N, one for each pull request."""
 
 
 def stage_named(name: str) -> Stage:
-    """Return a stage by its name; raise StageError for an unknown name or a field that can't work."""
+    """Return a stage by its name; raise StageError for an unknown name or an invalid field."""
     if re.fullmatch(r"pr-[1-9][0-9]{0,5}", name):
         stage = replace(PREVIEW, name=name)
     elif name in STAGES:
@@ -343,10 +346,10 @@ def stage_named(name: str) -> Stage:
 
 
 def stages_in_account_of(stage: Stage) -> list[Stage]:
-    """Return the stages that this file puts into the account of `stage`; PREVIEW stands for all previews.
+    """Return the stages in the account of `stage` according to this file. PREVIEW represents all previews.
 
     Stages with `account=None` count as one account, that of the credentials, even if they are deployed with the
-    credentials of different accounts. The playground holds every stage, so that each role can be tested.
+    credentials of different accounts. The playground includes every stage, so that each role can be tested.
     """
     stages = [other for other in (*STAGES.values(), PREVIEW) if not other.is_playground]
     return stages if stage.is_playground else [other for other in stages if other.account == stage.account]
@@ -355,7 +358,7 @@ def stages_in_account_of(stage: Stage) -> list[Stage]:
 def stages_in_registry_of(stage: Stage) -> list[Stage]:
     """Return the stages whose images are in the same registry as those of `stage`, protected ones first.
 
-    As above, `account=None` counts as one account, and the playground holds every stage.
+    As above, `account=None` counts as one account, and the playground includes every stage.
     """
     stages = sorted((*STAGES.values(), PREVIEW), key=lambda other: not other.protect)
     return [other for other in stages if stage.is_playground or other.registry == stage.registry]
@@ -366,13 +369,13 @@ _NEED_MODERATOR = {"COMMENTS_MODERATION", "COMMENTS_STATUS_THREAD"}
 
 
 def _check_fields(stage: Stage) -> None:
-    """Raise StageError for a field that AWS would only reject during a deployment."""
+    """Raise StageError for a field that AWS would reject during the deployment."""
     where = f"stage {stage.name} in infra/stages.py"
     if not 1 <= stage.min_tasks <= stage.max_tasks:
         raise StageError(f"{where}: min_tasks is {stage.min_tasks}; it must be from 1 to max_tasks, {stage.max_tasks}")
     if stage.cpu_seconds not in (20, 60):
         raise StageError(f"{where}: cpu_seconds is {stage.cpu_seconds}; ECS supports 20 and 60")
-    if not 0 <= stage.spot_share <= 100:  # noqa: PLR2004  (percent)
+    if stage.spot_share not in range(101):
         raise StageError(f"{where}: spot_share is {stage.spot_share}; it must be from 0 to 100 percent")
     if stage.domain and stage.behind_cloudfront:
         raise StageError(f"{where}: domain requires Entrance.LOAD_BALANCER; CloudFront uses its own name")
@@ -397,7 +400,7 @@ def check_architectures(stages: Iterable[Stage]) -> None:
 
 @dataclass(frozen=True)
 class Target:
-    """AWS account and region; None if they are only known at deployment."""
+    """AWS account and region; None if not known before deployment."""
 
     account: str | None
     region: str | None
@@ -406,8 +409,8 @@ class Target:
 def target_of(stage: Stage, environ: Mapping[str, str], *, caller_account: str | None = None) -> Target:
     """Return the stage's account and region; raise TargetError if the stage and the environment contradict each other.
 
-    `caller_account` is the account of the credentials according to STS. The CDK CLI sets CDK_DEFAULT_ACCOUNT only if it
-    found credentials; without them its CDK_DEFAULT_REGION is always us-east-1, so it is ignored.
+    `caller_account` is the account of the credentials according to STS. The CDK CLI only sets CDK_DEFAULT_ACCOUNT if it
+    finds credentials; without them, CDK_DEFAULT_REGION is always us-east-1 and therefore ignored.
     """
     where = f"stage {stage.name}"
     cdk_account = environ.get("CDK_DEFAULT_ACCOUNT")
@@ -419,16 +422,16 @@ def target_of(stage: Stage, environ: Mapping[str, str], *, caller_account: str |
     for other in (*STAGES.values(), PREVIEW):
         if account in {other.account, other.registry_account} - {stage.account, None} and not other.is_playground:
             raise TargetError(
-                f"{where} has no account in infra/stages.py, and {account} is that of {other.name} or of its images:"
-                f" set the account of {stage.name}, to the same one if they share it"
+                f"{where} has no account in infra/stages.py, and {account} is the account of {other.name} or of its"
+                f" images: set the account of {stage.name}, even if it is the same one"
             )
     return Target(account, region or (environ.get("CDK_DEFAULT_REGION") if cdk_account else None) or None)
 
 
 def _only(kind: str, sources: Mapping[str, str | None]) -> str | None:
-    """Return the one value that all sources with a value agree on."""
+    """Return the value that the sources agree on; None if no source has one."""
     given = {source: value for source, value in sources.items() if value}
     if len(set(given.values())) > 1:
         each = ", ".join(f"{value} ({source})" for source, value in given.items())
-        raise TargetError(f"contradictory {kind}: {each}; make them agree (the stage's is in infra/stages.py)")
+        raise TargetError(f"contradictory {kind}: {each}; make them agree (infra/stages.py has the stage's {kind})")
     return next(iter(given.values()), None)

@@ -1,1 +1,1 @@
-"""Builds, deploys by digest, verifies, and explains a failure: `python -m release STAGE`."""
+"""Releases the service to a stage: builds, deploys by digest, verifies, and explains failures."""

@@ -1,9 +1,9 @@
-"""Releases a commit to a stage: `python -m release STAGE [--tag TAG] [--step STEP]`; `release` is the order of steps.
+"""Releases a commit to a stage: `python -m release STAGE [--tag TAG] [--step STEP]`. Start reading at `release`.
 
-`--step` runs one phase, so that CI shows each as a step: build, push, deploy, verify. Every phase is safe to repeat.
-Together they do what a release without `--step` does.
+`--step` runs one phase (build, push, deploy or verify), so that CI shows each as a step. Every phase is safe to repeat.
+Together, the four phases are equivalent to a release without `--step`.
 
-Exit status: 0 released, 1 failed, 2 nothing was changed (wrong arguments, something is missing), 130 interrupted.
+Exit status: 0 released, 1 failed, 2 stopped before changing anything (such as invalid arguments), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from release.explain import explain
 from release.images import Images, wait_for_scan
 from release.preflight import Plan
 from release.verify import verify
-from release.watch import Evidence, Reads, Watch
+from release.watch import Evidence, ProbeTraffic, Watch
 
 Note = Callable[[str], None]
 
 
 class Phase(StrEnum):
-    """A part of a release that `--step` runs alone."""
+    """A part of a release that `--step` runs separately."""
 
     BUILD = "build"
     """Build the image on this machine."""
     PUSH = "push"
-    """Deploy the stacks before the service, push the image and wait for its scan."""
+    """Deploy the registry and data stacks, push the image and wait for its scan."""
     DEPLOY = "deploy"
     """Deploy the service with an image that is in the registry."""
     VERIFY = "verify"
-    """Check from outside that this image runs and responds, and mark it as proven."""
+    """Check from outside that this image runs and responds, then tag it as proven."""
 
 
 def release(stage: Stage, *, tag: str | None, steps: Steps, only: Phase | None = None) -> None:
-    """Release this commit's image to the stage, or the image that `tag` names; safe to repeat at any point."""
+    """Release this commit, or the existing image that `tag` names, to the stage. Safe to repeat at any point."""
     with steps.step(f"preflight for {stage.name}"):
         plan = preflight.plan(stage, tag=tag, note=steps.note)
     aws = plan.aws
@@ -56,7 +56,7 @@ def release(stage: Stage, *, tag: str | None, steps: Steps, only: Phase | None =
         with steps.step(" and ".join(plan.foundation)):
             deploy_foundation(plan, cdk)
     with steps.step(f"image {plan.tag}"):
-        digest = (find_or_push if only in {None, Phase.PUSH} else find)(plan, images, steps.note)
+        digest = (find_or_push if only in {None, Phase.PUSH} else find_pushed)(plan, images, steps.note)
     if only is not Phase.VERIFY:
         with steps.step("scan"):
             steps.note(check_scan(plan, images, digest))
@@ -72,8 +72,8 @@ def release(stage: Stage, *, tag: str | None, steps: Steps, only: Phase | None =
         return
     with steps.step("verify"):
         address = verify(aws, digest, steps.note, before=before)
-    with steps.step(f"mark as proven: {plan.proven_tag}"):
-        steps.note("tagged" if images.add_tag(digest, plan.proven_tag) else "tagged already")
+    with steps.step(f"tag as proven: {plan.proven_tag}"):
+        steps.note("tagged" if images.add_tag(digest, plan.proven_tag) else "already tagged")
 
     steps.result(f"address  {address}")
     steps.result(f"digest   {digest}")
@@ -82,9 +82,9 @@ def release(stage: Stage, *, tag: str | None, steps: Steps, only: Phase | None =
 
 
 def build_image(plan: Plan, images: Images, note: Note) -> bool:
-    """Build the image unless the registry has it, and return whether it was built. Docker keeps it for the push."""
+    """Build the image unless the registry has it; return whether it was built. Docker keeps it until it is pushed."""
     if images.digest(plan.tag):
-        note("in the registry already: nothing to build")
+        note("already in the registry: nothing to build")
         return False
     aws = plan.aws
     reference = f"{aws.image_name}:{plan.tag}"
@@ -92,18 +92,18 @@ def build_image(plan: Plan, images: Images, note: Note) -> bool:
     return True
 
 
-def find(plan: Plan, images: Images, _note: Note) -> str:
-    """Return the digest of the plan's tag; raise NotReleasableError if it was not pushed."""
+def find_pushed(plan: Plan, images: Images, _note: Note) -> str:
+    """Return the digest of the plan's tag; raise NotReleasableError if the registry doesn't have it."""
     digest = images.digest(plan.tag)
     if not digest:
-        raise NotReleasableError(f"the registry has no image {plan.tag}: push it first")
+        raise NotReleasableError(f"the registry has no image {plan.tag}: run the step push first")
     return digest
 
 
 def find_or_push(plan: Plan, images: Images, note: Note) -> str:
     """Return the digest of the plan's tag, building and pushing it only if the registry doesn't have it."""
     if not plan.builds or not build_image(plan, images, note):
-        return find(plan, images, note)
+        return find_pushed(plan, images, note)
     aws = plan.aws
     reference = f"{aws.image_name}:{plan.tag}"
     note(f"pushing {reference}")
@@ -113,7 +113,7 @@ def find_or_push(plan: Plan, images: Images, note: Note) -> str:
         digest = images.digest(plan.tag)
         if not digest:
             raise
-        note("another release of this commit has pushed it meanwhile: its image is used, since tags are immutable")
+        note("another release of this commit has pushed the tag, which is immutable: using its image")
         return digest
     digest = images.digest(plan.tag)
     if not digest:
@@ -124,8 +124,7 @@ def find_or_push(plan: Plan, images: Images, note: Note) -> str:
 def check_scan(plan: Plan, images: Images, digest: str) -> str:
     """Return a summary of the scan; raise NotReleasableError for findings that the stage blocks.
 
-    An image that the stage has run before is let through: a rollback must not wait for a vulnerability that was there
-    all the time.
+    An image that the stage has run before is allowed: a new finding must not block a rollback.
     """
     aws = plan.aws
     try:
@@ -135,12 +134,12 @@ def check_scan(plan: Plan, images: Images, digest: str) -> str:
     except NotReleasableError as blocked:
         if plan.proven_tag not in images.tags(digest):
             raise
-        return f"let through, since {aws.stage.name} has run it before: {blocked.summary}"
+        return f"allowed, because {aws.stage.name} has run it before: {blocked.summary}"
     return "not scanned: the playground has no scanner" if aws.stage.is_playground else f"passed: {findings}"
 
 
 def previous_digest(plan: Plan, images: Images, digest: str) -> str | None:
-    """Return the digest of the last image that the stage has proven, other than this one."""
+    """Return the digest of the latest other image that the stage has run."""
     proven = (images.digest(tag) for tag in images.proven_in(plan.aws.stage.name))
     return next((other for other in proven if other and other != digest), None)
 
@@ -154,11 +153,11 @@ def deploy_foundation(plan: Plan, cdk: Cdk) -> None:
 
 
 def deploy_service(plan: Plan, cdk: Cdk, digest: str, note: Note) -> None:
-    """Deploy the service; raise DeploymentError with the causes that were seen meanwhile."""
+    """Deploy the service; raise DeploymentError with the causes observed during the deployment."""
     aws = plan.aws
     watch = Watch(aws, note)
     try:
-        with watch, Reads(stacks.base_url(aws)):
+        with watch, ProbeTraffic(stacks.base_url(aws)):
             cdk.deploy(aws.stage.service_stack, digest=digest)
     except DeploymentError as failure:
         raise DeploymentError(failure.summary, *explain(watch.evidence, failure.details)) from failure
@@ -167,8 +166,8 @@ def deploy_service(plan: Plan, cdk: Cdk, digest: str, note: Note) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m release", description="Release this commit to a stage.")
     parser.add_argument("stage", help="dev, prod, playground or pr-N")
-    parser.add_argument("--tag", help="release an image that is in the registry: COMMIT or STAGE-COMMIT; a rollback")
-    parser.add_argument("--step", type=Phase, choices=list(Phase), help="run one part of the release alone")
+    parser.add_argument("--tag", help="release an existing image, as in a rollback: COMMIT or STAGE-COMMIT")
+    parser.add_argument("--step", type=Phase, choices=list(Phase), help="run only this phase")
     arguments = parser.parse_args()
     run_command(
         "release",

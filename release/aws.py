@@ -1,4 +1,4 @@
-"""AWS clients and the environment of every tool, so that both reach the same account and region."""
+"""AWS clients and the environment of tools such as cdk and docker, for the same account and region."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
-"""Contains cdk.json, the Dockerfile and the git repository; every tool runs here."""
+"""Root of the git repository. Every tool runs here."""
 _CLIENT = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 5})
 _STREAMING = Config(inject_host_prefix=False)
 """Don't prefix the playground's address with the host name of CloudWatch's streaming API."""
 _TOOL_SETTINGS = {
-    "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # an attestation turns the image into an index, which basic scans refuse
+    "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # they turn the image into an index, which basic scanning doesn't support
     "CDK_DISABLE_CLI_TELEMETRY": "1",
     "CDK_DISABLE_VERSION_CHECK": "1",
     "SYFT_CHECK_FOR_APP_UPDATE": "false",
@@ -40,30 +40,32 @@ _TOOL_SETTINGS = {
 
 @dataclass(frozen=True)
 class Aws:
-    """The account and region of a stage, reached with one set of credentials."""
+    """Account, region and clients of a stage."""
 
     stage: Stage
     environment: Mapping[str, str]
-    """Environment of every tool."""
+    """Environment variables for tools."""
     account: str
     region: str
 
     @classmethod
     def of(cls, stage: Stage) -> Aws:
-        """Ask AWS whose credentials these are; raise what boto3 raises, NotReadyError or TargetError."""
+        """Look up the account of the credentials; raise NotReadyError, TargetError or boto3's errors."""
         environment = tool_environment(stage, os.environ)
-        # botocore reads the variables of this process and can't be given others
+        # botocore only reads the variables of this process
         os.environ.clear()
         os.environ.update(environment)
         session = boto3.Session()
         if not (environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")):
             environment["AWS_REGION"] = session.region_name or ""  # of the profile
-        # STS responds the same in every region; the stage's own is determined below
+        # STS responds the same in every region; the stage's region is determined below
         any_region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
         caller = session.client("sts", region_name=any_region, config=_CLIENT).get_caller_identity()
         target = target_of(stage, environment, caller_account=caller["Account"])
         if not target.account or not target.region:
-            raise TargetError(f"no region for stage {stage.name}: set AWS_REGION, or the stage's in infra/stages.py")
+            raise TargetError(
+                f"no region for stage {stage.name}: set AWS_REGION, or the stage's region in infra/stages.py"
+            )
         environment["AWS_REGION"] = environment["AWS_DEFAULT_REGION"] = target.region
         return cls(stage, environment, target.account, target.region)
 
@@ -107,7 +109,7 @@ class Aws:
 
     def untyped(self, service: str) -> Any:
         """Return a client of a service whose type stubs are not installed."""
-        return self._session.client(service, config=_CLIENT)  # type: ignore[call-overload]  # any name is one of boto3's
+        return self._session.client(service, config=_CLIENT)  # type: ignore[call-overload]  # the stubs only accept literal names
 
     @cached_property
     def _session(self) -> boto3.Session:
@@ -115,7 +117,7 @@ class Aws:
 
 
 def tool_environment(stage: Stage, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables for clients and tools; raise NotReadyError if they would reach another AWS."""
+    """Return the variables for clients and tools; raise NotReadyError if AWS_ENDPOINT_URL would redirect them."""
     if stage.is_playground:
         environment = _playground_environment(environ)
     else:
@@ -132,7 +134,7 @@ def tool_environment(stage: Stage, environ: Mapping[str, str]) -> dict[str, str]
 
 
 def _playground_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Remove the user's own AWS settings, which could send a tool elsewhere; raise PlaygroundError if it isn't up."""
+    """Replace the user's AWS settings with the playground's; raise PlaygroundError if it isn't up."""
     others = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
     no_files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     return others | no_files | load_environment()

@@ -1,7 +1,7 @@
-"""Prepares an account, once: `python -m release.bootstrap STAGE [--github OWNER/NAME]`.
+"""Prepares an account for releases; run once: `python -m release.bootstrap STAGE [--github OWNER/NAME]`.
 
-It deploys the access stack first, then CDK's bootstrap with the policy from that stack. Without the policy,
-CloudFormation would be an administrator of the account.
+Deploys the access stack, then CDK's bootstrap with the policy from that stack. With the bootstrap's default policy,
+CloudFormation would have administrator permissions.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def bootstrap(stage: Stage, *, github: str | None, steps: Steps) -> None:
         steps.note(f"account {aws.account}, region {aws.region}")
         if stage.github and stage.github.create_provider and provider_exists(aws):
             raise NotReadyError(
-                "the account already has GitHub's identity provider, from elsewhere: set create_provider=False of the"
-                " Repository in infra/stages.py, then run this again"
+                "the account already has an identity provider for GitHub: set create_provider=False of the Repository"
+                " in infra/stages.py, then run this again"
             )
     cdk = Cdk(aws, steps.note)
     with steps.step("access"):
@@ -60,24 +60,24 @@ def bootstrap(stage: Stage, *, github: str | None, steps: Steps) -> None:
 
 
 def require_repository(stage: Stage, github: str) -> None:
-    """Raise NotReadyError with the lines to write unless infra/stages.py has the repository and its IDs."""
+    """Raise NotReadyError with the line to add unless infra/stages.py has the repository and its IDs."""
     known = stage.github if stage.github and stage.github.name.lower() == github.lower() else None
     if not shutil.which("gh"):
         if known:
             return
         raise NotReadyError(
             f"the IDs of {github} must be in infra/stages.py, and gh is not installed to look them up",
-            f"1. where gh is signed in, run: gh api repos/{github} {_IDS}",
+            f"1. on a machine where gh is signed in, run: gh api repos/{github} {_IDS}",
             f"   or, for a public repository: curl -s https://api.github.com/repos/{github} (owner.id and id)",
-            "2. write the name and both IDs into infra/stages.py, then run this again:",
+            "2. set the name and both IDs in infra/stages.py, then run this again:",
             f'   GITHUB: Repository | None = Repository(name="{github}", owner_id=OWNER_ID, repository_id=ID)',
         )
-    found = look_up(github)
+    found = look_up_repository(github)
     expected = (found.name, found.owner_id, found.repository_id)
     if known and (known.name, known.owner_id, known.repository_id) == expected:
         return
     raise NotReadyError(
-        f"infra/stages.py {'has other IDs of' if known else 'does not have'} {found.name}: write this line, then run"
+        f"infra/stages.py {'has other IDs of' if known else 'does not have'} {found.name}: set this line, then run"
         " this again",
         f'GITHUB: Repository | None = Repository(name="{found.name}", owner_id={found.owner_id},'
         f" repository_id={found.repository_id})",
@@ -86,8 +86,8 @@ def require_repository(stage: Stage, github: str) -> None:
     )
 
 
-def look_up(github: str) -> Repository:
-    """Ask GitHub for the spelling and the IDs of a repository; raise NotReadyError if gh can't."""
+def look_up_repository(github: str) -> Repository:
+    """Look up the name and the IDs of a repository on GitHub; raise NotReadyError if gh fails."""
     query = "{name: .full_name, owner_id: .owner.id, repository_id: .id}"
     try:
         lines = run(["gh", "api", f"repos/{github}", "--jq", query], environment=os.environ)
@@ -97,14 +97,14 @@ def look_up(github: str) -> Repository:
 
 
 def describe_roles(stage: Stage) -> list[str]:
-    """Return the workflow runs that the account will trust."""
+    """Return a line for each role and the workflow runs that may assume it."""
     if not stage.github:
         return ["no GitHub repository may deploy: run make bootstrap GITHUB=owner/name to allow one"]
     return [f"{trust.role}: {trust.why}" for trust in trusts(stages_in_account_of(stage))]
 
 
 def describe_isolation(stage: Stage) -> list[str]:
-    """Return what sharing an account with a protected stage means."""
+    """Return a warning if a protected stage shares its account with other stages."""
     stages = [] if stage.is_playground or not stage.github else stages_in_account_of(stage)
     protected = ", ".join(each.name for each in stages if each.protect)
     others = " and ".join("previews" if each.is_preview else each.name for each in stages if not each.protect)
@@ -115,7 +115,7 @@ def describe_isolation(stage: Stage) -> list[str]:
     return [
         (
             f"{protected} shares its account with {others}. CloudFormation has the same permissions for all of them, so"
-            f" {protected} is protected by GitHub's environments and reviews alone: anyone who may deploy"
+            f" {protected} is protected only by GitHub's environments and reviews: anyone who may deploy"
             f" {others}{anyone} can change the resources of {protected}."
         ),
         f"To separate them, set account of {protected} and of the others in infra/stages.py to different accounts.",
@@ -123,7 +123,7 @@ def describe_isolation(stage: Stage) -> list[str]:
 
 
 def create_service_linked_role(aws: Aws, service: str) -> bool:
-    """Create the role by which AWS's service acts in the account; return False if it exists."""
+    """Create the service-linked role of an AWS service; return False if it exists."""
     iam = aws.untyped("iam")
     try:
         iam.create_service_linked_role(AWSServiceName=service)
@@ -147,7 +147,9 @@ def provider_exists(aws: Aws) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m release.bootstrap", description="Prepare an account, once.")
+    parser = argparse.ArgumentParser(
+        prog="python -m release.bootstrap", description="Prepare an account for releases; run once."
+    )
     parser.add_argument("stage", help="dev, prod, playground or pr-N: any stage of the account")
     parser.add_argument(
         "--github", metavar="OWNER/NAME", help="check that this repository and its IDs are in infra/stages.py"

@@ -1,4 +1,4 @@
-"""Builds the image of a commit and pushes it: what git says of the source, then `docker build` and `docker push`."""
+"""Builds and pushes the image of a commit with git and Docker."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ IMAGE_FILES = ("app", "requirements.txt", "Dockerfile", ".dockerignore")
 """Files that the image is built from."""
 _IMAGE_TAG = re.compile(r"(?:[a-z][a-z0-9-]*-)?(?P<commit>[0-9a-f]{12}(?:-dirty-[0-9a-f]{8})?)")
 _FILES_SHOWN = 10
-_COLUMNS = 100
+_LINE_LENGTH = 100
 _BUILD_STEP = re.compile(r"Step \d+/\d+ : |#\d+ \[")  # of the legacy builder, and of BuildKit
 
 
 @dataclass(frozen=True)
 class Source:
-    """A working tree, as git sees it."""
+    """State of the working tree."""
 
     uncommitted: tuple[str, ...]
     """Paths that differ from the commit, including untracked ones."""
@@ -44,14 +44,14 @@ class Source:
         if self.uncommitted:
             more = len(self.uncommitted) - _FILES_SHOWN
             raise NotReadyError(
-                f"uncommitted changes: {stage} takes committed code only; commit them, or `git stash -u` them",
+                f"uncommitted changes: {stage} takes only committed code; commit them, or run `git stash -u`",
                 *self.uncommitted[:_FILES_SHOWN],
                 *([f"and {more} more"] if more > 0 else []),
             )
 
 
 def read_source(root: Path = PROJECT_ROOT, *, environment: Mapping[str, str] = os.environ) -> Source:
-    """Return what would be released; raise NotReadyError if there is no commit."""
+    """Read the working tree with git; raise NotReadyError if there is no commit."""
 
     def git(*arguments: str) -> list[str]:
         return run(["git", *arguments], cwd=root, environment=environment)
@@ -59,7 +59,9 @@ def read_source(root: Path = PROJECT_ROOT, *, environment: Mapping[str, str] = o
     try:
         (commit,) = git("rev-parse", "--short=12", "--verify", "HEAD")
     except CommandError as error:
-        raise NotReadyError("no git commit here, and it names the image: use a clone", *error.details) from error
+        raise NotReadyError(
+            "no git commit here: run this in a clone, because the image is named after its commit", *error.details
+        ) from error
     commit = commit[:12]  # git prints more digits if 12 are ambiguous
     changed = git("-c", "core.quotePath=false", "status", "--porcelain", "--untracked-files=all")
     if not changed:
@@ -73,16 +75,16 @@ def read_source(root: Path = PROJECT_ROOT, *, environment: Mapping[str, str] = o
 
 
 def commit_of_image(root: Path = PROJECT_ROOT, *, environment: Mapping[str, str] = os.environ) -> str:
-    """Return the last commit that changed the image's files, with `-dirty` if they have changed since.
+    """Return the last commit that changed the image's files, with `-dirty` if they have uncommitted changes.
 
-    The current commit instead would give an unchanged image another digest, and so replace every task.
+    With the current commit instead, an unchanged image would get another digest and every task would be replaced.
     """
     changed = run(["git", "status", "--porcelain", "--", *IMAGE_FILES], cwd=root, environment=environment)
     return _last_change("%H", root, environment)[:12] + ("-dirty" if changed else "")
 
 
 def time_of_image(root: Path = PROJECT_ROOT, *, environment: Mapping[str, str] = os.environ) -> str:
-    """Return the Unix time of that commit, which dates the image, so that its digest is reproducible."""
+    """Return the Unix time of that commit. As the image's creation time, it makes the digest reproducible."""
     return _last_change("%ct", root, environment) or "0"
 
 
@@ -101,7 +103,7 @@ def commit_in(tag: str) -> str:
 
 
 def require_docker(environment: Mapping[str, str]) -> str:
-    """Return the version of Docker's daemon; raise NotReadyError if it isn't installed or doesn't respond."""
+    """Return the version of the Docker daemon; raise NotReadyError if it is missing or doesn't respond."""
     try:
         return run(["docker", "version", "--format", "{{.Server.Version}}"], environment=environment)[-1]
     except CommandError as error:
@@ -130,33 +132,33 @@ def build(
     run(
         command,
         environment={**environment, "BUILDKIT_PROGRESS": "plain", "SOURCE_DATE_EPOCH": date},
-        on_line=lambda line: note(shorten(line, _COLUMNS)) if _BUILD_STEP.match(line) else None,
+        on_line=lambda line: note(shorten(line, _LINE_LENGTH)) if _BUILD_STEP.match(line) else None,
     )
 
 
 def push(reference: str, *, ecr: ECRClient, account: str, environment: Mapping[str, str]) -> None:
-    """Push with a temporary password that never reaches the user's own Docker settings; raise CommandError."""
+    """Push with temporary credentials, without changing the user's Docker settings; raise CommandError."""
     user, password = registry_credentials(ecr, account)
     login = ["docker", "login", f"--username={user}", "--password-stdin", reference.partition("/")[0]]
     with tempfile.TemporaryDirectory(prefix="comments-docker-") as folder:
-        alone = {**environment, "DOCKER_CONFIG": folder, "DOCKER_HOST": _docker_host(environment)}
-        run(login, environment=alone, stdin=password)
+        isolated = {**environment, "DOCKER_CONFIG": folder, "DOCKER_HOST": _docker_host(environment)}
+        run(login, environment=isolated, stdin=password)
         try:
-            run(["docker", "push", reference], environment=alone)
+            run(["docker", "push", reference], environment=isolated)
         except CommandError as error:
             denial = explain_denial("\n".join(error.details))
             raise CommandError(denial or error.summary, *error.details) from error
 
 
 def registry_credentials(ecr: ECRClient, account: str) -> tuple[str, str]:
-    """Return a user and a password for the registry, which expire after twelve hours."""
+    """Return user and password for the registry. They expire after twelve hours."""
     (authorization,) = ecr.get_authorization_token(registryIds=[account])["authorizationData"]
     user, _, password = base64.b64decode(authorization["authorizationToken"]).decode().partition(":")
     return user, password
 
 
 def _docker_host(environment: Mapping[str, str]) -> str:
-    """Return the daemon's address, which another DOCKER_CONFIG would hide if it is that of a context."""
+    """Return the daemon's address. A context's address would be lost with another DOCKER_CONFIG."""
     if environment.get("DOCKER_HOST"):
         return environment["DOCKER_HOST"]
     template = "{{.Endpoints.docker.Host}}"

@@ -1,4 +1,4 @@
-"""What every command shares: running a tool, printing steps, and turning the outcome into an exit status."""
+"""Shared by all commands: running tools, printing steps, and mapping the outcome to an exit status."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from release.explain import explain_aws_error
 
 FAILED = 1
 NOTHING_CHANGED = 2
-"""Wrong arguments, or stopped before changing anything. argparse exits with the same status."""
+"""Invalid arguments, or stopped before changing anything. argparse exits with the same status."""
 INTERRUPTED = 130  # 128 + SIGINT, as in a shell
 GRACE_SECONDS = 10.0
 """Time for an interrupted tool to exit before it is killed."""
-LAST_LINES = 25
-"""Lines of a tool's output that are repeated below a failure."""
+TAIL_LINES = 25
+"""Last lines of a tool's output that a CommandError contains."""
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -59,7 +59,7 @@ def run(
             text=True,
             encoding="utf-8",
             errors="replace",
-            process_group=0,  # to end it together with its children: node may be behind a wrapper
+            process_group=0,  # to terminate it with its children: node may run behind a wrapper
         )
     except FileNotFoundError:
         raise NotReadyError(f"{command[0]} is not installed or not in PATH") from None
@@ -71,16 +71,16 @@ def run(
             for line in process.stdout or ():
                 lines.append(_COLOR.sub("", line).rstrip())
                 on_line(lines[-1])
-        except BaseException:  # including an interrupt: the tool must not continue alone
-            _end(process)
+        except BaseException:  # including Ctrl-C: the tool must not keep running
+            _terminate(process)
             raise
     if process.returncode:
         shown = " ".join(command[:2])
-        raise CommandError(f"{shown} ended with status {process.returncode}", *lines[-LAST_LINES:])
+        raise CommandError(f"{shown} ended with status {process.returncode}", *lines[-TAIL_LINES:])
     return lines
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _terminate(process: subprocess.Popen[str]) -> None:
     """Terminate the tool and its children, then kill them if they don't exit."""
     for sent in (signal.SIGTERM, signal.SIGKILL):
         try:
@@ -101,7 +101,7 @@ class Steps:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Print a step, and at its end whether it is done, failed or interrupted."""
+        """Print a step, then its outcome: done, failed or interrupted."""
         started = time.monotonic()
         outcome = "failed"
         try:
@@ -119,13 +119,13 @@ class Steps:
         self.result(f"    {line}")
 
     def result(self, line: str) -> None:
-        """Print a line of the whole command."""
+        """Print a line that doesn't belong to a step."""
         with self._lock:
             print(line, file=self._stream, flush=True)
 
 
 def publish(**results: str) -> None:
-    """Append results to the file that GitHub Actions names in GITHUB_OUTPUT, for the steps that follow."""
+    """Set outputs of the GitHub Actions step, if GITHUB_OUTPUT names a file."""
     file = os.environ.get("GITHUB_OUTPUT")
     if file:
         with Path(file).open("a") as stream:
@@ -133,7 +133,7 @@ def publish(**results: str) -> None:
 
 
 def run_command(name: str, command: Callable[[], int | None], *, failed: int = FAILED) -> NoReturn:
-    """Run a command and exit with its status (0 for None), or with an explanation on stderr, never a stack trace."""
+    """Run a command and exit with its status (None is 0). Errors are explained on stderr without a stack trace."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = command() or 0
@@ -147,7 +147,7 @@ def run_command(name: str, command: Callable[[], int | None], *, failed: int = F
         explained = _explained(error)
         _print_error(f"{name} failed: {explained.summary}", *(f"    {line}" for line in explained.details))
         status = NOTHING_CHANGED if isinstance(explained, NotReadyError) else failed
-    except Exception as error:  # noqa: BLE001  (a bug: print one line that says where)
+    except Exception as error:  # noqa: BLE001  # a bug: print one line with its location
         place = traceback.extract_tb(error.__traceback__)[-1]
         _print_error(f"{name} failed because of a bug: {error!r} at {place.filename}:{place.lineno}")
         status = failed
@@ -164,7 +164,7 @@ def _explained(
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Let a cancelled CI job end like Ctrl-C."""
+    """Handle the cancellation of a CI job like Ctrl-C."""
     raise KeyboardInterrupt
 
 

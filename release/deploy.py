@@ -15,25 +15,25 @@ from release.errors import CommandError, DeploymentError
 from release.explain import explain_denial
 
 ATTEMPTS = 5
-"""To deploy while other releases update the same stack."""
+"""Number of attempts to deploy while other releases update the same stack."""
 _OUTCOMES = {
-    "ROLLBACK_COMPLETE": "the first deployment failed and was removed again",
+    "ROLLBACK_COMPLETE": "the first deployment failed and was removed",
     "UPDATE_ROLLBACK_COMPLETE": "the deployment failed and was rolled back: the previous version still runs",
     "UPDATE_ROLLBACK_FAILED": "the deployment failed, and so did its rollback",
 }
-CHATTER = re.compile(
+NOISE = re.compile(
     r"(^|: )(start|success): |^Hold on while|^current credentials could not be used to assume|^Lookup role "
 )
-"""Uninformative lines. A role that may only read can't assume CDK's roles, and needn't."""
+"""Uninformative lines of the CDK CLI. Read-only roles can't assume CDK's roles and don't need to."""
 _REASONS_SHOWN = 3
-_OVERTAKEN = re.compile(
+_CONCURRENT_UPDATE = re.compile(
     r"_IN_PROGRESS state and can ?not be updated|InvalidChangeSetStatus|OperationInProgress|ChangeSetNotFound"
     r"|ChangeSet \[\S+\] (?:does not exist|already exists)|execution status of \[OBSOLETE\]"
 )
-"""CloudFormation's messages if another release was faster: a stack takes one update at a time, and no change set that
-was created before another update."""
+"""CloudFormation's messages if another release updates the stack: it takes one update at a time, and rejects change
+sets created before another update."""
 _NO_VALIDATION = {"CDK_VALIDATION": "false"}
-"""Saves five seconds where the foundation was deployed from the same templates, or nothing is deployed."""
+"""Saves five seconds if the templates were validated by an earlier command, or nothing is deployed."""
 
 
 class Cdk:
@@ -44,7 +44,7 @@ class Cdk:
         self._note = note
 
     def deploy(self, *names: str, digest: str | None = None) -> None:
-        """Deploy this commit's templates, and the image of `digest` or else the one that runs.
+        """Deploy this commit's templates, with the image `digest`, by default the running one.
 
         Raises DeploymentError with CloudFormation's reasons.
         """
@@ -56,17 +56,17 @@ class Cdk:
             try:
                 self.run("deploy", *names, *options, "--exclusively", variables=_NO_VALIDATION if digest else {})
             except CommandError as error:
-                if attempt == ATTEMPTS or not _OVERTAKEN.search("\n".join(error.details)):
+                if attempt == ATTEMPTS or not _CONCURRENT_UPDATE.search("\n".join(error.details)):
                     raise self._failure(marks, error) from error
-                self._note("another release was faster; waiting for it to end before another attempt")
+                self._note("another release is updating the stack; waiting for it to end before the next attempt")
             else:
-                for name, mark in marks.items():  # the CLI waits for others without printing so
+                for name, mark in marks.items():  # the CLI waits for other updates without a message
                     if stacks.updates_since(self._aws.cloudformation, name, mark) > 1:
-                        self._note(f"another release has changed {name} at the same time: one waited for the other")
+                        self._note(f"another release changed {name} at the same time: one waited for the other")
                 return
 
     def _failure(self, marks: Mapping[str, str | None], error: CommandError) -> DeploymentError:
-        """Return CloudFormation's reasons, or else the last lines of the CLI."""
+        """Return CloudFormation's reasons, or the last lines of the CLI if there are none."""
         cloudformation = self._aws.cloudformation
         reasons = [
             reason for name, mark in marks.items() for reason in stacks.failures_since(cloudformation, name, mark)
@@ -85,22 +85,22 @@ class Cdk:
         return f"cdk could not deploy {' and '.join(marks)}"
 
     def diff(self, *names: str, digest: str | None) -> None:
-        """Print `cdk diff --fail`; raise CommandError if something would change, or it fails.
+        """Print `cdk diff --fail`; raise CommandError for differences or a failure.
 
-        `digest` is that of the running image; without it the CLI can't create a change set and compares templates only.
+        `digest` is the running image. Without it, the CLI can't create a change set, so it only compares templates.
         """
         self.run("diff", *names, *self._image(digest), "--exclusively", "--fail", variables=_NO_VALIDATION)
 
     def drift(self, *names: str) -> None:
-        """Print `cdk drift --fail`; raise CommandError if something has drifted, or it fails."""
+        """Print `cdk drift --fail`; raise CommandError for drift or a failure."""
         self.run("drift", *names, "--fail", variables=_NO_VALIDATION)
 
     def _print(self, line: str) -> None:
-        if line.strip() and not CHATTER.search(line):
+        if line.strip() and not NOISE.search(line):
             self._note(line)
 
     def bootstrap(self, policy: str) -> None:
-        """Create CDK's bucket and roles, with the policy of this ARN as CloudFormation's permissions."""
+        """Create CDK's bucket and roles. `policy` is the ARN of the policy with CloudFormation's permissions."""
         place = f"aws://{self._aws.account}/{self._aws.region}"
         options = [f"--qualifier={BOOTSTRAP_QUALIFIER}", f"--toolkit-stack-name={TOOLKIT_STACK}", "--no-color"]
         command = ["cdk", "bootstrap", place, "--app=", f"--cloudformation-execution-policies={policy}", *options]
@@ -113,7 +113,7 @@ class Cdk:
             self.run("destroy", name, "--force", "--exclusively")
         except CommandError as error:
             reasons = stacks.failures_since(self._aws.cloudformation, name, mark)
-            raise DeploymentError(f"cdk could not destroy {name}", *(reasons or error.details)) from error
+            raise DeploymentError(f"cdk could not delete {name}", *(reasons or error.details)) from error
 
     def _image(self, digest: str | None) -> list[str]:
         return [f"--parameters={self._aws.stage.service_stack}:{DIGEST_PARAMETER}={digest}"] if digest else []

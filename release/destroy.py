@@ -1,4 +1,4 @@
-"""Deletes a stage: `python -m release.destroy STAGE`. Images remain, since all stages share them."""
+"""Deletes a stage: `python -m release.destroy STAGE`. Images remain, because stages share them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from release.errors import AwsError, DeploymentError, NotReadyError
 from release.images import PROVEN_IN
 
 ATTEMPTS = 3
-"""To delete the data stack: a load balancer delivers its last access logs some minutes after it is deleted."""
+"""Number of attempts to delete the data stack: access logs arrive until minutes after the load balancer is deleted."""
 
 
 def destroy(stage: Stage, steps: Steps, *, confirmed: str) -> None:
     """Delete the service, then its data; raise NotReadyError for a protected stage.
 
-    `confirmed` is the name that was typed, for stages with visitors.
+    `confirmed` is the name that the user typed, which is required for prod.
     """
     if stage.protect:
         raise NotReadyError(
             f"{stage.name} protects its comments: set protect=False for it in infra/stages.py, release that,"
-            " and run this again to lose them"
+            " and run this again to delete them"
         )
     require_name(stage, typed=confirmed)
     with steps.step(f"account and region of {stage.name}"):
@@ -46,11 +46,13 @@ def destroy(stage: Stage, steps: Steps, *, confirmed: str) -> None:
 
 
 def require_name(stage: Stage, *, typed: str) -> None:
-    """Raise NotReadyError unless the name of a stage with visitors was typed; ask for it on a terminal."""
+    """Raise NotReadyError unless the user typed the name of a stage such as prod; ask for it on a terminal."""
     if stage.name not in PROVEN_IN:
         return
     if not typed and sys.stdin.isatty():
-        typed = input(f"This deletes {stage.name} and all its comments for good. Type its name to continue: ").strip()
+        typed = input(
+            f"This permanently deletes {stage.name} and all its comments. Type its name to continue: "
+        ).strip()
     if typed != stage.name:
         raise NotReadyError(
             f"{stage.name} was not destroyed: type its name when asked, or run `make destroy ENV={stage.name}"
@@ -59,7 +61,7 @@ def require_name(stage: Stage, *, typed: str) -> None:
 
 
 def destroy_data(aws: Aws, cdk: Cdk, note: Callable[[str], None]) -> None:
-    """Empty the log bucket and delete the stack, and retry if another log has arrived in between."""
+    """Empty the log bucket and delete the stack; retry if another log file arrives in between."""
     bucket = aws.stage.log_bucket(account=aws.account, region=aws.region)
     for attempt in range(1, ATTEMPTS + 1):
         note(f"{empty_bucket(aws, bucket)} objects deleted from {bucket}")
@@ -73,7 +75,7 @@ def destroy_data(aws: Aws, cdk: Cdk, note: Callable[[str], None]) -> None:
 
 
 def empty_bucket(aws: Aws, bucket: str) -> int:
-    """Delete every object of a bucket without versions, and return how many there were; 0 if there is no bucket."""
+    """Delete all objects of an unversioned bucket and return their number; 0 if there is no bucket."""
     s3 = aws.untyped("s3")
     deleted = 0
     try:
@@ -93,7 +95,7 @@ def empty_bucket(aws: Aws, bucket: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m release.destroy", description="Delete a stage for good.")
+    parser = argparse.ArgumentParser(prog="python -m release.destroy", description="Permanently delete a stage.")
     parser.add_argument("stage", help="dev, prod, playground or pr-N")
     arguments = parser.parse_args()
     confirmed = os.environ.get("CONFIRM", "")

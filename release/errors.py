@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ReleaseError(Exception):
-    """`summary` is one line: what failed and what to do. `details` are the lines that support it."""
+    """`summary` is one line with the problem and the next step. `details` are supporting lines."""
 
     def __init__(self, summary: str, *details: str) -> None:
         super().__init__(summary)
@@ -29,12 +29,12 @@ class DeploymentError(ReleaseError):
 
 
 class NotVerifiedError(ReleaseError):
-    """The deployment succeeded, but what runs or responds is not what was released."""
+    """The deployment succeeded, but another image runs or the API doesn't respond as expected."""
 
 
 class StoreUnavailableError(NotVerifiedError):
-    """The service responds that its store does not."""
+    """The service responds, but reports that its store doesn't."""
 
 
 class AwsError(ReleaseError):
-    """An AWS call was refused or failed."""
+    """An AWS call was denied or failed."""

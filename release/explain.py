@@ -1,6 +1,6 @@
-"""Explains a failed release: what it means and what to do next in one line, then the evidence.
+"""Explains a failed release: causes with the next step, then the evidence.
 
-docs/failures.md lists the cases.
+docs/failures.md lists the causes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from release.watch import Evidence, StoppedTask
 
 @dataclass(frozen=True)
 class Case:
-    """A kind of message from AWS, with its meaning and the next step."""
+    """A pattern of AWS's messages, with its meaning and the next step."""
 
     pattern: re.Pattern[str]
     meaning: str
@@ -85,14 +85,14 @@ CASES = (
     ),
     _case(
         r"CannotPull|ResourceInitializationError|unable to place a task",
-        "ECS can't start the task: its reason below says why",
+        "ECS can't start the task: see the reason below",
     ),
     _case(
         r"security token included in the request is expired|ExpiredToken",
         "the AWS credentials have expired: sign in again (aws sso login), then run the release again",
     ),
 )
-"""The more specific first."""
+"""More specific patterns come first."""
 _ALARMS = re.compile(r"alarm\(s\)(?: detected:)? ([\w-]+(?:, [\w-]+)*)")
 _TARGET_REASON = re.compile(r"unhealthy in .*\(reason (.*?)\)\.?$")
 _KILLED = 137  # 128 + SIGKILL
@@ -100,7 +100,7 @@ _ERRORS, _EVENTS = 3, 5
 
 
 def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
-    """Return the causes of a failed deployment, then what CloudFormation, ECS and the log say."""
+    """Return the causes of a failed deployment, then the messages of CloudFormation, ECS and the log."""
     rollouts = list(dict.fromkeys(evidence.rollouts_failed.values()))
     causes = _causes(evidence, [*rollouts, *stack_failures])
     lines = [f"cause: {cause}" for cause in causes]
@@ -110,24 +110,26 @@ def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
     stopped = list(evidence.stopped.values())
     failed = [task for task in stopped if task.failed] or ([] if causes else stopped)
     if failed:
-        lines += _last_words(failed)
+        lines += _describe_stopped_task(failed)
     elif evidence.errors:
         lines.append("last errors in the log:")
         lines += [f"  {line}" for line in list(dict.fromkeys(map(readable, evidence.errors)))[-_ERRORS:]]
     if not failed:
         lines += [f"service event: {event}" for event in evidence.events[-_EVENTS:]]
     if evidence.failure:
-        lines.append(f"the deployment could not be watched to its end: {explain_aws_error(evidence.failure).summary}")
+        lines.append(
+            f"some evidence is missing, because AWS could not be polled: {explain_aws_error(evidence.failure).summary}"
+        )
     return lines
 
 
 def _causes(evidence: Evidence, failures: Sequence[str]) -> list[str]:
-    """Return what each piece of evidence means; CloudFormation's reasons count only if ECS gives none."""
-    said = [reason for task in evidence.stopped.values() for reason in task.reasons]
+    """Interpret the evidence. CloudFormation's reasons only count if there are no others."""
+    reasons = [reason for task in evidence.stopped.values() for reason in task.reasons]
     logged = [line for task in evidence.stopped.values() for line in task.log_lines]
     unplaced = [event for event in evidence.events if "unable to place a task" in event]
     causes = [
-        *_recognized(CASES, said),
+        *_recognized(CASES, reasons),
         *_recognized((ARCHITECTURE, MEMORY), logged),
         *_recognized(CASES, unplaced[-1:]),
     ]
@@ -150,18 +152,18 @@ def _recognized(cases: Iterable[Case], texts: Iterable[str]) -> Iterator[str]:
 
 
 def _crashes(evidence: Evidence) -> Iterator[str]:
-    """Yield what a container that exited says of it; status 0 means that its command is not a server."""
+    """Yield each exit of a container with its last error. Status 0 means that its command is not a server."""
     ended = [task for task in evidence.stopped.values() if task.stop_code == "EssentialContainerExited"]
     error = next((error for task in reversed(ended) if (error := last_error(task.log_lines))), None)
     for (name, code), times in Counter(item for task in ended for item in task.exit_codes.items()).items():
         killed = " (killed)" if code == _KILLED else ""
         tasks = "1 task" if times == 1 else f"{times} tasks"
-        why = error or "its last log lines say why"
+        why = error or "see its last log lines"
         yield f"the container {name} exits with status {code}{killed}, {tasks}: {why}"
 
 
 def _failed_health_checks(evidence: Evidence) -> Iterator[str]:
-    """Tell a wrong response from a slow one and from none."""
+    """Distinguish a wrong response, a slow one and none."""
     stopped = evidence.stopped.values()
     if any(task.stop_code == "EssentialContainerExited" for task in stopped):
         return
@@ -170,26 +172,26 @@ def _failed_health_checks(evidence: Evidence) -> Iterator[str]:
         if "codes" in reason:
             yield f"/healthz responds with the wrong status: {reason}; the task's log says why"
         elif "timed out" in reason:
-            yield f"/healthz responds too slowly: {reason}; check Stage.cpu and what the start does"
+            yield f"/healthz responds too slowly: {reason}; check Stage.cpu and the work done at start-up"
         else:
             yield f"nothing responds to the health check: {reason}; check the port in the Dockerfile's CMD"
     if not reasons and any(task.failed_health_checks for task in stopped):
-        yield "tasks fail the load balancer's health check: their log says why"
+        yield "tasks fail the load balancer's health check: see their log"
 
 
 def _unhealthy_reasons(evidence: Evidence) -> list[str]:
-    """Return the load balancer's reasons, without its first, vague one if it gave a more precise one later."""
+    """Return the load balancer's reasons, without the generic one if there are more precise ones."""
     reasons = {match[1] for event in evidence.events for match in _TARGET_REASON.finditer(event)} | evidence.unhealthy
     reasons = {reason for reason in reasons if "deregistration" not in reason}
     return sorted(reasons - {"Health checks failed"} or reasons)
 
 
-def _last_words(stopped: Sequence[StoppedTask]) -> list[str]:
-    """Return the end of one task and its log, preferring one that has a log and was seen to its end."""
+def _describe_stopped_task(stopped: Sequence[StoppedTask]) -> list[str]:
+    """Describe how one task stopped, with its last log lines. Prefer a task with log lines and exit codes."""
     task = max(reversed(stopped), key=lambda task: (bool(task.log_lines), bool(task.exit_codes)))
     lines = [f"task {task.id}: {task.ending}"]
     if not task.log_lines:
-        return [*lines, f"task {task.id} wrote no log line"]
+        return [*lines, f"task {task.id} wrote no log lines"]
     shown = [line for line in map(readable, task.log_lines) if line and not line.startswith((" ", "Traceback"))]
     return [*lines, f"last log lines of task {task.id}:", *(f"  {line}" for line in shown)]
 
@@ -197,7 +199,7 @@ def _last_words(stopped: Sequence[StoppedTask]) -> list[str]:
 # ---- the service's log ----
 
 _STORE_FAILED = "the store failed: "
-"""Prefix of the line that the service logs when its store fails."""
+"""Prefix of the service's log message if its store fails."""
 _NO_TABLE = re.compile(r"table (\S+): .*ResourceNotFoundException")
 _RAISED = re.compile(r"(error: |[\w.]+(Error|Exception|Exit)\b)")
 _PLACE = re.compile(r'File "(.+)", line (\d+)')
@@ -205,15 +207,15 @@ _TIME = re.compile(r"T(\d\d:\d\d:\d\d)")
 
 
 def store_causes(log_lines: Iterable[str]) -> Iterator[str]:
-    """Yield why the store fails, as the service's log says: a permission, a missing table or DynamoDB itself."""
+    """Yield why the store fails according to the service's log: a permission, a missing table or DynamoDB itself."""
     messages = [str(_fields(line).get("message", "")) for line in log_lines]
-    for said in dict.fromkeys(text.removeprefix(_STORE_FAILED) for text in messages if text.startswith(_STORE_FAILED)):
-        if denial := explain_denial(said):
+    for error in dict.fromkeys(text.removeprefix(_STORE_FAILED) for text in messages if text.startswith(_STORE_FAILED)):
+        if denial := explain_denial(error):
             yield denial
-        elif match := _NO_TABLE.search(said):
+        elif match := _NO_TABLE.search(error):
             yield f"the table {match[1]} is missing: restore it from a backup under this name (docs/operations.md)"
         else:
-            yield f"the store doesn't respond: {said}"
+            yield f"the store doesn't respond: {error}"
 
 
 def last_error(log_lines: Iterable[str]) -> str | None:
@@ -223,7 +225,7 @@ def last_error(log_lines: Iterable[str]) -> str | None:
 
 
 def readable(line: str) -> str:
-    """Return a JSON log line as time, level and message; other lines as they are. `make logs` shows them whole."""
+    """Shorten a JSON log line to time, level and message; return other lines unchanged. `make logs` shows it all."""
     entry = _fields(line)
     if "message" not in entry:
         return line
@@ -247,7 +249,7 @@ def _error_in(line: str) -> str | None:
 
 
 def _fields(line: str) -> dict[str, Any]:
-    """Return the fields of a JSON line, none for any other."""
+    """Return the fields of a JSON line; empty for other lines."""
     try:
         entry = json.loads(line)
     except ValueError:
@@ -264,27 +266,27 @@ _DENIAL = re.compile(
     r"User: (?P<who>arn:\S+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
     r"(?: on resource: \"?(?P<what>[^\s\"]+)\"?)?(?P<why>.*)",
 )
-"""IAM's message, the same for every service; it has no resource if the action supports none."""
+"""IAM's message, common to all services. It names no resource if the action doesn't support any."""
 _NOT_ASSUMED = re.compile(
     rf"could not be used to assume '(?P<role>arn:[^']*(?:/{STACK_DEPLOYER}|-file-publishing-role-[^']*))'"
 )
-"""Message of the CDK CLI, which continues with its own credentials; what fails then is a consequence."""
+"""Message of the CDK CLI, which then continues with the caller's credentials; later errors are consequences."""
 _NO_BODY = "error parsing HTTP 403 response body: unexpected end of JSON input"
-"""Message of Docker when ECR refuses to say whether a layer exists: that response has no body."""
+"""Docker's message if ECR denies BatchCheckLayerAvailability, because that response has no body."""
 _DEPLOY_ACCESS = f"deploy {ACCESS_STACK} again (make bootstrap)"
 
 
 def explain_aws_error(error: BotoCoreError | ClientError) -> AwsError:
-    """Return what an error of boto3 means and what to do."""
+    """Explain an error of boto3 and name the next step."""
     if isinstance(error, ClientError):
         return AwsError(_client_error(error))
     if isinstance(error, NoCredentialsError):
         return AwsError("no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID")
     if isinstance(error, ProfileNotFound):
-        return AwsError(f"{error}: set AWS_PROFILE to one that exists")
+        return AwsError(f"{error}: set AWS_PROFILE to an existing profile")
     if isinstance(error, TokenRetrievalError | SSOTokenLoadError | UnauthorizedSSOTokenError):
         return AwsError(f"{_EXPIRED_ADVICE} ({error})")
-    return AwsError(f"AWS can't be reached: {error}")
+    return AwsError(f"AWS is unreachable: {error}")
 
 
 def _client_error(error: ClientError) -> str:
@@ -294,11 +296,11 @@ def _client_error(error: ClientError) -> str:
     if code in _UNKNOWN_KEY:
         return f"AWS does not accept these credentials ({code}): check AWS_PROFILE or AWS_ACCESS_KEY_ID"
     message = error.response.get("Error", {}).get("Message", str(error))
-    return explain_denial(message) or f"AWS refused {error.operation_name}: {code}: {message}"
+    return explain_denial(message) or f"AWS rejected {error.operation_name}: {code}: {message}"
 
 
 def explain_denial(text: str) -> str | None:
-    """Return who lacks which permission and where it is granted; None if the text is not about one."""
+    """Return who lacks which permission and where to grant it; None if the text is not about a permission."""
     assumed = _NOT_ASSUMED.search(text)
     if assumed or _NO_BODY in text:
         action = f"sts:AssumeRole on {assumed['role']}" if assumed else "ecr:BatchCheckLayerAvailability"
@@ -325,17 +327,19 @@ def _principal(arn: str) -> tuple[str, str]:
 
 
 def _where_granted(role: str, action: str) -> str:
-    """Return where a role gets the permission from; other roles and users are not this project's."""
+    """Return where to grant the permission. This project only manages its own roles."""
     trust = next((trust for trust in TRUSTS if trust.role == role), None)
     if trust and trust.grants(action):
         return f"infra/permissions.py grants it, so {_DEPLOY_ACCESS}"
     if trust:
         holders = ", ".join(other.role for other in TRUSTS if other.grants(action))
-        return f"infra/permissions.py gives it to {holders or 'no role'}; give it to this one too and {_DEPLOY_ACCESS}"
+        return (
+            f"infra/permissions.py grants it to {holders or 'no role'}; grant it to this role too and {_DEPLOY_ACCESS}"
+        )
     if role == STACK_DEPLOYER:
-        return f"infra/permissions.py says which stacks the CDK CLI may deploy; change that and {_DEPLOY_ACCESS}"
+        return f"infra/permissions.py lists the stacks that the CDK CLI may deploy; add this one and {_DEPLOY_ACCESS}"
     if role.startswith(f"cdk-{BOOTSTRAP_QUALIFIER}-"):
-        return "infra/execution_policy.py says what CloudFormation may do; change that and run `make bootstrap` again"
+        return "infra/execution_policy.py limits what CloudFormation may do; change it and run `make bootstrap` again"
     if role.startswith("CommentsService-"):
         return "grant it in infra/stacks/service.py; `make drift` shows changes made by hand"
-    return "have it granted; infra/permissions.py lists what a release needs"
+    return "ask for it to be granted; infra/permissions.py lists the permissions of a release"

@@ -1,4 +1,4 @@
-"""Images in ECR: the digest of a tag, one more tag for a digest, what a stage may run, and the scan gate."""
+"""Images in ECR: digests and tags, the images that a stage may run, and the scan gate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types_boto3_ecr.type_defs import ImageIdentifierTypeDef
 
 PROVEN_IN = {"prod": "dev"}
-"""A stage that builds nothing, and the stage that must have run an image before."""
+"""Maps a stage that builds no images to the stage that must have run an image first."""
 _TAGS_SHOWN = 5
 
 
@@ -35,11 +35,11 @@ class Images:
 
     @classmethod
     def of(cls, aws: Aws) -> Images:
-        """Return the images that the stage may run."""
+        """Return the repository of the stage."""
         return cls(aws.ecr, account=aws.registry_account, repository=aws.stage.image_repository)
 
     def digest(self, tag: str) -> str | None:
-        """Return the digest that a tag names; None if there is no such image."""
+        """Return the digest of a tag; None if there is no such image."""
         details = self._describe({"imageTag": tag})
         return details[0] if details else None
 
@@ -48,7 +48,7 @@ class Images:
         return sorted(details[1]) if details else []
 
     def proven_in(self, stage: str) -> list[str]:
-        """Return the tags of the last images that a stage has run, newest first."""
+        """Return the proven tags of a stage, those of its latest images, newest first."""
         pages = self._ecr.get_paginator("describe_images").paginate(
             registryId=self._account, repositoryName=self.repository, filter={"tagStatus": "TAGGED"}
         )
@@ -61,7 +61,7 @@ class Images:
         return tags[:_TAGS_SHOWN]
 
     def add_tag(self, digest: str, tag: str) -> bool:
-        """Tag a digest; return False if it has the tag, raise NotReleasableError if another image has it."""
+        """Tag a digest; return False if it already has the tag. Raise NotReleasableError if another image has it."""
         if self.digest(tag):
             return self._is_tagged(digest, tag)
         found = self._ecr.batch_get_image(
@@ -83,7 +83,7 @@ class Images:
         return True
 
     def _is_tagged(self, digest: str, tag: str) -> bool:
-        """Return False, nothing new, if another release gave the tag to the same image."""
+        """Return False if the digest has the tag; raise NotReleasableError if another one does."""
         tagged = self.digest(tag)
         if tagged != digest:
             raise NotReleasableError(f"tag {tag} is immutable and already names {tagged}, not {digest}")
@@ -104,15 +104,15 @@ def require_releasable(stage: str, tag: str, images: Images) -> None:
     digest = images.digest(tag)
     before = PROVEN_IN.get(stage)
     if not digest:
-        advice = f"release it to {before} first, nothing is built for {stage}" if before else "it may have expired"
+        advice = f"release it to {before} first, because {stage} builds no images" if before else "it may have expired"
         raise NotReleasableError(
             f"the registry has no image {tag}: {advice}",
-            f"last images that {before or stage} has run: {', '.join(images.proven_in(before or stage)) or 'none'}",
+            f"latest images that {before or stage} has run: {', '.join(images.proven_in(before or stage)) or 'none'}",
         )
     tags = images.tags(digest)
     if before and not any(name.startswith(f"{before}-") for name in tags):
         raise NotReleasableError(
-            f"{stage} takes only images that {before} has run: release this commit to {before} first",
+            f"{stage} only takes images that {before} has run: release this commit to {before} first",
             f"{digest} has the tags: {', '.join(tags)}",
         )
 
@@ -121,14 +121,14 @@ def require_releasable(stage: str, tag: str, images: Images) -> None:
 
 EXCEPTIONS = PROJECT_ROOT / ".trivyignore.yaml"
 LONGEST_EXCEPTION = timedelta(days=90)
-"""By then a fixed package has been published, or the reason needs another look."""
+"""After that, a fixed package is available or the reason needs another review."""
 SCAN_SECONDS = 300.0
 """A basic scan of an image of this size takes about half a minute."""
 POLL_SECONDS = 2.0
 _FIELDS = {"id": str, "statement": str, "expired_at": date}
 _STATEMENT_LENGTH = 20
 _SEVERITIES = [*(severity.value for severity in Severity), "INFORMATIONAL", "UNDEFINED", "UNTRIAGED"]
-"""The worst first."""
+"""Most severe first."""
 
 
 def read_exceptions(file: Path = EXCEPTIONS, *, today: date) -> dict[str, date]:
@@ -146,10 +146,12 @@ def read_exceptions(file: Path = EXCEPTIONS, *, today: date) -> dict[str, date]:
         if invalid:
             raise NotReadyError(f"{file.name}, {entry}: {invalid[0]} is wrong; expected id, statement, expired_at")
         if len(entry["statement"]) < _STATEMENT_LENGTH:
-            raise NotReadyError(f"{file.name}, {entry['id']}: let the statement say why it does no harm here")
+            raise NotReadyError(
+                f"{file.name}, {entry['id']}: the statement must explain why the finding is harmless here"
+            )
         if entry["expired_at"] > today + LONGEST_EXCEPTION:
             raise NotReadyError(
-                f"{file.name}, {entry['id']}: expired_at is more than {LONGEST_EXCEPTION.days} days off"
+                f"{file.name}, {entry['id']}: expired_at is more than {LONGEST_EXCEPTION.days} days away"
             )
     return {entry["id"]: entry["expired_at"] for entry in entries}
 
@@ -180,7 +182,7 @@ class Gate:
     """The findings that block a release to a stage."""
 
     severity: Severity
-    """The least severe finding that blocks."""
+    """Findings of this severity or higher block."""
     exceptions: Mapping[str, date]
     today: date
 
@@ -189,8 +191,8 @@ class Gate:
         today = datetime.now(UTC).date()
         return cls(severity, read_exceptions(today=today), today)
 
-    def judge(self, digest: str, findings: list[Finding]) -> str:
-        """Return a summary of the findings; raise NotReleasableError with those that block."""
+    def check(self, digest: str, findings: list[Finding]) -> str:
+        """Return a summary of the findings; raise NotReleasableError with the blocking ones."""
         counts = Counter(found.severity for found in findings)
         summary = ", ".join(f"{counts[name]} {name.lower()}" for name in _SEVERITIES if counts[name]) or "no findings"
         severities = _SEVERITIES[: _SEVERITIES.index(self.severity.value) + 1]
@@ -219,10 +221,10 @@ def wait_for_scan(
     deadline = time.monotonic() + seconds
     while True:
         status, reason, findings = _read_scan(ecr, account=account, repository=repository, digest=digest)
-        if status in {"COMPLETE", "ACTIVE"}:  # ACTIVE: enhanced scanning, which continues for ever
-            return gate.judge(digest, findings)
+        if status in {"COMPLETE", "ACTIVE"}:  # ACTIVE: enhanced scanning, which never ends
+            return gate.check(digest, findings)
         if status not in {"IN_PROGRESS", "PENDING", "ABSENT"}:
-            raise NotReleasableError(f"the scan of {digest} ended {status}: {reason or 'ECR gives no reason'}")
+            raise NotReleasableError(f"the scan of {digest} ended with {status}: {reason or 'ECR gives no reason'}")
         if time.monotonic() >= deadline:
             raise NotReleasableError(
                 f"no scan of {digest} after {seconds:.0f} s (status {status}): is scanning on push enabled in ECR?"
@@ -242,7 +244,7 @@ def _read_scan(ecr: ECRClient, *, account: str, repository: str, digest: str) ->
             status, reason = scan.get("status", "ABSENT"), scan.get("description", "")
             findings += _findings(page.get("imageScanFindings", {}))
     except ecr.exceptions.ScanNotFoundException:
-        return "ABSENT", "", []  # a scan on push starts some seconds later
+        return "ABSENT", "", []  # a scan on push starts a few seconds later
     return status, reason, findings
 
 

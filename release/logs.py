@@ -17,18 +17,18 @@ from release.command import run_command
 from release.errors import AwsError, NotReadyError
 
 POLL_SECONDS = 0.5
-LATE_SECONDS = 15.0
-"""Time for the lines of a request to arrive in CloudWatch Logs."""
+INGESTION_SECONDS = 15.0
+"""Time until log lines are available in CloudWatch Logs."""
 _TEN_MINUTES, _HOUR, _DAY = 600, 3600, 86400
 _UNITS = {"s": 1, "m": 60, "h": _HOUR, "d": _DAY}
 _METRICS = re.compile(r',"_aws":\{.*\}(?=\}$)')
 """The part of a line that CloudWatch turns into metrics."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-"""What the service accepts as a request ID; it replaces others."""
-_STORY = ("level", "request_id", "method", "path", "status", "duration_ms", "message", "traceback")
-_BELOW = ("traceback",)
-"""Fields with several lines, printed below their row."""
-_WIDEST = 60
+"""Form of the request IDs that the service accepts; it replaces others."""
+_REQUEST_FIELDS = ("level", "request_id", "method", "path", "status", "duration_ms", "message", "traceback")
+_MULTILINE_FIELDS = ("traceback",)
+"""Fields that are printed below their row."""
+_MAX_WIDTH = 60
 
 Row = Mapping[str, str]
 
@@ -42,7 +42,7 @@ def seconds(text: str) -> int:
 
 
 def past_events(aws: Aws, *, since: int, pattern: str) -> Iterator[tuple[int, str]]:
-    """Yield time, in milliseconds, and text of each log line from `since` seconds ago on."""
+    """Yield time (in milliseconds) and text of each log line of the last `since` seconds."""
     start = int((time.time() - since) * 1000)
     pages = aws.logs.get_paginator("filter_log_events").paginate(
         logGroupName=aws.stage.app_log_group, startTime=start, filterPattern=pattern
@@ -54,7 +54,7 @@ def past_events(aws: Aws, *, since: int, pattern: str) -> Iterator[tuple[int, st
 def lines(aws: Aws, *, since: int, pattern: str, follow: bool) -> Iterator[str]:
     """Yield log lines without their metrics; with `follow`, continue with new ones (CloudWatch: for three hours)."""
     live = None
-    if follow:  # before reading the past, so that no line falls between the two
+    if follow:  # before reading past events, so that no line is missed in between
         started = aws.logs.start_live_tail(logGroupIdentifiers=[aws.log_group_arn], logEventFilterPattern=pattern)
         live = started["responseStream"]
     for _, line in past_events(aws, since=since, pattern=pattern):
@@ -64,15 +64,15 @@ def lines(aws: Aws, *, since: int, pattern: str, follow: bool) -> Iterator[str]:
             yield _METRICS.sub("", event.get("message", "").rstrip())
 
 
-def story(aws: Aws, request_id: str, *, since: int) -> list[Row]:
+def request_lines(aws: Aws, request_id: str, *, since: int) -> list[Row]:
     """Return the log lines of one request, oldest first; raise NotReadyError if there are none."""
     pattern = request_pattern(request_id)
-    deadline = time.monotonic() + LATE_SECONDS
+    deadline = time.monotonic() + INGESTION_SECONDS
     while not (events := list(past_events(aws, since=since, pattern=pattern))):
         if time.monotonic() > deadline:
             raise NotReadyError(
-                f"no line of request {request_id} in {aws.stage.app_log_group}: look further back with --since"
-                " (ARGS='--since 7d'), or in the access log if it reached no task"
+                f"no log line of request {request_id} in {aws.stage.app_log_group}: search further back with --since"
+                " (ARGS='--since 7d'), or search the access log if no task received it"
             )
         time.sleep(POLL_SECONDS * 4)
     return [_row(timestamp, json.loads(line)) for timestamp, line in sorted(events)]
@@ -81,12 +81,12 @@ def story(aws: Aws, request_id: str, *, since: int) -> list[Row]:
 def _row(timestamp: int, entry: Mapping[str, object]) -> Row:
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(timestamp / 1000))
     return {"@timestamp": f"{at}.{timestamp % 1000:03}"} | {
-        name: str(entry[name]) for name in _STORY if entry.get(name) is not None
+        name: str(entry[name]) for name in _REQUEST_FIELDS if entry.get(name) is not None
     }
 
 
 def request_pattern(request_id: str) -> str:
-    """Return the filter for the lines of a request; raise NotReadyError for what can't be an ID."""
+    """Return the filter pattern for a request's lines; raise NotReadyError for an invalid ID."""
     if not _REQUEST_ID.fullmatch(request_id):
         raise NotReadyError(f"{request_id!r} is not a request ID: take it from the response's X-Request-Id header")
     return f'{{ $.request_id = "{request_id}" }}'
@@ -99,12 +99,12 @@ def saved_query(name: str) -> str:
     if name not in QUERIES:
         near = difflib.get_close_matches(name, QUERIES, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise NotReadyError(f"no saved query {name!r}: it is one of {', '.join(map(repr, QUERIES))}{hint}")
+        raise NotReadyError(f"no saved query {name!r}: use one of {', '.join(map(repr, QUERIES))}{hint}")
     return QUERIES[name]
 
 
 def run_query(aws: Aws, query: str, *, since: int) -> list[Row]:
-    """Return the rows that a Logs Insights query finds from `since` seconds ago on."""
+    """Return the rows of a Logs Insights query over the last `since` seconds."""
     now = int(time.time())
     started = aws.logs.start_query(
         logGroupName=aws.stage.app_log_group, startTime=now - since, endTime=now + 1, queryString=query
@@ -116,30 +116,30 @@ def run_query(aws: Aws, query: str, *, since: int) -> list[Row]:
                 {cell["field"]: cell["value"] for cell in row if cell["field"] != "@ptr"} for row in found["results"]
             ]
         if found["status"] not in {"Scheduled", "Running"}:
-            raise AwsError(f"the query ended as {found['status']}: query a shorter time with --since")
+            raise AwsError(f"the query ended with status {found['status']}: query a shorter period with --since")
         time.sleep(POLL_SECONDS)
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield a heading and an aligned line for each row; fields with several lines follow below it."""
-    names = list(dict.fromkeys(name for row in rows for name in row if name not in _BELOW))
-    widths = {name: min(_WIDEST, max(len(name), *(len(row.get(name, "")) for row in rows))) for name in names}
+    """Yield a header and an aligned line for each row, followed by its multi-line fields."""
+    names = list(dict.fromkeys(name for row in rows for name in row if name not in _MULTILINE_FIELDS))
+    widths = {name: min(_MAX_WIDTH, max(len(name), *(len(row.get(name, "")) for row in rows))) for name in names}
     yield "  ".join(name.ljust(widths[name]) for name in names).rstrip()
     for row in rows:
         yield "  ".join(row.get(name, "-").ljust(widths[name]) for name in names).rstrip()
-        for name in _BELOW:
+        for name in _MULTILINE_FIELDS:
             yield from (f"    {line}" for line in row.get(name, "").splitlines())
 
 
 def show(arguments: argparse.Namespace) -> None:
-    """Print the result of a query, one request's story, or the lines themselves."""
+    """Print the result of a query, the lines of one request, or all lines."""
     stage = stage_named(arguments.stage)
     if arguments.query:
         query = saved_query(arguments.query)
         if stage.is_playground:
             raise NotReadyError("saved queries need CloudWatch Logs Insights, which the playground does not have")
         if arguments.follow:
-            raise NotReadyError("a query can't follow: leave out --follow (FOLLOW=1) or --query (QUERY=…)")
+            raise NotReadyError("a query can't be followed: omit --follow (FOLLOW=1) or --query (QUERY=…)")
     pattern = request_pattern(arguments.request) if arguments.request else arguments.filter
     aws = Aws.of(stage)
     try:
@@ -147,9 +147,9 @@ def show(arguments: argparse.Namespace) -> None:
             rows = run_query(aws, query, since=arguments.since or _HOUR)
             print(*(table(rows) if rows else ["no results"]), sep="\n")
         elif arguments.request and not arguments.follow:
-            print(*table(story(aws, arguments.request, since=arguments.since or _DAY)), sep="\n")
+            print(*table(request_lines(aws, arguments.request, since=arguments.since or _DAY)), sep="\n")
         else:
-            with suppress(KeyboardInterrupt):  # the way to end --follow
+            with suppress(KeyboardInterrupt):  # Ctrl-C ends --follow
                 since = arguments.since or _TEN_MINUTES
                 for line in lines(aws, since=since, pattern=pattern, follow=arguments.follow):
                     print(line, flush=True)
@@ -167,7 +167,7 @@ def main() -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--query", help=f"a saved query: {', '.join(QUERIES)}")
     what.add_argument("--request", help="ID of a request, from its response's X-Request-Id header")
-    what.add_argument("--filter", default="", help="pattern of CloudWatch Logs, such as { $.status = 500 }")
+    what.add_argument("--filter", default="", help="filter pattern of CloudWatch Logs, such as { $.status = 500 }")
     arguments = parser.parse_args()
     run_command("logs", lambda: show(arguments))
 

@@ -1,4 +1,4 @@
-"""Checks whether a release can succeed, and plans it, before anything is changed."""
+"""Plans a release and checks its prerequisites before anything is changed."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from release.explain import explain_aws_error
 from release.images import PROVEN_IN, Gate, Images, require_releasable
 
 DEFAULT_VPCS = 5
-"""AWS: VPCs in a region, unless the quota was raised."""
+"""AWS: default quota of VPCs in a region."""
 _VPC_QUOTA = {"ServiceCode": "vpc", "QuotaCode": "L-F678F1CE"}
 _COMMITS_SHOWN = 15
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a release is going to do."""
+    """Inputs of a release, determined before anything is changed."""
 
     aws: Aws
     tag: str
     """Tag of the image in the registry."""
     builds: bool
-    """Whether the image may be built here if the registry doesn't have it."""
+    """Whether to build the image if the registry doesn't have it."""
     gate: Gate
 
     @property
@@ -42,13 +42,13 @@ class Plan:
 
     @property
     def foundation(self) -> tuple[str, ...]:
-        """Stacks that the image and the service need; the registry belongs to the account that builds."""
+        """Stacks that the image and the service need. The registry is only deployed in its own account."""
         data = self.aws.stage.data_stack
         return (REGISTRY_STACK, data) if self.aws.registry_account == self.aws.account else (data,)
 
 
 def plan(stage: Stage, *, tag: str | None, note: Callable[[str], None]) -> Plan:
-    """Raise NotReadyError for the first thing that is missing. `tag` names an image in the registry, for a rollback."""
+    """Plan a release; raise NotReadyError if a prerequisite is missing. `tag` names an existing image to release."""
     try:
         return _plan(stage, chosen=tag, note=note)
     except (BotoCoreError, ClientError) as error:
@@ -67,7 +67,7 @@ def _plan(stage: Stage, *, chosen: str | None, note: Callable[[str], None]) -> P
         if not shutil.which(tool, path=aws.environment["PATH"]):
             raise NotReadyError(f"{tool} is missing: run `make setup`")
     builds = not chosen and stage.name not in PROVEN_IN
-    if builds or stage.is_playground:  # without Docker, the playground would only pretend to run tasks
+    if builds or stage.is_playground:  # without Docker, the playground can't run tasks
         note(f"Docker {require_docker(aws.environment)}")
     if not stacks.describe(aws.cloudformation, TOOLKIT_STACK):
         place = f"aws://{aws.account}/{aws.region}"
@@ -95,14 +95,14 @@ def _tag_of_commit(stage: Stage) -> str:
 
 
 def require_vpc_quota(aws: Aws) -> None:
-    """Raise NotReadyError if a stage that is not deployed yet would exceed the region's VPCs."""
+    """Raise NotReadyError if a new stage would exceed the region's VPC quota."""
     if stacks.describe(aws.cloudformation, aws.stage.service_stack):
         return
     pages = aws.untyped("ec2").get_paginator("describe_vpcs").paginate()
     used = sum(len(page["Vpcs"]) for page in pages)
     try:
         quota = int(aws.untyped("service-quotas").get_service_quota(**_VPC_QUOTA)["Quota"]["Value"])
-    except (BotoCoreError, ClientError):  # not readable, and never less than the default
+    except (BotoCoreError, ClientError):  # not readable; it is never below the default
         quota = DEFAULT_VPCS
     if used >= quota:
         raise NotReadyError(
@@ -115,21 +115,21 @@ def require_vpc_quota(aws: Aws) -> None:
 def describe_change(
     running: list[str], tag: str, *, environment: Mapping[str, str], root: Path = PROJECT_ROOT
 ) -> Iterator[str]:
-    """Yield which commits a release of `tag` adds and removes; `running` are the tags of the image that runs."""
+    """Yield which commits a release of `tag` adds and removes. `running` are the tags of the running image."""
     now, then = _commit_of(running), _commit_of([tag])
     if not now or not then:
-        yield "no commit runs yet"
+        yield "no commit is deployed yet"
         return
     for verb, span in ((f"removes since {then}", f"{then}..{now}"), (f"adds since {now}", f"{now}..{then}")):
         log = ["git", "log", "--format=%h %s", "--abbrev=12", span]
         try:
             commits = run(log, cwd=root, environment=environment)
         except CommandError:
-            yield f"from {now} to {then}; this clone doesn't have both, so it can't list the commits: run `git fetch`"
+            yield f"from {now} to {then}; can't list the commits, because this clone doesn't have both: run `git fetch`"
             return
         yield f"{len(commits)} commits that this release {verb}"
         yield from (f"  {line}" for line in commits[:_COMMITS_SHOWN])
-    yield "only the image changes; the templates are those of the commit that is checked out here"
+    yield "only the image comes from that commit; the templates come from the commit that is checked out here"
 
 
 def _commit_of(tags: list[str]) -> str | None:

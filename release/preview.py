@@ -1,7 +1,7 @@
-"""What pull requests need: `python -m release.preview report BASE`, and `reap [--days N]` for their old previews.
+"""Commands for pull requests: `python -m release.preview report BASE` and `python -m release.preview reap [--days N]`.
 
-`report` writes what a change brings, templates and cost beside those of another commit. It needs no AWS account, since
-both are synthesized here. `reap` destroys the previews that nobody has deployed for some days.
+`report` compares templates and cost with those of another commit. It needs no AWS account, because both commits are
+synthesized on this machine. `reap` destroys previews that have not been deployed for some days.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from release.errors import CommandError, NotReadyError, ReleaseError
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
 
-DAYS = 3
+MAX_AGE_DAYS = 3
 """A preview costs about a dollar a day; the next push to its pull request deploys it again."""
 REPORT = PROJECT_ROOT / "build" / "report.md"
 STAGES = ("dev", "prod")
 _STACK = re.compile(r"Comments(?:Foundation|Service)-(?P<stage>pr-\d+)")
-_LONGEST = 60_000
-"""GitHub: 65,536 characters in a comment."""
+_MAX_LENGTH = 60_000
+"""GitHub: comments have at most 65,536 characters."""
 _QUIET = {"CDK_VALIDATION": "false", "CDK_DISABLE_CLI_TELEMETRY": "1", "CDK_DISABLE_VERSION_CHECK": "1"}
 _TEMPLATE = ".template.json"
-_CHATTER = ("There were no differences", "Number of stacks with differences", "Omitted ")
+_NOISE = ("There were no differences", "Number of stacks with differences", "Omitted ")
 
 
 def outdated(cloudformation: CloudFormationClient, *, days: int, now: datetime) -> list[str]:
-    """Return the previews whose stacks were all deployed longer ago than that."""
+    """Return the previews of which no stack was deployed in the last `days` days."""
     deployed: dict[str, datetime] = {}
     for page in cloudformation.get_paginator("list_stacks").paginate():
         for stack in page["StackSummaries"]:
@@ -75,9 +75,9 @@ def report(base: str) -> None:
         folder = Path(name)
         _extract(base, folder / "base", environment)
         lines = [line for stage in STAGES for line in _compare(stage, folder, environment)]
-    text = "\n".join([f"Changes since {base[:12]}:", "", *(lines or ["Nothing that is deployed."])])
-    if len(text) > _LONGEST:
-        text = f"{text[:_LONGEST]}\n```\n… and more: run `make report BASE={base[:12]}`"
+    text = "\n".join([f"Changes since {base[:12]}:", "", *(lines or ["No template or cost changes."])])
+    if len(text) > _MAX_LENGTH:
+        text = f"{text[:_MAX_LENGTH]}\n```\n… and more: run `make report BASE={base[:12]}`"
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(text + "\n")
     print(text)
@@ -90,13 +90,13 @@ def _extract(base: str, folder: Path, environment: Mapping[str, str]) -> None:
         run(["git", "archive", f"--output={archive}", base], environment=environment)
     except CommandError as error:
         raise NotReadyError(
-            f"no commit {base} here: name one with BASE=…, after `git fetch`", *error.details
+            f"no commit {base} here: run `git fetch`, or set BASE to another commit", *error.details
         ) from error
     run(["tar", "-xf", str(archive)], cwd=folder, environment=environment)
 
 
 def _synthesize(root: Path, stage: str, output: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the templates by stack, as the app of that commit writes them."""
+    """Synthesize the app of a commit and return its templates by stack."""
     settings = json.loads((root / "cdk.json").read_text())
     context = settings["context"] | {"stage": stage}
     variables = {**environment, "CDK_OUTDIR": str(output), "CDK_CONTEXT_JSON": json.dumps(context)}
@@ -106,7 +106,7 @@ def _synthesize(root: Path, stage: str, output: Path, environment: Mapping[str, 
 
 
 def _compare(stage: str, folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield the differences of each stack, those of the account once, and of the bill."""
+    """Yield the differences of each stack and of the bill. Stacks that stages share are only compared once."""
     before = _synthesize(folder / "base", stage, folder / f"before-{stage}", environment)
     after = _synthesize(PROJECT_ROOT, stage, folder / f"after-{stage}", environment)
     for stack, template in after.items():
@@ -118,7 +118,7 @@ def _compare(stage: str, folder: Path, environment: Mapping[str, str]) -> Iterat
         former = folder / f"before-{stage}" / f"{stack}{_TEMPLATE}"
         command = ["cdk", "diff", f"--app={folder / f'after-{stage}'}", stack, "--exclusively", f"--template={former}"]
         output = run([*command, "--no-color", "--no-notices"], cwd=folder, environment=environment)
-        shown = [line for line in output if not any(word in line for word in _CHATTER)]
+        shown = [line for line in output if not any(word in line for word in _NOISE)]
         yield from (f"**{stack}**", "", "```", *shown, "```", "")
     # Both at this commit's prices.
     former_bill, bill = (rows(bills([json.loads(text) for text in texts.values()])) for texts in (before, after))
@@ -129,12 +129,16 @@ def _compare(stage: str, folder: Path, environment: Mapping[str, str]) -> Iterat
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m release.preview", description="Report a change, reap previews.")
+    parser = argparse.ArgumentParser(
+        prog="python -m release.preview", description="Report changes and destroy outdated previews."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    reporting = commands.add_parser("report", help="what a change brings")
+    reporting = commands.add_parser("report", help="compare templates and cost with another commit")
     reporting.add_argument("base", help="the commit to compare with, such as origin/main")
     reaping = commands.add_parser("reap", help="destroy outdated previews")
-    reaping.add_argument("--days", type=int, default=DAYS, help="since the last deployment (default: %(default)s)")
+    reaping.add_argument(
+        "--days", type=int, default=MAX_AGE_DAYS, help="days since the last deployment (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     if arguments.command == "report":
         run_command("report", lambda: report(arguments.base))

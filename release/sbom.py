@@ -1,4 +1,4 @@
-"""Writes what the image that a stage runs consists of, as CycloneDX: `python -m release.sbom STAGE`."""
+"""Writes the software bill of materials of a stage's image in CycloneDX format: `python -m release.sbom STAGE`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def sbom(stage: Stage, steps: Steps) -> None:
 
 
 def bill_of_materials(source: str, *, version: str, environment: Mapping[str, str]) -> str:
-    """Write the packages of an image to FILE, and return them; raise what `run` raises."""
+    """Write the bill of materials of an image to FILE and return it; raise CommandError."""
     FILE.parent.mkdir(exist_ok=True)
     named = [f"--source-name={PROJECT}", f"--source-version={version}"]
     run(["syft", "scan", source, f"--output=cyclonedx-json={FILE}", "--quiet", *named], environment=environment)
@@ -46,24 +46,24 @@ def bill_of_materials(source: str, *, version: str, environment: Mapping[str, st
 
 
 def summary(bill: Mapping[str, Any]) -> str:
-    """Return what a bill lists, in a few words; raise ReleaseError if operating system or Python packages are missing.
+    """Summarize a bill; raise ReleaseError if the operating system or Python packages are missing.
 
-    An empty bill would look like that of an image without dependencies.
+    Otherwise, a failed scan would look like an image without dependencies.
     """
     components = bill.get("components", [])
     systems = [each["name"] for each in components if each["type"] == _OPERATING_SYSTEM]
     kinds = Counter(each["purl"].partition("/")[0] for each in components if "purl" in each)
     if not systems or not kinds[_PYTHON]:
         raise ReleaseError(
-            f"the bill of materials lists {systems or 'no operating system'} and {kinds[_PYTHON]} Python packages: an"
-            " image of the service has both"
+            f"the bill of materials lists {systems or 'no operating system'} and {kinds[_PYTHON]} Python packages, but"
+            " an image of the service has both"
         )
     counted = ", ".join(f"{kinds[kind]} {kind.removeprefix('pkg:')}" for kind in sorted(kinds))
     return f"{systems[0]}; packages: {counted}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m release.sbom", description="List what the image consists of.")
+    parser = argparse.ArgumentParser(prog="python -m release.sbom", description="Write the SBOM of a stage's image.")
     parser.add_argument("stage", help="dev, prod, playground or pr-N")
     arguments = parser.parse_args()
     run_command("sbom", lambda: sbom(stage_named(arguments.stage), Steps()))

@@ -1,4 +1,4 @@
-"""CloudFormation stacks: their state, their outputs, and why they failed."""
+"""State, outputs and failures of CloudFormation stacks."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ POLL_SECONDS = 3
 
 
 def describe(cloudformation: CloudFormationClient, name: str) -> StackTypeDef | None:
-    """Return the stack, None if there is none."""
+    """Return the stack; None if it doesn't exist."""
     try:
         return cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
-        if "does not exist" in str(error):  # a ValidationError like others; only its text differs
+        if "does not exist" in str(error):  # a ValidationError that only its text distinguishes
             return None
         raise
 
 
 def outputs(cloudformation: CloudFormationClient, name: str) -> dict[str, str]:
-    """Return the outputs by key; empty if there is no stack."""
+    """Return the outputs by key; empty if the stack doesn't exist."""
     stack = describe(cloudformation, name)
     return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])} if stack else {}
 
@@ -37,7 +37,7 @@ def outputs(cloudformation: CloudFormationClient, name: str) -> dict[str, str]:
 def base_url(aws: Aws) -> str | None:
     """Return the public address of a stage; None if it isn't deployed."""
     address = outputs(aws.cloudformation, aws.stage.service_stack).get("BaseUrl")
-    if address and aws.stage.is_playground:  # the load balancer's name would not resolve; it has a port instead
+    if address and aws.stage.is_playground:  # the load balancer's name doesn't resolve there
         address = aws.environment["PLAYGROUND_URL"]
     return address.rstrip("/") if address else None
 
@@ -51,30 +51,32 @@ def require_base_url(aws: Aws) -> str:
 
 
 def wait_until_stable(cloudformation: CloudFormationClient, name: str, note: Callable[[str], None]) -> None:
-    """Wait for an update by another or an interrupted release; raise DeploymentError if the stack takes no update."""
+    """Wait for an update in progress to end; raise DeploymentError if the stack can't be updated."""
     announced = False
     while (stack := describe(cloudformation, name)) and stack["StackStatus"].endswith("_IN_PROGRESS"):
         if stack["StackStatus"] == "REVIEW_IN_PROGRESS":  # a change set that was never executed; cdk replaces it
             return
         if not announced:
-            note(f"{name} is {stack['StackStatus']}, by another release or an interrupted one; waiting for it to end")
+            note(
+                f"{name} is {stack['StackStatus']} because of another or an interrupted release; waiting for it to end"
+            )
             announced = True
         time.sleep(POLL_SECONDS)
     if stack and stack["StackStatus"] == "UPDATE_ROLLBACK_FAILED":
         raise DeploymentError(
-            f"{name} is UPDATE_ROLLBACK_FAILED and takes no update: fix the cause, then"
+            f"{name} is UPDATE_ROLLBACK_FAILED and can't be updated: fix the cause, then run"
             f" `aws cloudformation continue-update-rollback --stack-name {name}`",
             stack.get("StackStatusReason", ""),
         )
 
 
 def newest_event(cloudformation: CloudFormationClient, name: str) -> str | None:
-    """Return the ID of the stack's last event, a mark for the functions below; None if there is no stack."""
+    """Return the ID of the stack's newest event, as `mark` for the functions below; None if there is no stack."""
     return next((event["EventId"] for event in _events_since(cloudformation, name, None)), None)
 
 
 def failures_since(cloudformation: CloudFormationClient, name: str, mark: str | None) -> list[str]:
-    """Return why resources failed after the mark; the first failure comes first, and often causes the others."""
+    """Return the failures after the mark, oldest first: the first one often causes the others."""
     found = [
         f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}"
         for event in _events_since(cloudformation, name, mark)

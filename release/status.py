@@ -1,7 +1,8 @@
-"""Looks at a stage without changing it: `python -m release.status endpoint|diff|drift STAGE`.
+"""Inspects a stage without changing it: `python -m release.status endpoint|diff|drift STAGE`.
 
-`endpoint` prints the base URL. `diff` shows what a deployment of the running image would change, `drift` what was
-changed outside of CloudFormation; both exit with 0 for nothing, 1 for something, 2 for an error or an unknown state.
+`endpoint` prints the base URL. `diff` shows what deploying this commit with the running image would change. `drift`
+shows changes made outside of CloudFormation. Both exit with 0 for no changes, 1 for changes, 2 for an error or an
+unknown state.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from infra.stages import ACCESS_STACK, REGISTRY_STACK, Stage, stage_named
 from release import stacks
 from release.aws import Aws
 from release.command import run_command
-from release.deploy import CHATTER, Cdk
+from release.deploy import NOISE, Cdk
 from release.errors import CommandError, DeploymentError, NotReadyError
 from release.explain import explain_denial
 
-NOTHING, SOMETHING, UNKNOWN = 0, 1, 2
+NO_CHANGES, CHANGES, UNKNOWN = 0, 1, 2
 _UNCHECKED = {"NOT_CHECKED", "UNSUPPORTED"}
 
 
 def endpoint(stage: Stage) -> int:
     """Print the base URL, alone on stdout."""
     print(stacks.require_base_url(Aws.of(stage)))
-    return NOTHING
+    return NO_CHANGES
 
 
 def diff(stage: Stage) -> int:
@@ -38,7 +39,7 @@ def diff(stage: Stage) -> int:
 
 
 def drift(stage: Stage) -> int:
-    """Print the drift of every deployed stack, then what CloudFormation could not or does not compare."""
+    """Print the drift of every deployed stack, then the resources that CloudFormation did not compare."""
     aws = Aws.of(stage)
     names = (ACCESS_STACK, REGISTRY_STACK, stage.data_stack, stage.service_stack)
     deployed = [name for name in names if stacks.describe(aws.cloudformation, name)]
@@ -47,7 +48,7 @@ def drift(stage: Stage) -> int:
     status = _compare(lambda: Cdk(aws, print).drift(*deployed), summary="Number of resources with drift")
     for name in deployed:
         for resource in _unknown(aws, name):
-            print(f"{name}: CloudFormation could not compare {resource}; may these credentials read it?")
+            print(f"{name}: CloudFormation could not compare {resource}; check that these credentials may read it")
             status = status or UNKNOWN
         if unchecked := _unchecked(aws, name):
             print(f"{name}: not checked: {', '.join(unchecked)}")
@@ -55,19 +56,19 @@ def drift(stage: Stage) -> int:
 
 
 def _compare(cdk: Callable[[], None], *, summary: str) -> int:
-    """Tell a difference from an error: `--fail` exits with 1 for both, but prints the summary for a difference only."""
+    """Distinguish differences from errors: `--fail` exits with 1 for both, but only differences have a summary."""
     try:
         cdk()
     except CommandError as error:
         if any(summary in line for line in error.details):
-            return SOMETHING
-        lines = [line for line in error.details if not CHATTER.search(line)]
+            return CHANGES
+        lines = [line for line in error.details if not NOISE.search(line)]
         raise DeploymentError(explain_denial("\n".join(lines)) or error.summary, *lines) from error
-    return NOTHING
+    return NO_CHANGES
 
 
 def _unknown(aws: Aws, stack: str) -> Iterator[str]:
-    """Yield the resources that CloudFormation could not compare; `cdk drift` takes them for unchanged."""
+    """Yield the resources that CloudFormation could not compare; `cdk drift` reports them as unchanged."""
     token: dict[str, Any] = {}
     while True:
         page = aws.cloudformation.describe_stack_resource_drifts(
@@ -82,7 +83,7 @@ def _unknown(aws: Aws, stack: str) -> Iterator[str]:
 
 
 def _unchecked(aws: Aws, stack: str) -> list[str]:
-    """Return the types of resources that CloudFormation doesn't compare; `cdk drift` counts them."""
+    """Return the resource types that CloudFormation doesn't compare; `cdk drift` only counts them."""
     types = Counter(
         resource["ResourceType"]
         for page in aws.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
@@ -96,7 +97,9 @@ COMMANDS = {"endpoint": endpoint, "diff": diff, "drift": drift}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m release.status", description="Look at a stage.")
+    parser = argparse.ArgumentParser(
+        prog="python -m release.status", description="Inspect a stage without changing it."
+    )
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("stage", help="dev, prod, playground or pr-N")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Verifies a release from outside: the tasks that run are of its digest, and the API responds at its public address."""
+"""Verifies a release from outside: all tasks run its digest, and the API responds at the public address."""
 
 from __future__ import annotations
 
@@ -20,47 +20,49 @@ if TYPE_CHECKING:
     from types_boto3_ecs.type_defs import TaskTypeDef
 
 TASKS_SECONDS = 120.0
-"""CloudFormation has waited already, but autoscaling may be changing the number of tasks."""
+"""The deployment is complete by now, but autoscaling may be changing the number of tasks."""
 API_SECONDS = 180.0
-"""The name of a new load balancer takes a minute or two to resolve everywhere."""
+"""A new load balancer's name takes a minute or two to resolve."""
 STORE_SECONDS = 20.0
-"""A new permission takes some seconds to take effect."""
+"""New permissions take some seconds to take effect."""
 POLL_SECONDS = 2.0
 
 
 def verify(aws: Aws, digest: str, note: Callable[[str], None], *, before: str | None) -> str:
     """Return the public address once the digest runs and the API responds; `before` is the previous digest.
 
-    Raises NotVerifiedError with the causes and the way back.
+    Raises NotVerifiedError with the causes and the command for a rollback.
     """
     tasks = running_tasks(aws, digest)
     note(f"{len(tasks)} tasks run {digest}")
     if aws.stage.is_playground:
         require_containers(aws, tasks)
-        note("Docker runs a container of each")
+        note("each task has a Docker container")
     address = stacks.require_base_url(aws)
     began = time.time()
     try:
         check_api(address)
     except StoreUnavailableError as unavailable:
         causes = [f"cause: {cause}" for cause in store_causes(error_lines(aws, since=began))]
-        raise StoreUnavailableError(unavailable.summary, *causes, way_back(aws, digest, before=before)) from unavailable
+        raise StoreUnavailableError(
+            unavailable.summary, *causes, rollback_hint(aws, digest, before=before)
+        ) from unavailable
     except NotVerifiedError as wrong:
-        raise NotVerifiedError(wrong.summary, way_back(aws, digest, before=before)) from wrong
-    note(f"the API responds at {address}, and so does its store")
+        raise NotVerifiedError(wrong.summary, rollback_hint(aws, digest, before=before)) from wrong
+    note(f"API and store respond at {address}")
     return address
 
 
-def way_back(aws: Aws, digest: str, *, before: str | None) -> str:
-    """Return how to roll back: ECS doesn't, since it has found the deployment healthy."""
+def rollback_hint(aws: Aws, digest: str, *, before: str | None) -> str:
+    """Return how to roll back. ECS doesn't, because the deployment passed its health checks."""
     if before == digest:
-        return "nothing was rolled back: the previous image is the same"
+        return "not rolled back: the previous image is the same"
     stage = aws.stage.name
     tags = Images.of(aws).tags(before) if before else []
     tag = next((tag for tag in tags if tag.startswith(f"{stage}-")), None)
     if not tag:
-        return "nothing was rolled back: no other version has run here"
-    return f"nothing was rolled back: to return to the previous version, run `make deploy ENV={stage} TAG={tag}`"
+        return "not rolled back: there is no previous version"
+    return f"not rolled back: to return to the previous version, run `make deploy ENV={stage} TAG={tag}`"
 
 
 def running_tasks(aws: Aws, digest: str, *, seconds: float = TASKS_SECONDS) -> list[TaskTypeDef]:
@@ -78,12 +80,12 @@ def running_tasks(aws: Aws, digest: str, *, seconds: float = TASKS_SECONDS) -> l
     if others := digests - {digest}:
         raise NotVerifiedError(f"the service runs {', '.join(sorted(others))}, not {digest}: {_why(aws, digest)}")
     if not tasks:
-        raise NotVerifiedError(f"the service {stage.service} runs no task")
+        raise NotVerifiedError(f"the service {stage.service} has no running tasks")
     return tasks
 
 
 def _rollout_problem(aws: Aws) -> str | None:
-    """Return why the service is not, or no longer, on one complete deployment."""
+    """Return why the service is not stable; None if it is. Raise NotVerifiedError if its deployment failed."""
     service = aws.ecs.describe_services(cluster=aws.stage.cluster, services=[aws.stage.service])["services"][0]
     (primary,) = (deployment for deployment in service["deployments"] if deployment["status"] == "PRIMARY")
     state, reason = primary.get("rolloutState"), primary.get("rolloutStateReason", "no reason given")
@@ -97,24 +99,24 @@ def _rollout_problem(aws: Aws) -> str | None:
 
 
 def _why(aws: Aws, digest: str) -> str:
-    """Return why tasks of another digest run."""
+    """Return why tasks with another digest are running."""
     deployed = stacks.outputs(aws.cloudformation, aws.stage.service_stack).get("DeployedDigest")
     if deployed != digest:
-        return f"another release has deployed {deployed} meanwhile, and the last one counts"
+        return f"another release has deployed {deployed} in the meantime"
     return "ECS rolled it back, or someone changed it outside of CloudFormation; see `make drift`"
 
 
 def require_containers(aws: Aws, tasks: list[TaskTypeDef]) -> None:
-    """Raise NotVerifiedError for a task of the playground that exists in name only."""
+    """Raise NotVerifiedError for a task of the playground without a container."""
     for task in tasks:
         label = f"label=com.amazonaws.ecs.task-arn={task['taskArn']}"
         if not run(["docker", "ps", "--quiet", "--filter", label], environment=aws.environment):
             name = task["taskArn"].rsplit("/", 1)[-1]
-            raise NotVerifiedError(f"task {name} is called running, but Docker runs no container of it")
+            raise NotVerifiedError(f"task {name} is RUNNING, but has no Docker container")
 
 
 def check_api(base_url: str, *, seconds: float = API_SECONDS, store_seconds: float = STORE_SECONDS) -> None:
-    """Raise NotVerifiedError unless the API responds as it should, StoreUnavailableError if only its store doesn't."""
+    """Raise NotVerifiedError unless the API responds as expected, StoreUnavailableError if only the store fails."""
     for path, accepted in (
         ("/healthz", {(200, "OK")}),
         (f"/api/comment/list/{THREAD}", {(200, "a list"), (404, "NOT-FOUND")}),
@@ -125,26 +127,26 @@ def check_api(base_url: str, *, seconds: float = API_SECONDS, store_seconds: flo
 
 def _wait_for(url: str, accepted: set[tuple[int, str]], *, seconds: float, store_seconds: float) -> None:
     started = time.monotonic()
-    patience = seconds
+    timeout = seconds
     while True:
         kind: type[NotVerifiedError] = NotVerifiedError
         try:
             status, body = get(url)
-            word = _status_of(body)
-            if (status, word) in accepted:
+            body_status = _status_of(body)
+            if (status, body_status) in accepted:
                 return
             problem = f"{status}: {body[:200].decode('utf-8', 'replace')}"
-            if (status, word) in {(503, "UNAVAILABLE"), (200, "DEGRADED")}:
-                kind, patience = StoreUnavailableError, min(seconds, store_seconds)
+            if (status, body_status) in {(503, "UNAVAILABLE"), (200, "DEGRADED")}:
+                kind, timeout = StoreUnavailableError, min(seconds, store_seconds)
         except (OSError, http.client.HTTPException) as error:
             problem = str(error) or type(error).__name__
-        if time.monotonic() - started >= patience:
+        if time.monotonic() - started >= timeout:
             raise kind(f"GET {url} does not respond as it should: {problem}")
         time.sleep(POLL_SECONDS)
 
 
 def _status_of(body: bytes) -> str | None:
-    """Return the `status` that only this API's JSON has, `a list` for a list; a proxy's error page has neither."""
+    """Return the `status` of the API's JSON, or `a list` for a list; None for others, such as a proxy's error page."""
     try:
         content: Any = json.loads(body)
     except ValueError:

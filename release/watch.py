@@ -1,6 +1,6 @@
-"""Collects evidence while a service is deployed, because afterwards it may be gone.
+"""Collects evidence during a deployment, because it may be gone afterwards.
 
-The rollback of a first deployment deletes the service, and ECS forgets stopped tasks within the hour.
+The rollback of a first deployment deletes the service, and ECS removes stopped tasks within an hour.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2.0
 LOG_LINES = 20
-"""Last lines that are kept of a stopped task."""
-READ_SECONDS = 0.5
-"""Between two reads: the alarm on 5xx needs five in a minute, and previous tasks respond to about half."""
+"""Number of last log lines to keep of a stopped task."""
+PROBE_SECONDS = 0.5
+"""Interval between probes: the 5xx alarm needs five errors a minute, and old tasks serve about half of the probes."""
 REQUEST_SECONDS = 5.0
 """Timeout of a request to the stage."""
 THREAD = 2**53 - 1
-"""Highest content_id that the API accepts, so unlikely to be a real thread; reading it reaches the store."""
+"""Highest content_id that the API accepts, unlikely to be a real thread. Listing it reads from the store."""
 ERRORS = '{ $.logger = "comments.errors" }'
-"""Log lines in which the service says why it responded with a 5xx."""
+"""Filter pattern of the log lines with the reason for a 5xx response."""
 _ERRORS_READ = 100
-_LOGS_OF = 3
-"""Stopped tasks whose log is read again at the end: the last ones, since all fail in the same way."""
+_TASKS_READ = 3
+"""Number of last stopped tasks whose log is read again at the end; all usually fail in the same way."""
 _SCALED_IN = "Scaling activity initiated by"
 _TARGET_GROUP = re.compile(r"arn:\S+:targetgroup/([^/\s)]+)/\w+")
 
@@ -51,7 +51,7 @@ class StoppedTask:
     reasons: tuple[str, ...]
     """ECS's stopped reason, then those of the containers, such as OutOfMemoryError."""
     exit_codes: Mapping[str, int]
-    """By container. ECS calls a task stopped as soon as it is asked to stop, so it may not have one yet."""
+    """By container. A task is STOPPED before its containers have exited, so some may be missing."""
     definition: str
     """ARN of the task definition, which names the log group."""
     log_lines: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class StoppedTask:
 
 @dataclass
 class Evidence:
-    """What was seen during a deployment; written by one thread and read after it has ended."""
+    """Observations during a deployment, written by one thread and read after it has ended."""
 
     events: list[str] = field(default_factory=list)
     """Service events, oldest first."""
@@ -98,13 +98,13 @@ class Evidence:
     unhealthy: set[str] = field(default_factory=set)
     """The load balancer's descriptions of unhealthy targets."""
     errors: tuple[str, ...] = ()
-    """Log lines of any task that say why it responded with a 5xx."""
+    """Log lines with the reasons for 5xx responses, of any task."""
     failure: BotoCoreError | ClientError | None = None
     """Why the last poll failed, if it did."""
 
 
 class Watch:
-    """Collects evidence from `__enter__` to `__exit__`, excluding what was there before."""
+    """Collects evidence from `__enter__` to `__exit__`, excluding earlier events, tasks and deployments."""
 
     def __init__(self, aws: Aws, note: Callable[[str], None]) -> None:
         self.evidence = Evidence()
@@ -123,7 +123,7 @@ class Watch:
             self._known_deployments = {
                 deployment["id"]
                 for deployment in service["deployments"]
-                if deployment.get("rolloutState") != "IN_PROGRESS"  # one of an interrupted release is explained too
+                if deployment.get("rolloutState") != "IN_PROGRESS"  # include that of an interrupted release
             }
         self._known_tasks = set(self._stopped_arns())
         self._thread.start()
@@ -135,29 +135,29 @@ class Watch:
         self._ended.set()
         self._thread.join()
         if kind is not None and issubclass(kind, Exception):  # not after Ctrl-C
-            self._look()
+            self._poll_once()
             self._read_logs()
 
     def _poll(self) -> None:
         while not self._ended.wait(POLL_SECONDS):
-            self._look()
+            self._poll_once()
 
-    def _look(self) -> None:
-        """Look once. A failure never ends the deployment; it is kept for the explanation."""
+    def _poll_once(self) -> None:
+        """Poll once. A failure doesn't stop the deployment; it is kept for the explanation."""
         try:
             if service := self._service():
-                self._see_service(service)
-                self._see_targets(service)
+                self._record_service(service)
+                self._record_targets(service)
             arns = [arn for arn in self._stopped_arns() if arn not in self._known_tasks]
             if arns:
                 tasks = self._aws.ecs.describe_tasks(cluster=self._aws.stage.cluster, tasks=arns)["tasks"]
                 for task in sorted(tasks, key=lambda task: str(task.get("stoppedAt", ""))):
-                    self._see_task(task)
+                    self._record_task(task)
             self.evidence.failure = None
         except (BotoCoreError, ClientError) as error:
             self.evidence.failure = error
 
-    def _see_service(self, service: ServiceTypeDef) -> None:
+    def _record_service(self, service: ServiceTypeDef) -> None:
         for event in reversed(service.get("events", [])):  # ECS returns the newest first
             if event["id"] not in self._known_events:
                 self._known_events.add(event["id"])
@@ -169,7 +169,7 @@ class Watch:
             if deployment["id"] not in self._known_deployments and deployment.get("rolloutState") == "FAILED":
                 self.evidence.rollouts_failed[deployment["id"]] = deployment.get("rolloutStateReason", "FAILED")
 
-    def _see_targets(self, service: ServiceTypeDef) -> None:
+    def _record_targets(self, service: ServiceTypeDef) -> None:
         for attached in service.get("loadBalancers", []):
             arn = attached["targetGroupArn"]
             for target in self._aws.elbv2.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]:
@@ -177,7 +177,7 @@ class Watch:
                 if health.get("State") == "unhealthy":
                     self.evidence.unhealthy.add(health.get("Description") or health.get("Reason") or "unhealthy")
 
-    def _see_task(self, task: TaskTypeDef) -> None:
+    def _record_task(self, task: TaskTypeDef) -> None:
         self._known_tasks.add(task["taskArn"])
         replaced = task.get("stopCode") == "ServiceSchedulerInitiated" and (
             task.get("startedBy") in self._known_deployments
@@ -189,9 +189,9 @@ class Watch:
         self.evidence.stopped[stopped.id] = self._with_log(stopped)
 
     def _read_logs(self) -> None:
-        """Read logs again: the last lines of a task arrive after it has stopped."""
+        """Read logs again, because the last lines of a task arrive after it has stopped."""
         try:
-            for stopped in list(self.evidence.stopped.values())[-_LOGS_OF:]:
+            for stopped in list(self.evidence.stopped.values())[-_TASKS_READ:]:
                 self.evidence.stopped[stopped.id] = self._with_log(stopped)
             self.evidence.errors = error_lines(self._aws, since=self._began)
         except (BotoCoreError, ClientError) as error:
@@ -201,7 +201,7 @@ class Watch:
         return replace(stopped, log_lines=last_log_lines(self._aws, task=stopped.id, definition=stopped.definition))
 
     def _service(self) -> ServiceTypeDef | None:
-        """Return the service; None before its first deployment and after the rollback of that."""
+        """Return the service; None before its first deployment and after the rollback of its first deployment."""
         stage = self._aws.stage
         try:
             found = self._aws.ecs.describe_services(cluster=stage.cluster, services=[stage.service])["services"]
@@ -216,17 +216,17 @@ class Watch:
             return []
 
 
-class Reads:
-    """Reads from a stage while it is deployed, so that its alarms have something to measure without other traffic."""
+class ProbeTraffic:
+    """Sends requests during a deployment, so that its alarms have data even without other traffic."""
 
     def __init__(self, base_url: str | None) -> None:
-        """Without an address, as before the first deployment, do nothing."""
+        """Without an address, as before the first deployment, send nothing."""
         self._url = f"{base_url}/api/comment/list/{THREAD}" if base_url else None
         self._ended = threading.Event()
 
     def __enter__(self) -> Self:
         if self._url:
-            threading.Thread(target=self._read, args=(self._url,), name="reads", daemon=True).start()
+            threading.Thread(target=self._send, args=(self._url,), name="probe-traffic", daemon=True).start()
         return self
 
     def __exit__(
@@ -234,18 +234,18 @@ class Reads:
     ) -> None:
         self._ended.set()
 
-    def _read(self, url: str) -> None:
-        """Read until the end; the alarms judge the responses."""
-        while not self._ended.wait(READ_SECONDS):
+    def _send(self, url: str) -> None:
+        """Send requests until the end. The responses are ignored; the alarms evaluate them."""
+        while not self._ended.wait(PROBE_SECONDS):
             with suppress(OSError, http.client.HTTPException):
                 get(url)
 
 
 def get(url: str) -> tuple[int, bytes]:
     """Return status and body of a response; raise OSError or HTTPException if there is none."""
-    request = urllib.request.Request(url, headers={"User-Agent": "comments-release"})  # noqa: S310 - http or https
+    request = urllib.request.Request(url, headers={"User-Agent": "comments-release"})  # noqa: S310  # http or https
     try:
-        with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:  # noqa: S310  # http or https
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -260,7 +260,7 @@ def last_log_lines(aws: Aws, *, task: str, definition: str, lines: int = LOG_LIN
         if "awslogs-group" not in options:
             continue
         stream = f"{options['awslogs-stream-prefix']}/{container['name']}/{task}"
-        with suppress(aws.logs.exceptions.ResourceNotFoundException):  # a stream is created with its first line
+        with suppress(aws.logs.exceptions.ResourceNotFoundException):  # the stream is created with its first line
             events = aws.logs.get_log_events(
                 logGroupName=options["awslogs-group"], logStreamName=stream, limit=lines, startFromHead=False
             )["events"]
@@ -270,7 +270,7 @@ def last_log_lines(aws: Aws, *, task: str, definition: str, lines: int = LOG_LIN
 
 
 def error_lines(aws: Aws, *, since: float) -> tuple[str, ...]:
-    """Return the log lines of any task that say why it responded with a 5xx; `since` is in Unix time."""
+    """Return the log lines with the reasons for 5xx responses, of any task; `since` is a Unix time."""
     try:
         found = aws.logs.filter_log_events(
             logGroupName=aws.stage.app_log_group, startTime=int(since * 1000), filterPattern=ERRORS, limit=_ERRORS_READ
@@ -281,5 +281,5 @@ def error_lines(aws: Aws, *, since: float) -> tuple[str, ...]:
 
 
 def shorten(text: str) -> str:
-    """Replace the ARNs of target groups with their names; an ARN would fill the line."""
+    """Replace the ARNs of target groups with their names; ARNs make lines too long."""
     return _TARGET_GROUP.sub(r"\1", text)

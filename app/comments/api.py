@@ -43,12 +43,12 @@ moderator = HTTPTokenAuth(
 )
 
 BODY_TIMEOUT = 30
-"""Seconds for a request body. Otherwise slow clients could hold all connections for ever."""
+"""Seconds to receive a request body. Without a limit, slow clients could occupy every connection."""
 
 INCOMPLETE = FieldError(field="body", message="is incomplete or its chunks are malformed")
 
-LISTS = {"api.list_comments", "moderation.list_held"}
-"""Endpoints with query parameters."""
+PAGINATED_ENDPOINTS = {"api.list_comments", "moderation.list_held"}
+"""The only endpoints with query parameters."""
 
 
 def store() -> CommentStore:
@@ -61,9 +61,9 @@ def settings() -> Settings:
     return loaded
 
 
-def is_moderator(given: str | None) -> bool:
+def is_moderator(credential: str | None) -> bool:
     token = settings().moderator_token.get_secret_value()
-    return bool(token) and hmac.compare_digest((given or "").encode(), token.encode())
+    return bool(token) and hmac.compare_digest((credential or "").encode(), token.encode())
 
 
 moderator.verify_token(is_moderator)
@@ -75,7 +75,7 @@ def unauthorized(_: Any) -> Response:
 
 
 def parse_path(_: str | None, values: dict[str, Any] | None) -> None:
-    """Validate the variables of a route; views receive them converted. An invalid one is a 400, not a 404."""
+    """Validate and convert the variables of a route. An invalid value is a 400, not a 404."""
     values = values or {}
     for name, value in values.items():
         try:
@@ -87,7 +87,7 @@ def parse_path(_: str | None, values: dict[str, Any] | None) -> None:
 
 def check_request() -> None:
     """Reject query parameters that the route does not have, and bodies that are not JSON or too large."""
-    if request.endpoint not in LISTS and request.args:
+    if request.endpoint not in PAGINATED_ENDPOINTS and request.args:
         raise InvalidRequest(*(FieldError(field=name or '""', message="is unknown") for name in request.args))
     if request.endpoint != "api.create_comment" or request.method == "OPTIONS":
         return
@@ -113,37 +113,37 @@ health.before_request(check_request)
 api.url_value_preprocessor(parse_path)
 
 
-def shown(*comments: Comment) -> list[dict[str, Any]]:
-    """Return comments as everyone may see them: a masked address keeps its first character and its domain."""
+def redact_emails(*comments: Comment) -> list[dict[str, Any]]:
+    """Show, mask or hide email addresses as configured. A masked address keeps its first character and its domain."""
     emails = settings().emails
-    visible: list[dict[str, Any]] = [{**comment} for comment in comments]
-    for comment in visible if emails != "show" else []:
+    redacted: list[dict[str, Any]] = [{**comment} for comment in comments]
+    for comment in redacted if emails != "show" else []:
         local_part, _, domain = comment.pop("email").partition("@")
         if emails == "mask":
             comment["email"] = f"{local_part[0]}***@{domain}"
-    return visible
+    return redacted
 
 
 class PostLimit:
-    """Limit of comments per client in a fixed window, counted in this process. On AWS, WAF counts for all tasks."""
+    """Fixed-window rate limit on posting, per client and process. On AWS, WAF enforces a limit across all tasks."""
 
     def __init__(self, rate: str) -> None:
         """`rate` is a number per unit, such as 10/minute, or empty for no limit."""
         self._rate = parse_rate(rate) if rate else None
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())  # a moving window would never forget a client
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())  # a moving window would never evict a client
 
     def hit(self, address: str) -> None:
         """Count a comment; raises RateLimited."""
         if self._rate is None:
             return
-        client = _client(address)
+        client = _rate_limit_key(address)
         if not self._limiter.hit(self._rate, client):
             reset = self._limiter.get_window_stats(self._rate, client).reset_time
             raise RateLimited(seconds=max(1, math.ceil(reset - time.time())))
 
 
-def _client(address: str) -> str:
-    """Treat an IPv6 /64 as one client: anyone with one address has the whole network."""
+def _rate_limit_key(address: str) -> str:
+    """Return the address, or the /64 of an IPv6 address: its owner can usually use every address of the network."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -184,11 +184,11 @@ def create_comment(new: NewComment, headers: RequestHeaders) -> Response:
     where = f"content_id {comment['content_id']}"
     if comment.get("held"):
         status = {"status": "HELD", "message": f"comment held for approval before it is listed in {where}"}
-        response = jsonify(status | shown(comment)[0])
+        response = jsonify(status | redact_emails(comment)[0])
         response.status_code = 202
     else:
         status = {"status": "SUCCESS", "message": f"comment created and associated with {where}"}
-        response = jsonify(status | shown(comment)[0])
+        response = jsonify(status | redact_emails(comment)[0])
         response.headers["Location"] = f"/api/comment/{comment['content_id']}/{comment['id']}"
     return response
 
@@ -196,17 +196,17 @@ def create_comment(new: NewComment, headers: RequestHeaders) -> Response:
 def listing(
     query: PageQuery,
     read: Callable[[str], Page],
-    show: Callable[..., Any] = lambda *comments: comments,
+    serialize: Callable[..., Any] = lambda *comments: comments,
     **parameters: str,
 ) -> Response:
-    """Return a page and its Link header. `read` returns the page after a position."""
+    """Build the response for a page, with its Link header. `read` fetches the page after a position."""
     read_at = ids.now()  # before the page is read
     cursor = paging.Cursor.parse(query.after) if query.after else None
     page = read(cursor.position if cursor else "")
-    # Newest first there is nothing to follow, so the next cursor is just the last id.
+    # Later pages of a newest-first list never get new comments, so the next cursor is just the last id.
     overlap = 0 if parameters.get("order") == "desc" else store().overlap
     following = paging.following(cursor, page, overlap=overlap, read_at=read_at)
-    response = jsonify(show(*page.comments))
+    response = jsonify(serialize(*page.comments))
     response.headers["Link"] = paging.link(request.path, following, more=page.more, limit=query.limit, **parameters)
     return response
 
@@ -225,7 +225,7 @@ def list_comments(content_id: int, query: ThreadQuery) -> Response:
             raise NotFound(f"content_id {content_id} not found")
         return page
 
-    response = listing(query, read, shown, **({"order": "desc"} if newest_first else {}))
+    response = listing(query, read, redact_emails, **({"order": "desc"} if newest_first else {}))
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
     if "If-None-Match" in request.headers:
@@ -241,14 +241,14 @@ def get_comment(content_id: int, comment_id: str) -> Response:
     comment = store().get(content_id, comment_id)
     if comment is None:
         raise NotFound(f"comment {comment_id} not found in content_id {content_id}")
-    return jsonify(shown(comment)[0])
+    return jsonify(redact_emails(comment)[0])
 
 
 @api.get("/status")
-@api.output(Status, description="The status, whether or not the store responds.")
+@api.output(Status, description="The status; also 200 if the store is unavailable.")
 @api.doc(operation_id="getStatus", tags=["Operations"], responses=responses())
 def get_status() -> Response:
-    """Show which version runs, whether its store responds, and the operator's messages."""
+    """Show the running version, the state of the store, and the operator's messages."""
     board: StatusBoard = current_app.extensions["status"]
     response = jsonify(board.read())
     response.headers["Cache-Control"] = "no-store"
@@ -261,6 +261,6 @@ def get_status() -> Response:
 def healthz() -> Response:
     """Check that the process responds.
 
-    Does not use the store: a short outage of it must not replace every task.
+    Does not access the store, so that a short outage of the store does not replace every task.
     """
     return jsonify(status="OK")

@@ -45,12 +45,12 @@ class StrictJSON(JSONProvider):
 
 
 def create_app(settings: Settings | None = None, store: CommentStore | None = None) -> APIFlask:
-    """Build the app. Raises ConfigError or StoreError if it could not serve."""
+    """Build the app. Raises ConfigError for invalid settings, StoreError if the store cannot be opened."""
     settings = settings or load_settings()
     app = APIFlask(__name__, title="Comments", version=VERSION, docs_path=None, json_errors=False)
     app.json = StrictJSON(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    # Otherwise // in a path redirects to whatever host the client named.
+    # Otherwise // in a path would redirect to the host in the client's Host header.
     app.url_map.merge_slashes = False
     app.extensions["settings"] = settings
     app.extensions["store"] = store = store or open_store(settings.store)
@@ -67,7 +67,7 @@ def create_app(settings: Settings | None = None, store: CommentStore | None = No
     if settings.cors_origins:
         CORS(
             app,
-            # Moderation is not for other sites' pages.
+            # Pages of other sites must not call the moderation routes.
             resources=[r"/api/comment/.*", r"/api/status"],
             origins=list(settings.cors_origins),
             methods=["GET", "POST"],

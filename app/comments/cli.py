@@ -1,6 +1,6 @@
 """The command line, `python -m comments`: export and import.
 
-Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 done, but a report lists comments that were not imported.
+Exit status: 0 done, 1 failed, 2 invalid usage or settings, 3 done, but a report lists comments that were not imported.
 """
 
 import base64
@@ -32,13 +32,13 @@ MAX_LINE = 1024 * 1024
 """Bytes. A comment needs at most about 65,000; a longer line is not part of an export and is not read into memory."""
 
 TOLERANCE = 5 * 60
-"""Seconds by which clocks may differ. New comments get ids after the newest one of their thread, so one id from the
-year 2100 would put all later comments of the thread there too."""
+"""Allowed clock difference in seconds. A new comment gets an id after the newest one of its thread, so an id from the
+year 2100 would push the ids of all later comments there too."""
 
 REPORT_HEADER = b'{"report":"comments that were not imported"}\n'
 """First line of a report."""
 
-say = partial(click.echo, err=True)
+echo = partial(click.echo, err=True)
 progressbar = partial(click.progressbar, file=sys.stderr, update_min_steps=BATCH)
 
 
@@ -77,7 +77,7 @@ class Candidate(NamedTuple):
 
     place: str
     original: dict[str, Any]
-    """All of it, for the report."""
+    """The complete source record, for the report."""
     parse: Callable[[], Comment]
     """Raises InvalidRequest."""
     size: int = 1
@@ -92,7 +92,7 @@ def main() -> NoReturn:
         message, status = error.format_message(), error.exit_code
     except click.Abort:
         message, status = "interrupted", 1
-    say("error: " + "".join(character if character.isprintable() else "?" for character in message))
+    echo("error: " + "".join(character if character.isprintable() else "?" for character in message))
     sys.exit(status)
 
 
@@ -102,7 +102,7 @@ def cli() -> None:
 
 
 FILE = click.Path(path_type=Path)
-store_option = click.option("--store", "url", metavar="URL", help="The store; default: COMMENTS_STORE.")
+store_option = click.option("--store", "url", metavar="URL", help="Store URL; default: COMMENTS_STORE.")
 
 
 @cli.command()
@@ -119,17 +119,17 @@ def export(url: str | None, output: Path | None) -> None:
         for comment in comments:
             file.write(orjson.dumps(comment, option=orjson.OPT_APPEND_NEWLINE))
             exported += 1
-    say(f"{exported:,} exported")
+    echo(f"{exported:,} exported")
 
 
 @cli.command("import")
 @click.argument("source", metavar="FILE")
 @store_option
-@click.option("--from", "kind", type=click.Choice(["export", "isso"]), default="export", help="The kind of FILE.")
+@click.option("--from", "kind", type=click.Choice(["export", "isso"]), default="export", help="Format of FILE.")
 @click.option("--skip-bad", metavar="REPORT", type=FILE, help="List invalid lines in REPORT instead of stopping.")
-@click.option("--threads", metavar="MAPPING.json", type=FILE, help="Isso: the content_id of each thread.")
-@click.option("--missing-email", metavar="skip|ADDRESS", help="Isso: for comments without an address; default: skip.")
-@click.option("--report", metavar="REPORT", type=FILE, help="Isso: lists what is not imported.")
+@click.option("--threads", metavar="MAPPING.json", type=FILE, help="Isso: JSON with the content_id of each thread.")
+@click.option("--missing-email", metavar="skip|ADDRESS", help="Isso: address for comments without one; default: skip.")
+@click.option("--report", metavar="REPORT", type=FILE, help="Isso: list comments that were not imported in REPORT.")
 def import_(
     *,
     source: str,
@@ -140,7 +140,7 @@ def import_(
     missing_email: str | None,
     report: Path | None,
 ) -> int:
-    """Import comments that the store does not have yet; it is safe to repeat.
+    """Import comments that the store does not have yet. Safe to repeat.
 
     FILE is an export, - for stdin, or with --from isso the SQLite database of Isso.
     """
@@ -150,7 +150,7 @@ def import_(
         from comments import isso  # noqa: PLC0415  # imports this module
 
         comments, note = isso.read(Path(source), threads, missing_email or "skip")
-        say("Isso never shows email addresses; this service does, unless COMMENTS_EMAILS is mask or hide")
+        echo("Isso never shows email addresses; this service does, unless COMMENTS_EMAILS is mask or hide")
         report = report or threads.with_suffix(".report.jsonl")
         return _import(url, comments, steps=len(comments), report=report, note=f"; {note}")
     if threads or missing_email or report:
@@ -163,21 +163,21 @@ def import_(
 def _import(
     url: str | None, candidates: Iterable[Candidate], *, steps: int, report: Path | None, note: str = ""
 ) -> int:
-    imported = present = left_out = 0
+    imported = present = skipped = 0
 
     def valid() -> Iterator[Comment]:
-        nonlocal left_out
+        nonlocal skipped
         for candidate in candidates:
             progress.update(candidate.size)
             try:
                 yield candidate.parse()
             except InvalidRequest as invalid:
                 if file is None:
-                    message = f"{candidate.place}: {invalid.message}; correct it, or list such lines with --skip-bad"
+                    message = f"{candidate.place}: {invalid.message}; correct it, or skip such lines with --skip-bad"
                     raise click.ClickException(message) from None
                 record = candidate.original | {"errors": invalid.errors}
                 file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
-                left_out += 1
+                skipped += 1
 
     with (
         _store(url) as store,
@@ -191,12 +191,12 @@ def _import(
             new = store.restore(batch) if unique else sum(store.restore([comment]) for comment in batch)
             imported += new
             present += len(batch) - new
-    say(f"{imported:,} imported, {present:,} already there{note}")
-    if not left_out:
+    echo(f"{imported:,} imported, {present:,} already there{note}")
+    if not skipped:
         if report:
             report.unlink()
         return 0
-    say(f"{left_out:,} NOT imported; {report} lists each with the reason")
+    echo(f"{skipped:,} NOT imported; {report} lists each with the reason")
     return 3
 
 
@@ -224,7 +224,7 @@ def _parse_line(line: bytes) -> Comment:
 
 
 def text_or_base64(data: bytes) -> str | dict[str, str]:
-    """Return bytes for a report."""
+    """Return bytes as text, or as base64 if they are not UTF-8."""
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -233,7 +233,7 @@ def text_or_base64(data: bytes) -> str | dict[str, str]:
 
 @contextmanager
 def _store(url: str | None, *, must_exist: bool = False) -> Iterator[CommentStore]:
-    """Open the store. Settings and store errors become click's; they name --store if it was used."""
+    """Open the store. Convert ConfigError and StoreError to click's errors, which name --store if it was used."""
     name = "--store" if url else "COMMENTS_STORE"
     try:
         url = load_settings(**({"store": url} if url else {})).store
@@ -274,7 +274,7 @@ def _open(name: str, mode: str) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _new_file(path: Path, header: bytes = b"") -> Iterator[IO[bytes]]:
-    """Write to PATH.part, and rename it once it is complete and on disk. Overwrites nothing but an earlier report."""
+    """Write to PATH.part, then rename it once it is complete and on disk. Only an earlier report is overwritten."""
     part = path.with_name(f"{path.name}.part")
     with file_errors(path):
         if path.exists():
@@ -282,7 +282,7 @@ def _new_file(path: Path, header: bytes = b"") -> Iterator[IO[bytes]]:
                 if not header or existing.read(len(header)) != header:
                     raise click.ClickException(f"{path} exists; choose another file")
         try:
-            # Email addresses are not for other users of the machine.
+            # The file contains email addresses, so only its owner may read it.
             with open(part, "wb", opener=partial(os.open, mode=0o600)) as file:
                 file.write(header)
                 yield file

@@ -17,7 +17,7 @@ PREFIX = "COMMENTS_"
 DATA = Path(__file__).resolve().parent.parent / "data"
 
 MIN_TOKEN = 16
-"""Shortest moderator token, in characters: anyone can send guesses."""
+"""Minimum length of the moderator token, to make guessing infeasible."""
 
 NAMESPACE = r"((?!AWS/)[A-Za-z0-9._/#-]{1,255})?"
 """CloudWatch silently drops metrics with any other namespace."""
@@ -43,7 +43,7 @@ def _store(url: str) -> str:
 
 
 def _token(secret: SecretStr) -> SecretStr:
-    """Check the token without repeating it in the error message."""
+    """Validate the token without repeating it in the error message."""
     text = secret.get_secret_value()
     if text and (len(text) < MIN_TOKEN or not re.fullmatch(r"[!-~]+", text)):
         raise ValueError(f"must have at least {MIN_TOKEN} visible ASCII characters and no spaces")
@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     """Where comments are stored: sqlite:///PATH (four slashes for an absolute path) or dynamodb://TABLE."""
 
     trusted_proxies: Annotated[int, Field(ge=0, le=99)] = 0
-    """Number of trusted proxies in front of the service. 0: the address of the connection is the client's."""
+    """Number of trusted proxies in front of the service. With 0, the client address is that of the connection."""
 
     metrics: Annotated[str, matches(NAMESPACE, "must be a CloudWatch namespace such as comments/dev")] = ""
     """CloudWatch namespace for metrics embedded in log lines; empty: no metrics."""
@@ -84,10 +84,10 @@ class Settings(BaseSettings):
     """How public responses show email addresses."""
 
     post_limit: Annotated[str, matches(RATE, "must be a number per second, minute, hour or day: 10/minute")] = ""
-    """Comments one client may post, such as 10/minute; empty: no limit. Each worker counts on its own."""
+    """Comments one client may post, such as 10/minute; empty: no limit. Each worker counts separately."""
 
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
-    """Origins whose pages may call the API from a browser, or * alone."""
+    """Origins whose pages may call the API from a browser, or * for all."""
 
     status_thread: Annotated[int, Field(ge=1, le=MAX_CONTENT_ID)] | None = None
     """content_id of the thread whose comments /status shows as messages; only the moderator can post to it."""

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, ClassVar, NamedTuple, TypedDict
 
 from apiflask import APIFlask, HTTPError
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 MAX_BODY = 64 * 1024
-"""Bytes of a request body. 10,000 characters, each escaped as six bytes, still fit."""
+"""Maximum size of a request body in bytes. 10,000 characters fit even if each is escaped as six bytes."""
 
 RETRY_AFTER = 2
 """Seconds after which clients should retry when the store is unavailable."""
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class FieldError(TypedDict):
-    """What is wrong with a field, parameter or header; `field` is "body" if it is the body as a whole."""
+    """An invalid field, parameter or header. `field` is "body" for errors of the body as a whole."""
 
     field: str
     message: str
@@ -101,7 +102,7 @@ class StoreError(ServiceError):
 
 
 def error_body(code: int, message: str, errors: Sequence[FieldError] = ()) -> dict[str, Any]:
-    kind = ERRORS.get(code) or ERRORS[500 if code >= 500 else 400]  # noqa: PLR2004  # HTTP: server errors
+    kind = ERRORS.get(code) or ERRORS[500 if code >= HTTPStatus.INTERNAL_SERVER_ERROR else 400]
     body: dict[str, Any] = {"status": kind.status, "message": message}
     return body | {"errors": list(errors)} if errors else body
 
@@ -153,7 +154,7 @@ def init_app(app: APIFlask) -> None:
 
     @app.errorhandler(HTTPError)
     def validation_error(error: HTTPError) -> Response:
-        """Handle what APIFlask raises when pydantic rejects a request."""
+        """Convert the error that APIFlask raises if pydantic rejects a request."""
         if not isinstance(error.__cause__, ValidationError):
             raise error
         return service_error(InvalidRequest(*field_errors(error.__cause__)))

@@ -27,6 +27,9 @@ ACCEPTED, PENDING, DELETED = 1, 2, 4
 ORDER_BITS = 31
 """Random bits of an id that hold Isso's id, so that comments of the same instant keep their order."""
 
+THREADS_SHOWN = 3
+"""Threads that an error message names, so that it stays one line."""
+
 COMMENTS = """
 SELECT comments.id, threads.uri, comments.created, comments.mode, comments.text, comments.author, comments.email
 FROM comments LEFT JOIN threads ON threads.id = comments.tid ORDER BY comments.tid, comments.id
@@ -34,7 +37,7 @@ FROM comments LEFT JOIN threads ON threads.id = comments.tid ORDER BY comments.t
 
 
 class Row(NamedTuple):
-    """A comment of Isso. SQLite allows any type in any column; text arrives as bytes, since it may not be UTF-8."""
+    """A row of Isso's comments. SQLite allows any type in any column; text is read as bytes, as it may not be UTF-8."""
 
     id: int
     uri: bytes | None
@@ -72,7 +75,7 @@ def read(database: Path, mapping: Path, missing_email: str) -> tuple[list[Candid
     candidates = [
         Candidate(
             f"comment {row.id}",
-            {"isso": {name: _reported(value) for name, value in row._asdict().items()}},
+            {"isso": {name: _reportable(value) for name, value in row._asdict().items()}},
             partial(_convert, row, content_ids, email),
         )
         for row in wanted
@@ -82,13 +85,13 @@ def read(database: Path, mapping: Path, missing_email: str) -> tuple[list[Candid
 
 
 def _read_mapping(path: Path, threads: Mapping[str, int]) -> dict[str, int | None]:
-    """Read the content_id of each thread, None for one to leave out. Without a file, write a draft and raise."""
+    """Read the content_id of each thread; None skips the thread. If there is no file, write a draft and raise."""
     with file_errors(path):
         if not path.exists():
             path.write_bytes(orjson.dumps(threads, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
             raise click.ClickException(
                 f"{path} did not exist; wrote a draft with each thread and its number in Isso. Replace the numbers "
-                "with the content_ids that your pages use, or null to leave a thread out, and run the command again"
+                "with the content_ids that your pages use, or null to skip a thread, and run the command again"
             )
         data = path.read_bytes()
     try:
@@ -101,7 +104,7 @@ def _read_mapping(path: Path, threads: Mapping[str, int]) -> dict[str, int | Non
         if number is not None and not (type(number) is int and 1 <= number <= MAX_CONTENT_ID):
             raise click.ClickException(f"{path}: {uri!r} must be a number from 1 to {MAX_CONTENT_ID}, or null")
     if missing := [uri for uri in threads if uri not in mapping]:
-        some = ", ".join(map(repr, missing[:3])) + (", …" if len(missing) > 3 else "")  # noqa: PLR2004  # for one line
+        some = ", ".join(map(repr, missing[:THREADS_SHOWN])) + (", …" if len(missing) > THREADS_SHOWN else "")
         raise click.ClickException(f"{path} lacks {len(missing)} of {len(threads)} threads: {some}")
     return mapping
 
@@ -115,7 +118,7 @@ def _convert(row: Row, content_ids: Mapping[str, int | None], missing_email: str
     if not (isinstance(row.created, float | int) and math.isfinite(row.created) and 0 < row.created < latest):
         raise _invalid("created", "must be a time in the past, in seconds since 1970")
     tick = int(row.created * 1000 * ids.TICKS_PER_MS)
-    # The rest of the id comes from what never changes, so that a second import finds the comment.
+    # Derive the rest of the id from immutable fields, so that a second import finds the comment.
     digest = hashlib.sha256(row.uri + b"\0%d" % row.id).digest()
     kept = ids.RANDOM_BITS - ORDER_BITS
     random = (row.id % (1 << ORDER_BITS)) << kept | int.from_bytes(digest) % (1 << kept)
@@ -138,5 +141,5 @@ def _decode(uri: bytes | None) -> str:
     return (uri or b"").decode(errors="replace")
 
 
-def _reported(value: Any) -> Any:
+def _reportable(value: Any) -> Any:
     return text_or_base64(value) if isinstance(value, bytes) else value

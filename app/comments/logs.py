@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, has_request_context, request
@@ -21,9 +22,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]{1,200}")
 ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,64}")
 TRACE_ID = re.compile(r"[A-Za-z0-9=;:.-]{1,200}")
-"""Only values of these forms are logged: headers and paths can contain anything, control characters included."""
-
-SERVER_ERROR = 500
+"""Only values that match are logged: headers and paths can contain anything, including control characters."""
 
 log = logging.getLogger("comments.request")
 
@@ -32,7 +31,7 @@ class JsonFormatter(OrjsonFormatter):
     """One JSON object per line: time, level, logger, message, request_id, extra fields and the traceback."""
 
     def __init__(self) -> None:
-        # The formatter leaves out extra fields that begin with an underscore, hence metrics.
+        # The formatter drops extra fields that begin with an underscore, so `_aws` is passed as `metrics`.
         super().__init__(["message"], rename_fields={"exc_info": "traceback", "metrics": "_aws"})
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
@@ -99,7 +98,7 @@ def init_app(app: Flask, settings: "Settings") -> None:
     def finish(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
         response.headers["X-Content-Type-Options"] = "nosniff"
-        if request.path == "/healthz" and response.status_code == 200:  # noqa: PLR2004  # HTTP: OK
+        if request.path == "/healthz" and response.status_code == HTTPStatus.OK:
             return response  # the load balancer sends these every few seconds
         line: dict[str, Any] = {
             "request_id": g.request_id,
@@ -115,9 +114,9 @@ def init_app(app: Flask, settings: "Settings") -> None:
             line["path"] = request.path
         if TRACE_ID.fullmatch(trace := request.headers.get("X-Amzn-Trace-Id", "")):
             line["trace_id"] = trace
-        is_failure = response.status_code >= SERVER_ERROR
+        is_failure = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         if settings.metrics:
-            # CloudWatch turns these into metrics. The route is the only dimension: each further value costs $0.30.
+            # CloudWatch turns these into metrics. The route is the only dimension: each combination costs $0.30.
             directive = {
                 "Namespace": settings.metrics,
                 "Dimensions": [["route"]],
@@ -127,6 +126,6 @@ def init_app(app: Flask, settings: "Settings") -> None:
                 line["failed"] = 1
             line["metrics"] = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
         level = logging.ERROR if is_failure else logging.INFO
-        # Without the search for the caller in log.log, which takes as long as the formatting.
+        # log.log would also look up the caller, which takes as long as formatting the line.
         log.handle(log.makeRecord(log.name, level, __file__, 0, "request", (), None, extra=line))
         return response

@@ -32,9 +32,10 @@ def list_held(query: PageQuery) -> Response:
 @moderation.output(Published, description="The published comment.", links=LINKS)
 @moderation.doc(operation_id="approveComment", responses=responses(401, 404, 503, ok=LOCATION))
 def approve(content_id: int, comment_id: str) -> Response:
-    """Publish a held comment.
+    """Approve and publish a pending comment.
 
-    It gets a new id, so that clients that follow the thread see it. Repeating the request returns the same comment.
+    The comment gets a new id, so that clients that follow the thread see it. Repeating the request returns the same
+    comment.
     """
     comment = store().approve(content_id, comment_id)
     if comment is None:
@@ -51,7 +52,7 @@ def approve(content_id: int, comment_id: str) -> Response:
 @moderation.output(Deleted, description="The comment is deleted.")
 @moderation.doc(operation_id="deleteComment", responses=responses(401, 404, 503))
 def delete(content_id: int, comment_id: str) -> Response:
-    """Delete a comment, published or held, for good."""
+    """Permanently delete a published or pending comment."""
     if not store().delete(content_id, comment_id):
         raise NotFound(f"comment {comment_id} not found in content_id {content_id}")
     _log("delete", content_id, comment_id)

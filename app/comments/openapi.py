@@ -1,4 +1,4 @@
-"""What the OpenAPI document contains beyond the models: errors, headers, and the types of path variables."""
+"""Additions to the generated OpenAPI document: error responses, headers, and the types of path variables."""
 
 from typing import Any
 
@@ -12,7 +12,13 @@ DESCRIPTION = (
     "Comments per article. All errors share one JSON format, `Error`. A load balancer in front of the service may"
     " respond with 502, 503 and 504 as HTML, and a web ACL with 403 and 429 as `Error`."
 )
-_RETRY = {"Retry-After": {"description": "Seconds.", "required": True, "schema": {"type": "integer", "minimum": 1}}}
+_RETRY = {
+    "Retry-After": {
+        "description": "Seconds to wait before a retry.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
 _HEADERS = {
     401: {"WWW-Authenticate": {"required": True, "schema": {"type": "string", "const": "Bearer"}}},
     429: _RETRY,
@@ -23,8 +29,8 @@ REQUEST_ID = {"X-Request-Id": {"description": "Also in the request's log line.",
 LOCATION = {"Location": {"description": "URL of the comment.", "required": True, **_STRING}}
 LINK = {
     "Link": {
-        "description": 'The next page: `<URL>; rel="next"`. `results` is "false" if there are no more comments now;'
-        " repeat the request to poll.",
+        "description": 'Link to the next page: `<URL>; rel="next"`. `results` is "false" if there are no more comments'
+        " yet; request the same URL again to poll.",
         "required": True,
         **_STRING,
     }
@@ -33,12 +39,12 @@ ETAG = {"ETag": {"required": True, **_STRING}}
 
 
 def content(schema: str) -> dict[str, Any]:
-    """Describe a body by the name of its schema."""
+    """Describe a JSON body by the name of its schema."""
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
 
 
-def responses(*codes: int, **headers: Any) -> dict[int, Any]:
-    """Describe error responses, for `doc(responses=…)`. `headers` are those of a success: ok={…}, accepted={…}."""
+def responses(*codes: int, ok: dict[str, Any] | None = None) -> dict[int, Any]:
+    """Describe error responses, for `doc(responses=…)`. `ok` are the headers of the 200 response."""
     described: dict[int, Any] = {
         code: {
             "description": ERRORS[code].description,
@@ -47,7 +53,7 @@ def responses(*codes: int, **headers: Any) -> dict[int, Any]:
         }
         for code in (400, *codes, 500)
     }
-    return described | ({200: {"headers": headers["ok"]}} if headers else {})
+    return described | ({200: {"headers": ok}} if ok else {})
 
 
 def init_app(app: APIFlask, settings: Settings) -> None:

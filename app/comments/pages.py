@@ -1,4 +1,4 @@
-"""Pages for people (/, /status, /moderate, /docs) and the files they load, embed.js among them."""
+"""HTML pages (/, /status, /moderate, /docs), embed.js, and the files of Swagger UI."""
 
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from comments.api import settings
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 
 EMBED_CACHE_CONTROL = "public, max-age=300, stale-while-revalidate=86400"
-"""For five minutes, sites may run an old embed.js without asking."""
+"""Browsers may run a cached embed.js for five minutes without revalidating it."""
 
 # No inline scripts or styles. Swagger UI's style sheet contains images as data: URLs.
 CONTENT_SECURITY_POLICY = (
@@ -38,7 +38,7 @@ def has_moderator() -> bool:
 
 @pages.app_template_filter()
 def moment(created_at: str) -> str:
-    """Format a time for people: 24 November 2026, 09:37 UTC."""
+    """Format a timestamp for display: 24 November 2026, 09:37 UTC."""
     then = datetime.fromisoformat(created_at)
     return f"{then.day} {then:%B %Y, %H:%M} UTC"
 
@@ -80,9 +80,9 @@ def status() -> Response:
 
 @pages.get("/moderate")
 def moderate() -> Response:
-    """Show the page that asks for the token; it contains nothing secret."""
+    """Serve the moderation page. It asks for the token and contains no secrets."""
     if not has_moderator():
-        abort(404, "there is no moderator: COMMENTS_MODERATOR_TOKEN is not set")
+        abort(404, "moderation is disabled: COMMENTS_MODERATOR_TOKEN is not set")
     response = make_response(render_template("moderate.html"))
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -1,10 +1,10 @@
-"""Cursors: how a client pages through a thread, and follows it without missing a comment.
+"""Cursors, with which clients page through a thread and follow it without missing a comment.
 
-A store whose ids are assigned before the write is visible (DynamoDB) can publish a comment *before* one that readers
-have already seen. Such a comment appears within the store's `overlap`. So a cursor remembers, beside its position, how
-far back the next round of polling must start (`floor`). Within a round, pages continue exactly where the last one
-ended; at the end of the thread, the next cursor returns to the floor. Pages may therefore repeat recent comments, and
-clients drop those whose id they know.
+A store that assigns ids before writes become visible (DynamoDB) can insert a comment *before* one that clients have
+already seen, but only within the store's `overlap`. A cursor therefore contains its position and a `floor`: how far
+back the next round of polling must start. Within a round, each page continues exactly where the previous one ended; at
+the end of the thread, the next cursor returns to the floor. Pages may repeat recent comments, so clients drop comments
+whose id they know.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ START = ids.id_at(0, random=0)
 class Cursor:
     """A page starts with the first comment whose id is greater than `position`.
 
-    As text: the position, and the floor (ticks) as 15 hexadecimal digits if there is one. So the id of a comment is a
-    cursor too.
+    Serialized as the position, and the floor (ticks) as 15 hexadecimal digits if there is one. The id of a comment is
+    therefore a valid cursor.
     """
 
     position: str
@@ -48,10 +48,10 @@ def following(cursor: Cursor | None, page: Page, *, overlap: float, read_at: int
 
 
 def link(path: str, cursor: Cursor, *, more: bool, **parameters: object) -> str:
-    """Return the Link header. `results` tells whether the next page has comments now.
+    """Return the Link header. `results` is "true" if the next page already has comments.
 
-    At the end of a thread `results` comes first: clients that search for the text `>; rel="next"` stop there, as they
-    did when the last page had no link.
+    At the end of a thread, `results` comes first so that clients that search for `>; rel="next"` stop there: in release
+    0.1, the last page had no link.
     """
     query = "&".join(f"{name}={value}" for name, value in parameters.items())
     url = f"{path}?{query}&after={cursor}"

@@ -25,7 +25,7 @@ MAX_LIMIT = 1_000
 
 ID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 CURSOR = rf"{ID}(\.[0-9a-f]{{15}})?"
-"""The id of a comment, or a position that paging.py explains."""
+"""The id of a comment, optionally followed by a floor (see paging.py)."""
 
 _CONTROL = r"\u0000-\u001f\u007f-\u009f"
 _SPACE = r"\u0020\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -35,7 +35,7 @@ NOT_IN_COMMENT = re.compile(rf"[{_CONTROL_IN_COMMENT}]")
 
 
 class Comment(TypedDict):
-    """A stored comment: id is a UUIDv7, created_at is RFC 3339 in UTC, held is only there while it awaits approval."""
+    """A stored comment: id is a UUIDv7, created_at is RFC 3339 in UTC, held is present only before approval."""
 
     id: str
     content_id: int
@@ -46,7 +46,7 @@ class Comment(TypedDict):
 
 
 def _number(value: Any) -> Any:
-    """Reject what pydantic would convert. It accepts 7.0 for 7: to JSON they are the same number."""
+    """Reject strings and booleans, which pydantic would convert. 7.0 is accepted: in JSON it equals 7."""
     if isinstance(value, str | bool):
         raise ValueError("must be an integer")  # noqa: TRY004  # pydantic expects ValueError
     return value
@@ -88,7 +88,7 @@ def _comment(text: str) -> str:
 
 
 def _optional(schema: dict[str, Any]) -> None:
-    """Leave the default out of the JSON schema: an absent value is not null."""
+    """Omit the default from the JSON schema: an absent value is not null."""
     del schema["default"]
 
 
@@ -158,14 +158,14 @@ class RequestHeaders(Model):
         _schema("string", pattern="^[!-~]{1,255}$", minLength=1, maxLength=255),
     ] = Field(
         "",
-        description="Send the same key with each retry; within 24 hours the comment is stored once.",
+        description="Send the same key with each retry: within 24 hours, the comment is stored once.",
         json_schema_extra=_optional,
     )
 
 
 class PageQuery(Model):
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_digits)] = Field(
-        MAX_LIMIT, description="Maximum number of comments; a page of about 1 MB ends earlier."
+        MAX_LIMIT, description="Maximum number of comments. A page also ends at about 1 MB."
     )
     after: Annotated[
         str,
@@ -173,7 +173,7 @@ class PageQuery(Model):
         _schema("string", pattern=f"^{CURSOR}$"),
     ] = Field(
         "",
-        description="Where the page starts: a cursor from a Link header, or the id of a comment.",
+        description="A cursor from a Link header, or the id of the comment before the page.",
         json_schema_extra=_optional,
     )
 
@@ -240,7 +240,7 @@ class Message(Model):
 
 
 class Status(Model):
-    """Which version runs, and whether its store responds."""
+    """The running version, the state of its store, and the operator's messages."""
 
     status: Literal["OK", "DEGRADED"]
     version: str
@@ -254,7 +254,7 @@ class Status(Model):
 
 
 class Problem(Model):
-    """What is wrong with one field, parameter or header; `field` is "body" if it is the body as a whole."""
+    """An invalid field, parameter or header. `field` is "body" for errors of the body as a whole."""
 
     field: str
     message: str

@@ -1,4 +1,4 @@
-"""What /status and /api/status show: the version, whether the store responds, and the operator's messages."""
+"""Data of /status and /api/status: the version, the state of the store, and the operator's messages."""
 
 import json
 import logging
@@ -22,17 +22,17 @@ VERSION = "0.2.0"
 MESSAGES = 20
 """Number of messages shown, newest first."""
 
-PATIENCE = 2.0
-"""Seconds to wait for the store. Its own retries may take several times as long."""
+STORE_TIMEOUT = 2.0
+"""Seconds to wait for the store. Its retries may take several times as long."""
 
 METADATA_TIMEOUT = 1
 """Seconds to wait for the metadata endpoint of ECS, which is on the same host."""
 
 
 class StatusBoard:
-    """Remembers the last messages it read, because they matter most when the store is down.
+    """Checks the store, and caches the operator's messages because they matter most when the store is down.
 
-    However many clients ask, at most one request to the store is under way.
+    Concurrent requests share one check.
     """
 
     def __init__(self, store: CommentStore, settings: Settings) -> None:
@@ -51,13 +51,13 @@ class StatusBoard:
         self._check: Future[dict[str, Any]] | None = None
 
     def read(self) -> dict[str, Any]:
-        """Return a Status (see schemas.py). Never raises: this is what people look at when something is broken."""
+        """Return a Status (see schemas.py). Never raises: people look here when something is broken."""
         if self._check is None or self._check.done():
-            self._check = self._executor.submit(self._ask)
+            self._check = self._executor.submit(self._check_store)
         try:
-            state = self._check.result(PATIENCE)
+            state = self._check.result(STORE_TIMEOUT)
         except TimeoutError:
-            state = {"status": "UNAVAILABLE", "milliseconds": PATIENCE * 1000, "reason": "Timeout"}
+            state = {"status": "UNAVAILABLE", "milliseconds": STORE_TIMEOUT * 1000, "reason": "Timeout"}
         return {
             "status": "OK" if state["status"] == "OK" else "DEGRADED",
             **self._running,
@@ -66,7 +66,7 @@ class StatusBoard:
             "messages_read_at": self._read_at,
         }
 
-    def _ask(self) -> dict[str, Any]:
+    def _check_store(self) -> dict[str, Any]:
         if self._running["digest"] is None:
             self._running |= _ecs_metadata()
         started = time.perf_counter()
@@ -83,14 +83,14 @@ class StatusBoard:
         except Exception as error:  # whatever is broken, the status page must show it
             if not isinstance(error, StoreError):
                 log.exception("unexpected error of the store")
-            # No more than the kind of failure: messages may contain paths or account ids.
+            # Only the kind of failure: messages may contain paths or account ids.
             reason = error.reason if isinstance(error, StoreError) else type(error).__name__
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
         return {"status": "UNAVAILABLE" if reason else "OK", "milliseconds": milliseconds, "reason": reason}
 
 
 def _ecs_metadata() -> dict[str, str]:
-    """Return the digest of the image and the region from ECS task metadata, version 4; nothing outside of ECS."""
+    """Return the digest of the image and the region from ECS task metadata, version 4; empty outside ECS."""
     address = os.environ.get("ECS_CONTAINER_METADATA_URI_V4")
     if not address:
         return {}
@@ -101,4 +101,4 @@ def _ecs_metadata() -> dict[str, str]:
         arn = metadata["Labels"]["com.amazonaws.ecs.task-arn"].split(":")  # arn:aws:ecs:REGION:…
         return {name: value for name, value in (found | {"region": arn[3]}).items() if value}
     except (OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError, IndexError):
-        return {}  # the next request tries again
+        return {}  # retried on the next request

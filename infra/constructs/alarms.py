@@ -19,15 +19,15 @@ _FAILED_DEPLOYMENT = "failed-deployment"
 
 
 class Alarms(Construct):
-    """The alarms of a stage, $0.10 a month each, and the SNS topic that they notify when they fire and end."""
+    """Alarms of a stage, $0.10 a month each, and the SNS topic that they notify when they enter ALARM and OK."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, stage: str, prefix: str, runbook: str, email: str | None
     ) -> None:
         """Create the topic.
 
-        Descriptions contain commands for `stage`. Each alarm's name starts with `prefix`, because people read it in
-        messages and in the runbook. `runbook` is the address of a page with a section for each alarm.
+        Descriptions contain commands for `stage`. Names start with `prefix`, because people read them in notifications.
+        `runbook` is the URL of a page with a section for each alarm.
         """
         super().__init__(scope, construct_id)
         self._stage = stage
@@ -56,10 +56,10 @@ class Alarms(Construct):
         return topic
 
     def add_deployment_alarms(self, load_balancer: elbv2.ApplicationLoadBalancer) -> tuple[cloudwatch.Alarm, ...]:
-        """Add and return the alarms that roll a deployment back, `5xx` and `latency`.
+        """Add and return the alarms that roll back a deployment, `5xx` and `latency`.
 
         AWS: if one of them is in ALARM when a deployment starts, ECS monitors none of them for that deployment. Missing
-        data is not breaching, because a service without traffic must be deployable.
+        data is not breaching, so that a service without traffic can be deployed.
         """
         return (
             self._add(
@@ -76,7 +76,7 @@ class Alarms(Construct):
                 metric=load_balancer.metrics.target_response_time(statistic="p99", period=MINUTE),
                 threshold=1,
                 periods=2,
-                impact="Pages load slowly: one request in a hundred takes longer than a second.",
+                impact="Pages load slowly: 1 % of requests take longer than a second.",
                 first=self._logs("slowest routes"),
             ),
         )
@@ -112,7 +112,7 @@ class Alarms(Construct):
             subject="load-balancer-5xx",
             metric=load_balancer.metrics.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE),
             threshold=5,
-            impact="Visitors see errors: the load balancer could not get a response from any task.",
+            impact="Visitors see errors: the load balancer got no valid response from the tasks.",
             first=self._events(),
         )
         self._add(
@@ -143,7 +143,7 @@ class Alarms(Construct):
             metric=service.metric_cpu_utilization(period=MINUTE),
             threshold=85,
             periods=10,
-            impact="Comments may become slow: CPU has been above 85 % for ten minutes in spite of scaling.",
+            impact="Comments may become slow: CPU has been above 85 % for ten minutes despite autoscaling.",
             first=self._logs("responses by route"),
         )
         self._add(
@@ -152,20 +152,20 @@ class Alarms(Construct):
             metric=service.metric_memory_utilization(statistic="max", period=MINUTE),
             threshold=85,
             periods=10,
-            impact="Some requests will fail if this goes on: a task uses 85 % of its memory and is killed at 100 %.",
+            impact="Some requests will fail if memory use keeps growing: a task uses 85 % and is killed at 100 %.",
             first=self._logs("a deployment"),
         )
 
     def add_failed_deployment_rule(self, *, cluster: str, service: str) -> None:
-        """Report failed deployments. ECS has no metric for them, only an event."""
+        """Notify the topic of failed deployments. ECS has no metric for them, only an event."""
         arn = cdk.Stack.of(self).format_arn(service="ecs", resource="service", resource_name=f"{cluster}/{service}")
         reason = events.EventField.from_path("$.detail.reason")
-        what = "Visitors notice nothing: a deployment failed, and ECS is rolling back to the previous version."
-        described = self._describe(what, self._logs("a deployment"), _FAILED_DEPLOYMENT)
+        impact = "Visitors are not affected: a deployment failed, and ECS is rolling back to the previous version."
+        description = self._describe(impact, self._logs("a deployment"), _FAILED_DEPLOYMENT)
         events.Rule(
             self,
             "FailedDeployment",
-            description=described,  # EventBridge: at most 512 characters
+            description=description,  # EventBridge: at most 512 characters
             event_pattern=events.EventPattern(
                 source=["aws.ecs"],
                 detail_type=["ECS Deployment State Change"],
@@ -174,7 +174,7 @@ class Alarms(Construct):
             ),
             targets=[
                 events_targets.SnsTopic(
-                    self.topic, message=events.RuleTargetInput.from_text(f"{service}: {reason}. {described}")
+                    self.topic, message=events.RuleTargetInput.from_text(f"{service}: {reason}. {description}")
                 )
             ],
         )
@@ -188,7 +188,7 @@ class Alarms(Construct):
                 metric=table.metric(f"{kind}ThrottleEvents", statistic="sum", period=MINUTE),
                 threshold=1,
                 periods=3,
-                impact=f"Visitors of a busy thread get 503: DynamoDB throttles {kind.lower()}s of its partition.",
+                impact=f"Visitors of a busy thread get 503: DynamoDB throttles its {kind.lower()}s.",
                 first=self._logs("responses by route"),
                 section="throttles",
             )
@@ -209,8 +209,8 @@ class Alarms(Construct):
     ) -> cloudwatch.Alarm:
         """Add an alarm.
 
-        `impact` is what users notice, `first` the first command to run. `section` of the runbook is named like the
-        alarm unless it covers several.
+        `impact` describes the effect on users, `first` is the first command to run. The `section` of the runbook is by
+        default named after `subject`.
         """
         alarm = cloudwatch.Alarm(
             self,
@@ -235,7 +235,7 @@ class Alarms(Construct):
         return f"make logs ENV={self._stage} QUERY='{query}'"
 
     def _events(self) -> str:
-        """Return the command that prints the latest events of the service, with the reasons of ECS."""
+        """Return the command that prints the latest events of the ECS service."""
         return (
             f"aws ecs describe-services --cluster {self._prefix} --services {self._prefix}"
             " --query 'services[0].events[:5].message'"

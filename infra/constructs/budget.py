@@ -1,4 +1,4 @@
-"""Monthly budget of a stage, with messages at 80 and 100 percent of it."""
+"""Monthly budget of a stage, with notifications at 80 and 100 percent."""
 
 from aws_cdk import aws_budgets as budgets
 from constructs import Construct
@@ -7,12 +7,12 @@ _PERCENT = (80, 100)
 
 
 class MonthlyBudget(Construct):
-    """AWS Budgets; budgets without actions are free."""
+    """Monthly AWS budget. Free, because it has no actions."""
 
     def __init__(self, scope: Construct, construct_id: str, *, dollars: int, email: str, tag: str) -> None:
-        """`tag` limits the budget to resources with it, as `key$value`.
+        """`tag` (`key$value`) limits the budget to resources with this tag.
 
-        It counts nothing until the key is activated as a cost allocation tag (docs/operations.md).
+        No cost is counted until the key is activated as a cost allocation tag (docs/operations.md).
         """
         super().__init__(scope, construct_id)
         budgets.CfnBudget(

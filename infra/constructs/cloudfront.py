@@ -11,8 +11,8 @@ from infra.findings import acknowledge
 
 LISTS = "/api/comment/list/*"
 LISTS_MAX_TTL = cdk.Duration.seconds(1)
-"""Longest time that CloudFront may cache a list, if its Cache-Control allows it. The service sends `no-cache`, so today
-CloudFront forwards every request. With `s-maxage=1` it would absorb a spike on one thread."""
+"""Maximum time that CloudFront caches a list, if Cache-Control allows it. The service sends `no-cache`, so CloudFront
+currently forwards every request. With `s-maxage=1` it would absorb a spike on one thread."""
 VIEWER_ADDRESS_HEADER = "true-client-ip"
 """Request header that contains only the visitor's address. WAF reads the first address in a header, and visitors can
 forge the first one in X-Forwarded-For."""
@@ -112,8 +112,8 @@ class CloudFrontEntrance(Construct):
         acknowledge(
             self.distribution,
             {
-                "AwsSolutions-CFR1": "readers in every country may read comments",
-                "AwsSolutions-CFR2": "the web ACL is at the load balancer; CloudFront's must be in us-east-1",
+                "AwsSolutions-CFR1": "comments are public in all countries",
+                "AwsSolutions-CFR2": "the load balancer has a web ACL; CloudFront's would have to be in us-east-1",
                 "AwsSolutions-CFR3": "the service logs each request with the visitor's address",
                 "AwsSolutions-CFR4": "cloudfront.net names don't support a minimum TLS version",
             },

@@ -1,4 +1,4 @@
-"""CloudWatch dashboard of a stage, and saved queries of its logs."""
+"""CloudWatch dashboard of a stage, and saved queries for its logs."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,11 @@ from infra.constructs.alarms import MINUTE
 from infra.queries import QUERIES, readable
 
 _COLUMNS = 24
-"""CloudWatch: width of a dashboard."""
+"""CloudWatch: width of the dashboard grid."""
 
 
 class SavedQueries(Construct):
-    """Logs Insights queries, from an alarm to the lines of a failed request; free until they run."""
+    """Saved Logs Insights queries. Free until they run."""
 
     def __init__(self, scope: Construct, construct_id: str, *, folder: str, log_group_name: str) -> None:
         super().__init__(scope, construct_id)
@@ -33,7 +33,7 @@ class SavedQueries(Construct):
 
 
 class Dashboard(Construct):
-    """Is the service healthy, and if not, where is the problem? $3 a month; the first three are free."""
+    """Dashboard that shows whether the service is healthy, and where a problem is. $3 a month; three are free."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Dashboard(Construct):
         route_namespace: str | None,
         web_acl_metric: str | None,
     ) -> None:
-        """`route_namespace` holds the metrics by route, `web_acl_metric` names the web ACL; None leaves the row out."""
+        """`route_namespace` has the metrics by route, `web_acl_metric` is the web ACL's name; None omits the row."""
         super().__init__(scope, construct_id)
         self._board = cloudwatch.Dashboard(self, "Board", dashboard_name=name, default_interval=cdk.Duration.hours(3))
         self._board.add_widgets(
@@ -94,7 +94,7 @@ class Dashboard(Construct):
         )
 
     def _add_routes(self, namespace: str) -> None:
-        """Add one line for each route in use; the search finds new routes without a deployment."""
+        """Add graphs with a line per route. The search expression includes new routes without a deployment."""
 
         def search(metric: str, statistic: str) -> cloudwatch.MathExpression:
             found = f"SEARCH('{{\"{namespace}\",route}} MetricName=\"{metric}\"', '{statistic}', 60)"

@@ -1,4 +1,4 @@
-"""ECS service on Fargate: the task, deployments that lose no request, and autoscaling."""
+"""ECS service on Fargate: task definition, deployments without lost requests, and autoscaling."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,15 +16,15 @@ from infra.findings import acknowledge
 from infra.stages import Architecture
 
 USER = "10001:10001"
-"""Numeric, so it needs no entry in /etc/passwd. No user of the host has this ID."""
+"""Numeric, so that it needs no entry in /etc/passwd. The image sets the same user."""
 LOG_BUFFER = cdk.Size.mebibytes(10)
-"""Holds about 40,000 log lines while CloudWatch is unavailable. Beyond that, lines are lost but requests never wait."""
+"""Holds about 40,000 log lines while CloudWatch is unavailable. Then lines are dropped, but requests never wait."""
 STOP_TIMEOUT = cdk.Duration.seconds(30)
 """From SIGTERM to SIGKILL; longer than gunicorn's graceful_timeout."""
 GRACE_PERIOD = cdk.Duration.seconds(30)
 """How long a new task may fail health checks; the slowest measured start took 2.6 s."""
 SCALE_IN_COOLDOWN = cdk.Duration.minutes(5)
-"""Scaling in too early costs more than keeping a task for longer."""
+"""Scaling in too early is worse than keeping a task for longer."""
 _STANDARD_SECONDS = 60
 """AWS: resolution of the free CPU metric."""
 
@@ -53,9 +53,9 @@ class ApiService(Construct):
         rollback_alarms: Sequence[str],
         container_insights: bool,
     ) -> None:
-        """`name` is the name of cluster and service. `cpu` is in 1/1024 of a vCPU, `memory` in MiB.
+        """`name` names the cluster, the service and the task family. `cpu` is in 1/1024 of a vCPU, `memory` in MiB.
 
-        `rollback_alarms` are names: an alarm's token in a deployment that the alarm depends on would be circular.
+        `rollback_alarms` are names, because references would be a circular dependency.
         """
         super().__init__(scope, construct_id)
         self.cluster = ecs.Cluster(
@@ -71,7 +71,7 @@ class ApiService(Construct):
         if not container_insights:
             acknowledge(
                 self.cluster,
-                {"AwsSolutions-ECS4": "alarms and dashboard use free metrics and those of the application"},
+                {"AwsSolutions-ECS4": "alarms and dashboard use free metrics and the application's own"},
             )
         self.task_definition = self._add_task(name, cpu=cpu, memory=memory, architecture=architecture)
         self._add_container(image=image, environment=environment, secrets=secrets, log_group=log_group)
@@ -86,11 +86,11 @@ class ApiService(Construct):
         self.service = ecs.FargateService(
             self,
             "Service",
-            service_name=name,  # as for the cluster
+            service_name=name,  # the release and `aws ecs` commands refer to it
             cluster=self.cluster,
             task_definition=self.task_definition,
             deployment_strategy=ecs.DeploymentStrategy.ROLLING,
-            # No desired_count: a deployment would reset what autoscaling chose.
+            # No desired_count: a deployment would reset the number that autoscaling has set.
             min_healthy_percent=100,
             max_healthy_percent=200,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
@@ -119,14 +119,14 @@ class ApiService(Construct):
         task = ecs.FargateTaskDefinition(
             self,
             "Task",
-            family=name,  # one history of revisions, whatever the construct is called
+            family=name,  # keeps the revision history if the construct is renamed
             cpu=cpu,
             memory_limit_mib=memory,
             runtime_platform=ecs.RuntimePlatform(
                 cpu_architecture=_CPU[architecture], operating_system_family=ecs.OperatingSystemFamily.LINUX
             ),
         )
-        acknowledge(task, {"AwsSolutions-ECS2": "its variables contain no secrets; those come from Secrets Manager"})
+        acknowledge(task, {"AwsSolutions-ECS2": "the variables contain no secrets; those come from Secrets Manager"})
         return task
 
     def _add_container(
@@ -173,7 +173,7 @@ class ApiService(Construct):
         later and shows how large the spike is.
         """
         tasks = self.service.auto_scale_task_count(min_capacity=min_tasks, max_capacity=max_tasks)
-        # Application Auto Scaling uses its service-linked role anyway; naming it requires permission to pass it.
+        # Application Auto Scaling uses its service-linked role by default; setting it would require iam:PassRole.
         cfn_resource(tasks.node.find_child("Target")).add_property_deletion_override("RoleARN")
         tasks.scale_on_cpu_utilization(
             "Cpu",

@@ -14,10 +14,9 @@ from infra.findings import acknowledge
 from infra.stages import Domain
 
 IDLE_TIMEOUT = cdk.Duration.seconds(60)
-"""Shorter than gunicorn's keepalive: if gunicorn closed an idle connection first, the next request would fail with
-502."""
+"""Shorter than gunicorn's keepalive: if gunicorn closed an idle connection first, a request could fail with 502."""
 DRAIN = cdk.Duration.seconds(15)
-"""Time for requests in flight to finish when a task is removed; the slowest takes a fraction of it."""
+"""Time for in-flight requests to finish when a task is removed. Even slow requests take a fraction of that."""
 HEALTH_PATH = "/healthz"
 HSTS_MAX_AGE = cdk.Duration.days(365)
 
@@ -25,7 +24,7 @@ _HSTS = f"max-age={HSTS_MAX_AGE.to_seconds():.0f}"
 
 
 class LoadBalancer(Construct):
-    """Application Load Balancer: $16 a month, $3.65 for each of its two addresses if it is public, and traffic."""
+    """Application Load Balancer: $16 a month plus traffic, and $3.65 for each of two addresses if it is public."""
 
     def __init__(
         self,
@@ -40,7 +39,7 @@ class LoadBalancer(Construct):
         log_bucket_name: str,
         log_prefix: str,
     ) -> None:
-        """An internal load balancer only accepts connections from its VPC, and has no domain."""
+        """With `internal`, only the VPC can connect, and `domain` must be None."""
         super().__init__(scope, construct_id)
         self.load_balancer = elbv2.ApplicationLoadBalancer(
             self,
@@ -57,8 +56,8 @@ class LoadBalancer(Construct):
             self.load_balancer.set_attribute(f"access_logs.s3.{name}", value)
         self.load_balancer.set_attribute("routing.http.desync_mitigation_mode", "strictest")
         if internal:
-            # CloudFront connects from network interfaces in these subnets. Finding the ID of their security group would
-            # take a Lambda function, and nothing else in the VPC connects to port 80.
+            # CloudFront connects from network interfaces in these subnets. Looking up the ID of their security group
+            # would take a Lambda function, and nothing else in the VPC connects to port 80.
             self.load_balancer.connections.allow_from(ec2.Peer.ipv4(CIDR), ec2.Port.tcp(80), "CloudFront")
         else:
             for security_group in self.load_balancer.connections.security_groups:
@@ -101,8 +100,8 @@ class LoadBalancer(Construct):
     def add_target(self, service: ecs.FargateService, *, container: str, port: int) -> elbv2.ApplicationTargetGroup:
         """Forward all requests to a container of the service, and allow connections from the load balancer to it.
 
-        A new task is healthy after two checks, or 10 s. A task is only removed after five failed checks: under load it
-        may miss two, and removing it would overload the others.
+        A new task is healthy after two checks, or 10 s. A task is only removed after five failed checks: a task
+        under load may fail two, and removing it would overload the others.
         """
         return self.listener.add_targets(
             "Api",

@@ -1,4 +1,4 @@
-"""VPC over two zones, with the egress of the tasks."""
+"""VPC in two zones, with the egress option of the tasks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ _PUBLIC = ec2.SubnetConfiguration(
     name="public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=24, map_public_ip_on_launch=False
 )
 _INTERNAL = ec2.SubnetConfiguration(name="internal", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24)
-"""Subnets of an internal load balancer. CloudFront requires that they have no route to the internet gateway."""
+"""Subnets of an internal load balancer. AWS: a VPC origin's subnets must have no route to an internet gateway."""
 _AWS = ec2.InterfaceVpcEndpointAwsService
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """Network settings of one kind of egress."""
+    """Network settings of an egress option."""
 
     task_subnets: ec2.SubnetType
     assign_public_ip: bool = False
@@ -31,7 +31,7 @@ class _Plan:
 
     @property
     def subnets(self) -> list[ec2.SubnetConfiguration]:
-        """The public subnets, and the tasks' own unless those are public too."""
+        """The public subnets, and separate ones for tasks unless tasks use the public ones."""
         if self.task_subnets == ec2.SubnetType.PUBLIC:
             return [_PUBLIC]
         return [_PUBLIC, ec2.SubnetConfiguration(name="tasks", subnet_type=self.task_subnets, cidr_mask=24)]
@@ -44,7 +44,7 @@ class _Plan:
 _PLANS = {
     Egress.PUBLIC_IP: _Plan(task_subnets=ec2.SubnetType.PUBLIC, assign_public_ip=True),
     Egress.NAT: _Plan(task_subnets=ec2.SubnetType.PRIVATE_WITH_EGRESS, nat=True),
-    # Image layers come through the gateway endpoint of S3, everything else through these four.
+    # Image layers use the gateway endpoint of S3, everything else uses these four.
     Egress.ENDPOINTS: _Plan(
         task_subnets=ec2.SubnetType.PRIVATE_ISOLATED,
         endpoints={
@@ -72,7 +72,7 @@ class Network(Construct):
     ) -> None:
         """`internal` adds subnets for an internal load balancer, so that only CloudFront reaches it.
 
-        `flow_logs` receives rejected connections; None logs none. Prices are those of `Egress`.
+        `flow_logs` receives rejected connections; None disables flow logs. For prices, see `Egress`.
         """
         super().__init__(scope, construct_id)
         plan = _PLANS[egress]
@@ -86,7 +86,7 @@ class Network(Construct):
                 *plan.subnets,
                 *([_INTERNAL] if internal else []),
             ],  # last, so that the others keep their CIDR blocks
-            restrict_default_security_group=False,  # it would take a Lambda function, and nothing uses the group
+            restrict_default_security_group=False,  # that takes a Lambda function, and nothing uses the group
             gateway_endpoints={
                 "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
                 "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
@@ -103,7 +103,7 @@ class Network(Construct):
         if flow_logs:
             self._log_rejected_connections(flow_logs)
         else:
-            acknowledge(self.vpc, {"AwsSolutions-VPC7": "previews live for days, and nobody reads their flow logs"})
+            acknowledge(self.vpc, {"AwsSolutions-VPC7": "previews exist for days, and nobody reads their flow logs"})
 
     def _log_rejected_connections(self, log_group: logs.ILogGroup) -> None:
         flow_log = self.vpc.add_flow_log(

@@ -1,4 +1,4 @@
-"""WAF web ACL: AWS's managed rules and a rate limit that respond in the service's error format."""
+"""WAF web ACL: AWS managed rules and a rate limit, with responses in the service's error format."""
 
 import json
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 
 _RESPONSES = {
-    "refused": (403, "INVALID", "this request looks like an attack and was blocked"),
+    "blocked": (403, "INVALID", "this request looks like an attack and was blocked"),
     "too-many": (429, "RATE-LIMITED", "too many posts from this address: wait five minutes"),
 }
 """HTTP status, and `status` and `message` of the response body."""
@@ -56,7 +56,7 @@ _REPUTATION = ("AWSManagedIPReputationList", "AWSManagedReconnaissanceList")
 
 
 class WebAcl(Construct):
-    """Web ACL of a load balancer: $5 a month, $1 a rule, $0.60 a million requests."""
+    """Web ACL of a load balancer: $5 a month, $1 per rule and $0.60 per million requests."""
 
     def __init__(
         self,
@@ -69,9 +69,9 @@ class WebAcl(Construct):
         address_header: str | None = None,
         log_group_arn: str,
     ) -> None:
-        """`metric` is its name in CloudWatch. `post_limit` is POST requests per client address in five minutes.
+        """`metric` is its name in CloudWatch. `post_limit` is the number of POST requests per client in five minutes.
 
-        `address_header` is the header that a proxy overwrites with the client's address; None uses the connecting
+        `address_header` is the header that a trusted proxy sets to the client's address; None uses the connecting
         address. AWS: the log group's name must begin with aws-waf-logs-.
         """
         super().__init__(scope, construct_id)
@@ -84,13 +84,13 @@ class WebAcl(Construct):
             custom_response_bodies={
                 key: waf.CfnWebACL.CustomResponseBodyProperty(
                     content_type="APPLICATION_JSON",
-                    content=json.dumps({"status": word, "message": message}),
+                    content=json.dumps({"status": status, "message": message}),
                 )
-                for key, (_, word, message) in _RESPONSES.items()
+                for key, (_, status, message) in _RESPONSES.items()
             },
             rules=[
                 _post_rate(priority=0, limit=post_limit, address_header=address_header),
-                # AWS: this group only checks the connecting address, which is the proxy's if there is a header.
+                # AWS: this group only checks the connecting address, which behind a proxy is not the client's.
                 *(
                     []
                     if address_header
@@ -178,7 +178,7 @@ def _managed(
 ) -> waf.CfnWebACL.RuleProperty:
     """Return a managed rule group. AWS: a custom response can only be set for each rule by name."""
     counting = waf.CfnWebACL.RuleActionProperty(count={})
-    actions = [(rule, _block("refused")) for rule in block] + [(rule, counting) for rule in count]
+    actions = [(rule, _block("blocked")) for rule in block] + [(rule, counting) for rule in count]
     return waf.CfnWebACL.RuleProperty(
         name=name,
         priority=priority,

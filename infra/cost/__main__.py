@@ -20,16 +20,16 @@ from infra.stacks.base import BaseStack
 from infra.stages import ConfigurationError, Egress, Entrance, Stage, Target, stage_named
 
 MONTHS = (0, 1_000_000, 10_000_000)
-"""Requests a month."""
+"""Requests per month, one column each."""
 STOCK_TASKS = 2
 _NOTE = (
     f"A month of {HOURS} hours in {REGION} at AWS's list prices as of {AS_OF}, without discounts.\n"
-    "Only CloudFront's free tier is included, because it doesn't end."
+    "CloudFront's free tier is included, because it doesn't expire; others aren't."
 )
 
 
 class StockStack(BaseStack):
-    """The service as most tutorials build it: CDK's own pattern with its defaults, and an on-demand table."""
+    """The service as in many tutorials: CDK's stock pattern with its defaults, and an on-demand table."""
 
     def __init__(self, scope: cdk.App, construct_id: str, *, cpu: int, memory: int) -> None:
         super().__init__(scope, construct_id)
@@ -72,7 +72,7 @@ def bills(of: Sequence[Mapping[str, Any]]) -> list[Bill]:
 
 
 def rows(columns: Sequence[Bill]) -> Iterator[str]:
-    """Yield a row for each line of the bills, and the sum."""
+    """Yield a row for each line of the bills, then the sum."""
     for lines in zip(*(column.lines for column in columns), strict=True):
         price = f"{lines[0].price.amount:.7g} per {lines[0].price.unit}"
         yield _row(lines[0].label, price, [line.dollars for line in lines])
@@ -108,7 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.cost", description=__doc__)
     parser.add_argument("stage", help="dev, prod, playground or pr-N")
     name = parser.parse_args().stage
-    os.environ.setdefault("CDK_VALIDATION", "false")  # most of a synthesis, and prices don't need it
+    os.environ.setdefault("CDK_VALIDATION", "false")  # validation takes most of a synthesis, and prices don't need it
     try:
         print(*report(stage_named(name)), sep="\n")
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""Reads a monthly bill from templates, resource by resource. A type without a price is an error."""
+"""Computes a monthly bill from templates, resource by resource. A type without a price is an error."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,25 +6,25 @@ from typing import Any
 
 from infra.cost import prices
 from infra.cost.prices import FREE, HOURS, Price
-from infra.cost.traffic import NOISE_GB, ROUTES, Traffic
+from infra.cost.traffic import REJECTED_GB, ROUTES, Traffic
 from infra.stages import ConfigurationError
 
 Properties = Mapping[str, Any]
 
 _PUTS_THOUSAND = 2 * 12 * HOURS / 1000
-"""AWS: each of the two nodes of the load balancer writes a file every five minutes."""
+"""Thousands a month. AWS: each of the two nodes of the load balancer writes a file every five minutes."""
 _YEAR_OF_DAYS = 365
-"""Retention of logs that never expire, for the bill."""
+"""Assumed retention of logs that never expire."""
 _DAYS = 30
 _IMAGES_GB = 2.0
 """About thirty images of 70 MB, compressed."""
 _INSIGHTS_METRICS = 38
-"""AWS: ten metrics each of cluster, service and family, three more of the cluster and five of the service."""
+"""AWS: ten metrics each for cluster, service and family, three more for the cluster and five for the service."""
 _CPU_UNITS, _MEBIBYTES = 1024, 1024
 
 
 class UnpricedError(ConfigurationError):
-    """A resource type has no price, so the bill would be wrong."""
+    """A resource type has no price."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Bill:
-    """The lines of a month; those with the same label and price are added up."""
+    """The lines of a month. Quantities with the same label and price are added up."""
 
     lines: tuple[Line, ...]
 
@@ -59,7 +59,7 @@ class Month:
     traffic: Traffic
 
     def every(self) -> Iterator[tuple[str, Properties]]:
-        """Yield type and properties of each resource, by type."""
+        """Yield type and properties of each resource, sorted by type."""
         for resource in sorted(self.resources.values(), key=lambda each: str(each["Type"])):
             yield resource["Type"], resource.get("Properties", {})
 
@@ -100,7 +100,7 @@ def bill(templates: Iterable[Mapping[str, Any]], traffic: Traffic) -> Bill:
 
 
 def _fixed(label: str, price: Price, quantity: float = 1) -> "Handler":
-    """Return the handler of a type whose price depends on nothing else."""
+    """Return the handler of a type with a fixed price and quantity."""
 
     def lines(_: Properties, __: Month) -> Iterator[Line]:
         yield Line(label, price, quantity)
@@ -123,7 +123,7 @@ def _load_balancer(properties: Properties, month: Month) -> Iterator[Line]:
 
 
 def _distribution(_: Properties, month: Month) -> Iterator[Line]:
-    """Bill what exceeds the free tier. Data from the load balancer to CloudFront is free."""
+    """Bill usage beyond the free tier. Data from the load balancer to CloudFront is free."""
     gigabytes = max(month.traffic.response_gb - prices.CLOUDFRONT_FREE_GB, 0)
     yield Line("CloudFront: responses", prices.CLOUDFRONT_OUT, gigabytes)
     millions = max(month.traffic.millions - prices.CLOUDFRONT_FREE_MILLIONS, 0)
@@ -131,7 +131,7 @@ def _distribution(_: Properties, month: Month) -> Iterator[Line]:
 
 
 def _edge_function(_: Properties, month: Month) -> Iterator[Line]:
-    """Bill one run for each request beyond the free tier."""
+    """Bill one invocation per request beyond the free tier."""
     millions = max(month.traffic.millions - prices.CLOUDFRONT_FREE_FUNCTION_MILLIONS, 0)
     yield Line("CloudFront: functions", prices.CLOUDFRONT_FUNCTIONS, millions)
 
@@ -165,7 +165,7 @@ def _task_definition(_: Properties, month: Month) -> Iterator[Line]:
 
 
 def _service(properties: Properties, month: Month) -> Iterator[Line]:
-    """Bill the minimum number of tasks, which is enough for the traffic that `make cost` shows."""
+    """Bill the minimum number of tasks, which can serve the traffic that `make cost` shows."""
     targets = month.of_type("AWS::ApplicationAutoScaling::ScalableTarget")
     tasks = int(targets[0]["MinCapacity"] if targets else properties["DesiredCount"])
     if properties["NetworkConfiguration"]["AwsvpcConfiguration"].get("AssignPublicIp") == "ENABLED":
@@ -180,7 +180,7 @@ def _service(properties: Properties, month: Month) -> Iterator[Line]:
 
 
 def _spot_tasks(tasks: int, strategy: list[Mapping[str, Any]]) -> float:
-    """Return the number of tasks on Spot: each provider gets its base first, and the rest is divided by weight."""
+    """Return the number of tasks on Spot: each provider gets its base first, then the rest is divided by weight."""
     beyond = max(tasks - sum(int(each.get("Base", 0)) for each in strategy), 0)
     weights = sum(int(each.get("Weight", 0)) for each in strategy) or 1
     return sum(beyond * int(each["Weight"]) / weights for each in strategy if "SPOT" in each["CapacityProvider"])
@@ -214,7 +214,7 @@ def _log_group(properties: Properties, month: Month) -> Iterator[Line]:
     if name.startswith("aws-waf-logs-"):
         written = month.traffic.blocked_gb if month.of_type("AWS::WAFv2::WebACL") else 0.0
     elif name.endswith("/flow"):
-        written = NOISE_GB if month.of_type("AWS::EC2::FlowLog") else 0.0
+        written = REJECTED_GB if month.of_type("AWS::EC2::FlowLog") else 0.0
     else:
         written = month.app_log_gb
     yield Line("logs: written", prices.LOGS, written)

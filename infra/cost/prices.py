@@ -1,4 +1,4 @@
-"""AWS's list prices in us-east-1, each with its source."""
+"""AWS list prices in us-east-1, each with its source."""
 
 from dataclasses import dataclass
 
@@ -44,7 +44,7 @@ CLOUDFRONT_FUNCTIONS = Price(0.10, "million beyond 2 million", _CLOUDFRONT)
 CLOUDFRONT_FREE_GB = 1000.0
 CLOUDFRONT_FREE_MILLIONS = 10.0
 CLOUDFRONT_FREE_FUNCTION_MILLIONS = 2.0
-"""These three are free every month for the whole account, without an end; other services get no free tier here."""
+"""Monthly free tier of an account, which doesn't expire. Other free tiers are ignored."""
 
 VCPU = Price(0.04048, "vCPU-hour", _FARGATE)
 MEMORY = Price(0.004445, "GB-hour", _FARGATE)
@@ -96,16 +96,16 @@ FREE = {
     "AWS::ElasticLoadBalancingV2::Listener": "part of the load balancer's LCU",
     "AWS::ElasticLoadBalancingV2::ListenerRule": "part of the load balancer's LCU",
     "AWS::ElasticLoadBalancingV2::TargetGroup": "free",
-    "AWS::Events::Rule": "AWS's own events are free",
+    "AWS::Events::Rule": "events of AWS services are free",
     "AWS::IAM::ManagedPolicy": "free",
     "AWS::IAM::OIDCProvider": "free",
     "AWS::IAM::Policy": "free",
     "AWS::IAM::Role": "free",
     "AWS::Logs::QueryDefinition": "billed when it runs, $0.005 a GB read",
-    "AWS::Route53::RecordSet": "aliases are free; the zone, $0.50, doesn't belong to the stage",
+    "AWS::Route53::RecordSet": "aliases are free; the hosted zone ($0.50) doesn't belong to the stage",
     "AWS::S3::BucketPolicy": "free",
     "AWS::SNS::Subscription": "free",
-    "AWS::SNS::Topic": "the first 1,000 e-mails of a month are free",
+    "AWS::SNS::Topic": "the first 1,000 emails of a month are free",
     "AWS::SNS::TopicPolicy": "free",
     "AWS::WAFv2::LoggingConfiguration": "billed as its log group",
     "AWS::WAFv2::WebACLAssociation": "free",

@@ -1,4 +1,4 @@
-"""Per-request assumptions of `make cost`, and the bytes, log lines, reads and writes of a month."""
+"""Per-request assumptions of `make cost`, and the monthly usage that follows from them."""
 
 from dataclasses import dataclass
 
@@ -21,20 +21,20 @@ METRICS_KB = 0.2
 ACCESS_LINE_KB = 0.1
 """Line of the load balancer's access log, compressed."""
 ROUTES = 16
-"""Routes in use all month, one metric each; unknown paths count as one. Idle hours are free."""
+"""Routes in use all month, one metric each; unknown paths count as one route. Idle hours are free."""
 BLOCKED = 0.01
 """Share of requests that the web ACL blocks, each with a log line of 2 kB."""
-NOISE_GB = 0.1
-"""Rejected connections of a month in the flow log."""
+REJECTED_GB = 0.1
+"""Flow log of a month: rejected connections."""
 MONTHS_STORED = 12
-"""Comments are kept, so the table is as large as after a year."""
+"""Comments accumulate: storage is billed as after a year."""
 NEW_CONNECTIONS = 0.5
 """Share of requests that open a connection."""
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """Requests of a month, spread evenly: ten million are 230 a minute, which one task can serve."""
+    """Requests of a month, spread evenly: ten million are 230 per minute, which one task can serve."""
 
     requests: float
 

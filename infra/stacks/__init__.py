@@ -1,1 +1,1 @@
-"""The four stacks, by lifetime: an account's access, the images, a stage's data, and its service."""
+"""The four stacks: access to an account, the image registry, a stage's data, and its service."""

@@ -1,4 +1,4 @@
-"""Access to an account: roles of GitHub's workflows, CDK's deploy role, CloudFormation's policy and the boundary."""
+"""Access stack of an account: roles of GitHub workflows, CDK's deploy role, and CloudFormation's policies."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,13 +25,13 @@ from infra.stages import Repository, Stage
 _PROVIDER = arn("iam", f"oidc-provider/{ISSUER}", regional=False)
 """AWS: the ARN of a provider contains its issuer."""
 SESSION = cdk.Duration.hours(1)
-"""A deployment takes minutes, and the rollback of a stuck one less than an hour."""
+"""A deployment takes minutes, and even a rollback takes less than an hour."""
 
 
 class AccessStack(BaseStack):
-    """Free. A person with credentials deploys it before the bootstrap, which uses its policy.
+    """Roles and policies of an account; free. Deployed before the bootstrap, which uses its policy.
 
-    Without a repository there is neither a provider nor a role for GitHub, and only people with credentials may deploy.
+    Without a repository, there is no identity provider or role for GitHub: only users with AWS credentials can deploy.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class AccessStack(BaseStack):
         stages: Iterable[Stage],
         **kwargs: Any,
     ) -> None:
-        """`stages` are those in this account: no other has a role here."""
+        """`stages` are those in this account; others get no role here."""
         super().__init__(
             scope,
             construct_id,
@@ -52,7 +52,7 @@ class AccessStack(BaseStack):
             termination_protection=True,  # `cdk destroy --all` of one stage must not delete the roles of all
             **kwargs,
         )
-        # Read once, because each access to a stack is a call to jsii's process.
+        # Read once, because each access to these properties is a call to the jsii process.
         self._placeholders = {"PARTITION": self.partition, "REGION": self.region, "ACCOUNT": self.account}
         policy = self._add_policy(
             "Execution",
@@ -88,7 +88,7 @@ class AccessStack(BaseStack):
         return policy
 
     def _add_stack_deployer(self) -> None:
-        """Add the role that the CDK CLI assumes. As in CDK's bootstrap, it trusts principals that may assume it."""
+        """Add the role that the CDK CLI assumes. As in CDK's bootstrap, any principal allowed to assume it can."""
         role = iam.Role(
             self,
             "StackDeployer",

@@ -1,4 +1,4 @@
-"""Base class of the stacks: the bootstrap to use, tags, and availability zones without a look-up."""
+"""Base class of the stacks: bootstrap settings, tags, and availability zones without a lookup."""
 
 from typing import Any
 

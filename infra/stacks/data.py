@@ -19,9 +19,9 @@ ACCESS_LOG_PREFIX = "alb"
 class DataStack(BaseStack):
     """Resources that outlive the service stack.
 
-    Each has a physical name derived from the stage, because the service stack refers to it by name: an export would
-    lock both stacks. A protected stage retains everything on deletion, except after a failed first creation, because
-    retained names would block the next attempt.
+    Each has a physical name, because the service stack refers to it by name: a CloudFormation export would lock both
+    stacks. A protected stage retains everything on deletion, except after a failed first creation, because retained
+    names would block the next attempt.
     """
 
     def __init__(self, scope: cdk.App, construct_id: str, *, stage: Stage, **kwargs: Any) -> None:
@@ -62,7 +62,7 @@ class DataStack(BaseStack):
             removal_policy=self._removal,
         )
         acknowledge(
-            secret, {"AwsSolutions-SMG4": "people use this token, so they rotate it by hand (docs/operations.md)"}
+            secret, {"AwsSolutions-SMG4": "people use this token, so it is rotated manually (docs/operations.md)"}
         )
 
     def _add_log_group(self, construct_id: str, name: str) -> None:
@@ -103,7 +103,7 @@ class DataStack(BaseStack):
 
 
 def _retention(days: int) -> logs.RetentionDays:
-    """Return CloudWatch's name for a retention period; it supports only some."""
+    """Return CloudWatch's name for a retention period; raise StageError for an unsupported one."""
     periods = {
         1: logs.RetentionDays.ONE_DAY,
         7: logs.RetentionDays.ONE_WEEK,

@@ -15,18 +15,18 @@ RELEASES_KEPT = 30
 UNRELEASED_DAYS = 14
 """Lifetime of images that no stage has run."""
 PREVIEW_DAYS = 30
-"""Lifetime of a preview's image; its next deployment builds it again."""
+"""Lifetime of a preview's image; the next deployment rebuilds it."""
 
 
 class RegistryStack(BaseStack):
-    """The repositories of the stages that use this registry; $0.10 a GB and month.
+    """The repositories of the stages that use this registry; $0.10 per GB and month.
 
-    Termination protection keeps `cdk destroy --all` of one stage from deleting what all stages share. If the stack is
-    deleted anyway, the shared repository is retained, because rollbacks need its images.
+    Termination protection prevents `cdk destroy --all` of one stage from deleting this stack, which stages share. If it
+    is deleted anyway, the shared repository is retained, because rollbacks need its images.
     """
 
     def __init__(self, scope: cdk.App, construct_id: str, *, stages: Sequence[Stage], **kwargs: Any) -> None:
-        """`stages` are in order of precedence: an image of several stages counts for the first of them only."""
+        """`stages` are in order of precedence: an image of several stages only counts for the first one."""
         super().__init__(scope, construct_id, termination_protection=True, **kwargs)
         lasting = [stage for stage in stages if not stage.is_preview]
         if lasting:
@@ -60,7 +60,7 @@ class RegistryStack(BaseStack):
                 ),
             ],
         )
-        # Stages that name a registry account live in another one and pull from here.
+        # Stages with a registry_account are in another account and pull from this one.
         for account in sorted({stage.account for stage in stages if stage.account and stage.registry_account}):
             principal = iam.AccountPrincipal(account)
             repository.grant_pull(principal)

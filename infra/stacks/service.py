@@ -1,4 +1,4 @@
-"""Stateless stack of a stage: VPC, load balancer, ECS service, alarms, and every grant between them."""
+"""Stateless stack of a stage: VPC, load balancer, ECS service, alarms, and the grants between them."""
 
 from typing import Any
 
@@ -24,13 +24,13 @@ from infra.stacks.data import ACCESS_LOG_PREFIX
 from infra.stages import DIGEST_PARAMETER, Stage
 
 _TABLE_ACTIONS = tuple(f"dynamodb:{name}" for name in ("Query", "GetItem", "PutItem", "DeleteItem"))
-"""A transaction requires the permissions of its parts."""
+"""A transaction requires the permissions of its operations."""
 _CPU_UNITS = 1024
-"""Units of one virtual CPU; a worker process uses one."""
+"""CPU units of one vCPU, the most that a worker process can use."""
 
 
 class ServiceStack(BaseStack):
-    """Resources that can be deleted and deployed again. They refer to resources of the other stacks by name."""
+    """Resources that can be deleted and recreated. They refer to resources of other stacks by name."""
 
     def __init__(self, scope: cdk.App, construct_id: str, *, stage: Stage, **kwargs: Any) -> None:
         super().__init__(
@@ -57,7 +57,7 @@ class ServiceStack(BaseStack):
         )
         edge = LoadBalancer(
             self,
-            # Another ID replaces every resource: a target group can't belong to the old and the new load balancer.
+            # A different ID replaces all resources: a target group can't belong to both load balancers, old and new.
             "InternalEdge" if stage.behind_cloudfront else "Edge",
             vpc=network.vpc,
             subnets=network.load_balancer_subnets,
@@ -171,7 +171,7 @@ class ServiceStack(BaseStack):
     def _digest_parameter(self) -> cdk.CfnParameter:
         """Return the image's digest as a parameter, so that a deployment without it keeps the running image.
 
-        Only a first deployment uses the empty default. A rule then rejects it and names the command to run. Without a
+        Only a first deployment would use the empty default. A rule rejects it with the command to run; without a
         default, the CDK CLI would only name the missing parameter.
         """
         return cdk.CfnParameter(
@@ -187,7 +187,7 @@ class ServiceStack(BaseStack):
         """Let CloudFormation reject a deployment before it changes anything; synth and diff still work."""
         command = f"cdk deploy --parameters {self._stage.service_stack}:{DIGEST_PARAMETER}=sha256:..."
         no_image = f"The first deployment needs an image: run make deploy ENV={self._stage.name} or {command}"
-        never = cdk.Fn.condition_equals(digest, "none")  # the parameter's pattern doesn't allow it
+        never = cdk.Fn.condition_equals(digest, "none")  # not allowed by the parameter's pattern
         conditions = dict.fromkeys(self._stage.missing_for_production(), never)
         conditions[no_image] = cdk.Fn.condition_not(cdk.Fn.condition_equals(digest, ""))
         cdk.CfnRule(
@@ -222,7 +222,7 @@ class ServiceStack(BaseStack):
 
 
 def _environment(stage: Stage) -> dict[str, str]:
-    """Return the application's environment. The stage's own settings can't replace its store."""
+    """Return the application's environment variables. The stage's settings can't override its store."""
     environment = {
         "COMMENTS_STORE": f"dynamodb://{stage.table}",
         "COMMENTS_TRUSTED_PROXIES": str(stage.trusted_proxies),

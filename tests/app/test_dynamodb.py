@@ -279,7 +279,7 @@ def test_conflicts_that_last_end_with_an_error(
 
 
 @pytest.mark.parametrize("key", ["", "k"])
-def test_a_store_that_does_not_respond_is_given_up_after_all_attempts(
+def test_an_unresponsive_store_is_an_error_after_all_attempts(
     table: str, proxy: faults.Faults, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     monkeypatch.setattr(dynamodb, "READ_TIMEOUT", 0.1)
@@ -292,7 +292,7 @@ def test_a_store_that_does_not_respond_is_given_up_after_all_attempts(
         assert everything(store) == []
 
 
-def test_a_store_that_accepts_no_connections_is_given_up(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_accepts_no_connections_is_an_error(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dynamodb, "CONNECT_TIMEOUT", 0.1)
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind(("127.0.0.1", 0))

@@ -209,9 +209,7 @@ OVERLAP = 10
     steps=st.lists(st.integers(0, 5), max_size=40),
     limit=st.integers(1, 3),
 )
-def test_whatever_the_timing_a_follower_misses_nothing(
-    writes: list[tuple[int, int]], steps: list[int], limit: int
-) -> None:
+def test_a_follower_misses_nothing_at_any_timing(writes: list[tuple[int, int]], steps: list[int], limit: int) -> None:
     """Each write gets its id at a second and is visible some seconds later; one page is read after each step."""
     now = 100
     cursor: Cursor | None = None

@@ -82,7 +82,7 @@ def start(environ: dict[str, str], port: int = 0) -> subprocess.CompletedProcess
         ({"COMMENTS_STORE": "sqlite:///FOLDER/note.txt"}, "note.txt: file is not a database"),
     ],
 )
-def test_a_service_that_cannot_start_says_why_and_ends(environ: dict[str, str], error: str, tmp_path: Path) -> None:
+def test_a_service_that_cannot_start_exits_with_the_reason(environ: dict[str, str], error: str, tmp_path: Path) -> None:
     note = tmp_path / "note.txt"
     note.write_text("something that must not be overwritten\n" * 100)
     before = note.read_bytes()

@@ -126,7 +126,7 @@ def test_a_file_of_release_0_1_keeps_its_held_comments_and_keys(path: Path) -> N
         assert texts(store) == ["published"]
 
 
-def test_a_file_of_a_newer_version_is_refused_and_left_unchanged(path: Path) -> None:
+def test_a_file_of_a_newer_version_is_rejected_and_left_unchanged(path: Path) -> None:
     create(path, "PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="newer version"):
         SQLiteStore(path)
@@ -172,7 +172,7 @@ def test_a_locked_file_delays_writes_only(serve: Callable[..., Server], path: Pa
 
 
 @locks
-def test_a_write_that_waits_too_long_is_refused_and_never_applied(
+def test_a_write_that_waits_too_long_fails_and_is_never_applied(
     store: SQLiteStore, path: Path, lock: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say(store, "before")

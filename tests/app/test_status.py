@@ -133,7 +133,7 @@ def test_a_store_that_hangs_is_asked_once_however_many_clients_ask(
 ) -> None:
     recovered = Event()
     ping = Mock(side_effect=lambda: recovered.wait(30))
-    monkeypatch.setattr("comments.status.PATIENCE", 0.05)
+    monkeypatch.setattr("comments.status.STORE_TIMEOUT", 0.05)
     monkeypatch.setattr(sqlite, "ping", ping)
     client = create_app(Settings(), sqlite).test_client()
     for _ in range(16):
@@ -142,7 +142,7 @@ def test_a_store_that_hangs_is_asked_once_however_many_clients_ask(
         assert response.get_json()["store"] == {"status": "UNAVAILABLE", "milliseconds": 50, "reason": "Timeout"}
     ping.assert_called_once()
     recovered.set()
-    monkeypatch.setattr("comments.status.PATIENCE", 30)
+    monkeypatch.setattr("comments.status.STORE_TIMEOUT", 30)
     assert client.get("/api/status").get_json()["status"] == "OK"
 
 

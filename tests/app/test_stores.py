@@ -141,7 +141,7 @@ def test_fifty_parallel_retries_store_one_comment(store: CommentStore, store_url
     assert len(thread(store)) == 1
 
 
-def test_refused_keys_do_not_fail_concurrent_comments(store: CommentStore) -> None:
+def test_rejected_keys_do_not_fail_concurrent_comments(store: CommentStore) -> None:
     first = store.add(ONCE, key="k")
 
     def add(number: int) -> Comment | None:

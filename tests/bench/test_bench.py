@@ -39,7 +39,7 @@ def test_a_quick_run_measures_the_service_and_the_bare_view_on_both_stores(tmp_p
     assert list(ElementTree.parse(tmp_path / "bench.svg").iter("{http://www.w3.org/2000/svg}circle"))
 
 
-def test_without_wrk_the_error_says_how_to_install_it(tmp_path: Path) -> None:
+def test_without_wrk_the_error_names_the_package(tmp_path: Path) -> None:
     ran = run_bench(path=str(tmp_path))
     assert ran.returncode == 1
     assert "apt-get install wrk" in ran.stderr

@@ -89,7 +89,7 @@ def test_the_load_balancer_is_the_one_trusted_proxy(task_environment: dict[str, 
     assert settings_from(task_environment).trusted_proxies == 1
 
 
-def test_every_stage_has_a_table_of_its_own() -> None:
+def test_every_stage_has_its_own_table() -> None:
     for stage in ("dev", "prod", "playground", "pr-8"):
         environment = {pair["Name"]: pair["Value"] for pair in container(templates(stage).service)["Environment"]}
         table = the(templates(stage).data, "AWS::DynamoDB::GlobalTable")["TableName"]

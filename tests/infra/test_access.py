@@ -179,13 +179,13 @@ class TestAccounts:
         ],
         ids=["account", "registry"],
     )
-    def test_a_stage_without_an_account_is_refused_in_the_account_of_another(
+    def test_a_stage_without_an_account_is_rejected_in_the_account_of_another(
         self, monkeypatch: pytest.MonkeyPatch, prod: Stage
     ) -> None:
         """With prod's credentials, dev would put its roles next to prod, or take prod out of the lifecycle rules."""
         monkeypatch.setitem(STAGES, "prod", prod)
         credentials = {"CDK_DEFAULT_ACCOUNT": "222222222222", "AWS_REGION": "eu-west-1"}
-        with pytest.raises(TargetError, match=r"222222222222 is that of prod or of its images: set the account of dev"):
+        with pytest.raises(TargetError, match=r"222222222222 is the account of prod or of its images: set"):
             target_of(STAGES["dev"], credentials)
         named = replace(STAGES["dev"], account="222222222222")
         assert target_of(named, credentials).account == "222222222222"

@@ -47,12 +47,12 @@ def test_an_unfinished_prod_synthesizes_with_the_flags_of_cdk_json(tmp_path: Pat
     assert "dummy" not in (tmp_path / "out" / "CommentsService-prod.template.json").read_text()
 
 
-def test_an_error_is_one_line(tmp_path: Path) -> None:
+def test_an_error_is_printed_on_one_line(tmp_path: Path) -> None:
     done = synthesize(tmp_path, '{"stage": "dev"}', AWS_REGION="eu-west-1", AWS_DEFAULT_REGION="us-east-1")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "error: contradictory region: eu-west-1 (AWS_REGION), us-east-1 (AWS_DEFAULT_REGION);"
-        " make them agree (the stage's is in infra/stages.py)\n"
+        " make them agree (infra/stages.py has the stage's region)\n"
     )
 
 

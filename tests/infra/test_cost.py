@@ -37,7 +37,7 @@ def stock() -> Templates:
     return stock_templates(STAGES["dev"])
 
 
-def test_dev_costs_less_than_half_of_the_stock_pattern_whatever_the_traffic(stock: Templates) -> None:
+def test_dev_costs_less_than_half_of_the_stock_pattern_at_any_traffic(stock: Templates) -> None:
     for dev, theirs in zip(bills(of(STAGES["dev"])), bills(stock), strict=True):
         assert dev.total <= 0.45 * theirs.total
 
@@ -65,7 +65,7 @@ def test_every_resource_of_every_stage_has_a_price(stage: Stage) -> None:
     assert totals == sorted(totals)
 
 
-def test_a_resource_that_nobody_priced_is_an_error_and_not_a_zero() -> None:
+def test_a_resource_without_a_price_is_an_error() -> None:
     template = {"Resources": {"Cache": {"Type": "AWS::ElastiCache::CacheCluster", "Properties": {}}}}
     with pytest.raises(UnpricedError, match=r"AWS::ElastiCache::CacheCluster has no price: add it to infra/cost"):
         bill([template], IDLE)
@@ -77,7 +77,7 @@ def test_no_type_is_free_and_priced_at_once() -> None:
 
 
 @pytest.mark.parametrize(("egress", "more"), [(Egress.ENDPOINTS, 58.40), (Egress.NAT, 73.00)])
-def test_an_egress_costs_what_its_docstring_says(egress: Egress, more: float) -> None:
+def test_each_egress_option_has_the_documented_price(egress: Egress, more: float) -> None:
     """Instead of the addresses of the tasks, $3.65 each."""
     prod = STAGES["prod"]
     before, after = bill(of(prod), IDLE), bill(of(replace(prod, egress=egress)), IDLE)
@@ -85,7 +85,7 @@ def test_an_egress_costs_what_its_docstring_says(egress: Egress, more: float) ->
     assert after.total - before.total == pytest.approx(more - 3.65 * prod.min_tasks, abs=0.01)
 
 
-def test_watching_cpu_closely_costs_what_its_docstring_says() -> None:
+def test_high_resolution_cpu_has_the_documented_price() -> None:
     prod = STAGES["prod"]
     before, after = bill(of(replace(prod, cpu_seconds=60)), IDLE), bill(of(replace(prod, cpu_seconds=20)), IDLE)
     assert after.total - before.total == pytest.approx(0.70)
@@ -98,7 +98,7 @@ def test_cloudfront_saves_the_addresses_of_the_load_balancer_and_a_rule() -> Non
     assert labels(before) - labels(after) == {"public addresses of the load balancer", "data to the internet"}
 
 
-def test_cloudfront_costs_what_its_docstring_says_beyond_its_free_tier() -> None:
+def test_cloudfront_has_the_documented_prices_beyond_its_free_tier() -> None:
     template = of(replace(STAGES["prod"], entrance=Entrance.CLOUDFRONT))
     assert dollars(bill(template, BUSY), "CloudFront: re") == 0
     found = bill(template, Traffic(1_000_000_000))
@@ -112,7 +112,7 @@ def test_endpoints_and_nat_cost_more_with_more_traffic() -> None:
         assert dollars(bill(of(replace(STAGES["dev"], egress=egress)), BUSY), label) > 0
 
 
-def test_arm_and_spot_are_cheaper_by_what_is_said_of_them() -> None:
+def test_arm_and_spot_have_the_documented_discounts() -> None:
     four = replace(STAGES["dev"], min_tasks=4, max_tasks=4)
     plain = dollars(bill(of(four), IDLE), "tasks")
     arm = dollars(bill(of(replace(four, architecture=Architecture.ARM64)), IDLE), "tasks")
@@ -121,7 +121,7 @@ def test_arm_and_spot_are_cheaper_by_what_is_said_of_them() -> None:
     assert spot / plain == pytest.approx((1 + 3 * 0.3) / 4)
 
 
-def test_ten_million_requests_are_one_tasks_work_as_the_bill_assumes() -> None:
+def test_one_task_can_serve_ten_million_requests_a_month() -> None:
     minutes = 30 * 24 * 60
     assert MONTHS[-1] / minutes < STAGES["dev"].requests_per_target
 
@@ -139,7 +139,7 @@ def test_the_command_prints_the_sums_and_where_prices_come_from() -> None:
     assert "with entrance cloudfront" in ran.stdout
 
 
-def test_an_unknown_stage_is_one_line() -> None:
+def test_an_unknown_stage_is_a_one_line_error() -> None:
     ran = subprocess.run([sys.executable, "-m", "infra.cost", "prd"], capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1].startswith("error: unknown stage 'prd'")

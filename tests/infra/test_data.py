@@ -43,7 +43,7 @@ def test_every_log_expires(stage: str, days: int) -> None:
     assert (rule["ExpirationInDays"], rule["Status"]) == (days, "Enabled")
 
 
-def test_a_retention_that_cloudwatch_does_not_support_is_refused() -> None:
+def test_an_unsupported_retention_is_rejected() -> None:
     with pytest.raises(StageError, match="log_days is 31; it must be one of 1, 7, 14"):
         variant(log_days=31)
 

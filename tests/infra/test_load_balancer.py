@@ -5,7 +5,7 @@ def with_domain() -> Templates:
     return variant(domain=DOMAIN)
 
 
-def test_without_a_domain_it_speaks_http() -> None:
+def test_without_a_domain_the_load_balancer_serves_http() -> None:
     listener = the(templates("dev").service, "AWS::ElasticLoadBalancingV2::Listener")
     assert (listener["Port"], listener["Protocol"]) == (80, "HTTP")
 
@@ -17,7 +17,7 @@ def test_with_a_domain_http_only_redirects() -> None:
     assert (action["RedirectConfig"]["Protocol"], action["RedirectConfig"]["StatusCode"]) == ("HTTPS", "HTTP_301")
 
 
-def test_with_a_domain_browsers_are_told_to_stay_with_tls() -> None:
+def test_with_a_domain_responses_have_an_hsts_header() -> None:
     stack = with_domain().service
     listener = the(stack, "AWS::ElasticLoadBalancingV2::Listener", {"Port": 443})
     assert listener["SslPolicy"].startswith("ELBSecurityPolicy-TLS13-1-2")

@@ -9,7 +9,7 @@ from tests.infra.synthesis import list_of, synthesize, templates, the
 IMAGES = {"RepositoryName": "comments"}
 
 
-def test_a_tag_means_one_image_for_ever() -> None:
+def test_tags_are_immutable() -> None:
     repository = the(templates("dev").registry, "AWS::ECR::Repository", IMAGES)
     assert repository["ImageTagMutability"] == "IMMUTABLE"
     assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}

@@ -38,7 +38,7 @@ def refusals(service: Template) -> dict[str, object]:
     return {each["AssertDescription"]: each["Assert"] for each in assertions}
 
 
-def test_a_first_deployment_without_an_image_is_refused_with_the_command_to_run() -> None:
+def test_a_first_deployment_without_an_image_is_rejected_with_the_command_to_run() -> None:
     (description, condition), *others = refusals(templates("dev").service).items()
     assert "run make deploy ENV=dev or cdk deploy --parameters CommentsService-dev:ImageDigest=" in description
     assert condition == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ImageDigest"}, ""]}]}
@@ -46,7 +46,7 @@ def test_a_first_deployment_without_an_image_is_refused_with_the_command_to_run(
     assert not others
 
 
-def test_prod_is_refused_until_its_stage_chooses_https_and_an_address_for_alarms() -> None:
+def test_prod_is_rejected_until_https_and_alarm_email_are_set() -> None:
     http, silent, image = refusals(templates("prod").service).items()
     assert "allow_http=True" in http[0]
     assert "alarm_email=NOBODY" in silent[0]

@@ -113,7 +113,7 @@ def test_account_and_region_of_the_stage_take_precedence() -> None:
         ({"AWS_REGION": "eu-west-1"}, ONE, r"region: sa-east-1 \(stage dev\), eu-west-1 \(AWS_REGION\)"),
     ],
 )
-def test_credentials_and_region_of_another_place_are_refused(
+def test_contradictory_accounts_and_regions_are_rejected(
     environ: dict[str, str], caller: str | None, message: str
 ) -> None:
     with pytest.raises(TargetError, match=message):

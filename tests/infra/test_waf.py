@@ -23,7 +23,7 @@ def overrides(group: str) -> dict[str, dict[str, object]]:
     return {each["Name"]: each["ActionToUse"] for each in statement["RuleActionOverrides"]}
 
 
-def test_a_comment_may_be_long_and_speak_of_html() -> None:
+def test_comments_may_be_long_and_contain_html() -> None:
     """AWS's common rules refuse bodies of more than 8 KB, and those with <script>: here they count."""
     actions = overrides("AWSManagedRulesCommonRuleSet")
     assert {name for name, action in actions.items() if action == {"Count": {}}} == BODY_RULES
@@ -34,11 +34,11 @@ def test_a_comment_may_be_long_and_speak_of_html() -> None:
     "group",
     ["AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet", "AWSManagedRulesAmazonIpReputationList"],
 )
-def test_a_managed_rule_answers_in_our_words(group: str) -> None:
+def test_managed_rules_respond_in_the_error_format_of_the_service(group: str) -> None:
     blocks = [action["Block"] for action in overrides(group).values() if "Block" in action]
     assert blocks
     for block in blocks:
-        assert block == {"CustomResponse": {"ResponseCode": 403, "CustomResponseBodyKey": "refused"}}
+        assert block == {"CustomResponse": {"ResponseCode": 403, "CustomResponseBodyKey": "blocked"}}
     assert rules()[group]["OverrideAction"] == {"None": {}}
 
 
@@ -52,7 +52,7 @@ def test_posts_are_limited_by_the_connecting_address() -> None:
     assert rule["Action"] == {"Block": {"CustomResponse": {"ResponseCode": 429, "CustomResponseBodyKey": "too-many"}}}
 
 
-def test_what_the_web_acl_refuses_is_logged_without_the_moderators_token() -> None:
+def test_blocked_requests_are_logged_without_the_moderators_token() -> None:
     logging = the(templates("prod").service, "AWS::WAFv2::LoggingConfiguration")
     assert logging["RedactedFields"] == [{"SingleHeader": {"Name": "authorization"}}]
     (destination,) = logging["LogDestinationConfigs"]
@@ -60,6 +60,6 @@ def test_what_the_web_acl_refuses_is_logged_without_the_moderators_token() -> No
 
 
 @pytest.mark.parametrize("stage", ["dev", "pr-2"])
-def test_where_nobody_visits_there_is_no_web_acl(stage: str) -> None:
+def test_dev_and_previews_have_no_web_acl(stage: str) -> None:
     for kind in ("WebACL", "WebACLAssociation", "LoggingConfiguration"):
         templates(stage).service.resource_count_is(f"AWS::WAFv2::{kind}", 0)

@@ -77,7 +77,7 @@ def gh(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("stage", ["dev", "playground"])
-def test_without_gh_the_command_says_how_to_get_the_ids_and_stops(project: Path, tmp_path: Path, stage: str) -> None:
+def test_without_gh_the_command_explains_how_to_get_the_ids(project: Path, tmp_path: Path, stage: str) -> None:
     command = ("release.bootstrap", stage, "--github", "other/comments")
     done = run(*command, cwd=project, environment=nobody(tmp_path) | {"PATH": str(tmp_path)})
     assert done.returncode == 2, done.stdout
@@ -120,9 +120,7 @@ def test_service_linked_roles_are_created_once(aws: Aws) -> None:
     assert not create_service_linked_role(aws, service)
 
 
-def test_a_service_linked_role_exists_if_aws_says_that_its_name_is_taken(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_service_linked_role_whose_name_is_taken_exists(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     iam = aws.untyped("iam")
     monkeypatch.setattr(Aws, "untyped", lambda *_: iam)
     taken = "Service role name AWSServiceRoleForECS has been taken in this account, please try a different suffix."

@@ -24,7 +24,7 @@ def test_a_clean_tree_is_tagged_by_its_commit(repository: Path) -> None:
     assert source.uncommitted == ()
 
 
-def test_each_uncommitted_content_has_a_tag_of_its_own(repository: Path) -> None:
+def test_different_uncommitted_changes_have_different_tags(repository: Path) -> None:
     tags = [read_source(repository).tag]
     for content in ("two\n", "three\n"):
         (repository / "file").write_text(content)

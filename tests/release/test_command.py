@@ -48,7 +48,7 @@ def test_a_mistake_of_the_command_itself_is_one_line() -> None:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_the_tool_and_says_how_to_go_on(tmp_path: Path, sent: signal.Signals) -> None:
+def test_an_interrupt_terminates_the_tool_and_names_the_next_step(tmp_path: Path, sent: signal.Signals) -> None:
     tool = tmp_path / "pid"
     script = f"sleep 60 & echo $! > {tool}; wait"  # a tool behind a wrapper, as node is
     release = subprocess.Popen(

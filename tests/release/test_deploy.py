@@ -57,11 +57,11 @@ def attempts(aws: Aws, monkeypatch: pytest.MonkeyPatch, *failures: str) -> int:
 
 
 @pytest.mark.parametrize("message", OVERTAKEN)
-def test_a_release_that_was_overtaken_tries_again(aws: Aws, monkeypatch: pytest.MonkeyPatch, message: str) -> None:
+def test_a_release_retries_after_a_concurrent_update(aws: Aws, monkeypatch: pytest.MonkeyPatch, message: str) -> None:
     assert attempts(aws, monkeypatch, message, message) == 3
 
 
-def test_a_release_that_is_overtaken_again_and_again_gives_up(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_gives_up_after_repeated_concurrent_updates(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DeploymentError) as failed:
         attempts(aws, monkeypatch, *OVERTAKEN * 2)
     assert OVERTAKEN[1] in failed.value.details

@@ -82,7 +82,7 @@ def test_a_stage_that_is_not_there_is_destroyed_already(project: Path, playgroun
     assert done.stdout.count("not deployed") == 2
 
 
-def test_the_log_bucket_is_emptied_whatever_it_holds(aws: Aws) -> None:
+def test_the_log_bucket_is_emptied(aws: Aws) -> None:
     s3 = aws.untyped("s3")
     bucket = f"logs-{uuid.uuid4().hex[:8]}"
     s3.create_bucket(Bucket=bucket)

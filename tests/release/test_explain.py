@@ -88,7 +88,7 @@ def test_a_crash_names_the_exit_code_and_the_error_and_shows_the_log() -> None:
     assert "Traceback" not in said
 
 
-def test_a_crash_inside_the_server_is_told_from_its_log() -> None:
+def test_a_crash_inside_the_server_is_explained_by_its_log() -> None:
     raised = 'Traceback (most recent call last):\n  File "x.py", line 3, in <module>\nRuntimeError: cannot start'
     log = (logged(message="Exception in worker process", traceback=raised), logged(message="Worker failed to boot."))
     assert "RuntimeError: cannot start at x.py:3" in causes(seen(stopped("", exit_code=3, log=log)))[0]
@@ -136,7 +136,7 @@ def test_a_container_that_exits_is_not_called_unhealthy_too() -> None:
 @pytest.mark.parametrize(
     "said", ["alarm(s) comments-dev-5xx detected in ALARM state", "alarm(s) detected: comments-dev-5xx"]
 )
-def test_an_alarm_that_rolled_back_is_named_whether_ecs_or_cloudformation_says_so(said: str) -> None:
+def test_an_alarm_that_caused_a_rollback_is_named(said: str) -> None:
     for found in (causes(seen(rollouts_failed={"ecs-svc/1": said})), causes(seen(), f"Service: rolled back ({said}.)")):
         assert "comments-dev-5xx" in found[0]
         assert "docs/operations.md" in found[0]
@@ -177,7 +177,7 @@ def test_an_unknown_failure_shows_the_last_events_and_cloudformations_reason() -
     assert "event 0" not in said
 
 
-def test_a_watch_that_failed_says_why() -> None:
+def test_a_failure_to_poll_is_explained() -> None:
     error = ClientError({"Error": {"Code": "ExpiredToken", "Message": ""}}, "DescribeServices")
     assert "credentials have expired" in explained(seen(failure=error))
 
@@ -202,15 +202,15 @@ UNALLOWED = "because no identity-based policy allows it"
     ("who", "action", "why", "subject", "next_step"),
     [
         (DEV, "ecs:DescribeServices", UNALLOWED, "the role comments-deploy-dev lacks", "grants it, so deploy Comments"),
-        (READ, "s3:DeleteObject", UNALLOWED, "the role comments-read lacks", "gives it to comments-preview"),
-        (ALICE, "ec2:DescribeVpcs", UNALLOWED, "the user alice lacks", "have it granted"),
+        (READ, "s3:DeleteObject", UNALLOWED, "the role comments-read lacks", "grants it to comments-preview"),
+        (ALICE, "ec2:DescribeVpcs", UNALLOWED, "the user alice lacks", "ask for it to be granted"),
         (DEV, "ecr:PutImage", "with an explicit deny in a service control policy", "is denied", "administrator"),
         (CDK, "wafv2:CreateWebACL", UNALLOWED, "the role cdk-comments-cfn-exec", "infra/execution_policy.py"),
         (TASK, "dynamodb:Query", UNALLOWED, "the role CommentsService-dev", "infra/stacks/service.py"),
     ],
     ids=["a role with an older policy", "a role for something else", "a person", "an organization", "CDK", "a task"],
 )
-def test_a_denial_says_who_lacks_what_and_where_it_is_granted(
+def test_a_denial_names_role_permission_and_where_to_grant_it(
     who: str, action: str, why: str, subject: str, next_step: str
 ) -> None:
     message = f"User: {who} is not authorized to perform: {action} on resource: arn:x {why}"
@@ -244,7 +244,7 @@ def test_other_output_of_a_tool_is_no_denial() -> None:
 
 @pytest.mark.parametrize(
     ("code", "next_step"),
-    [("InvalidClientTokenId", "check AWS_PROFILE"), ("AccessDenied", "AWS refused DoIt: AccessDenied: not you")],
+    [("InvalidClientTokenId", "check AWS_PROFILE"), ("AccessDenied", "AWS rejected DoIt: AccessDenied: not you")],
 )
 def test_another_refusal_of_aws_is_explained_or_quoted(code: str, next_step: str) -> None:
     assert next_step in explain_aws_error(ClientError({"Error": {"Code": code, "Message": "not you"}}, "DoIt")).summary

@@ -241,7 +241,7 @@ def test_an_exception_names_its_finding_and_its_date(tmp_path: Path) -> None:
         ("- id", "- [id"),
     ],
 )
-def test_an_incomplete_exception_is_refused(tmp_path: Path, old: str, new: str) -> None:
+def test_an_incomplete_exception_is_rejected(tmp_path: Path, old: str, new: str) -> None:
     with pytest.raises(NotReadyError, match=r"exceptions\.yaml"):
         exceptions(tmp_path, ENTRY.replace(old, new))
 

@@ -81,13 +81,13 @@ def test_the_story_of_a_request_is_its_lines_with_the_traceback_below(
     assert "500" in last
 
 
-def test_a_request_without_a_line_says_where_else_to_look(
+def test_a_request_without_log_lines_is_an_error_with_the_next_step(
     log: Write, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del log  # nothing was written
-    monkeypatch.setattr(logs, "LATE_SECONDS", 0)
+    monkeypatch.setattr(logs, "INGESTION_SECONDS", 0)
     with pytest.raises(NotReadyError, match="--since"):
-        logs.story(aws, "abc", since=60)
+        logs.request_lines(aws, "abc", since=60)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_request_without_a_line_says_where_else_to_look(
         ([], "no log group /comments/playground/app: run `make deploy ENV=playground`"),
     ],
 )
-def test_what_cannot_be_shown_is_one_line_that_says_what_to_do(
+def test_an_invalid_request_is_one_line_with_the_next_step(
     project: Path, playground_environment: dict[str, str], arguments: list[str], message: str
 ) -> None:
     done = run("release.logs", "playground", *arguments, cwd=project, environment=playground_environment)
@@ -113,7 +113,7 @@ def test_a_query_cannot_follow(project: Path, tmp_path: Path) -> None:
     command = ("release.logs", "dev", "--query", "failures", "--follow")
     done = run(*command, cwd=project, environment=nobody(tmp_path))
     assert done.returncode == 2
-    assert "can't follow" in done.stdout
+    assert "can't be followed" in done.stdout
 
 
 def test_a_saved_query_is_run_by_logs_insights() -> None:

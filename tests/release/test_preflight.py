@@ -33,7 +33,7 @@ def refused(project: Path, environment: Mapping[str, str], *arguments: str) -> s
         (["prod"], {}, "set alarm_email, or alarm_email=NOBODY"),
         (["dev", "--tag", "latest"], {}, "--tag latest: expected the 12 digits of a commit"),
         (["dev"], {}, "no AWS credentials: sign in"),
-        (["dev"], {"AWS_PROFILE": "nowhere"}, "set AWS_PROFILE to one that exists"),
+        (["dev"], {"AWS_PROFILE": "nowhere"}, "set AWS_PROFILE to an existing profile"),
         (["dev"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "AWS_ENDPOINT_URL is set"),
         (["dev"], {"AWS_ENDPOINT_URL_ECS": "http://127.0.0.1:1"}, "AWS_ENDPOINT_URL_ECS is set"),
         (["playground"], {"PLAYGROUND_DIR": "/nowhere", "AWS_PROFILE": "mine"}, "make playground"),
@@ -67,7 +67,7 @@ def test_a_playground_takes_uncommitted_changes(project: Path, playground_enviro
     assert "not bootstrapped: run `make bootstrap ENV=" in said
 
 
-def test_docker_that_is_missing_is_told_from_docker_that_does_not_run(
+def test_missing_docker_is_distinguished_from_a_stopped_daemon(
     project: Path, playground_environment: dict[str, str], tmp_path: Path
 ) -> None:
     down = playground_environment | {"DOCKER_HOST": "tcp://127.0.0.1:1"}
@@ -112,7 +112,7 @@ def test_a_new_stage_within_the_quota_is_let_through(aws: Aws, monkeypatch: pyte
     require_vpc_quota(a_preview(aws, monkeypatch, quota=vpcs + 1))
 
 
-def test_one_stage_too_many_is_refused_before_anything_is_created(
+def test_an_exceeded_vpc_quota_fails_before_anything_is_created(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, vpcs: int
 ) -> None:
     with pytest.raises(NotReadyError, match=f"has {vpcs} of {vpcs} VPCs.*make reap"):
@@ -166,7 +166,7 @@ def test_a_rollback_names_each_commit_that_it_removes(history: tuple[Path, list[
     assert removed == f"2 commits that this release removes since {one}"
     assert commits == [f"  {three} a commit", f"  {two} a commit"]
     assert added.startswith("0 commits")
-    assert "only the image changes" in last
+    assert "only the image comes from that commit" in last
 
 
 def test_a_commit_of_another_branch_removes_and_adds(history: tuple[Path, list[str]]) -> None:

@@ -89,13 +89,13 @@ def test_a_change_shows_its_templates_and_its_bill(change: Path, tmp_path: Path)
     assert (change / "build/report.md").read_text() == done.stdout
 
 
-def test_a_change_of_nothing_that_is_deployed_says_so(project: Path, tmp_path: Path) -> None:
+def test_a_change_without_effect_on_templates_is_reported_as_such(project: Path, tmp_path: Path) -> None:
     done = run("release.preview", "report", "HEAD", cwd=project, environment=nobody(tmp_path))
     assert done.returncode == 0, done.stdout
-    assert "Nothing that is deployed." in done.stdout
+    assert "No template or cost changes." in done.stdout
 
 
 def test_a_commit_that_is_not_here_is_named(project: Path, tmp_path: Path) -> None:
     done = run("release.preview", "report", "nowhere", cwd=project, environment=nobody(tmp_path))
     assert done.returncode == 2
-    assert "no commit nowhere here: name one with BASE=…" in done.stdout
+    assert "no commit nowhere here: run `git fetch`, or set BASE" in done.stdout

@@ -23,7 +23,7 @@ FILES = {
 
 
 @pytest.fixture
-def image(docker: None, tmp_path: Path) -> Iterator[str]:  # noqa: ARG001  (a condition)
+def image(docker: None, tmp_path: Path) -> Iterator[str]:  # noqa: ARG001  # skips the test without Docker
     """An image with one package of Debian and one of Python, and nothing else."""
     for name, content in FILES.items():
         (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -88,11 +88,11 @@ def test_what_an_interrupted_release_left_running_is_waited_for(monkeypatch: pyt
     monkeypatch.setattr(stacks, "POLL_SECONDS", 0)
     told, notes = Told("UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"), list[str]()
     stacks.wait_until_stable(told, "stack", notes.append)  # type: ignore[arg-type]  # only this one call is made
-    assert notes == ["stack is UPDATE_IN_PROGRESS, by another release or an interrupted one; waiting for it to end"]
+    assert notes == ["stack is UPDATE_IN_PROGRESS because of another or an interrupted release; waiting for it to end"]
     assert told.statuses == ["UPDATE_COMPLETE"]
 
 
-def test_a_change_set_that_nobody_executed_is_no_reason_to_wait() -> None:
+def test_an_unexecuted_change_set_does_not_delay_a_deployment() -> None:
     stacks.wait_until_stable(Told("REVIEW_IN_PROGRESS"), "stack", pytest.fail)  # type: ignore[arg-type]  # only this one call is made
 
 

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from release import deploy, stacks, status
 from release.aws import Aws
 from release.errors import CommandError, DeploymentError
-from release.status import NOTHING, SOMETHING, UNKNOWN
+from release.status import CHANGES, NO_CHANGES, UNKNOWN
 from tests.release.conftest import nobody, run
 
 STACK = "CommentsFoundation-playground"
@@ -56,7 +56,7 @@ def test_a_stage_that_is_not_deployed_is_an_error(
 @pytest.mark.usefixtures("foundation")
 def test_what_is_not_checked_is_listed(project: Path, playground_environment: dict[str, str]) -> None:
     done = run("release.status", "drift", "playground", cwd=project, environment=playground_environment)
-    assert done.returncode == NOTHING, done.stdout
+    assert done.returncode == NO_CHANGES, done.stdout
     assert f"{STACK}: not checked: AWS::ECS::Cluster\n" in done.stdout
 
 
@@ -65,11 +65,13 @@ def test_what_was_changed_by_hand_is_shown(
 ) -> None:
     foundation.logs.put_retention_policy(logGroupName="/drift/log", retentionInDays=7)
     done = run("release.status", "drift", "playground", cwd=project, environment=playground_environment)
-    assert done.returncode == SOMETHING, done.stdout
+    assert done.returncode == CHANGES, done.stdout
     assert "RetentionInDays" in done.stdout
 
 
-@pytest.mark.parametrize(("found", "expected"), [("IN_SYNC", NOTHING), ("NOT_CHECKED", NOTHING), ("UNKNOWN", UNKNOWN)])
+@pytest.mark.parametrize(
+    ("found", "expected"), [("IN_SYNC", NO_CHANGES), ("NOT_CHECKED", NO_CHANGES), ("UNKNOWN", UNKNOWN)]
+)
 def test_a_resource_that_could_not_be_compared_is_not_called_unchanged(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], found: str, expected: int
 ) -> None:
@@ -95,7 +97,7 @@ def test_a_resource_that_could_not_be_compared_is_not_called_unchanged(
 
 
 @pytest.mark.parametrize("command", [status.diff, status.drift])
-def test_a_failure_of_the_cli_is_told_from_a_difference(
+def test_a_failure_of_the_cli_is_not_reported_as_a_difference(
     foundation: Aws, monkeypatch: pytest.MonkeyPatch, command: Any
 ) -> None:
     """`--fail` exits with 1 for both."""
@@ -106,7 +108,7 @@ def test_a_failure_of_the_cli_is_told_from_a_difference(
         raise CommandError("cdk ended with status 1", *said)
 
     monkeypatch.setattr(deploy, "run", cdk)
-    assert command(foundation.stage) == SOMETHING
+    assert command(foundation.stage) == CHANGES
     said[:] = ["Need to perform AWS calls for account 1, but no credentials"]
     with pytest.raises(DeploymentError):
         command(foundation.stage)

@@ -96,7 +96,7 @@ DEGRADED = (200, '{"status": "DEGRADED", "store": {"status": "UNAVAILABLE", "rea
         (NO_COMMENTS, DEGRADED, "AccessDeniedException"),
     ],
 )
-def test_a_service_whose_store_is_silent_is_told_from_one_that_does_not_answer(
+def test_a_failing_store_is_distinguished_from_a_failing_service(
     thread: tuple[int, str], status: tuple[int, str], word: str
 ) -> None:
     """It is not waited for as long as for an address."""
@@ -138,7 +138,7 @@ def test_a_complete_deployment_of_the_digest_is_verified() -> None:
     ("rollout", "digests", "deployed", "problem"),
     [
         ("COMPLETED", [OTHER, OTHER], DIGEST, f"the service runs {OTHER}, not {DIGEST}: ECS rolled it back"),
-        ("COMPLETED", [OTHER, OTHER], OTHER, f"another release has deployed {OTHER} meanwhile"),
+        ("COMPLETED", [OTHER, OTHER], OTHER, f"another release has deployed {OTHER}"),
         ("FAILED", [DIGEST, DIGEST], DIGEST, "the deployment failed: circuit breaker"),
         ("IN_PROGRESS", [DIGEST, DIGEST], DIGEST, "not stable"),
         ("COMPLETED", [DIGEST], DIGEST, "1 of 2 tasks run"),
@@ -165,9 +165,13 @@ OLD = "sha256:old"
 
 @pytest.mark.parametrize(
     ("before", "way_back"),
-    [(DIGEST, "the previous image is the same"), (OLD, "make deploy ENV=dev TAG=dev-0123456789ab"), (None, "no other")],
+    [
+        (DIGEST, "the previous image is the same"),
+        (OLD, "make deploy ENV=dev TAG=dev-0123456789ab"),
+        (None, "no previous"),
+    ],
 )
-def test_a_store_that_does_not_respond_is_explained_with_the_way_back(
+def test_a_store_that_does_not_respond_is_explained_with_the_rollback_command(
     monkeypatch: pytest.MonkeyPatch, before: str | None, way_back: str
 ) -> None:
     began = time.time()

@@ -15,7 +15,7 @@ from release import watch
 from release.aws import Aws
 from release.errors import DeploymentError
 from release.explain import explain
-from release.watch import Evidence, Reads, Watch
+from release.watch import Evidence, ProbeTraffic, Watch
 
 if TYPE_CHECKING:
     from types_boto3_logs.type_defs import InputLogEventTypeDef
@@ -136,11 +136,11 @@ def test_a_deployment_continues_when_it_can_no_longer_be_watched(cluster: Aws) -
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_a_stage_is_read_while_it_is_deployed_whatever_it_responds(
+def test_probe_traffic_continues_during_a_deployment_despite_errors(
     monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     """Its alarm on 5xx would otherwise see nothing at a quiet time."""
-    monkeypatch.setattr(watch, "READ_SECONDS", 0.01)
+    monkeypatch.setattr(watch, "PROBE_SECONDS", 0.01)
     reads = threading.Semaphore(0)
 
     class Handler(BaseHTTPRequestHandler):
@@ -154,7 +154,7 @@ def test_a_stage_is_read_while_it_is_deployed_whatever_it_responds(
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with Reads(f"http://127.0.0.1:{server.server_port}"):
+        with ProbeTraffic(f"http://127.0.0.1:{server.server_port}"):
             assert reads.acquire(timeout=10)
             assert reads.acquire(timeout=10)
         server.shutdown()
@@ -162,5 +162,5 @@ def test_a_stage_is_read_while_it_is_deployed_whatever_it_responds(
 
 def test_a_first_deployment_has_no_address_to_read_from() -> None:
     before = threading.active_count()
-    with Reads(None):
+    with ProbeTraffic(None):
         assert threading.active_count() == before

@@ -101,7 +101,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
   const load = async () => {
     if (loading) return;
     loading = true;
-    const clicked = !more.hidden; // then the focus moves to the first new comment
+    const clicked = !more.hidden; // if so, the focus moves to the first new comment
     if (clicked) state.textContent = "Loading…";
     const { code, body, link } = await request(next);
     loading = false;

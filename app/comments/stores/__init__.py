@@ -1,4 +1,4 @@
-"""What every store provides, and how to open one."""
+"""The interface of all stores, and helpers that they share."""
 
 import hashlib
 import os
@@ -11,18 +11,18 @@ import orjson
 from comments.schemas import Comment, NewComment
 
 PAGE_BYTES = 1024 * 1024
-"""Approximate size of email addresses and texts after which a page ends: DynamoDB returns no more at once."""
+"""Approximate size of a page in bytes of addresses and texts: DynamoDB returns no more than 1 MB per query."""
 
 SCAN_PAGE = 500
 """Comments per read of an export."""
 
 KEY_SECONDS = 24 * 60 * 60
-"""How long an idempotency key is remembered."""
+"""Lifetime of an idempotency key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Comments in the requested order; `more` if others may follow."""
+    """Comments in the requested order. `more` is true if others may follow."""
 
     comments: list[Comment]
     more: bool
@@ -37,8 +37,8 @@ class CommentStore(Protocol):
     def add(self, new: NewComment, *, key: str = "", held: bool = False) -> Comment:
         """Store a comment. Once this returns, it survives a crash of the process and of the machine.
 
-        If the thread has seen the idempotency key within 24 hours, nothing is stored: the same comment returns what was
-        stored then, another one raises KeyReused.
+        If the idempotency key was used in this thread within 24 hours, nothing is stored: an identical comment returns
+        the original, a different one raises KeyReused.
         """
         ...
 
@@ -62,29 +62,29 @@ class CommentStore(Protocol):
         ...
 
     def delete(self, content_id: int, comment_id: str) -> bool:
-        """Delete a comment, published or held; False if there is none."""
+        """Delete a published or held comment; return False if there is none."""
         ...
 
     def scan(self) -> Iterator[Comment]:
-        """Read the whole store. Held comments come first: one that is approved meanwhile is read twice, not missed."""
+        """Yield all comments, held ones first: one approved during the scan appears twice rather than not at all."""
         ...
 
     def restore(self, comments: Sequence[Comment]) -> int:
-        """Store comments with their ids and times, unless the thread has the id. Returns how many were new.
+        """Store comments with their ids and times, except ids that the thread has. Returns the number stored.
 
-        The ids of one call must differ.
+        Ids must be unique within a call.
         """
         ...
 
     def ping(self) -> None:
-        """Return if the store responds."""
+        """Check that the store responds."""
         ...
 
     def close(self) -> None: ...
 
 
 def scan_held(store: CommentStore) -> Iterator[Comment]:
-    """Read all held comments, page by page."""
+    """Yield all held comments, reading page by page."""
     after, more = "", True
     while more:
         page = store.list_held(after=after, limit=SCAN_PAGE)
@@ -97,21 +97,21 @@ def open_store(url: str) -> CommentStore:
     """Open sqlite:///PATH or dynamodb://TABLE."""
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite":
-        from comments.stores.sqlite import SQLiteStore  # noqa: PLC0415  # imports this module
+        from comments.stores.sqlite import SQLiteStore  # noqa: PLC0415  # circular import: it imports this module
 
         return SQLiteStore(rest.removeprefix("/"))
-    from comments.stores.dynamodb import DynamoDBStore  # noqa: PLC0415  # imports this module, and boto3
+    from comments.stores.dynamodb import DynamoDBStore  # noqa: PLC0415  # circular import, and boto3 is slow
 
     return DynamoDBStore(rest, region=os.environ.get("AWS_REGION"))
 
 
 def key_hash(content_id: int, key: str) -> str:
-    """Hash an idempotency key, scoped to its thread. Stores keep no keys in the clear."""
+    """Hash an idempotency key, scoped to its thread. Keys are never stored in plain text."""
     return hashlib.sha256(f"{content_id}\n{key}".encode()).hexdigest()
 
 
 def legacy_key_hash(key: str) -> str:
-    """Hash an idempotency key as release 0.1 did, which did not scope keys. Such keys expire within 24 hours."""
+    """Hash an idempotency key as release 0.1 did, without the thread. They expire within 24 hours of the upgrade."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Item = dict[str, AttributeValueTypeDef]
 
 CONNECT_TIMEOUT, READ_TIMEOUT, ATTEMPTS = 1, 2, 3
-"""Seconds and attempts of one call. DynamoDB responds in milliseconds; a slower connection is better replaced."""
+"""Seconds and attempts of one call. DynamoDB responds in milliseconds, so a slow attempt is better retried."""
 
 LONGEST_CALL = ATTEMPTS * (CONNECT_TIMEOUT + READ_TIMEOUT) + (1 + 5) + (2 + 5)
 """Seconds of the slowest call. Between attempts, boto3's standard retry mode waits up to 1 s, then up to 2 s, and up to
@@ -39,19 +39,19 @@ CLOCK_SKEW = 5
 """Seconds by which the clocks of tasks may differ. Fargate keeps them within milliseconds."""
 
 CONFLICT_SECONDS = 1
-"""How long a write is repeated that conflicts with a transaction, for example of a concurrent retry with its key."""
+"""How long to retry a write that conflicts with a transaction, such as a concurrent retry with the same key."""
 
 CONFLICTS = {"TransactionConflictException", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
-"""Errors and reasons of cancelled transactions that boto3 does not retry."""
+"""Error codes and cancellation reasons that boto3 does not retry."""
 
 PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE = "pk", "sk", "expires_at"
 KEY_SCHEMA: tuple[tuple[str, Literal["HASH", "RANGE"]], ...] = ((PARTITION_KEY, "HASH"), (SORT_KEY, "RANGE"))
 
 SHARDS = 4
-"""Partitions of held comments. Each takes 1,000 writes per second; each page of them costs one query per shard."""
+"""Partitions of held comments. Each supports 1,000 writes per second; listing a page takes one query per shard."""
 
 RESTORE_THREADS = 8
-"""Parallel writes of an import. They stay below the 1,000 writes per second of one partition, which is one thread."""
+"""Parallel writes of an import: few enough for one partition (a thread), which supports 1,000 writes per second."""
 
 
 class DynamoDBStore:
@@ -87,7 +87,7 @@ class DynamoDBStore:
         return self._query(f"thread#{content_id}", after=after, limit=limit, newest_first=newest_first)
 
     def list_held(self, *, after: str = "", limit: int) -> Page:
-        """Merge the shards. Where one was cut short, comments beyond its end are not returned yet."""
+        """Merge the shards. If a shard's page is incomplete, comments after its end are left for the next page."""
         pages = [self._query(f"held#{shard}", after=after, limit=limit) for shard in range(SHARDS)]
         ends = [page.comments[-1]["id"] for page in pages if page.more]
         comments = sorted((comment for page in pages for comment in page.comments), key=lambda comment: comment["id"])
@@ -111,7 +111,7 @@ class DynamoDBStore:
                 is None
             ):
                 return published
-        # It was approved before, or by another request just now.
+        # Already approved, possibly by a concurrent request.
         approved = self._get(remembered)
         return self._find(content_id, approved["id"]["S"], held=False) if approved else None
 
@@ -121,7 +121,7 @@ class DynamoDBStore:
                 continue
             key = _key(content_id, comment_id, held=held)
             response = self._call(self._client.delete_item, TableName=self._table, Key=key, ReturnValues="ALL_OLD")
-            # If it was gone, either an approval was faster, or an earlier attempt whose response was lost deleted it.
+            # If the item is gone, it was either approved concurrently or deleted by an attempt whose response was lost.
             return "Attributes" in response or not self._get(_key_item(approval_hash(content_id, comment_id)))
         return False
 
@@ -166,11 +166,11 @@ class DynamoDBStore:
         return True
 
     def _add_once(self, new: NewComment, key: str, *, held: bool) -> Comment:
-        """Store comment and key in one transaction; the condition on the key lets one of several attempts through."""
+        """Store comment and key in one transaction. Its condition lets only one of several attempts succeed."""
         content, remembered = fingerprint(new), _key_item(key_hash(new.content_id, key))
         legacy = self._get(_key_item(legacy_key_hash(key)))
         if legacy and legacy["fingerprint"]["S"] == content and int(legacy[TTL_ATTRIBUTE]["N"]) > time.time():
-            return _first(new, legacy)
+            return _original(new, legacy)
         comment = self._new(new, held=held)
         put_key = {
             "Item": remembered
@@ -190,7 +190,7 @@ class DynamoDBStore:
             return comment
         if stored["fingerprint"]["S"] != content:
             raise KeyReused
-        return _first(new, stored)
+        return _original(new, stored)
 
     def _new(self, new: NewComment, *, held: bool) -> Comment:
         tick = self._clock.tick()
@@ -247,7 +247,7 @@ class DynamoDBStore:
                     raise StoreError(f"table {self._table}: {error}", reason=reason) from error
             except BotoCoreError as error:
                 raise StoreError(f"table {self._table}: {error}", reason=type(error).__name__) from error
-            time.sleep(random.uniform(0, 0.1))  # noqa: S311  # jitter
+            time.sleep(random.uniform(0, 0.1))  # noqa: S311  # jitter is not a secret
 
 
 def _cancellation_reasons(error: BaseException | None) -> Any:
@@ -292,7 +292,7 @@ def _comment(item: Mapping[str, Any]) -> Comment:
     return comment if published else comment | {"held": True}
 
 
-def _first(new: NewComment, key_item: Mapping[str, Any]) -> Comment:
-    """Return the comment that was stored when the key was first used, as it was then."""
+def _original(new: NewComment, key_item: Mapping[str, Any]) -> Comment:
+    """Return the comment as it was stored when the key was first used."""
     comment_id = key_item["id"]["S"]
     return new.stored(comment_id, created_at(tick_of(comment_id)), held=key_item["held"]["BOOL"])

@@ -1,10 +1,10 @@
 """The embedded store: one SQLite file in WAL mode, shared by any number of processes.
 
-Each process has one writer, which commits everything that is queued in one transaction: a commit costs a flush of the
-disk, and requests that share it are several times faster. Between processes, a lock on a file beside the database
+Each process has one writer thread, which commits all queued changes in one transaction: every commit flushes the disk,
+so sharing a commit makes requests several times faster. Between processes, a lock on a file beside the database
 serializes writes and checkpoints. SQLite's own retries would let one process starve the others, and before 3.51.3 a
-checkpoint that races with a writer can corrupt the file. Ids are assigned inside the transaction, so they are in the
-order of commits and readers miss nothing.
+checkpoint that races with a writer can corrupt the file. Ids are assigned inside the transaction, so they are in commit
+order and clients that follow a thread miss nothing.
 """
 
 import errno
@@ -43,10 +43,10 @@ BATCH = 256
 """Maximum number of changes in one transaction."""
 
 CHECKPOINT_PAGES = 250
-"""WAL pages that trigger a checkpoint. Writes wait for it: a quarter of SQLite's default makes that wait shorter."""
+"""WAL pages that trigger a checkpoint. Writes wait for it: a quarter of SQLite's default shortens the wait."""
 
 TIMEOUT = 5.0
-"""Seconds that a request waits for its commit to begin, and for a lock that another program holds."""
+"""Seconds to wait for a commit to start, and for a lock that another program holds."""
 
 COLUMNS = "id, content_id, email, comment, created_at"
 TABLE = """(
@@ -62,7 +62,7 @@ MIGRATIONS = (
         "CREATE INDEX idempotency_key_expires_at ON idempotency_key (expires_at)",
     ],
 )
-"""Statements that lead to each schema version from the one before. Only ever append to this."""
+"""Statements that upgrade the schema to each version from the previous one. Append only."""
 
 PERMISSIONS = "make the file and its directory writable for the service's user"
 REMEDIES = {
@@ -81,7 +81,7 @@ Job = tuple[Callable[[sqlite3.Connection], Any], Future[Any]]
 
 
 class SQLiteStore:
-    """A CommentStore on one file."""
+    """A CommentStore in one file."""
 
     overlap = 0.0
 
@@ -155,7 +155,7 @@ class SQLiteStore:
         self._page("FROM comment WHERE content_id = ?", (0,), limit=1)
 
     def close(self) -> None:
-        """Commit what is queued, then close the file."""
+        """Commit the queued changes, then close the file."""
         self._closing = True
         self._queue.put((lambda _: None, Future()))  # wakes the writer
         self._writer.join()
@@ -195,7 +195,7 @@ class SQLiteStore:
                 with self._locked():
                     while len(batch) < BATCH and not self._queue.empty():
                         batch.append(self._queue.get())
-                    # From here on, requests cannot cancel their changes any more.
+                    # From here on, requests can no longer cancel their changes.
                     self._commit([job for job in batch if job[1].set_running_or_notify_cancel()])
             except OSError as error:  # flock failed
                 for _, outcome in batch:
@@ -203,7 +203,7 @@ class SQLiteStore:
                         outcome.set_exception(error)
 
     def _commit(self, batch: Sequence[Job]) -> None:
-        """Apply changes in one transaction. If it fails, apply each on its own: one must not fail the others."""
+        """Apply changes in one transaction. If it fails, apply each separately, so that one can't fail the others."""
         results: list[tuple[Callable[[Any], None], Any]] = []
         try:
             with self._transaction() as db:
@@ -213,7 +213,7 @@ class SQLiteStore:
                     except ServiceError as refused:  # raised before the change wrote anything
                         results.append((outcome.set_exception, refused))
         except Exception as error:  # noqa: BLE001  # each request raises it; the writer continues
-            is_busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY  # it would be for each of them
+            is_busy = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY  # separate ones would fail too
             if len(batch) > 1 and not is_busy:
                 for job in batch:
                     self._commit([job])
@@ -233,7 +233,7 @@ class SQLiteStore:
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                     raise
-                time.sleep(0.02)  # a program that does not know our lock is writing, such as the sqlite3 shell
+                time.sleep(0.02)  # a program without our lock is writing, such as the sqlite3 shell
         try:
             yield self._write
             self._write.execute("COMMIT")
@@ -243,7 +243,7 @@ class SQLiteStore:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the lock between processes. The kernel releases it if the process dies."""
+        """Hold the inter-process lock. The kernel releases it if the process dies."""
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -256,16 +256,16 @@ class SQLiteStore:
 
     @contextmanager
     def _errors(self, doing: str) -> Iterator[None]:
-        """Turn errors of SQLite and of the file system into StoreError, with a remedy if one is known."""
+        """Convert SQLite and file system errors to StoreError, with a remedy if one is known."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, OSError):
                 forbidden = error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}
                 code = sqlite3.SQLITE_READONLY if forbidden else sqlite3.SQLITE_IOERR
-            else:  # Python's own errors have no code; one of them says that a text is not UTF-8
+            else:  # errors of Python's module have no code; invalid UTF-8 is one of them
                 code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT if "decode" in str(error) else 0)
-            remedy = REMEDIES.get(code & 0xFF)  # the low byte is the kind of error
+            remedy = REMEDIES.get(code & 0xFF)  # the low byte is SQLite's primary result code
             message = f"{doing} {self._path}: {error}" + (f"; {remedy}" if remedy else "")
             raise StoreError(message, reason=type(error).__name__) from error
 
@@ -318,14 +318,14 @@ def _next_tick(db: sqlite3.Connection, clock: Clock, content_id: int) -> int:
 def _insert(db: sqlite3.Connection, comment: Comment) -> None:
     table = "held" if comment.get("held") else "comment"
     values = ":id, :content_id, :email, :comment, :created_at"
-    db.execute(f"INSERT INTO {table} ({COLUMNS}) VALUES ({values})", comment)  # noqa: S608  # constants
+    db.execute(f"INSERT INTO {table} ({COLUMNS}) VALUES ({values})", comment)  # noqa: S608  # only constants are interpolated
 
 
 def _remember(db: sqlite3.Connection, hashed: str, content: str, comment_id: str, *, held: bool) -> None:
-    """Remember a key, and delete up to ten expired ones: enough to keep the table small without a slow request."""
+    """Remember a key, and delete up to ten expired ones: this keeps the table small without a slow request."""
     now = int(time.time())
     expired = "SELECT key FROM idempotency_key WHERE expires_at <= ? LIMIT 10"
-    db.execute(f"DELETE FROM idempotency_key WHERE key IN ({expired})", (now,))  # noqa: S608  # a constant
+    db.execute(f"DELETE FROM idempotency_key WHERE key IN ({expired})", (now,))  # noqa: S608  # only a constant is interpolated
     db.execute(
         "INSERT OR REPLACE INTO idempotency_key (key, fingerprint, id, held, expires_at) VALUES (?, ?, ?, ?, ?)",
         (hashed, content, comment_id, held, now + KEY_SECONDS),
@@ -359,7 +359,7 @@ def _delete(db: sqlite3.Connection, content_id: int, comment_id: str) -> bool:
 def _restore(db: sqlite3.Connection, comment: Comment) -> int:
     table, other = ("held", "comment") if comment.get("held") else ("comment", "held")
     return db.execute(
-        f"INSERT OR IGNORE INTO {table} ({COLUMNS}) SELECT :id, :content_id, :email, :comment, :created_at"  # noqa: S608  # two constant names
+        f"INSERT OR IGNORE INTO {table} ({COLUMNS}) SELECT :id, :content_id, :email, :comment, :created_at"  # noqa: S608  # only constants are interpolated
         f" WHERE NOT EXISTS (SELECT 1 FROM {other} WHERE content_id = :content_id AND id = :id)",
         comment,
     ).rowcount
