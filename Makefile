@@ -107,12 +107,10 @@ check-format: $(DEV)
 	@ruff check
 	@ruff format --check
 
-TYPED_TESTS := $(filter-out tests/playground,$(wildcard tests/[a-z]*))
-
 # Two runs, because MiniStack's packages pin other versions than the application's.
 check-types: $(DEV) $(PLAYGROUND)
 	@mypy --python-executable .venv/bin/python --exclude playground/server \
-	  app/comments app/api.py app/healthcheck.py app/gunicorn.conf.py bench infra release playground $(TYPED_TESTS)
+	  app/comments app/api.py app/healthcheck.py app/gunicorn.conf.py bench infra release playground tests
 	@mypy --python-executable .venv-playground/bin/python playground/server
 
 check-locks: $(DEV) $(NODE)
