@@ -82,7 +82,7 @@ test: $(DEV) $(NODE) $(PLAYGROUND)  ## run all tests that this machine supports 
 
 .PHONY: quick
 quick: $(DEV)  ## run the tests that need no Docker, browser or Node (ARGS=… for pytest)
-	@python -m pytest --quick -n auto $(ARGS)
+	@python -m pytest --quick -n auto --dist worksteal $(ARGS)
 
 .PHONY: image
 image:  ## build the image as comments:latest; needs Docker
