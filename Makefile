@@ -73,7 +73,7 @@ lock: $(DEV)  ## compile all requirements files from pyproject.toml (UPGRADE=1 f
 # ---- the application ----
 
 .PHONY: run
-run: $(APP)  ## serve the API on 127.0.0.1:$(PORT) with SQLite under app/data/
+run: $(APP)  ## serve the API on 127.0.0.1 (PORT=8000), with SQLite under app/data/
 	@cd app && exec gunicorn --bind 127.0.0.1:$(PORT) api:app
 
 .PHONY: test

@@ -2,6 +2,7 @@
 
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 
 from playground.state import Playground, PlaygroundError
 
@@ -39,6 +40,6 @@ def answers(endpoint: str) -> bool:
     """Whether a playground's gateway serves at this address."""
     try:
         with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=5) as response:  # noqa: S310 - loopback
-            return bool(response.status == 200)  # noqa: PLR2004 - HTTP OK
+            return bool(response.status == HTTPStatus.OK)
     except (urllib.error.URLError, OSError):
         return False

@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from http import HTTPStatus
 from typing import Any
 
 from ministack.core import iam_evaluator
@@ -103,7 +104,7 @@ def create_oidc_provider(_logical_id: str, properties: Record, _stack: str) -> t
         for number, value in enumerate(properties.get(values, []), start=1):
             request[f"{parameter}.member.{number}"] = [value]
     status, _, body = iam._create_oidc_provider(request)
-    if status >= 400:  # noqa: PLR2004 - HTTP errors
+    if status >= HTTPStatus.BAD_REQUEST:
         raise ValueError(f"AWS::IAM::OIDCProvider create failed: {body!r}")
     host = properties["Url"].removeprefix("https://").rstrip("/")
     arn = f"arn:aws:iam::{get_account_id()}:oidc-provider/{host}"
