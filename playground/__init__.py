@@ -1,1 +1,1 @@
-"""The one-machine AWS: MiniStack with what the comment service's deployment needs beyond it."""
+"""A local AWS environment: MiniStack plus the features that deploying the comment service needs."""

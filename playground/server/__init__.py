@@ -1,1 +1,1 @@
-"""The playground's server, in an environment of its own: MiniStack and what it lacks, a module for each service."""
+"""The playground's server: MiniStack and patches for it, one module per AWS service. Runs in a separate virtualenv."""

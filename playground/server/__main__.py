@@ -1,4 +1,4 @@
-"""The playground's server: AWS's API on one port, the load balancer on another, and the clocks behind them."""
+"""Runs the playground's server: the AWS API, the load balancer and their background threads."""
 
 import asyncio
 import ipaddress
@@ -30,24 +30,24 @@ from playground.server import (
 from playground.server.cloudwatch import METRICS
 from playground.server.patching import PATCHES, SETTINGS, SUPPORTED, aws_scope
 
-KEEP_ALIVE_SECONDS = 3600  # AWS: client keep-alive of a load balancer
+KEEP_ALIVE_SECONDS = 3600  # AWS: ALB client keep-alive duration
 HTTPS = (b"x-forwarded-proto", b"https")
 
 log = logging.getLogger("playground")
 
 
 async def gateway_over_loopback(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Loopback stands for TLS: with it, policies that demand aws:SecureTransport let requests through."""
+    """Treat loopback requests as TLS, so that they satisfy policies that require aws:SecureTransport."""
     if scope["type"] == "http" and not any(name == HTTPS[0] for name, _ in scope["headers"]):
         scope = {**scope, "headers": [*scope["headers"], HTTPS]}
     await gateway.app(scope, receive, send)
 
 
 def bridge_address() -> str:
-    """The host's address on Docker's bridge, where containers reach AWS's API."""
+    """Return the host's address on Docker's bridge network, where containers reach the AWS API."""
     inspected = subprocess.check_output(["docker", "network", "inspect", "bridge"], text=True)
     for entry in json.loads(inspected)[0]["IPAM"]["Config"]:
-        # before its first container the daemon may not say; it takes the first address of the subnet
+        # Docker may not report a gateway before the first container starts; it uses the first address of the subnet
         return str(entry.get("Gateway") or next(ipaddress.ip_network(entry["Subnet"]).hosts()))
     raise SystemExit("Docker's bridge network has no gateway address; is the daemon set up with --bridge=none?")
 
@@ -61,7 +61,7 @@ def configured(*addresses: str) -> Config:
 
 
 def every(seconds: float, work: Callable[[], None]) -> None:
-    """Repeat work on a thread; a failure is logged and does not stop the clock."""
+    """Run work periodically on a thread; exceptions are logged and don't stop the thread."""
 
     def repeat() -> None:
         while True:
@@ -69,7 +69,7 @@ def every(seconds: float, work: Callable[[], None]) -> None:
             with aws_scope():
                 try:
                     work()
-                except Exception:  # a clock that stops would silence alarms or scaling for good
+                except Exception:  # one failure must not stop alarms or scaling permanently
                     log.exception("%s failed", work.__qualname__)
 
     threading.Thread(target=repeat, daemon=True, name=work.__qualname__).start()
@@ -81,7 +81,7 @@ def watch_alarms() -> None:
 
 
 def run_balancer() -> None:
-    """Serve the load balancer on its own event loop, so that a busy API does not delay requests."""
+    """Serve the load balancer on a separate event loop, so that a busy API doesn't delay requests."""
 
     async def main() -> None:
         checks = asyncio.create_task(load_balancer.check_forever())
@@ -97,7 +97,7 @@ def run_balancer() -> None:
 
 
 def main() -> None:
-    """Serve until SIGTERM; MiniStack removes its containers on the way out."""
+    """Serve until SIGTERM; MiniStack removes its containers on shutdown."""
     if not gateway.AUTH:
         raise SystemExit("the playground checks every permission: start it with AUTH=true, as `up` does")
     hypercorn_compat.install()

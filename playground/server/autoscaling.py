@@ -1,4 +1,4 @@
-"""Application Auto Scaling: limits of a service's task count, and target tracking on CPU and requests."""
+"""Application Auto Scaling: task count limits and target tracking on CPU and request count."""
 
 import math
 import time
@@ -9,12 +9,12 @@ from ministack.services import cloudwatch, ecs
 from playground.server.patching import Record
 
 PERIOD_SECONDS = 10.0
-"""How long one value of a metric takes. AWS: a minute; nobody who tries a deployment out should wait for three."""
+"""Length of a metric period. AWS: one minute; shorter here so that scaling is quick to try out."""
 PERIODS = 3
-"""AWS: so many periods in a row above the target scale out. The count is left alone for as long after each change, in
-place of the policy's cooldown: values of before the change do not count."""
+"""Consecutive periods above the target before scaling out, as on AWS. After each change, scaling also pauses for this
+many periods instead of the policy's cooldown, so that values from before the change don't count."""
 SCALE_IN_SECONDS = 10.0
-"""How long a service must have more tasks than it needs. AWS: 15 minutes, then the policy's cooldown."""
+"""How long a service must have surplus tasks before it scales in. AWS: 15 minutes, then the policy's cooldown."""
 
 TARGETS: dict[str, Record] = {}
 POLICIES: dict[str, Record] = {}
@@ -23,7 +23,7 @@ _surplus_since: dict[str, float] = {}
 
 
 def register(_logical_id: str, properties: Record, _stack: str) -> tuple[str, Record]:
-    """AWS::ApplicationAutoScaling::ScalableTarget; like AWS it raises the count to a new minimum at once."""
+    """AWS::ApplicationAutoScaling::ScalableTarget. AWS: raises the task count to a new minimum immediately."""
     if properties["ServiceNamespace"] != "ecs" or properties["ScalableDimension"] != "ecs:service:DesiredCount":
         raise ValueError(f"the playground scales ECS services only, not {properties['ScalableDimension']}")
     if properties.get("ScheduledActions"):
@@ -45,7 +45,7 @@ def deregister(physical_id: str, _properties: Record) -> None:
 
 
 def put_policy(_logical_id: str, properties: Record, _stack: str) -> tuple[str, Record]:
-    """AWS::ApplicationAutoScaling::ScalingPolicy, target tracking on the two metrics that a service has."""
+    """AWS::ApplicationAutoScaling::ScalingPolicy: target tracking on one of the metrics in MEASURES."""
     configuration = properties.get("TargetTrackingScalingPolicyConfiguration") or {}
     metric = (configuration.get("PredefinedMetricSpecification") or {}).get("PredefinedMetricType")
     if metric not in MEASURES:
@@ -82,7 +82,7 @@ def set_count(key: str, service: Record, count: int) -> None:
 
 
 def step() -> None:
-    """Scale out where a policy has wanted more tasks for long enough, in where fewer would have done for a while."""
+    """Scale out after PERIODS above the target; scale in after SCALE_IN_SECONDS with surplus tasks."""
     for key, target in list(TARGETS.items()):
         service = service_of(target)
         if service is None or time.monotonic() - _changed_at.get(key, -math.inf) < PERIOD_SECONDS * PERIODS:
@@ -94,14 +94,14 @@ def step() -> None:
         rolling = any(entry["rolloutState"] == "IN_PROGRESS" for entry in service["deployments"])
         if more > service["desiredCount"]:
             set_count(key, service, more)
-        elif enough >= service["desiredCount"] or rolling:  # AWS suspends scaling in during a deployment
+        elif enough >= service["desiredCount"] or rolling:  # AWS: no scale-in during a deployment
             _surplus_since.pop(key, None)
         elif time.monotonic() - _surplus_since.setdefault(key, time.monotonic()) > SCALE_IN_SECONDS:
             set_count(key, service, enough)
 
 
 def needed(service: Record, policy: Record, periods_ago: int) -> int:
-    """AWS: how many tasks would have brought the policy's metric to its target, in this period or an earlier one."""
+    """Return the task count that would have met the policy's target in a given period, with AWS's formula."""
     configuration = policy["TargetTrackingScalingPolicyConfiguration"]
     specification = configuration["PredefinedMetricSpecification"]
     measure = MEASURES[specification["PredefinedMetricType"]]
@@ -110,7 +110,7 @@ def needed(service: Record, policy: Record, periods_ago: int) -> int:
 
 
 def cpu(service: Record, _specification: Record, periods_ago: int) -> float:
-    """Percent of what a task may use."""
+    """Average CPU utilization, in percent of the task's limit."""
     dimensions = {
         "ClusterName": ecs._cluster_name_from_arn(service["clusterArn"]),
         "ServiceName": service["serviceName"],
@@ -120,7 +120,7 @@ def cpu(service: Record, _specification: Record, periods_ago: int) -> float:
 
 
 def requests(_service: Record, specification: Record, periods_ago: int) -> float:
-    """Requests per minute and task; AWS: the label is app/NAME/ID/targetgroup/NAME/ID."""
+    """Requests per minute per task. AWS: ResourceLabel is app/NAME/ID/targetgroup/NAME/ID."""
     group = specification["ResourceLabel"].split("/", 3)[3]
     points = period("AWS/ApplicationELB", "RequestCountPerTarget", {"TargetGroup": group}, periods_ago)
     return sum(float(point["Value"]) for point in points) * 60 / PERIOD_SECONDS

@@ -1,4 +1,4 @@
-"""CloudFormation: resource types that MiniStack lacks, and ECS services that are done when their deployment is."""
+"""CloudFormation: resource types that MiniStack lacks, and waiting for ECS deployments to finish."""
 
 import string
 import time
@@ -18,7 +18,7 @@ Created = tuple[str, Record]
 
 
 def security_group_rule(direction: str) -> Record:
-    """A rule that is a resource of its own."""
+    """Return handlers for a security group rule declared as a separate resource."""
 
     def create(_logical_id: str, properties: Record, _stack: str) -> Created:
         group = ec2._security_groups.get(properties["GroupId"])
@@ -42,7 +42,7 @@ def security_group_rule(direction: str) -> Record:
 
 
 def accepted(identify: Callable[[Record], str], *attributes: str) -> Record:
-    """A type that is accepted and does nothing here: playground/README.md lists them."""
+    """Return handlers for a type that is accepted but ignored; playground/README.md lists these types."""
 
     def create(_logical_id: str, properties: Record, _stack: str) -> Created:
         physical_id = identify(properties)
@@ -52,7 +52,7 @@ def accepted(identify: Callable[[Record], str], *attributes: str) -> Record:
         return physical_id, dict.fromkeys(attributes, physical_id)
 
     def delete(_physical_id: str, _properties: Record) -> None:
-        """Nothing exists."""
+        """Do nothing: there is no resource to delete."""
 
     return {"create": create, "update": update, "delete": delete}
 
@@ -75,7 +75,7 @@ def forget_providers(_physical_id: str, properties: Record) -> None:
 
 stock_update, stock_add_event = stacks._update_keeping_seed, stacks._add_event
 _unchanged: set[tuple[str, str]] = set()
-"""Stack and logical id of every resource that its stack's last update left as it was."""
+"""Stack and logical ID of each resource that its stack's last update left unchanged."""
 
 
 @patch(stacks, "_update_keeping_seed", gap="nothing notes which resources an update leaves alone")
@@ -110,7 +110,7 @@ def secret_string(props: Record) -> str:
 
 
 def install() -> None:
-    """Add the types to MiniStack's registry."""
+    """Register the resource types with MiniStack."""
     flow_log = accepted(lambda _: f"fl-{new_uuid().replace('-', '')[:17]}", "Id")
     query = accepted(lambda _: new_uuid(), "QueryDefinitionId")
     vpc_origin = accepted(lambda _: f"vo_{new_uuid().replace('-', '')[:22]}", "Id")
@@ -137,7 +137,7 @@ def install() -> None:
     HANDLERS["AWS::ECS::Service"].update(SERVICE)
 
 
-SERVICE_PATIENCE_SECONDS = 1800.0  # AWS waits for three hours; nothing here takes that long
+SERVICE_PATIENCE_SECONDS = 1800.0  # AWS: 3 hours; deployments are faster here
 LOOK_SECONDS = 0.2
 
 
@@ -162,7 +162,7 @@ stock_service_create, stock_service_update = provisioners._ecs_service_create, p
 
 
 def create_service(logical_id: str, properties: Record, stack: str) -> Created:
-    """Create a service and wait for its first deployment, as CloudFormation does; undo it if that fails."""
+    """Create a service and wait for its first deployment; delete the service if the deployment fails."""
     arn, attributes = stock_service_create(logical_id, properties, stack)
     service = service_of(arn)
     service["healthCheckGracePeriodSeconds"] = int(properties.get("HealthCheckGracePeriodSeconds") or 0)
@@ -171,7 +171,7 @@ def create_service(logical_id: str, properties: Record, stack: str) -> Created:
     try:
         wait_for_deployment(service)
     except ValueError:
-        delete_service(arn, properties)  # CloudFormation has no id yet by which it could roll back
+        delete_service(arn, properties)  # CloudFormation has no physical ID yet and can't roll back
         raise
     return arn, attributes
 
@@ -196,7 +196,7 @@ def service_of(arn: str) -> Record:
 
 
 def wait_for_deployment(service: Record) -> None:
-    """Follow the deployment that an operation began to its end; raises ValueError with CloudFormation's message."""
+    """Wait for the primary deployment to complete; raises ValueError with CloudFormation's message if it fails."""
     deployment = ecs._primary_deployment(service)
     deadline = time.monotonic() + SERVICE_PATIENCE_SECONDS
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""CloudWatch: metrics that the playground measures, alarms that are evaluated every second, and searches in logs."""
+"""CloudWatch: metrics measured by the playground, alarms evaluated every second, and log searches."""
 
 import json
 import operator
@@ -18,11 +18,11 @@ from playground.server.patching import Record, extend, patch
 
 Dimensions = tuple[tuple[str, str], ...]
 Key = tuple[str, str, Dimensions]
-KEPT_SECONDS = 3 * 3600  # AWS keeps points of a minute for 15 days; a playground's memory is smaller
+KEPT_SECONDS = 3 * 3600  # AWS: 15 days at one-minute resolution; shorter here to save memory
 
 
 class Metrics:
-    """Counts and values since the last flush."""
+    """Metric data recorded since the last flush."""
 
     def __init__(self) -> None:
         self._counts: defaultdict[Key, float] = defaultdict(float)
@@ -30,17 +30,17 @@ class Metrics:
         self._lock = threading.Lock()
 
     def count(self, namespace: str, name: str, dimensions: Dimensions, number: float = 1) -> None:
-        """Add to a metric that is read by its sum."""
+        """Increment a metric whose statistic is its sum."""
         with self._lock:
             self._counts[namespace, name, dimensions] += number
 
     def observe(self, namespace: str, name: str, dimensions: Dimensions, value: float) -> None:
-        """Add one value to a metric that is read by its average, maximum or a percentile."""
+        """Record one value of a metric whose statistic is its average, maximum or a percentile."""
         with self._lock:
             self._values[namespace, name, dimensions].append(value)
 
     def flush(self) -> None:
-        """Hand everything over to CloudWatch."""
+        """Store all recorded data in MiniStack's CloudWatch."""
         with self._lock:
             counts, self._counts = self._counts, defaultdict(float)
             values, self._values = self._values, defaultdict(list)
@@ -75,7 +75,7 @@ stock_alarm_record = provisioners._cw_metric_alarm_record
 
 @patch(provisioners, "_cw_metric_alarm_record", gap="an alarm on metric math is refused; here it is kept, without data")
 def alarm_record(name: str, props: Record) -> Record:
-    """Store an alarm; one on metric math shows its first metric and is never evaluated."""
+    """Store an alarm. An alarm on metric math shows its first metric and is never evaluated."""
     queries: list[Record] = props.get("Metrics") or []
     if queries:
         first = next(query["MetricStat"] for query in queries if "MetricStat" in query)
@@ -89,7 +89,7 @@ def alarm_record(name: str, props: Record) -> Record:
 
 @patch(cloudwatch, "_evaluate_alarm", gap="dimensions, missing data, several periods and percentiles are ignored")
 def evaluate_alarm(alarm: Record) -> None:
-    """Set the state that the latest periods give; the newest period counts as soon as it breaches."""
+    """Set the alarm's state from the latest periods, including the current, incomplete one."""
     if not alarm.get("MetricName") or alarm.get("_metric_math"):
         return
     period, periods = int(alarm["Period"]), int(alarm["EvaluationPeriods"])
@@ -139,7 +139,7 @@ _before: dict[str, tuple[float, int]] = {}
 
 
 def measure_usage() -> None:
-    """Record CPUUtilization and MemoryUtilization of every service with running tasks, in percent of its limits."""
+    """Record CPUUtilization and MemoryUtilization of each service with running tasks, in percent of its limits."""
     running: set[str] = set()
     for task in ecs._tasks.values():
         if task["lastStatus"] != "RUNNING" or not task["group"].startswith("service:"):
@@ -158,7 +158,10 @@ def measure_usage() -> None:
 
 
 def sampled(container_id: str, task: Record) -> tuple[float, float] | None:
-    """CPU since the last sample and memory now; None for the first sample, and for a container that has gone."""
+    """Return CPU use since the last sample and current memory use, in percent.
+
+    Returns None for the first sample of a container and for a container that no longer exists.
+    """
     client: Any = ecs._get_docker()
     try:
         stats = client.containers.get(container_id).stats(stream=False, one_shot=True)
@@ -174,7 +177,7 @@ def sampled(container_id: str, task: Record) -> tuple[float, float] | None:
     return 100.0 * (used - earlier) / 1e9 / (now - then) / (int(task["cpu"]) / CPU_UNITS), memory
 
 
-PAGE = 10_000  # AWS: the most that FilterLogEvents returns at once
+PAGE = 10_000  # AWS: maximum events per FilterLogEvents response
 FOR_EVER = 2**63
 FIELD_PATTERN = re.compile(r'^\{\s*\$\.(?P<field>\w+)\s*=\s*(?P<value>"[^"]*"|[^\s"}]+)\s*\}$')
 
@@ -183,7 +186,7 @@ stock_filter_pattern = cloudwatch_logs._compile_filter_pattern
 
 @patch(cloudwatch_logs, "_compile_filter_pattern", gap="a pattern on JSON fields matches every line")
 def compile_filter_pattern(raw: str) -> Callable[[str], bool]:
-    """`{ $.field = value }` here, plain words as before; raises ValueError for other patterns on fields."""
+    """Add support for `{ $.field = value }` patterns; raises ValueError for other patterns on JSON fields."""
     text = (raw or "").strip()
     if not text.startswith("{"):
         words: Callable[[str], bool] = stock_filter_pattern(raw)
@@ -204,7 +207,7 @@ def compile_filter_pattern(raw: str) -> Callable[[str], bool]:
 
 
 def filter_log_events(data: Record) -> Any:
-    """FilterLogEvents, page by page; MiniStack returns the oldest 10,000 lines and no way to the next."""
+    """FilterLogEvents with pagination; MiniStack returns the oldest 10,000 lines and no nextToken."""
     name = cloudwatch_logs._resolve_log_group_name(data)
     group = cloudwatch_logs._log_groups.get(name)
     if group is None:
@@ -228,7 +231,7 @@ def filter_log_events(data: Record) -> Any:
 
 
 def refuse_query(_data: Record) -> Any:
-    """StartQuery: MiniStack ignores filters that it does not know and returns every row."""
+    """Reject StartQuery: MiniStack ignores filters that it doesn't support and returns every row."""
     message = "the playground has no Logs Insights; read its log with make logs ENV=playground, or REQUEST=ID"
     return error_response_json("InvalidParameterException", message, 400)
 

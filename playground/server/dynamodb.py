@@ -1,4 +1,4 @@
-"""DynamoDB: Amazon's own local engine behind MiniStack's permission check, for data and for tables alike."""
+"""DynamoDB: forwards data and table operations to Amazon's DynamoDB Local after MiniStack's permission check."""
 
 import atexit
 import http.client
@@ -24,8 +24,8 @@ API = "DynamoDB_20120810"
 SIGNED_BY_NOBODY = (
     f"AWS4-HMAC-SHA256 Credential=playground/20260101/{REGION}/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
 )
-"""The engine wants a signature and does not read it; the caller's has been checked by then."""
-TIMEOUT_SECONDS = 20.0  # less than the engine's own idle timeout, 30 s
+"""The engine requires a signature but doesn't verify it. MiniStack has already verified the caller's signature."""
+TIMEOUT_SECONDS = 20.0  # less than the engine's idle timeout, 30 s
 NAMES_ARNS = {
     "CreateTable", "DescribeTable", "UpdateTable", "DeleteTable", "TagResource", "UntagResource", "ListTagsOfResource",
 }  # fmt: skip
@@ -37,21 +37,21 @@ CREATED_WITH = {
 }  # fmt: skip
 UPDATED_WITH = {"BillingMode", "DeletionProtectionEnabled"}
 AFTERWARDS = {"TimeToLiveSpecification", "PointInTimeRecoverySpecification", "Tags"}
-"""What can be changed, too. Point-in-time recovery is accepted and not done: the engine has no backups."""
+"""Properties that can also be changed. Point-in-time recovery is accepted but ignored: the engine has no backups."""
 OF_A_REPLICA = {"Region", "DeletionProtectionEnabled", "PointInTimeRecoverySpecification", "Tags"}
 COMPARED = {"TableName", "KeySchema", "AttributeDefinitions", "BillingMode", "Replicas"}
 """Properties that drift detection compares."""
 
 
 def start_engine() -> None:
-    """Start the engine as a child on loopback and wait until it listens; it ends with the server."""
+    """Start the engine as a child process on loopback and wait until it listens; it exits with the server."""
     command = [
         os.environ["PLAYGROUND_JAVA"],
         MEMORY,
-        f"-Dcomments.{sys.argv[-1].lstrip('-')}",  # `down` finds it by this, should the server be killed
+        f"-Dcomments.{sys.argv[-1].lstrip('-')}",  # lets `down` find the engine if the server is killed
         f"-Dengine.port={SETTINGS.dynamodb_port}",
         "-Djava.library.path=DynamoDBLocal_lib",
-        "-Dorg.eclipse.jetty.xml.XmlParser.Validating=false",  # its schema is on the web
+        "-Dorg.eclipse.jetty.xml.XmlParser.Validating=false",  # the schema would be fetched from the web
         "--enable-native-access=ALL-UNNAMED",
         "-classpath",
         "DynamoDBLocal.jar:DynamoDBLocal_lib/*",
@@ -79,7 +79,7 @@ def start_engine() -> None:
 
 
 async def handle(_method: str, _path: str, headers: Record, body: bytes, _query: Record) -> Any:
-    """Pass one request on to the engine."""
+    """Forward a request to the engine."""
     operation = headers.get("x-amz-target", "").rpartition(".")[2]
     status, answered, payload = await exchange(operation, adapted(operation, body, OUR_ARN, ENGINE_ARN))
     kept = {name: values[0] for name, values in answered.items() if name in {"content-type", "x-amz-crc32"}}
@@ -90,7 +90,7 @@ async def handle(_method: str, _path: str, headers: Record, body: bytes, _query:
 
 
 def adapted(operation: str, body: bytes, old: bytes, new: bytes) -> bytes:
-    """The engine has a region of its own in its ARNs; items are never touched."""
+    """Replace the ARN prefix, since the engine uses the region `ddblocal`; leaves item operations unchanged."""
     return body.replace(old, new) if operation in NAMES_ARNS else body
 
 
@@ -113,7 +113,7 @@ async def exchange(operation: str, body: bytes) -> tuple[int, dict[str, list[str
 
 
 def call(operation: str, request: Record) -> Record:
-    """One call from CloudFormation; raises ValueError with the engine's message."""
+    """Call the engine on behalf of CloudFormation; raises ValueError with the engine's message."""
     connection = http.client.HTTPConnection("127.0.0.1", SETTINGS.dynamodb_port, timeout=TIMEOUT_SECONDS)
     connection.request("POST", "/", body=json.dumps(request), headers=engine_headers(operation))
     response = connection.getresponse()
@@ -125,7 +125,7 @@ def call(operation: str, request: Record) -> Record:
 
 
 def create_table(logical_id: str, properties: Record, stack: str) -> tuple[str, Record]:
-    """AWS::DynamoDB::GlobalTable, which CDK's TableV2 becomes."""
+    """AWS::DynamoDB::GlobalTable, the type that CDK's TableV2 synthesizes."""
     wanted = as_table(properties)
     unknown = wanted.keys() - CREATED_WITH - AFTERWARDS
     if unknown:
@@ -155,7 +155,7 @@ def delete_table(physical_id: str, _properties: Record) -> None:
 
 
 def as_table(properties: Record) -> Record:
-    """Return what CreateTable takes for a global table whose only replica is in this region."""
+    """Convert a global table's properties to CreateTable parameters; supports only one replica, in this region."""
     replica, *others = properties["Replicas"]
     unknown = replica.keys() - OF_A_REPLICA
     if others or replica["Region"] != REGION or unknown:
@@ -165,7 +165,7 @@ def as_table(properties: Record) -> Record:
 
 
 def read_table(physical_id: str, properties: Record) -> Record | None:
-    """What drift detection finds, None where the table is gone."""
+    """Return the table's current properties for drift detection, or None if the table doesn't exist."""
     try:
         table = call("DescribeTable", {"TableName": physical_id})["Table"]
     except ValueError as error:
@@ -182,4 +182,4 @@ def install() -> None:
     handlers, table = provisioners._RESOURCE_HANDLERS, "AWS::DynamoDB::GlobalTable"
     handlers[table] = {"create": create_table, "update": update_table, "delete": delete_table}
     drift._DRIFT_READERS[table] = (read_table, frozenset(COMPARED))
-    del handlers["AWS::DynamoDB::Table"]  # MiniStack's own store would hold it, and nobody could reach it
+    del handlers["AWS::DynamoDB::Table"]  # it would be created in MiniStack's store, which no request reaches

@@ -1,4 +1,4 @@
-"""ECR: image names that lead to this machine's registry, which asks for a password and its owner's permission."""
+"""ECR: maps image names to the local registry, and authenticates and authorizes registry requests."""
 
 import base64
 import re
@@ -17,7 +17,7 @@ ECR_HOST = re.compile(r"^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/"
 
 
 def local_name(image: str, registry: str) -> str:
-    """An ECR image's name in this machine's registry: Docker must never take the real host's name for a pull."""
+    """Return an ECR image's name in the local registry, so that Docker never pulls from the real ECR."""
     name = ECR_HOST.sub(f"{registry}/", image)
     if "amazonaws.com" in name.partition("/")[0]:
         raise ValueError(f"image {image}: the playground runs images of its own registry, {registry}")
@@ -25,7 +25,7 @@ def local_name(image: str, registry: str) -> str:
 
 
 def repository_of(image: str, registry: str) -> str | None:
-    """The repository of an image that lives in this registry, None for an image from elsewhere."""
+    """Return the repository of an image in this registry, or None for an image from another registry."""
     host, _, rest = image.partition("/")
     return re.split(r"[@:]", rest, maxsplit=1)[0] if host == registry else None
 
@@ -40,12 +40,12 @@ def _scan_status(data: Record, **more: Any) -> Record:
 
 
 def start_scan(data: Record) -> Any:
-    """StartImageScan: accepted and complete at once."""
+    """StartImageScan: completes immediately."""
     return json_response(_scan_status(data, imageScanStatus={"status": "COMPLETE"}))
 
 
 def scan_findings(data: Record) -> Any:
-    """DescribeImageScanFindings: complete, no findings, and the description says why."""
+    """DescribeImageScanFindings: complete without findings, with a description that the image wasn't scanned."""
     return json_response(
         _scan_status(
             data,
@@ -56,7 +56,7 @@ def scan_findings(data: Record) -> Any:
 
 
 def delete_images(data: Record) -> Any:
-    """BatchDeleteImage: MiniStack takes an image off the list, and goes on serving it to whoever knows its digest."""
+    """BatchDeleteImage: also delete the manifests, which MiniStack would continue to serve by digest."""
     answer = ecr._batch_delete_image(data)
     name = data.get("repositoryName", "")
     listed = {image["imageDigest"] for image in ecr._images.get(name, [])}
@@ -87,15 +87,15 @@ ACTIONS = {
     ("manifest", "GET"): "BatchGetImage",
     ("manifest", "PUT"): "PutImage",
 }
-"""What ECR asks for, by what a path is about and the request's method."""
+"""Required ECR permission by type of registry path and HTTP method."""
 CHALLENGE = {"WWW-Authenticate": f'Basic realm="http://{SETTINGS.registry}/",service="ecr.amazonaws.com"'}
 
 _owners: dict[str, str] = {}
-"""Who asked for a password, by the password."""
+"""ARN of the caller that each password was issued to."""
 
 
 def give_password(_data: Record) -> Any:
-    """GetAuthorizationToken."""
+    """GetAuthorizationToken: issue a registry password to the caller."""
     password = secrets.token_urlsafe(32)
     _owners[password] = iam_evaluator.caller_arn()
     token = base64.b64encode(f"{USER}:{password}".encode()).decode()
@@ -103,7 +103,7 @@ def give_password(_data: Record) -> Any:
 
 
 def owner_of(authorization: str) -> str | None:
-    """Who sends this header of a request, None for a stranger."""
+    """Return the ARN that an Authorization header authenticates, or None if its credentials are invalid."""
     kind, _, value = authorization.partition(" ")
     if kind != "Basic":
         return None
@@ -137,7 +137,7 @@ stock_get_docker = ecs._get_docker
 
 @patch(ecs, "_get_docker", gap="its pulls bring no password")
 def get_docker() -> Any:
-    """ECS pulls as itself: what its task's execution role may do is asked before."""
+    """Add registry credentials for ECS's pulls; `ecs_launch` checks the task's execution role before each pull."""
     client = stock_get_docker()
     if client and SETTINGS.registry not in client.api._auth_configs.auths:
         password = secrets.token_urlsafe(32)

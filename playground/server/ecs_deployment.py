@@ -1,4 +1,4 @@
-"""ECS: deployments of a service: when one is complete, when one has failed, and the rollback."""
+"""ECS: completion, failure and rollback of a service's deployments."""
 
 import time
 
@@ -8,9 +8,9 @@ from ministack.services import cloudwatch, ecs
 from playground.server.patching import Record, patch
 
 BAKE_SECONDS = 5.0
-"""How long a complete rollout is watched by its alarms. AWS takes this from the alarms' periods, minutes; the
-playground evaluates its alarms every second instead of every period."""
-EVENTS_KEPT = 100  # AWS: describe-services shows the 100 latest
+"""Bake time: how long alarms are monitored after all tasks are healthy. AWS derives it from the alarms' periods,
+which takes minutes; the playground evaluates alarms every second instead of every period."""
+EVENTS_KEPT = 100  # AWS: describe-services returns the latest 100
 
 stock_make_deployment = ecs._make_deployment
 
@@ -24,13 +24,13 @@ def make_deployment(task_definition: str, desired_count: int, status: str = "PRI
 
 
 def announce(service: Record, message: str) -> None:
-    """Add a service event, newest first."""
+    """Prepend a service event, so that the newest comes first."""
     event = {"id": new_uuid(), "createdAt": now_iso(), "message": f"(service {service['serviceName']}) {message}"}
     service["events"] = [event, *service["events"]][:EVENTS_KEPT]
 
 
 def steady(service: Record, deployment: Record) -> None:
-    """All tasks of the deployment are healthy and no other is left: complete it, once its alarms have kept quiet."""
+    """Complete a deployment whose tasks are all healthy and the only ones left, after its bake time."""
     since = deployment.setdefault("_steady_since", time.monotonic())
     rolling_back = deployment.get("_rolled_back_to", False)
     if alarm_names(service) and not rolling_back and time.monotonic() - since < BAKE_SECONDS:
@@ -47,7 +47,7 @@ def unsteady(deployment: Record) -> None:
 
 
 def drop_finished(service: Record, tasks: list[Record]) -> None:
-    """AWS describes a deployment for as long as it is primary or has tasks."""
+    """Drop deployments that are not primary, have no tasks left and are not needed for a rollback."""
     busy = {task.get("_deployment_id") for task in tasks if task["lastStatus"] != "STOPPED"}
     service["deployments"] = [
         deployment
@@ -59,13 +59,13 @@ def drop_finished(service: Record, tasks: list[Record]) -> None:
 
 
 def _settled(service: Record) -> bool:
-    """Whether the primary deployment is done, so that nobody needs a deployment to go back to."""
+    """Whether the primary deployment has completed, so that no earlier one is needed for a rollback."""
     primary = ecs._primary_deployment(service)
     return primary is None or primary["rolloutState"] == "COMPLETED"
 
 
 def count_failure(service: Record, task: Record) -> None:
-    """A task of a rollout has failed by itself; too many in a row trigger the circuit breaker."""
+    """Record a failed task; too many consecutive failures during a rollout trigger the circuit breaker."""
     deployment = ecs._deployment_for_task(service, task)
     if deployment is None:
         return
@@ -83,14 +83,14 @@ def count_failure(service: Record, task: Record) -> None:
 
 
 def count_success(service: Record, deployment: Record | None) -> None:
-    """A task has become healthy."""
+    """Record a healthy task, which resets the failure counts."""
     service["_failures"] = 0
     if deployment is not None:
         deployment["failedTasks"] = 0
 
 
 def fail(service: Record, deployment: Record, reason: str, rollback: bool) -> None:
-    """Give a deployment up and, if wanted, make the last completed one primary again."""
+    """Mark a deployment as failed and, if rollback is set, make the last completed one primary again."""
     deployment.update(rolloutState="FAILED", rolloutStateReason=reason, desiredCount=0, updatedAt=now_iso())
     earlier = next((d for d in service["deployments"] if d["rolloutState"] == "COMPLETED"), None)
     if not rollback or earlier is None:
@@ -116,7 +116,7 @@ def alarm_names(service: Record) -> list[str]:
 
 
 def heed_alarms(service: Record, deployment: Record) -> None:
-    """Fail a rollout whose alarms fire. If one fires already when it starts, AWS monitors none of them for it."""
+    """Fail a rollout if one of its alarms fires. AWS: ignores all alarms if one is already firing at the start."""
     names = alarm_names(service)
     if not names or deployment["rolloutState"] != "IN_PROGRESS" or deployment.get("_rolled_back_to"):
         return

@@ -1,4 +1,4 @@
-"""ECS: what a task's container is given, from its task definition: image, rights, limits, mounts, credentials."""
+"""ECS: builds a container's options from its task definition: image, privileges, limits, mounts, credentials."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from playground.server.patching import SETTINGS, Record, patch
 from playground.state import LABEL
 
 MEBIBYTE = 1024 * 1024
-CPU_UNITS = 1024  # AWS: units of one vCPU
+CPU_UNITS = 1024  # AWS: CPU units per vCPU
 
 UNDERSTOOD = {
     "name", "image", "cpu", "memory", "memoryReservation", "essential", "environment", "secrets", "portMappings",
@@ -22,7 +22,7 @@ UNDERSTOOD_LINUX = {"capabilities", "initProcessEnabled", "tmpfs"}
 
 
 def refuse_unknown(definition: Record) -> None:
-    """A task definition that asks for what the playground cannot give is an error, not a container without it."""
+    """Reject a task definition with unsupported settings; raises ValueError instead of ignoring them."""
     for container in definition.get("containerDefinitions", []):
         linux = container.get("linuxParameters") or {}
         unknown = {key for key, value in container.items() if key not in UNDERSTOOD and value}
@@ -78,7 +78,7 @@ def check_secret_access(role: str, secrets: list[Record]) -> None:
 
 
 def check_log_group(role: str, options: Record) -> None:
-    """AWS starts no task whose log stream it cannot create."""
+    """Check that the log stream can be created. AWS: a task without a log stream doesn't start."""
     group = options.get("awslogs-group")
     if not group:
         return
@@ -100,7 +100,7 @@ stock_run_docker_container = ecs._run_docker_container
 
 @patch(ecs, "_run_docker_container", gap="an image that has left the registry is taken from this machine's cache")
 def run_docker_container(docker_client: Any, cdef: Record, run_kwargs: Record, **rest: Any) -> Any:
-    """Fargate has no cache; what it says of a missing image is AWS's text."""
+    """Always pull the image, since Fargate has no cache; raises AWS's message if the image doesn't exist."""
     try:
         return stock_run_docker_container(docker_client, cdef, run_kwargs, **{**rest, "allow_cached": False})
     except ecs._ImagePullError as error:
@@ -122,7 +122,7 @@ def build_run_kwargs(cdef: Record, td: Record, *rest: Any) -> Record:
     cpu = int(cdef.get("cpu") or td.get("cpu") or 0)
     memory = int(cdef.get("memory") or td.get("memory") or 0)
     options["labels"][LABEL] = str(SETTINGS.folder)
-    options["healthcheck"] = {"test": ["NONE"]}  # ECS ignores the image's own
+    options["healthcheck"] = {"test": ["NONE"]}  # ECS ignores the image's HEALTHCHECK
     options["cap_drop"] = (linux.get("capabilities") or {}).get("drop") or []
     options["init"] = bool(linux.get("initProcessEnabled"))
     options["mounts"] = mounts(cdef, td)
@@ -146,7 +146,10 @@ def build_run_kwargs(cdef: Record, td: Record, *rest: Any) -> Record:
 
 
 def mounts(container: Record, definition: Record) -> list[Mount]:
-    """Fargate's empty volumes: owned by root, unless the image declares the path in a VOLUME and owns it."""
+    """Return the mounts of empty Fargate volumes.
+
+    AWS: root owns them, unless the image declares the path as a VOLUME with another owner.
+    """
     points = container.get("mountPoints") or []
     declared = volumes_of_image(container["image"]) if points else set()
     return [
@@ -171,11 +174,11 @@ stock_register_metadata = ecs._register_metadata
 
 
 @patch(ecs, "_register_metadata", gap="SDKs refuse its credentials address, and the region is not set")
-def register_metadata(  # noqa: PLR0917 - MiniStack calls it like this
+def register_metadata(  # noqa: PLR0917 - MiniStack passes the arguments by position
     task_arn: str, cluster_arn: str, td: Record, cdef: Record, launch_type: str, env: dict[str, str],
     *rest: Any,
 ) -> str:  # fmt: skip
-    """AWS hands the task role's credentials over at a link-local address; here they are in the environment."""
+    """Set the task role's credentials as environment variables; AWS serves them at a link-local address."""
     token: str = stock_register_metadata(task_arn, cluster_arn, td, cdef, launch_type, env, *rest)
     del env["AWS_CONTAINER_CREDENTIALS_FULL_URI"], env["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
     if role := td.get("taskRoleArn"):

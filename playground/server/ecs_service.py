@@ -1,4 +1,4 @@
-"""ECS: the service scheduler, which starts and stops tasks step by step, and the service API that wakes it."""
+"""ECS: the service scheduler, which starts and stops tasks, and the service API calls that wake it."""
 
 import math
 import threading
@@ -16,15 +16,15 @@ from playground.server.targets import TARGETS, Health
 
 STEP_SECONDS = 0.5
 LOOK_SECONDS = 5.0
-MAX_BACKOFF_SECONDS = 10.0  # AWS throttles tasks that keep failing, up to minutes
+MAX_BACKOFF_SECONDS = 10.0  # AWS: throttles restarts of failing tasks for up to minutes
 
 WAKE = threading.Event()
 STEP = threading.Lock()
-"""Held while a service is looked at: an update comes before or after it."""
+"""Serializes scheduler steps and service updates."""
 
 
 def run_forever() -> None:
-    """Step whenever something changed, and every half second."""
+    """Run a step after every change, and at least every half second."""
     looked = 0.0
     while True:
         WAKE.wait(STEP_SECONDS)
@@ -44,7 +44,7 @@ def tasks_of(service: Record) -> list[Record]:
 
 
 def step(service: Record) -> None:
-    """One look at a service, and the starts and stops that follow from it."""
+    """Compare a service's state with its configuration, and start or stop tasks to match."""
     with STEP:
         mine = tasks_of(service)
         live = [task for task in mine if tasks.is_live(task)]
@@ -63,7 +63,7 @@ def step(service: Record) -> None:
 
 
 def leave(service: Record, mine: list[Record], live: list[Record]) -> None:
-    """A deleted service: AWS keeps it DRAINING until its last task has stopped."""
+    """Stop a deleted service's tasks. AWS: the service is DRAINING until its last task has stopped."""
     for task in live:
         tasks.stop(task, reason="Service deleted", code="ServiceSchedulerInitiated")
     if all(task["lastStatus"] == "STOPPED" for task in mine):
@@ -71,7 +71,7 @@ def leave(service: Record, mine: list[Record], live: list[Record]) -> None:
 
 
 def register(service: Record, task: Record) -> None:
-    """A running task enters the target groups of its service."""
+    """Register a running task with its service's target groups."""
     ip = ecs._task_ip(task)
     if task["lastStatus"] != "RUNNING" or tasks.targets_of(task) or not ip:
         return
@@ -86,7 +86,7 @@ def healthy(task: Record) -> bool:
 
 
 def judge(service: Record, task: Record) -> None:
-    """Note a task that has become healthy; replace one that stays unhealthy after the grace period."""
+    """Record a task that has become healthy; stop a task that is still unhealthy after the grace period."""
     if task["lastStatus"] != "RUNNING":
         return
     if healthy(task):
@@ -99,7 +99,7 @@ def judge(service: Record, task: Record) -> None:
     if sick is None or age < int(service.get("healthCheckGracePeriodSeconds") or 0):
         return
     reason = f"Task failed ELB health checks in (target-group {sick.group})"
-    words = sick.description  # soon those of every target that leaves
+    words = sick.description  # read before stop() overwrites it
     if tasks.stop(task, reason=reason, code="ServiceSchedulerInitiated"):
         rollout.announce(
             service,
@@ -129,7 +129,7 @@ def scale(service: Record, primary: Record, live: list[Record]) -> None:
 
 
 def stop_surplus(service: Record, current: list[Record], former: list[Record], *, surplus: int, lower: int) -> None:
-    """Stop what is too much: failed deployments' and unhealthy tasks first, healthy ones down to the minimum."""
+    """Stop surplus tasks, starting with those of failed deployments and unhealthy ones; keep the healthy minimum."""
     ready = sum(healthy(task) for task in current + former)
     leaving = [(task, "Service scaling down") for task in sorted(current, key=by_readiness)[: max(0, surplus)]]
     leaving += [(task, "Deployment replaced by a newer one") for task in sorted(former, key=by_readiness)]
@@ -148,12 +148,12 @@ def stop_surplus(service: Record, current: list[Record], former: list[Record], *
 
 
 def by_readiness(task: Record) -> tuple[bool, str]:
-    """Tasks that serve least go first, then the oldest."""
+    """Sort key: unhealthy tasks first, then the oldest."""
     return healthy(task), str(task["createdAt"])
 
 
 def start(service: Record, primary: Record, number: int) -> None:
-    """Start tasks, after a pause that grows while they keep failing."""
+    """Start tasks, with a backoff that grows with each failure."""
     pause = min(service.get("_failures", 0), MAX_BACKOFF_SECONDS)
     if number <= 0 or time.monotonic() - service.get("_started", -MAX_BACKOFF_SECONDS) < pause:
         return
@@ -185,12 +185,12 @@ def reconcile_service_tasks(_cluster_name: str, _svc_key: str) -> None:
 
 @patch(ecs, "_complete_service_deployment", gap="as above")
 def complete_service_deployment(_cluster_name: str, _svc_key: str, expected_deployment_id: str | None = None) -> None:
-    """Completion is the scheduler's decision."""
+    """Do nothing: the scheduler completes deployments."""
 
 
 @patch(ecs, "_sync_service_targets", gap="a task is a target as soon as its process runs")
 def sync_service_targets(_cluster_name: str, _svc: Record) -> None:
-    """Registration is the scheduler's decision."""
+    """Do nothing: the scheduler registers targets."""
 
 
 @patch(ecs, "_record_service_task_failure", gap="counts only failures to start")

@@ -1,4 +1,4 @@
-"""ECS: how a task ends, by itself or by the scheduler: drained, told to stop, its exit codes and reason kept."""
+"""ECS: stops tasks and detects exits: draining, stopping containers, recording exit codes and reasons."""
 
 import threading
 import time
@@ -13,8 +13,8 @@ from playground.server.load_balancer import drain
 from playground.server.patching import Record, aws_scope, patch
 from playground.server.targets import Target
 
-STOP_SECONDS = 30  # AWS: stopTimeout's default
-KEPT_SECONDS = 3600  # AWS: stopped tasks are forgotten within the hour
+STOP_SECONDS = 30  # AWS: default stopTimeout
+KEPT_SECONDS = 3600  # AWS: stopped tasks remain visible for about an hour
 LOG_TAIL_SECONDS = 3.0
 KILLED = 137
 
@@ -24,17 +24,17 @@ _stopped_at: dict[str, float] = {}
 
 
 def targets_of(task: Record) -> list[Target]:
-    """The load balancer targets that the scheduler has registered for a task."""
+    """Return the load balancer targets that the scheduler has registered for a task."""
     return _targets.setdefault(task["taskArn"], [])
 
 
 def is_live(task: Record) -> bool:
-    """Whether a task is on its way up or up, and meant to be."""
+    """Whether a task is starting or running, and its desired status is RUNNING."""
     return task["lastStatus"] in ecs._PRE_STOP_STATUSES and task["desiredStatus"] == "RUNNING"
 
 
 def stop(task: Record, *, reason: str, code: str) -> bool:
-    """Begin to stop a task; False if it is stopping already. The rest happens on a thread of its own."""
+    """Stop a task on a background thread; returns False if it is already stopping."""
     with resource_lock("ecs-task", task["taskArn"]):
         if not ecs._task_is_active(task["taskArn"], task):
             return False
@@ -65,7 +65,7 @@ def _wind_down(task: Record) -> None:
 
 
 def _record_exit(task: Record, index: int, container: Any) -> None:
-    """Exit code and cause, as describe-tasks tells them; None stands for a container that somebody removed."""
+    """Store the exit code and reason shown by describe-tasks; `container` is None if it was removed externally."""
     record = task["containers"][index]
     record["lastStatus"] = "STOPPED"
     if container is None:
@@ -80,7 +80,7 @@ def _record_exit(task: Record, index: int, container: Any) -> None:
 def _finish(task: Record) -> None:
     for container_id in list(task["_docker_ids"]):
         if forwarder := _log_threads.pop(container_id, None):
-            forwarder.join(LOG_TAIL_SECONDS)  # removing the container cuts off lines that are not read yet
+            forwarder.join(LOG_TAIL_SECONDS)  # unread log lines are lost when the container is removed
     now = now_iso()
     task.update(lastStatus="STOPPED", executionStoppedAt=now, stoppedAt=now)
     for record in task["containers"]:
@@ -101,7 +101,7 @@ def _refresh(task: Record) -> None:
 
 @patch(ecs, "_maybe_mark_stopped", gap="a removed container counts as running and gets requests")
 def notice_exit(task: Record, docker_client: Any = None) -> None:
-    """Stop a task whose container has exited or is gone."""
+    """Stop a task whose container has exited or no longer exists."""
     if not is_live(task) or task["lastStatus"] != "RUNNING":
         return
     docker_client = docker_client or ecs._get_docker()
@@ -112,7 +112,7 @@ def notice_exit(task: Record, docker_client: Any = None) -> None:
         except docker.errors.NotFound:
             pass
         for target in targets_of(task):
-            target.dead = True  # nothing to drain, and its address may be another container's soon
+            target.dead = True  # nothing to drain, and Docker may soon reuse the address
         if stop(task, reason="Essential container in task exited", code="EssentialContainerExited"):
             ecs._record_service_task_failure(task)
         return
@@ -124,7 +124,7 @@ def watch_task_lifecycle(task: Record, docker_client: Any, _account_id: str, _re
 
 
 def watch_exits_forever() -> None:
-    """Turn the daemon's events into ends of tasks at once."""
+    """Stop tasks as soon as Docker reports that their containers have exited."""
     while True:
         client = docker.from_env()
         try:
@@ -134,11 +134,11 @@ def watch_exits_forever() -> None:
                         if event["id"] in (task.get("_docker_ids") or []):
                             notice_exit(task, client)
         except (docker.errors.APIError, OSError):
-            time.sleep(1)  # the daemon restarts; the scheduler's own look every few seconds bridges the gap
+            time.sleep(1)  # the daemon is restarting; look_at_all finds exits that were missed
 
 
 def look_at_all() -> None:
-    """What an event was missed for, and tasks that AWS would have forgotten."""
+    """Stop tasks whose exit events were missed, and delete tasks that stopped more than KEPT_SECONDS ago."""
     for task in ecs._tasks.values():
         notice_exit(task)
         if time.monotonic() - _stopped_at.get(task["taskArn"], time.monotonic()) > KEPT_SECONDS:

@@ -1,4 +1,4 @@
-"""IAM: credentials of a task's role, checks on its execution role, GitHub's identity provider, permissions used."""
+"""IAM: task role credentials, execution role checks, GitHub's OIDC provider, and a record of permissions used."""
 
 import base64
 import json
@@ -12,15 +12,18 @@ from ministack.services import iam, sts
 
 from playground.server.patching import SETTINGS, Record, patch
 
-SESSION_SECONDS = 7 * 86400  # AWS renews a task's credentials; here they outlive any playground
+SESSION_SECONDS = 7 * 86400  # AWS rotates task credentials; here they are valid for a week
 
 
 class NotAuthorized(Exception):
-    """A role lacks a permission; the message is AWS's."""
+    """A role lacks a permission; carries AWS's message."""
 
 
 def require(role_arn: str, action: str, resource: str) -> None:
-    """Ask the policies of a role, or of its session, for what MiniStack never asks: ECS's and Docker's own calls."""
+    """Check a permission for calls that MiniStack doesn't authorize, those made by ECS and Docker.
+
+    `role_arn` is the ARN of a role or of its session. Raises NotAuthorized.
+    """
     context = iam_evaluator.EvalContext(
         principal_arn=role_arn,
         principal_type="AssumedRole",
@@ -39,12 +42,12 @@ def require(role_arn: str, action: str, resource: str) -> None:
 
 
 def role_name(arn: str) -> str:
-    """Return the name of a role from its ARN, or from that of its session."""
-    return arn.split("/")[1 if ":assumed-role/" in arn else -1]  # a session follows, a path precedes
+    """Return a role's name from the ARN of the role or of its session."""
+    return arn.split("/")[1 if ":assumed-role/" in arn else -1]  # a session name follows it, a path precedes it
 
 
 def role_credentials(role_arn: str, session: str) -> dict[str, str]:
-    """Environment variables with temporary credentials of a role, which MiniStack checks on every call."""
+    """Create temporary credentials for a role, as environment variables. MiniStack checks them on every call."""
     arn, _ = sts._assumed_role_arn(role_arn, session)
     key, secret, token = sts._gen_session_access_key(), sts._gen_secret(), sts._gen_session_token()
     sts.register_session(
@@ -73,7 +76,7 @@ stock_evaluate = iam_evaluator.evaluate
 
 @patch(iam_evaluator, "evaluate", gap="nothing tells which of its permissions a role has used, as Access Analyzer does")
 def evaluate(ctx: Any, *rest: Any) -> Any:
-    """Add each permission that a role's policies grant to a request to the file `permissions`, once."""
+    """Record each permission that a role uses in the `permissions` file, once."""
     result = stock_evaluate(ctx, *rest)
     line = f"{role_name(ctx.principal_arn)} {ctx.action} {ctx.resource_arn}\n"
     if ctx.principal_type == "AssumedRole" and result.decision == "Allow" and line not in _used:
@@ -88,7 +91,7 @@ _principal_of = sts._web_identity_principal
 
 @patch(sts, "_web_identity_principal", gap="it maps aud, sub and amr only; AWS maps GitHub's repository_id too")
 def web_identity_principal(token: str, provider_id: str, role_arn: str) -> tuple[str, Record]:
-    """Add the ID of the repository to the condition keys."""
+    """Add the repository ID to the condition keys."""
     principal, keys = _principal_of(token, provider_id, role_arn)
     claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
     issuer = str(claims.get("iss", "")).removeprefix("https://")
@@ -98,7 +101,7 @@ def web_identity_principal(token: str, provider_id: str, role_arn: str) -> tuple
 
 
 def create_oidc_provider(_logical_id: str, properties: Record, _stack: str) -> tuple[str, Record]:
-    """AWS::IAM::OIDCProvider."""
+    """Create an AWS::IAM::OIDCProvider."""
     request: Record = {"Url": [properties["Url"]]}
     for parameter, values in (("ClientIDList", "ClientIdList"), ("ThumbprintList", "ThumbprintList")):
         for number, value in enumerate(properties.get(values, []), start=1):

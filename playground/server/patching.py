@@ -1,4 +1,4 @@
-"""How MiniStack is changed: one pinned version, and patches that each name the gap they close."""
+"""Patches MiniStack at one pinned version; each patch documents the gap it closes."""
 
 import inspect
 import json
@@ -17,14 +17,14 @@ from playground.state import ACCOUNT, REGION, Playground, port_from_environment
 SUPPORTED = "1.5.33"
 
 Record = dict[str, Any]
-"""MiniStack keeps every AWS resource as a plain dictionary in the API's spelling."""
+"""An AWS resource, which MiniStack stores as a plain dictionary with the API's key names."""
 Action = Callable[[Record], Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Settings(Playground):
-    """The playground that this server serves, and where DynamoDB's engine listens."""
+    """The playground of this server, plus the port of DynamoDB's engine."""
 
     dynamodb_port: int
 
@@ -44,7 +44,7 @@ SETTINGS = _settings()
 
 @dataclass(frozen=True)
 class Patch:
-    """A function of MiniStack that is replaced, and what it lacks."""
+    """A replaced MiniStack function and the gap that the patch closes."""
 
     name: str
     gap: str
@@ -54,7 +54,7 @@ PATCHES: list[Patch] = []
 
 
 def require_supported_version() -> None:
-    """Stop if another version of MiniStack is installed: patches are written against one version's internals."""
+    """Exit if another version of MiniStack is installed, since the patches depend on one version's internals."""
     found = version("ministack")
     if found != SUPPORTED:
         raise SystemExit(
@@ -67,7 +67,10 @@ require_supported_version()
 
 
 def patch(owner: Any, name: str, *, gap: str) -> Callable[[F], F]:
-    """Replace `owner.name`, or `owner[name]` of a registry, with the decorated function, which takes the same."""
+    """Replace `owner.name`, or `owner[name]` if `owner` is a dictionary, with the decorated function.
+
+    Exits if the function doesn't exist or has different parameters.
+    """
 
     def apply(replacement: F) -> F:
         entries = owner if isinstance(owner, dict) else vars(owner)
@@ -84,7 +87,7 @@ def patch(owner: Any, name: str, *, gap: str) -> Callable[[F], F]:
 
 
 def _accepts(given: inspect.Signature, wanted: inspect.Signature) -> bool:
-    """Whether a replacement has the parameters of the original by name and order, up to its first `*` or `**`."""
+    """Whether a replacement has the original's parameters, in name and order, up to its first `*` or `**`."""
     theirs = list(wanted.parameters.values())
     ours = [each for each in given.parameters.values() if each.kind is each.POSITIONAL_OR_KEYWORD]
     takes_the_rest = len(ours) < len(given.parameters)
@@ -95,13 +98,13 @@ def _accepts(given: inspect.Signature, wanted: inspect.Signature) -> bool:
 
 
 def aws_scope() -> AbstractContextManager[None]:
-    """Account and region for work that no request started: MiniStack's stores are scoped by both."""
+    """Set the account and region for background work; MiniStack's stores are scoped by both."""
     scope: AbstractContextManager[None] = request_scope(ACCOUNT, REGION)
     return scope
 
 
 def extend(service: str, target_prefix: str, actions: Mapping[str, Action]) -> None:
-    """Answer `actions` of a JSON-protocol service here, everything else as before."""
+    """Handle `actions` of a JSON-protocol service, and pass all other actions to MiniStack."""
     stock = app.SERVICE_HANDLERS.get(service)
 
     async def handle(method: str, path: str, headers: Record, body: bytes, query: Record) -> Any:
@@ -119,7 +122,7 @@ def extend(service: str, target_prefix: str, actions: Mapping[str, Action]) -> N
 
 
 def route(service: str, target_prefix: str) -> None:
-    """Send requests with this target prefix to `service`, which MiniStack does not know."""
+    """Route requests with this target prefix to `service`, which MiniStack doesn't support."""
     router.SERVICE_PATTERNS[service] = {
         "target_prefixes": [target_prefix],
         "host_patterns": [rf"^{service}\."],

@@ -1,4 +1,4 @@
-"""The load balancer's way to a target: kept connections, bodies passed on as they come, no request sent twice."""
+"""The load balancer's connections to targets: keep-alive, streamed response bodies, and no resent requests."""
 
 import asyncio
 import time
@@ -14,20 +14,20 @@ Headers = list[tuple[str, str]]
 
 
 class NotConnected(Exception):
-    """Nothing reached the target: the request may go to another one."""
+    """The request didn't reach the target, so it may be sent to another one."""
 
 
 class NoAnswer(Exception):
-    """The target has the request and gave no answer (AWS: 502); it may have acted on it, so nobody may repeat it."""
+    """The target didn't respond (AWS: 502). It may have processed the request, so the request must not be retried."""
 
 
 class TooSlow(Exception):
-    """No byte within the idle timeout (AWS: 504)."""
+    """The target sent no data within the idle timeout (AWS: 504)."""
 
 
 @dataclass
 class Connection:
-    """One HTTP/1.1 connection to a target."""
+    """An HTTP/1.1 connection to a target."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -36,7 +36,7 @@ class Connection:
     idle_since: float = 0.0
 
     async def exchange(self, method: str, target: str, headers: Headers, body: bytes) -> h11.Response:
-        """Send a whole request and read the answer's head."""
+        """Send a complete request and read the response's status and headers."""
         framed = [(name, value) for name, value in headers if name.lower() not in HOP_BY_HOP | {"content-length"}]
         if body or method in {"POST", "PUT", "PATCH"}:
             framed.append(("content-length", str(len(body))))
@@ -54,7 +54,7 @@ class Connection:
         return event
 
     async def body(self) -> AsyncIterator[bytes]:
-        """The answer's body, piece by piece; raises NoAnswer where it breaks off."""
+        """Yield the response body in chunks; raises NoAnswer if the connection closes early."""
         try:
             while not isinstance(event := await self._next(), h11.EndOfMessage):
                 if isinstance(event, h11.Data):
@@ -74,7 +74,7 @@ class Connection:
 
     @property
     def fresh(self) -> bool:
-        """Whether a kept connection may carry another request: still open, and not idle for too long."""
+        """Whether a keep-alive connection can be reused: still open, and not idle for too long."""
         return not self.reader.at_eof() and time.monotonic() - self.idle_since < self.idle_timeout
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ _kept: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Kept] = weakref.Weak
 
 
 async def connect(address: Address, *, idle_timeout: float) -> Connection:
-    """A kept connection if a good one is left, else a new one; raises NotConnected."""
+    """Return an idle keep-alive connection, or open a new one; raises NotConnected."""
     kept = _kept.setdefault(asyncio.get_running_loop(), {}).setdefault(address, [])
     while kept:
         connection = kept.pop()
@@ -111,13 +111,13 @@ async def connect(address: Address, *, idle_timeout: float) -> Connection:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             reader, writer = await asyncio.open_connection(*address)
-    except OSError as error:  # TimeoutError is one
+    except OSError as error:  # includes TimeoutError
         raise NotConnected(f"{address[0]}:{address[1]}: {error}") from error
     return Connection(reader, writer, idle_timeout)
 
 
 def release(address: Address, connection: Connection) -> None:
-    """Keep a connection for the next request, or close it if its last exchange did not end well."""
+    """Keep a connection for the next request, or close it if its last exchange is incomplete."""
     if not connection.reusable:
         connection.close()
         return
@@ -126,14 +126,14 @@ def release(address: Address, connection: Connection) -> None:
 
 
 def discard(address: Address) -> None:
-    """Close what is kept for a target that has left; safe from any thread."""
+    """Close all idle connections to a deregistered target; thread-safe."""
     for loop, kept in list(_kept.items()):
         for connection in kept.pop(address, []):
             loop.call_soon_threadsafe(connection.close)
 
 
 def response_headers(response: h11.Response) -> dict[str, list[str]]:
-    """The answer's headers for the client, without those of the connection."""
+    """Return the response headers for the client, without hop-by-hop headers."""
     headers: dict[str, list[str]] = {}
     for raw_name, raw_value in response.headers:
         name = raw_name.decode("latin-1").lower()

@@ -1,4 +1,4 @@
-"""The load balancer's targets: who is registered where, in what state of health, holding how many requests."""
+"""The load balancer's targets: registration, health and requests in flight."""
 
 import itertools
 import threading
@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class Health(Enum):
-    """AWS: the states of TargetHealth."""
+    """AWS: values of TargetHealth.State."""
 
     INITIAL = "initial"
     HEALTHY = "healthy"
@@ -19,7 +19,7 @@ class Health(Enum):
 
 @dataclass(eq=False)
 class Target:
-    """One address in one target group."""
+    """An address registered with a target group."""
 
     group: str
     ip: str
@@ -40,7 +40,7 @@ class Target:
     def record_check(
         self, failure: tuple[str, str] | None, *, healthy_threshold: int, unhealthy_threshold: int
     ) -> None:
-        """Count one health check; AWS: a new target is healthy after its first success, others by the thresholds."""
+        """Record a health check. AWS: a new target is healthy after one success; otherwise the thresholds apply."""
         if failure is None:
             self.passed, self.failed = self.passed + 1, 0
             if self.health is Health.INITIAL or self.passed >= healthy_threshold:
@@ -54,7 +54,7 @@ class Target:
 
 
 class Targets:
-    """Every target of the playground, shared by the service scheduler, the health checker and the proxy."""
+    """All targets of the playground, shared by the service scheduler, the health checker and the proxy."""
 
     def __init__(self) -> None:
         self._targets: dict[tuple[str, str, int], Target] = {}
@@ -62,7 +62,7 @@ class Targets:
         self._turn = itertools.count()
 
     def register(self, group: str, ip: str, port: int) -> Target:
-        """The target with this address; one that is draining comes back as a new one."""
+        """Return the target with this address; adds a new one if it isn't registered or is draining."""
         with self._lock:
             target = self._targets.get((group, ip, port))
             if target is None or target.health is Health.DRAINING:
@@ -70,12 +70,12 @@ class Targets:
             return target
 
     def deregister(self, target: Target) -> None:
-        """Send it nothing new; `forget` removes it when it has drained."""
+        """Stop sending new requests to a target; call `forget` to remove it after draining."""
         with self._lock:
             target.settle(Health.DRAINING, "Target.DeregistrationInProgress", "Target deregistration is in progress")
 
     def forget(self, target: Target) -> None:
-        """Out of the group; a request it still holds fails on its own."""
+        """Remove a target from its group without waiting for requests in flight."""
         target.dead = True
         target.health = Health.DRAINING
         with self._lock:
@@ -95,11 +95,11 @@ class Targets:
             return list(self._targets.values())
 
     def serving(self, group: str) -> int:
-        """How many targets share the group's requests; one at least."""
+        """Return the number of healthy targets in a group, at least 1."""
         return max(1, sum(target.health is Health.HEALTHY for target in self.of(group)))
 
     def take(self, group: str, *, least_outstanding: bool, without: Iterable[Target] = ()) -> Target | None:
-        """Count a request on the next target; AWS: a group with only unhealthy targets fails open, to all of them."""
+        """Choose a target for a request. AWS: a group with only unhealthy targets fails open to all of them."""
         with self._lock:
             registered = [t for t in self._targets.values() if t.group == group and t not in without]
             able = [target for target in registered if target.health is Health.HEALTHY]
@@ -114,7 +114,7 @@ class Targets:
             return chosen
 
     def give_back(self, target: Target) -> None:
-        """The request that `take` counted has ended."""
+        """End a request that `take` assigned to this target."""
         with self._lock:
             target.in_flight -= 1
 

@@ -1,4 +1,4 @@
-"""The playground that the tests share, and the deployed service as its operator sees it."""
+"""Shared fixtures: a playground and its deployed service."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
 TIMEOUT_SECONDS = 300.0
 ORDER = ("rollouts", "scaling", "failures", "interruptions", "logs", "browser", "roles", "cdk", "runbook", "lifecycle")
-"""The files of tests that share the playground: each deployment serves the tests after it, the last one ends it."""
+"""Order of the test files that share the playground. Later files reuse earlier deployments; the last one removes it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the requests that the load balancer got in each test."""
+    """Print how many requests each test sent to the load balancer."""
     if TALLIES:
         terminalreporter.section("requests through the load balancer")
     for test, answered, failed in TALLIES:
@@ -67,8 +67,8 @@ def docker() -> None:
 
 
 @pytest.fixture(scope="session")
-def was_up(docker: None) -> bool:  # noqa: ARG001 - a condition
-    """Whether a playground was up before the tests: it is used, and left as it is."""
+def was_up(docker: None) -> bool:  # noqa: ARG001 - needs Docker
+    """Whether a playground was already running; if so, the tests use it and leave it running."""
     try:
         load_environment()
     except PlaygroundError:
@@ -78,7 +78,7 @@ def was_up(docker: None) -> bool:  # noqa: ARG001 - a condition
 
 @pytest.fixture(scope="session")
 def playground(was_up: bool) -> Iterator[dict[str, str]]:
-    """The environment of a playground with the service on it."""
+    """Yield the environment of a playground with the service deployed."""
     if not was_up:
         started = playground_command("up")
         assert started.returncode == 0, started.stdout + started.stderr
@@ -96,13 +96,13 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 @dataclass
 class Running:
-    """`make deploy` of a working copy under way: what it has printed, and what it has yet to."""
+    """A command in progress, and the output read so far."""
 
     process: subprocess.Popen[str]
     printed: str = ""
 
     def until(self, mark: str) -> str:
-        """Read on to the first line with this mark, and return that."""
+        """Read output up to the first line that contains `mark`, and return that line."""
         for line in self.process.stdout or ():
             self.printed += line
             if mark in line:
@@ -115,27 +115,27 @@ class Running:
 
 
 def as_make(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a command that make runs."""
+    """Return the environment that make would set for a command."""
     tools = [str(Path(sys.executable).parent), str(PROJECT / "node_modules" / ".bin"), os.environ["PATH"]]
     return {**variables, "PATH": os.pathsep.join(tools), "CDK_VALIDATION": "false"}  # `make check` validates
 
 
 @dataclass
 class Cloud:
-    """A playground with the service on it."""
+    """A playground with the service deployed."""
 
     endpoint: str
     url: str
     environment: dict[str, str]
     folder: Path
-    """Where files of the tests go."""
+    """Folder for the tests' files."""
     acknowledged: dict[int, list[str]] = field(default_factory=dict)
-    """Every comment that the service has confirmed to any test, by content_id."""
+    """IDs of all comments that the service has confirmed to any test, by content_id."""
     workflows: dict[str, Path] = field(default_factory=dict)
 
     def client(self, name: str, **credentials: str) -> Any:
         given = {"aws_access_key_id": "test", "aws_secret_access_key": "test"} | credentials
-        return boto3.client(name, endpoint_url=self.endpoint, region_name=REGION, **given)  # type: ignore[call-overload]  # any service
+        return boto3.client(name, endpoint_url=self.endpoint, region_name=REGION, **given)  # type: ignore[call-overload]  # dynamic name
 
     def service(self) -> dict[str, Any]:
         described = self.client("ecs").describe_services(cluster=NAME, services=[NAME])
@@ -150,18 +150,18 @@ class Cloud:
         return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
     def healthy_targets(self) -> list[str]:
-        """Addresses that the load balancer sends requests to."""
+        """Return the addresses of the healthy targets."""
         group = self.service()["loadBalancers"][0]["targetGroupArn"]
         health = self.client("elbv2").describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
         return [entry["Target"]["Id"] for entry in health if entry["TargetHealth"]["State"] == "healthy"]
 
     def containers(self) -> list[str]:
-        """Ids of the containers that really run."""
+        """Return the IDs of the running containers, as reported by Docker."""
         label = f"label=comments.playground={Playground.from_environment().folder}"
         return subprocess.check_output(["docker", "ps", "--quiet", "--no-trunc", "--filter", label], text=True).split()
 
     def settle(self) -> None:
-        """Wait until exactly as many tasks serve as the service wants, after its newest deployment."""
+        """Wait until the newest deployment is complete and the desired number of tasks is serving."""
 
         def settled() -> bool:
             service = self.service()
@@ -173,13 +173,13 @@ class Cloud:
         wait_until(settled, "all wanted tasks serve")
 
     def is_quiet(self) -> bool:
-        """Whether no alarm of a deployment fires; ECS would monitor none of them."""
+        """Whether no deployment alarm is firing; ECS ignores all alarms if one is firing at the start."""
         names = [f"{NAME}-5xx", f"{NAME}-latency"]
         alarms = self.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
         return all(alarm["StateValue"] != "ALARM" for alarm in alarms)
 
     def assume(self, role: str, web_identity: str) -> dict[str, str]:
-        """Return a session's credentials as variables; raise ClientError if the role does not trust the token."""
+        """Return a role's session credentials as variables; raises ClientError if the role doesn't trust the token."""
         sts = boto3.client(
             "sts", endpoint_url=self.endpoint, region_name=REGION, config=Config(signature_version=UNSIGNED)
         )
@@ -194,12 +194,12 @@ class Cloud:
         }
 
     def under(self, role: str, run: str) -> dict[str, str]:
-        """Return the variables of a workflow run on GitHub under this role."""
+        """Return the environment of a GitHub workflow run that has assumed this role."""
         folder = self.workflows.get(role)
         if folder is None:
             folder = self.workflows[role] = self.folder / role
             folder.mkdir()
-            # cdk remembers accounts by key
+            # the CDK CLI caches account IDs by access key
             variables = self.environment | self.assume(role, token(run)) | {"CDK_HOME": str(folder / "cdk")}
             (folder / "env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
         return as_make(os.environ | {"PLAYGROUND_DIR": str(folder)})
@@ -207,7 +207,7 @@ class Cloud:
     def start(
         self, module: str, *arguments: str, variables: Mapping[str, str], project: Path = PROJECT
     ) -> subprocess.Popen[str]:
-        """Run a module of a working copy with these variables."""
+        """Start a Python module from a working copy with these environment variables."""
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=project,
@@ -218,18 +218,18 @@ class Cloud:
         )
 
     def start_release(self, project: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> Running:
-        """`make deploy` of a working copy, by a workflow under the role of dev unless said otherwise."""
+        """Start `make deploy` in a working copy, by default as a workflow with the dev role."""
         variables = variables or self.under("comments-deploy-dev", "environment:dev")
         return Running(self.start("release", *(arguments or ("playground",)), variables=variables, project=project))
 
     def release(
         self, project: Path, *arguments: str, variables: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """The same from its start to its end."""
+        """Run a release like `start_release` and wait for it to finish."""
         return self.start_release(project, *arguments, variables=variables).finished()
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a make target of the project; both streams are one, as a person sees them."""
+        """Run a make target of the project, with stderr merged into stdout."""
         return subprocess.run(
             ["make", "-s", *arguments],
             cwd=PROJECT,
@@ -245,7 +245,7 @@ class Cloud:
 _GITHUB = STAGES["playground"].github
 assert _GITHUB
 REPOSITORY = _GITHUB
-"""Whose workflows the playground's AccessStack trusts."""
+"""The repository whose workflows the playground's AccessStack trusts."""
 
 
 def token(
@@ -257,9 +257,9 @@ def token(
     issuer: str = f"https://{ISSUER}",
     **changed: str | None,
 ) -> str:
-    """Return what GitHub gives to a workflow run, without a valid signature: the playground reads none.
+    """Return the OIDC token of a GitHub workflow run, with an invalid signature, which the playground doesn't verify.
 
-    `name_only` is the subject of older repositories. `changed` replaces claims, or removes those that are None.
+    `name_only` omits the IDs from the subject, as for older repositories. `changed` replaces claims; None removes one.
     """
     subjects = replace(repository, accept_name_subject=True).subjects(run)
     claims = {"iss": issuer, "sub": subjects[name_only], "aud": audience}
@@ -277,7 +277,7 @@ def cloud(playground: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
 
 @dataclass
 class Clone:
-    """A clone of the project, whose commits are another version of it."""
+    """A clone of the project, to which tests commit changes for another version."""
 
     folder: Path
 
@@ -304,7 +304,7 @@ class Clone:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Callable[[str], Clone]:
-    """Clone the project into a folder of this name."""
+    """Return a function that clones the project into a folder with the given name."""
 
     def make(name: str = "project") -> Clone:
         subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(tmp_path / name)], check=True)

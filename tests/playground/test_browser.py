@@ -1,17 +1,17 @@
-"""The deployed service in a real browser: through the load balancer, from the containers, on DynamoDB."""
+"""End-to-end browser tests of the deployed service: load balancer, containers and DynamoDB."""
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.playground.conftest import Cloud
 from tests.web.actions import Thread, axe, call, sign_in
-from tests.web.conftest import new_page, page  # noqa: F401  # fixtures
+from tests.web.conftest import new_page, page  # noqa: F401  # pytest fixtures
 
 pytestmark = pytest.mark.xdist_group("playground")
 
 
 class Deployed:
-    """What the tests of the pages know of a server: its address."""
+    """The deployed service, in place of the local server that the page fixtures expect."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -28,7 +28,7 @@ def token(cloud: Cloud) -> str:
     return str(secret["SecretString"])
 
 
-def test_a_reader_posts_through_the_balancer_once(server: Deployed, cloud: Cloud, page: Page) -> None:  # noqa: F811  # pytest's way to take an imported fixture
+def test_a_reader_posts_through_the_balancer_once(server: Deployed, cloud: Cloud, page: Page) -> None:  # noqa: F811  # imported fixture
     page.goto(server.url)
     thread = Thread(page)
     expect(page.locator("pre").first).to_contain_text(f"{server.url}/embed.js")
@@ -46,7 +46,7 @@ def test_a_reader_posts_through_the_balancer_once(server: Deployed, cloud: Cloud
     assert axe(page) == []
 
 
-def test_the_status_page_tells_what_was_deployed(server: Deployed, cloud: Cloud, page: Page) -> None:  # noqa: F811  # pytest's way to take an imported fixture
+def test_the_status_page_tells_what_was_deployed(server: Deployed, cloud: Cloud, page: Page) -> None:  # noqa: F811  # imported fixture
     digest = cloud.task_definition()["containerDefinitions"][0]["image"].partition("@")[2]
     status, told = call(f"{server.url}/api/status")
     assert status == 200
@@ -57,7 +57,7 @@ def test_the_status_page_tells_what_was_deployed(server: Deployed, cloud: Cloud,
     expect(page.get_by_text(digest)).to_be_visible()
 
 
-def test_the_moderator_deletes_a_comment_with_the_stages_secret(server: Deployed, token: str, page: Page) -> None:  # noqa: F811  # pytest's way to take an imported fixture
+def test_the_moderator_deletes_a_comment_with_the_stages_secret(server: Deployed, token: str, page: Page) -> None:  # noqa: F811  # imported fixture
     body = {"email": "eve@example.com", "comment": "to be deleted", "content_id": 4711}
     assert call(f"{server.url}/api/comment/new", "POST", body)[0] == 200
     sign_in(page, server.url, token)

@@ -1,4 +1,4 @@
-"""The commands of an infrastructure engineer, typed into the playground: `cdk` with neither make nor a release."""
+"""Direct use of the `cdk` CLI against the playground, without make or the release command."""
 
 import os
 import re
@@ -21,7 +21,7 @@ PLAYGROUND = (*SHARED, "CommentsFoundation-playground", "CommentsService-playgro
 
 @pytest.fixture(scope="module")
 def cdk(playground: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Cdk:
-    """Run `cdk` with an output folder of its own, as somebody with the playground's credentials."""
+    """Return a function that runs `cdk` with the playground's credentials and a separate output folder."""
     nobody = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment = nobody | playground | {"CDK_VALIDATION": "false"}
     output = tmp_path_factory.mktemp("cdk.out")
@@ -36,17 +36,17 @@ def cdk(playground: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def describe(cloud: Cloud, stack: str) -> dict[str, Any]:
-    """Return a stack as CloudFormation describes it; nothing if there is none."""
+    """Return CloudFormation's description of a stack, or an empty dictionary if the stack doesn't exist."""
     try:
         return dict(cloud.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0])
     except ClientError as error:
-        assert "does not exist" in str(error)  # noqa: PT017 - there may be one
+        assert "does not exist" in str(error)  # noqa: PT017 - the error is optional
         return {}
 
 
 @pytest.fixture(scope="module")
 def running(cloud: Cloud) -> str:
-    """The digest that the release has deployed."""
+    """Return the digest of the deployed image."""
     return cloud.outputs("CommentsService-playground")["DeployedDigest"]
 
 
@@ -64,7 +64,7 @@ def test_a_diff_needs_no_digest_and_shows_no_image(cdk: Cdk, running: str) -> No
 
 
 def test_deploying_everything_keeps_the_running_image_and_every_role(cdk: Cdk, cloud: Cloud, running: str) -> None:
-    """After a change to every template, since the CLI skips a stack that doesn't differ."""
+    """Adds a tag to every stack, since the CLI skips stacks without changes."""
     done = cdk("deploy", "--all", "-c", "stage=playground", "--require-approval=never", "--tags", "typed=by-hand")
     assert done.returncode == 0, done.stdout + done.stderr
     deployed = re.findall(r"^(Comments\S+): deploying", done.stdout + done.stderr, re.MULTILINE)
@@ -80,7 +80,7 @@ def preview(cdk: Cdk, cloud: Cloud) -> Iterator[Cloud]:
     yield cloud
     for name in reversed(PREVIEW):
         cloud.client("cloudformation").delete_stack(StackName=name)
-    # Only the playground's stage names a repository, so deploying all of pr-7 removed GitHub's roles.
+    # Only the playground's stage sets a repository, so deploying all stacks with stage pr-7 removed GitHub's roles.
     restored = cdk("deploy", "CommentsAccess", "-e", "-c", "stage=playground", "--require-approval=never")
     assert restored.returncode == 0, restored.stdout + restored.stderr
 

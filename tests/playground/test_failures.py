@@ -1,4 +1,4 @@
-"""Releases that fail: nobody notices, the previous version serves on, and the message names cause and evidence."""
+"""Failed releases: the previous version continues to serve, and the message names the cause and evidence."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from tests.playground.traffic import CLIENTS, Traffic, missing
 pytestmark = pytest.mark.xdist_group("playground")
 
 FAILED, NOTHING_CHANGED = 1, 2
-"""Exit statuses."""
+"""Exit statuses of the release command."""
 
 UNHEALTHY = """
 
@@ -49,7 +49,7 @@ hoard = bytearray(1024 * 1024 * 1024)
 for at in range(0, len(hoard), 4096):
     hoard[at] = 1
 """
-"""In the master: the container is killed, and not only its worker."""
+"""Runs in the master process, so that the whole container is killed and not only a worker."""
 
 
 def crashes(project: Clone) -> None:
@@ -71,19 +71,19 @@ def is_unhealthy(project: Clone) -> None:
 
 
 def shorten_the_wait(project: Clone) -> None:
-    """Let ECS judge a task sooner than it would: the test waits for it."""
+    """Shorten the health check grace period to speed up the test."""
     file, grace_period = "infra/constructs/fargate_service.py", "GRACE_PERIOD = cdk.Duration.seconds({})"
     project.replace(file, grace_period.format(30), grace_period.format(10))
 
 
 @dataclass(frozen=True)
 class Case:
-    """A version that must not replace the one that runs."""
+    """A broken version that must not replace the running one."""
 
     name: str
     spoil: Callable[[Clone], None]
     said: tuple[str, ...]
-    """What the message has to contain: words of the cause, and of the evidence."""
+    """Patterns that the error message must contain, for the cause and the evidence."""
 
     def __str__(self) -> str:
         return self.name
@@ -98,7 +98,7 @@ CASES = (
 
 
 def failed_with(failed: subprocess.CompletedProcess[str], *said: str, status: int = FAILED) -> None:
-    """Check what holds of every failure: exit status, no stack trace of the release, cause and evidence."""
+    """Check a failed release: exit status, no stack trace, and a message that matches each pattern in `said`."""
     assert failed.returncode == status, failed.stdout + failed.stderr
     assert "Traceback" not in failed.stdout + failed.stderr
     assert "failed" in failed.stderr.splitlines()[0]
@@ -119,7 +119,7 @@ def test_a_version_that_does_not_come_up_is_rolled_back_and_named(cloud: Cloud, 
 
 
 def test_an_image_that_has_left_the_registry_is_rolled_back(cloud: Cloud, project: Clone) -> None:
-    """It is deleted between the push and the first task, as a lifecycle rule of too few days would."""
+    """Deletes the image between the push and the first task, as an overly strict lifecycle rule would."""
     project.append("app/api.py", "\n# another image\n")
     before = cloud.service()["taskDefinition"]
     with Traffic(cloud.url, cloud.acknowledged) as traffic:
@@ -149,7 +149,7 @@ def test_a_version_that_fails_to_post_is_rolled_back_by_its_alarm(cloud: Cloud, 
 
 
 def test_a_task_role_without_a_permission_is_rolled_back_and_named(cloud: Cloud, project: Clone) -> None:
-    """Nobody but the release reads from the stage, and its alarm fires all the same."""
+    """The release's own requests are the only traffic, and they are enough to trigger the alarm."""
     wait_until(cloud.is_quiet, "no alarm of the test before fires")
     before = cloud.service()["taskDefinition"]
     project.append("app/api.py", "\n# another image\n")
@@ -163,7 +163,7 @@ def test_a_task_role_without_a_permission_is_rolled_back_and_named(cloud: Cloud,
 
 @pytest.fixture
 def table_taken_away(cloud: Cloud) -> Iterator[Callable[[], None]]:
-    """Without the stage's table; what is called puts it back with all that was in it, as a backup's restore does."""
+    """Delete the stage's table; yields a function that recreates it with all items, like restoring a backup."""
     dynamodb = cloud.client("dynamodb")
     described = dynamodb.describe_table(TableName=NAME)["Table"]
     items: list[dict[str, Any]] = [
@@ -176,7 +176,7 @@ def table_taken_away(cloud: Cloud) -> Iterator[Callable[[], None]]:
             return
         kept = {key: described[key] for key in ("TableName", "KeySchema", "AttributeDefinitions")}
         dynamodb.create_table(**kept, BillingMode="PAY_PER_REQUEST")
-        for first in range(0, len(items), 25):  # AWS: at most 25 in a batch
+        for first in range(0, len(items), 25):  # AWS: at most 25 items per batch
             puts = [{"PutRequest": {"Item": item}} for item in items[first : first + 25]]
             assert not dynamodb.batch_write_item(RequestItems={NAME: puts})["UnprocessedItems"]
 
@@ -187,7 +187,7 @@ def table_taken_away(cloud: Cloud) -> Iterator[Callable[[], None]]:
 def test_a_table_that_is_missing_fails_the_release_and_loses_nothing_once_restored(
     cloud: Cloud, table_taken_away: Callable[[], None]
 ) -> None:
-    """The image is the one that runs, so that ECS has nothing to deploy and no alarm anything to roll back."""
+    """Releases the running image again, so ECS has nothing to deploy and the alarms have nothing to roll back."""
     (digest,) = {container["image"].partition("@")[2] for container in cloud.task_definition()["containerDefinitions"]}
     images = cloud.client("ecr").describe_images(repositoryName="comments", imageIds=[{"imageDigest": digest}])
     tag = next(tag for tag in images["imageDetails"][0]["imageTags"] if tag.startswith("playground-"))

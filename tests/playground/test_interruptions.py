@@ -1,4 +1,4 @@
-"""A release that is interrupted at any step, and two at the same time: what is left is finished, whole."""
+"""Interrupted and concurrent releases always end in one complete deployment, without failed requests."""
 
 import signal
 from collections.abc import Callable
@@ -16,7 +16,7 @@ STEPS = {
     "service": "has started",
     "verify": "==> verify",
 }
-"""What is printed when a step has just begun, or for the service when ECS is in the middle of it."""
+"""Output printed at the start of each step; for the service step, in the middle of the ECS deployment."""
 INTERRUPTED = 130
 
 pytestmark = pytest.mark.xdist_group("playground")
@@ -59,7 +59,7 @@ def test_two_releases_at_a_time_end_in_one_of_them_whole(cloud: Cloud, clone: Ca
 
 
 def images(cloud: Cloud) -> set[str]:
-    """Digests of the running tasks."""
+    """Return the image digests of the running tasks."""
     ecs = cloud.client("ecs")
     arns = ecs.list_tasks(cluster="comments-playground", desiredStatus="RUNNING")["taskArns"]
     tasks = ecs.describe_tasks(cluster="comments-playground", tasks=arns)["tasks"]

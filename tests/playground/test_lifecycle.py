@@ -1,4 +1,4 @@
-"""A playground's own life: refusals that say what to do, and an end that leaves nothing, whatever was left of it."""
+"""Starting and removing a playground: actionable errors, and complete removal even of a partial playground."""
 
 import ipaddress
 import json
@@ -17,7 +17,7 @@ from playground.state import Playground
 from tests.machine import needs
 from tests.playground.conftest import NAME, Cloud, playground_command, wait_until
 
-LISTEN = "0A"  # Linux: the state in /proc/net/tcp
+LISTEN = "0A"  # Linux: value of the state column in /proc/net/tcp
 
 pytestmark = pytest.mark.xdist_group("playground")
 
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 @dataclass
 class Installation:
-    """A playground in a folder of its own, beside whatever else runs here."""
+    """A playground in a separate folder, independent of any other playground on this machine."""
 
     folder: Path
     gateway_port: int
@@ -61,7 +61,7 @@ class Installation:
 
 
 @pytest.fixture
-def installation(docker: None, tmp_path: Path) -> Iterator[Installation]:  # noqa: ARG001 - a condition
+def installation(docker: None, tmp_path: Path) -> Iterator[Installation]:  # noqa: ARG001 - needs Docker
     one = Installation(tmp_path / "state", free_port(), free_port())
     yield one
     one.run("down")
@@ -119,8 +119,8 @@ def test_down_without_a_playground_succeeds(installation: Installation) -> None:
 
 
 @pytest.fixture
-def shared(playground: dict[str, str], was_up: bool) -> Installation:  # noqa: ARG001 - it has to be up
-    """The playground of the tests before, whose end this is."""
+def shared(playground: dict[str, str], was_up: bool) -> Installation:  # noqa: ARG001 - needs a running playground
+    """The playground shared with earlier tests; this file removes it."""
     needs(not was_up, "the playground was up before the tests, which leave it as it is")
     own = Playground.from_environment()
     return Installation(own.folder, own.gateway_port, own.balancer_port)
@@ -140,7 +140,7 @@ def test_docker_never_hears_of_amazons_registry(shared: Installation) -> None:
 
 
 def test_what_it_cannot_do_is_refused(shared: Installation, cloud: Cloud) -> None:
-    """A container is not started without something that its task definition asks for."""
+    """Unsupported settings and actions fail; they are not silently ignored."""
     assert shared.processes()
     cloudformation = cloud.client("cloudformation")
     container = {"Name": "api", "Image": "api", "HealthCheck": {"Command": ["CMD", "true"]}}
@@ -174,7 +174,7 @@ def test_one_that_is_half_gone_is_taken_down_completely(shared: Installation) ->
 
 
 def listening(process: int) -> set[str]:
-    """The addresses on which a process accepts TCP connections."""
+    """Return the addresses on which a process listens for TCP connections."""
     mine = {str(descriptor.readlink()) for descriptor in Path(f"/proc/{process}/fd").iterdir()}
     found = set()
     for table in ("tcp", "tcp6"):
@@ -186,7 +186,7 @@ def listening(process: int) -> set[str]:
 
 
 def address_of(words: str) -> str:
-    """The kernel writes an address as 32-bit words, each in the machine's order of bytes."""
+    """Decode an address from /proc/net/tcp: hexadecimal 32-bit words in the machine's byte order."""
     packed = b"".join(bytes.fromhex(words[at : at + 8])[::-1] for at in range(0, len(words), 8))
     address = ipaddress.ip_address(packed)
     return str(getattr(address, "ipv4_mapped", None) or address)

@@ -1,4 +1,4 @@
-"""From a response to its line in the log, and from requests to the metrics of the alarms."""
+"""Request logs and metrics: finding a request by its ID, and the metrics that alarms use."""
 
 import time
 import urllib.error
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.xdist_group("playground")
 
 @pytest.fixture
 def request_id(cloud: Cloud) -> str:
-    """The ID that a client finds in the header of a response."""
+    """Return the request ID from a response's header."""
     with pytest.raises(urllib.error.HTTPError) as response:
         urllib.request.urlopen(f"{cloud.url}/api/comment/list/87654321")
     with response.value:
@@ -62,7 +62,7 @@ def test_a_log_longer_than_a_page_is_read_to_its_end(cloud: Cloud) -> None:
 
 @pytest.mark.usefixtures("request_id")
 def test_the_metrics_of_alarms_and_scaling_are_measured(cloud: Cloud) -> None:
-    """UnHealthyHostCount and RequestCountPerTarget have the name of the target group that alarms and policies use."""
+    """UnHealthyHostCount and RequestCountPerTarget use the same target group name as alarms and scaling policies."""
     expected = {"RequestCount", "TargetResponseTime", "HTTPCode_Target_4XX_Count", "CPUUtilization"}
     group = cloud.service()["loadBalancers"][0]["targetGroupArn"].rsplit(":", 1)[-1]
     of_the_group = {"UnHealthyHostCount", "RequestCountPerTarget"}

@@ -1,4 +1,4 @@
-"""Roles as a workflow on GitHub assumes them: whose token they trust, and that they have each permission they need."""
+"""Roles that GitHub workflows assume: which tokens they trust, and whether they have the permissions they need."""
 
 import copy
 import json
@@ -35,7 +35,7 @@ NOT_USED_HERE = {
 
 @pytest.mark.parametrize("trust", TRUSTS, ids=lambda trust: trust.role)
 def test_a_role_is_given_to_its_own_workflow_runs_alone(cloud: Cloud, trust: Trust) -> None:
-    """The rejected tokens each differ in one thing from the accepted one."""
+    """Each rejected token differs from the accepted one in a single claim."""
     recycled = replace(REPOSITORY, owner_id=9001, repository_id=9002)
     accepted = []
     for run in RUNS:
@@ -54,7 +54,7 @@ def test_a_role_is_given_to_its_own_workflow_runs_alone(cloud: Cloud, trust: Tru
         try:
             cloud.assume(trust.role, token(run))
         except ClientError as error:
-            assert "AccessDenied" in str(error)  # noqa: PT017 - either outcome is expected of some
+            assert "AccessDenied" in str(error)  # noqa: PT017 - only some workflow runs are rejected
         else:
             accepted.append(run)
     assert sorted(accepted) == sorted(trust.subjects)
@@ -67,7 +67,7 @@ def test_a_role_that_accepts_the_name_still_requires_the_id(cloud: Cloud, trust:
         assert cloud.assume(trust.role, token(run))
         assert cloud.assume(trust.role, token(run, name_only=True))
         for rejected in (
-            token(run, name_only=True, repository_id="9002"),  # the name was given up, and someone else took it
+            token(run, name_only=True, repository_id="9002"),  # someone else registered the abandoned name
             token(run, name_only=True, repository_id=None),
             token("environment:other", name_only=True),
         ):
@@ -77,7 +77,7 @@ def test_a_role_that_accepts_the_name_still_requires_the_id(cloud: Cloud, trust:
 
 @contextmanager
 def accepting_names(cloud: Cloud, trust: Trust) -> Iterator[None]:
-    """Let a role accept subjects without IDs for a while, as accept_name_subject=True does."""
+    """Temporarily accept subjects without IDs, as with accept_name_subject=True."""
     iam = cloud.client("iam")
     document = iam.get_role(RoleName=trust.role)["Role"]["AssumeRolePolicyDocument"]
     changed = copy.deepcopy(document)
@@ -117,8 +117,8 @@ def test_the_account_was_prepared_with_the_policy_before_the_bootstrap(cloud: Cl
 
 @pytest.fixture
 def older(cloud: Cloud, project: Clone) -> str:
-    """The tag of an image that the stage has run before the present one."""
-    if len(proven(cloud)) == 1:  # no test of rollouts ran before
+    """Return the tag of an image that the stage ran before the current one."""
+    if len(proven(cloud)) == 1:  # the rollout tests have not run
         project.append("app/api.py", "\n# another image\n")
         assert cloud.release(project.folder).returncode == 0
     running = cloud.task_definition()["containerDefinitions"][0]["image"].partition("@")[2]
@@ -126,14 +126,14 @@ def older(cloud: Cloud, project: Clone) -> str:
 
 
 def proven(cloud: Cloud) -> dict[str, str]:
-    """The digests of images that the stage has run, by tag, the oldest first."""
+    """Return the digests of images that the stage has run, by tag, oldest first."""
     images = cloud.client("ecr").describe_images(repositoryName="comments")["imageDetails"]
     images.sort(key=lambda image: image["imagePushedAt"])
     return {tag: image["imageDigest"] for image in images for tag in image.get("imageTags", []) if "playground-" in tag}
 
 
 def test_the_role_of_prod_rolls_back_and_cannot_bring_an_image_of_its_own(cloud: Cloud, older: str) -> None:
-    """Nothing is built and nothing pushed; an image that was there before is released again."""
+    """Releases an existing image again, without building or pushing one."""
     back = cloud.release(PROJECT, "playground", "--tag", older, variables=cloud.under(PROD, "environment:prod"))
     assert back.returncode == 0, back.stdout + back.stderr
     running = cloud.task_definition()["containerDefinitions"][0]["image"].partition("@")[2]
@@ -144,7 +144,7 @@ def test_the_role_of_prod_rolls_back_and_cannot_bring_an_image_of_its_own(cloud:
 
 
 def lowered(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return what boto3 calls the credentials of these variables."""
+    """Convert credential variables to boto3's keyword arguments."""
     return {name.lower(): value for name, value in variables.items()}
 
 
@@ -181,8 +181,8 @@ def test_no_task_starts_without_a_permission_of_its_execution_role(cloud: Cloud)
 
 
 def test_each_permission_is_used_or_documented_as_not_enforced(cloud: Cloud, project: Clone) -> None:
-    """By releases, good and bad, by a look at the stage, and by a moderator's request."""
-    if "logs:GetLogEvents" not in permissions_used()[DEV]:  # no test of failures ran before
+    """Covers successful and failed releases, commands that inspect the stage, and a moderator's request."""
+    if "logs:GetLogEvents" not in permissions_used()[DEV]:  # the failure tests have not run
         project.append("app/api.py", "\nraise SystemExit(1)\n")
         assert cloud.release(project.folder).returncode == 1
         project.replace("app/api.py", "\nraise SystemExit(1)\n", "\n# another image\n")
@@ -208,7 +208,7 @@ def test_each_permission_is_used_or_documented_as_not_enforced(cloud: Cloud, pro
 
 
 def permissions_used() -> defaultdict[str, set[str]]:
-    """Actions by role."""
+    """Return the actions that each role has used."""
     used = defaultdict[str, set[str]](set)
     for line in Playground.from_environment().permissions_file.read_text().splitlines():
         role, action, _ = line.split(" ")
@@ -218,7 +218,7 @@ def permissions_used() -> defaultdict[str, set[str]]:
 
 @contextmanager
 def without(cloud: Cloud, role: str, action: str) -> Iterator[None]:
-    """Take one action away from a role's policies for a while."""
+    """Temporarily remove an action from a role's policies."""
     iam = cloud.client("iam")
     documents = policies(cloud, role)
     for name, document in documents.items():
@@ -240,7 +240,7 @@ def policies(cloud: Cloud, role: str) -> dict[str, Any]:
 
 
 def actions_of(cloud: Cloud, role: str) -> set[str]:
-    """Every action that the policies of a deployed role grant."""
+    """Return all actions that a deployed role's policies grant."""
     documents = policies(cloud, role).values()
     return {action for document in documents for held in document["Statement"] for action in listed(held["Action"])}
 
@@ -255,7 +255,7 @@ def role_of(cloud: Cloud, kind: str) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a client gets."""
+    """The response that a client receives."""
 
     status: int
     request_id: str
@@ -263,7 +263,7 @@ class Answer:
 
 
 def ask(cloud: Cloud, method: str, path: str, *, key: str | None = None, moderator: str = "") -> Answer:
-    """Send a request, a POST with a comment and everything else with the moderator's token."""
+    """Send a request: with a comment for POST, with the moderator's token for other methods."""
     body = {"email": "reader@example.com", "comment": "a comment", "content_id": THREAD}
     headers = {"Authorization": f"Bearer {moderator}", "Content-Type": "application/json"}
     sent = urllib.request.Request(

@@ -1,4 +1,4 @@
-"""What the readers of a site notice while its comment service is rolled back, upgraded, and loses a task: nothing."""
+"""Rollbacks, upgrades and lost tasks cause no failed requests."""
 
 import io
 import subprocess
@@ -15,7 +15,7 @@ from tests.playground.traffic import CLIENTS, PAUSE_SECONDS, Traffic, missing
 pytestmark = pytest.mark.xdist_group("playground")
 
 PREVIOUS = "d97e4d1b4158b3e0e011ac24e362966e89cd7b45"
-"""The last commit of version 0.1."""
+"""Last commit of version 0.1."""
 IMAGE_FILES = ("app", "requirements.txt", "Dockerfile", ".dockerignore")
 
 ANOTHER_VERSION = """
@@ -38,7 +38,7 @@ def version(cloud: Cloud) -> str | None:
 
 
 def with_the_previous_image(project: Clone) -> None:
-    """Put what the image of the previous release was made of into a clone."""
+    """Replace the image's source files in a clone with those of the previous release."""
     archived = subprocess.run(["git", "archive", PREVIOUS, *IMAGE_FILES], cwd=PROJECT, capture_output=True, check=False)
     if archived.returncode:
         pytest.fail(f"this clone lacks the previous release, {PREVIOUS[:7]}; fetch the history: git fetch --unshallow")
@@ -49,7 +49,7 @@ def with_the_previous_image(project: Clone) -> None:
 
 
 def test_the_previous_release_and_this_one_serve_one_table_in_both_directions(cloud: Cloud, project: Clone) -> None:
-    """Both versions serve during each rollout, so that each reads at once what the other has written."""
+    """Both versions serve during each rollout, so each must be able to read the other's data."""
     with Traffic(cloud.url, cloud.acknowledged) as traffic:
         traffic.flow_for(1)
     written_before = dict(cloud.acknowledged)
@@ -63,7 +63,7 @@ def test_the_previous_release_and_this_one_serve_one_table_in_both_directions(cl
 
     project.git("checkout", "--quiet", "HEAD~1", "--", *IMAGE_FILES)
     project.append("app/api.py", ANOTHER_VERSION)
-    project.replace("infra/stages.py", "max_tasks=6,", SMALL_TARGET)  # for the tests of scaling, which follow
+    project.replace("infra/stages.py", "max_tasks=6,", SMALL_TARGET)  # for the scaling tests, which run next
     with Traffic(cloud.url, cloud.acknowledged) as traffic:
         upgraded = cloud.release(project.folder)
         traffic.flow_for(1)
@@ -93,7 +93,7 @@ def test_a_killed_task_fails_at_most_what_it_held_and_is_replaced(cloud: Cloud) 
 
 
 def killed(cloud: Cloud) -> list[dict[str, Any]]:
-    """Stopped tasks whose container was killed."""
+    """Return stopped tasks whose container was killed."""
     ecs = cloud.client("ecs")
     arns = ecs.list_tasks(cluster=NAME, desiredStatus="STOPPED")["taskArns"]
     tasks = ecs.describe_tasks(cluster=NAME, tasks=arns)["tasks"] if arns else []

@@ -1,4 +1,4 @@
-"""Every command of the runbook, typed into the playground as it stands there."""
+"""Runs every command of the runbook, as written, against the playground."""
 
 import json
 import os
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.xdist_group("playground")
 
 RUNBOOK = PROJECT / "docs" / "operations.md"
 AWS_ONLY = "aws-only"
-"""What follows ```sh where the playground has nothing to try it on: point-in-time recovery."""
+"""Follows ```sh on blocks that the playground can't run because it lacks point-in-time recovery."""
 ENDS_THE_STAGE = "make destroy"
 NOT_TYPED = ("AWS_", "MAKE", "MFLAGS", "ARGS")
-"""Variables of other tests, and what `make test ARGS=…` hands on to every make below it."""
+"""Prefixes of variables set by other tests, or passed by `make test ARGS=…` to nested make commands."""
 
 
 def blocks(*, tried_alone: bool) -> Iterator[tuple[str, str]]:
-    """Section and commands of each block that can be tried among others, or of those that end the stage."""
+    """Yield the section and commands of each block; `tried_alone` selects those that destroy the stage."""
     section = ""
     parts = re.findall(r"^## ([^\n]+)$|^```sh ?(\S*)\n(.*?)^```", RUNBOOK.read_text(), re.MULTILINE | re.DOTALL)
     for heading, kind, commands in parts:
@@ -35,7 +35,7 @@ def blocks(*, tried_alone: bool) -> Iterator[tuple[str, str]]:
 
 
 def filled_in(commands: str, cloud: Cloud) -> str:
-    """Put what an engineer reads off the line before in the place of each word in capitals."""
+    """Replace each placeholder in capitals with the value that an engineer would look up."""
     values = {"STAGE": "playground"}
     if "OLDER" in commands:
         images = cloud.client("ecr").describe_images(repositoryName="comments")["imageDetails"]
@@ -47,7 +47,7 @@ def filled_in(commands: str, cloud: Cloud) -> str:
 
 @pytest.fixture
 def lost(cloud: Cloud) -> Iterator[tuple[int, str]]:
-    """A comment that was deleted, and a table as AWS restores it, which has it; return its thread and id."""
+    """Delete a comment, but keep it in a restored copy of the table; yields its thread and ID."""
     dynamodb, thread, restored = cloud.client("dynamodb"), 35_000_000, f"{NAME}-restored"
     described = dynamodb.describe_table(TableName=NAME)["Table"]
     dynamodb.create_table(
@@ -67,12 +67,12 @@ def lost(cloud: Cloud) -> Iterator[tuple[int, str]]:
     dynamodb.delete_item(TableName=NAME, Key=key)
     yield thread, comment
     (PROJECT / "build" / "restored.jsonl").unlink(missing_ok=True)
-    with suppress(dynamodb.exceptions.ResourceNotFoundException):  # the runbook's last command has deleted it
+    with suppress(dynamodb.exceptions.ResourceNotFoundException):  # already deleted by the runbook's last command
         dynamodb.delete_table(TableName=restored)
 
 
 def typed(commands: str, playground: dict[str, str], folder: Path) -> None:
-    """Type commands into a shell of an engineer, who sees each succeed."""
+    """Run commands in an engineer's shell, and check that each succeeds."""
     bins = [str(PROJECT / venv / "bin") for venv in (".venv", ".venv-playground")]
     own = {"PATH": os.pathsep.join([*bins, os.environ["PATH"]]), "HOME": str(folder)}
     others = {name: value for name, value in os.environ.items() if not name.startswith(NOT_TYPED)}
@@ -116,7 +116,7 @@ def test_a_destroyed_stage_leaves_nothing_that_costs_and_can_be_deployed_again(
 
 
 def billed(cloud: Cloud) -> dict[str, list[object]]:
-    """What is there of all that AWS takes money for; the registry and CDK's own bucket belong to no stage."""
+    """Return billable resources by kind, without the registry and CDK's bucket, which belong to no stage."""
     ec2 = cloud.client("ec2")
     buckets = [bucket["Name"] for bucket in cloud.client("s3").list_buckets()["Buckets"]]
     found = {

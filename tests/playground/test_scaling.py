@@ -1,4 +1,4 @@
-"""Too many requests for the tasks bring more tasks, few requests fewer again, and no request fails."""
+"""The service scales out under load and scales in afterwards, without failed requests."""
 
 import json
 
@@ -10,14 +10,14 @@ from tests.playground.traffic import Traffic, missing
 pytestmark = pytest.mark.xdist_group("playground")
 
 SMALL_TARGET = "max_tasks=6, requests_per_target=600,"
-"""What a stage has to say to scale at ten requests a second and task, which a client on two cores can send."""
+"""Stage settings that scale at 10 requests per second per task, a rate that a client on two cores can send."""
 CLIENTS, PAUSE_SECONDS = 12, 0.25
-"""At most 48 requests a second, for five tasks."""
+"""At most 48 requests per second, enough for five tasks."""
 
 
 @pytest.fixture
 def small_target(cloud: Cloud, request: pytest.FixtureRequest) -> None:
-    """A service that scales at such a load; the upgrade among the rollouts has released one."""
+    """Make the service scale at this load. The rollout tests have already released such a version, if they ran."""
     stack = cloud.client("cloudformation").get_template(StackName="CommentsService-playground")
     if '"TargetValue": 600' not in json.dumps(stack["TemplateBody"]):
         project = request.getfixturevalue("project")

@@ -1,4 +1,4 @@
-"""The playground's server: its patches of MiniStack, and which deployments an alarm rolls back."""
+"""The playground's server: its patches of MiniStack, and rollbacks triggered by alarms."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ for firing in json.loads(sys.argv[1]):
     ecs_deployment.heed_alarms(service, deployment)
 print(deployment["rolloutState"])
 """
-"""A deployment that ECS looks at once for each list of firing alarms."""
+"""Evaluates a deployment once for each list of firing alarms, then prints its rollout state."""
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_an_alarm_that_fires_when_a_deployment_starts_turns_all_of_them_off(
 
 
 def under_ministack(program: str, *arguments: str) -> str:
-    """Run a program in the environment of the server and return its output."""
+    """Run a Python program in the server's environment and return its output."""
     needs(PYTHON.exists(), "no .venv-playground: run `make test`, which makes it")
     command = [str(PYTHON), "-c", program, *arguments]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
@@ -73,7 +73,7 @@ def test_the_readme_lists_every_patch() -> None:
 
 @pytest.mark.parametrize("stock", ["def stop(task, reason, force): ...", "def end(task, reason): ..."])
 def test_a_patch_of_a_function_that_has_changed_is_refused(stock: str) -> None:
-    """Another parameter, another name."""
+    """Covers a renamed function and a changed parameter."""
     printed = under_ministack(
         "import sys, types\n"
         "from playground.server.patching import patch\n"

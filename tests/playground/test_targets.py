@@ -1,4 +1,4 @@
-"""The load balancer's targets: when they take requests, when they give up, and how they leave."""
+"""The load balancer's targets: when they receive requests, when they fail, and how they are removed."""
 
 import pytest
 

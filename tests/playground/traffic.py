@@ -1,4 +1,4 @@
-"""Clients that post and read without a pause, and remember every answer: what a user of the service would notice."""
+"""Load generator whose clients post and read comments continuously and record every failed request."""
 
 import http.client
 import itertools
@@ -16,17 +16,17 @@ from urllib.parse import urljoin, urlsplit
 
 CLIENTS = 4
 PAUSE_SECONDS = 0.05
-"""About 60 requests a second, half of them posts."""
+"""About 60 requests per second, half of them posts."""
 TIMEOUT_SECONDS = 30.0
 MAX_CONTENT_ID = 2**53 - 1
 
 TALLIES: list[tuple[str, int, int]] = []
-"""Test, requests answered and requests failed, of everything that ran."""
+"""Name, number of responses and number of failures of each test."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A request that a user would have seen fail."""
+    """A failed request, as a user would have seen it."""
 
     client: int
     at: float
@@ -35,11 +35,11 @@ class Failure:
 
 @dataclass
 class Traffic:
-    """A context manager: within it, several clients alternate between POST and GET on kept connections."""
+    """Context manager in which several clients alternate between POST and GET on keep-alive connections."""
 
     url: str
     acknowledged: dict[int, list[str]]
-    """The ids that the service has confirmed, by content_id; shared by several Traffics, it is the ledger of all."""
+    """IDs that the service has confirmed, by content_id. Several Traffic instances can share this dictionary."""
     clients: int = CLIENTS
     pause: float = PAUSE_SECONDS
     failures: list[Failure] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Traffic:
         TALLIES.append((os.environ.get("PYTEST_CURRENT_TEST", ""), self.answered, len(self.failures)))
 
     def flow_for(self, seconds: float) -> None:
-        """Let the clients go on for a while, for what should be seen before or after an event."""
+        """Keep the clients running for a while, to observe behavior before or after an event."""
         time.sleep(seconds)
 
     def _run(self, client: int) -> None:
@@ -109,7 +109,7 @@ def _answer(connection: http.client.HTTPConnection) -> bytes:
 
 
 def listed(url: str, thread: int) -> set[str]:
-    """Every id in a thread, page by page."""
+    """Return all IDs in a thread, from all pages."""
     return {str(comment["id"]) for page in _pages(f"{url}/api/comment/list/{thread}") for comment in page}
 
 
@@ -126,5 +126,5 @@ def _pages(address: str | None) -> Iterator[list[dict[str, object]]]:
 
 
 def missing(url: str, acknowledged: dict[int, list[str]]) -> set[str]:
-    """What the service has confirmed and does not list."""
+    """Return the IDs that the service has confirmed but doesn't list."""
     return {one for thread, ids in acknowledged.items() if ids for one in set(ids) - listed(url, thread)}
