@@ -6,7 +6,7 @@ import time
 from http import HTTPStatus
 from typing import Any
 
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import iam, sts
 
@@ -84,6 +84,17 @@ def evaluate(ctx: Any, *rest: Any) -> Any:
         with SETTINGS.permissions_file.open("a") as file:
             file.write(line)
     return result
+
+
+_resource_of = iam_actions.extract_resource_arn
+
+
+@patch(iam_actions, "extract_resource_arn", gap="StartLiveTail names log groups in a list, which it does not read")
+def extract_resource_arn(service: str, method: str, path: str, headers: Record, body: bytes, *rest: Any) -> str:
+    """Return the first log group of a live tail."""
+    if service == "logs" and headers.get("x-amz-target", "").endswith(".StartLiveTail"):
+        return str(json.loads(body)["logGroupIdentifiers"][0])
+    return str(_resource_of(service, method, path, headers, body, *rest))
 
 
 _principal_of = sts._web_identity_principal

@@ -211,7 +211,8 @@ class Cloud:
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=project,
-            env=dict(variables),
+            # A test may change a module within the second that would mark its bytecode as current.
+            env={**variables, "PYTHONDONTWRITEBYTECODE": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

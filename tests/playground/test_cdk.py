@@ -80,8 +80,8 @@ def preview(cdk: Cdk, cloud: Cloud) -> Iterator[Cloud]:
     yield cloud
     for name in reversed(PREVIEW):
         cloud.client("cloudformation").delete_stack(StackName=name)
-    # Only the playground's stage sets a repository, so deploying all stacks with stage pr-7 removed GitHub's roles.
-    restored = cdk("deploy", "CommentsAccess", "-e", "-c", "stage=playground", "--require-approval=never")
+    # Only the playground's stage has GitHub's roles and its own images' rules: deploying all of pr-7 removed them.
+    restored = cdk("deploy", *SHARED, "-e", "-c", "stage=playground", "--require-approval=never")
     assert restored.returncode == 0, restored.stdout + restored.stderr
 
 
