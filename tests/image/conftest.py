@@ -1,4 +1,4 @@
-"""The image, and requests to containers. BASE_IMAGE replaces python:3.13-slim where it cannot be pulled."""
+"""The image, and requests to containers. BASE_IMAGE replaces the pinned base image where it can't be pulled."""
 
 import json
 import os
@@ -13,7 +13,6 @@ import pytest
 from tests.app.conftest import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-BASE_IMAGE = os.environ.get("BASE_IMAGE", "python:3.13-slim")
 
 
 def docker(*arguments: str) -> str:
@@ -48,7 +47,8 @@ def listed(url: str) -> list[str]:
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    return docker("build", "-q", "--build-arg", f"BASE_IMAGE={BASE_IMAGE}", ".").splitlines()[-1]
+    base = ["--build-arg", f"BASE_IMAGE={os.environ['BASE_IMAGE']}"] if "BASE_IMAGE" in os.environ else []
+    return docker("build", "-q", *base, ".").splitlines()[-1]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.app.conftest import free_port
-from tests.image.conftest import BASE_IMAGE, ROOT, listed, post, wait_for
+from tests.image.conftest import ROOT, listed, post, wait_for
 from tests.machine import needs
 
 pytestmark = pytest.mark.usefixtures("docker")
@@ -23,7 +23,7 @@ def compose() -> Iterator[tuple[str, Compose]]:
     needs(plugin or shutil.which("docker-compose"), "Docker Compose is not installed")
     command = ["docker", "compose"] if plugin else ["docker-compose"]
     port = free_port()
-    environ = os.environ | {"PORT": str(port), "BASE_IMAGE": BASE_IMAGE, "COMPOSE_PROJECT_NAME": f"test{port}"}
+    environ = os.environ | {"PORT": str(port), "COMPOSE_PROJECT_NAME": f"test{port}"}
 
     def call(*arguments: str) -> None:
         done = subprocess.run(
