@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -28,21 +27,23 @@ PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
 TIMEOUT_SECONDS = 300.0
 ORDER = ("rollouts", "scaling", "failures", "interruptions", "logs", "browser", "roles", "cdk", "runbook", "lifecycle")
-"""Order of the test files that share the playground. Later files reuse earlier deployments; the last one removes it."""
+"""Order of the test files that share the playground. Later files reuse earlier deployments; the last one removes it.
+They run before all others, because they take longest and one process runs them all."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {Path(__file__).parent / f"test_{name}.py": place for place, name in enumerate(ORDER, start=1)}
-    items.sort(key=lambda item: places.get(item.path, 0))
+    items.sort(key=lambda item: places.get(item.path, len(ORDER) + 1))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how many requests each test sent to the load balancer."""
-    if TALLIES:
-        terminalreporter.section("requests through the load balancer")
+@pytest.fixture(autouse=True)
+def tallies(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Report how many requests a test sent to the load balancer."""
+    yield
     for test, answered, failed in TALLIES:
         name = test.partition("::")[2].partition(" (")[0]
-        terminalreporter.write_line(f"{answered:7,} answered {failed:5,} failed  {name}")
+        record_property("requests", f"{answered:7,} answered {failed:5,} failed  {name}")
+    TALLIES.clear()
 
 
 def playground_command(name: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -57,18 +58,9 @@ def playground_command(name: str, **variables: str) -> subprocess.CompletedProce
 
 
 @pytest.fixture(scope="session")
-def docker() -> None:
-    works = (
-        shutil.which("docker")
-        and not subprocess.run(["docker", "version"], capture_output=True, check=False).returncode
-    )
-    needs(works, "no Docker daemon answers: the playground runs containers")
-    needs((PROJECT / ".venv-playground/bin/python").exists(), "no .venv-playground: run `make test`, which makes it")
-
-
-@pytest.fixture(scope="session")
 def was_up(docker: None) -> bool:  # noqa: ARG001 - needs Docker
     """Whether a playground was already running; if so, the tests use it and leave it running."""
+    needs((PROJECT / ".venv-playground/bin/python").exists(), "no .venv-playground: `make test` creates it")
     try:
         load_environment()
     except PlaygroundError:
