@@ -27,13 +27,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
 TIMEOUT_SECONDS = 300.0
 ORDER = ("rollouts", "scaling", "failures", "interruptions", "logs", "browser", "roles", "cdk", "runbook", "lifecycle")
-"""Order of the test files that share the playground. Later files reuse earlier deployments; the last one removes it.
-They run before all others, because they take longest and one process runs them all."""
+"""Order of the test files that share the playground. Later files reuse earlier deployments; the last one removes it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {Path(__file__).parent / f"test_{name}.py": place for place, name in enumerate(ORDER, start=1)}
-    items.sort(key=lambda item: places.get(item.path, len(ORDER) + 1))
+    items.sort(key=lambda item: places.get(item.path, 0))
 
 
 @pytest.fixture(autouse=True)
