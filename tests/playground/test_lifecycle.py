@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,7 +176,10 @@ def test_one_that_is_half_gone_is_taken_down_completely(shared: Installation) ->
 
 def listening(process: int) -> set[str]:
     """Return the addresses on which a process listens for TCP connections."""
-    mine = {str(descriptor.readlink()) for descriptor in Path(f"/proc/{process}/fd").iterdir()}
+    mine = set()
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed in the meantime, as connections are
+            mine.add(str(descriptor.readlink()))
     found = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
