@@ -39,6 +39,9 @@ def version(cloud: Cloud) -> str | None:
 
 def with_the_previous_image(project: Clone) -> None:
     """Replace the image's source files in a clone with those of the previous release."""
+    known = subprocess.run(["git", "cat-file", "-e", PREVIOUS], cwd=PROJECT, capture_output=True, check=False)
+    if known.returncode:  # a shallow clone
+        subprocess.run(["git", "fetch", "--quiet", "origin", PREVIOUS], cwd=PROJECT, check=False)
     archived = subprocess.run(["git", "archive", PREVIOUS, *IMAGE_FILES], cwd=PROJECT, capture_output=True, check=False)
     if archived.returncode:
         pytest.fail(f"this clone lacks the previous release, {PREVIOUS[:7]}; fetch the history: git fetch --unshallow")
