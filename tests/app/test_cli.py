@@ -31,7 +31,7 @@ TEXTS = ["plain", '" \\ <b>&amp;</b>\n\ttwo lines', "joão 😀 \u202e \u2028.",
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
-    """Start a command in a process of its own, for tests of signals, pipes and terminals."""
+    """Start a command in a separate process, for tests of signals, pipes and terminals."""
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     command = [sys.executable, "-m", "comments", *map(str, arguments)]
     return subprocess.Popen(command, cwd=ROOT / "app", **pipes | options)
