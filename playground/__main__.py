@@ -1,4 +1,4 @@
-"""`python -m playground up|down|status`: the one-machine AWS with the comment service on it."""
+"""`python -m playground up|down|status`: AWS on this machine, with the comment service deployed."""
 
 import argparse
 import sys
@@ -16,34 +16,34 @@ def note(text: str) -> None:
 def up() -> None:
     playground = Playground.from_environment()
     bring_up(playground, note)
-    note(f"{load_environment()['PLAYGROUND_URL']} answers; `make playground-down` removes everything")
+    note(f"{load_environment()['PLAYGROUND_URL']} is serving; `make playground-down` removes everything")
 
 
 def down() -> None:
     playground = Playground.from_environment()
     take_down(playground, note)
-    note("gone")
+    note("removed")
 
 
 def status() -> None:
     playground = Playground.from_environment()
     environment = load_environment()
-    note(f"up in {playground.folder}, process {', '.join(map(str, processes_of(playground)))}")
-    note(f"service {environment['PLAYGROUND_URL']}, AWS's API {environment['AWS_ENDPOINT_URL']}")
+    note(f"running in {playground.folder}, process {', '.join(map(str, processes_of(playground)))}")
+    note(f"service {environment['PLAYGROUND_URL']}, AWS API {environment['AWS_ENDPOINT_URL']}")
     note(f"log {playground.log_file}")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m playground", description=__doc__)
     commands = {"up": up, "down": down, "status": status}
-    parser.add_argument("command", choices=commands, help="bring it up and deploy to it, take it down, say how it is")
+    parser.add_argument("command", choices=commands, help="start and deploy, remove everything, or print addresses")
     try:
         commands[parser.parse_args().command]()
     except PlaygroundError as error:
         print(f"playground: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("playground: interrupted; `make playground-down` removes what was begun", file=sys.stderr)
+        print("playground: interrupted; `make playground-down` removes what was started", file=sys.stderr)
         return 130
     return 0
 

@@ -19,9 +19,9 @@ def load_environment() -> dict[str, str]:
             f"{playground.environment_file} lacks {', '.join(sorted(missing))}; "
             "run `make playground-down` and `make playground`"
         )
-    if not answers(environment["AWS_ENDPOINT_URL"]):
+    if not is_serving(environment["AWS_ENDPOINT_URL"]):
         raise PlaygroundError(
-            f"the playground of {playground.folder} does not answer at {environment['AWS_ENDPOINT_URL']}; "
+            f"the playground of {playground.folder} does not respond at {environment['AWS_ENDPOINT_URL']}; "
             "run `make playground-down` and `make playground`"
         )
     return environment
@@ -36,7 +36,7 @@ def read_environment(playground: Playground) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def answers(endpoint: str) -> bool:
+def is_serving(endpoint: str) -> bool:
     """Whether a playground's gateway is serving at this endpoint."""
     try:
         with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=5) as response:  # noqa: S310 - loopback

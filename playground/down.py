@@ -20,7 +20,7 @@ REMOVAL_SECONDS = 20.0
 def take_down(playground: Playground, note: Callable[[str], None]) -> None:
     """Remove everything that belongs to the playground; each step works even if the rest is already gone."""
     ended = end_processes(playground)
-    note(f"{ended} processes ended")
+    note(f"{ended} processes stopped")
     if shutil.which("docker"):
         note(f"{remove_containers(playground)} containers removed")
         note(f"{remove_images(playground)} image names removed")
@@ -85,7 +85,7 @@ def remove_containers(playground: Playground) -> int:
         subprocess.run(["docker", "rm", "--force", "--volumes", *left], capture_output=True, check=False)
         left = docker(*listing)
     if left:
-        raise PlaygroundError(f"Docker does not remove the containers {', '.join(left)}; restart it and run this again")
+        raise PlaygroundError(f"Docker did not remove the containers {', '.join(left)}; restart it and run this again")
     return len(found)
 
 
@@ -118,8 +118,8 @@ def remove_files(playground: Playground) -> None:
             path.unlink(missing_ok=True)
     if not playground.folder.exists():
         return
-    if strangers := sorted(entry.name for entry in playground.folder.iterdir()):
+    if foreign := sorted(entry.name for entry in playground.folder.iterdir()):
         raise PlaygroundError(
-            f"{playground.folder} keeps {', '.join(strangers)}, which no playground wrote; look at it"
+            f"{playground.folder} contains {', '.join(foreign)}, which the playground did not create; move or delete it"
         )
     playground.folder.rmdir()

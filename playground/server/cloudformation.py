@@ -13,7 +13,7 @@ from playground.server import autoscaling, ecs_launch, iam
 from playground.server.patching import Record, patch
 
 HANDLERS: dict[str, Record] = provisioners._RESOURCE_HANDLERS
-BEGUN = "UPDATE_IN_PROGRESS"
+STARTED = "UPDATE_IN_PROGRESS"
 Created = tuple[str, Record]
 
 
@@ -78,14 +78,14 @@ _unchanged: set[tuple[str, str]] = set()
 """Stack and logical ID of each resource that its stack's last update left unchanged."""
 
 
-@patch(stacks, "_update_keeping_seed", gap="nothing notes which resources an update leaves alone")
+@patch(stacks, "_update_keeping_seed", gap="nothing records which resources an update leaves unchanged")
 def update_keeping_seed(*arguments: Any) -> Any:
     _type, _physical_id, old, new, stack, logical_id, *_ = arguments
     (_unchanged.add if old == new else _unchanged.discard)((stack, logical_id))
     return stock_update(*arguments)
 
 
-@patch(stacks, "_add_event", gap="an update reports events of resources that it leaves alone")
+@patch(stacks, "_add_event", gap="an update adds events for unchanged resources")
 def add_event(
     stack_id: str, stack_name: str, logical_id: str, resource_type: str, status: str, *rest: Any, **more: Any
 ) -> None:
@@ -93,15 +93,15 @@ def add_event(
         stock_add_event(stack_id, stack_name, logical_id, resource_type, status, *rest, **more)
         return
     events = _stack_events[stack_id]
-    begun = [event["LogicalResourceId"] == logical_id and event["ResourceStatus"] == BEGUN for event in events]
-    if any(begun):
-        del events[len(begun) - 1 - begun[::-1].index(True)]
+    started = [event["LogicalResourceId"] == logical_id and event["ResourceStatus"] == STARTED for event in events]
+    if any(started):
+        del events[len(started) - 1 - started[::-1].index(True)]
 
 
 stock_secret_string = provisioners._sm_secret_string
 
 
-@patch(provisioners, "_sm_secret_string", gap="ExcludePunctuation is ignored, and a token would not fit into a header")
+@patch(provisioners, "_sm_secret_string", gap="ExcludePunctuation is ignored, so a token may be invalid in a header")
 def secret_string(props: Record) -> str:
     options = dict(props.get("GenerateSecretString") or {})
     if str(options.get("ExcludePunctuation")).lower() == "true":
@@ -138,13 +138,13 @@ def install() -> None:
 
 
 SERVICE_PATIENCE_SECONDS = 1800.0  # AWS: 3 hours; deployments are faster here
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 
 
 stock_task_definition = provisioners._ecs_task_def_create
 
 
-@patch(provisioners, "_ecs_task_def_create", gap="nested keys keep CloudFormation's spelling and are never read")
+@patch(provisioners, "_ecs_task_def_create", gap="nested keys keep CloudFormation's spelling and are ignored")
 def create_task_definition(logical_id: str, props: Record, stack_name: str) -> Created:
     arn, attributes = stock_task_definition(logical_id, props, stack_name)
     definition = ecs._task_defs[arn.split("task-definition/", 1)[1]]
@@ -154,7 +154,7 @@ def create_task_definition(logical_id: str, props: Record, stack_name: str) -> C
         for key in ("healthCheck", "linuxParameters", "secrets", "ulimits", "dependsOn", "repositoryCredentials"):
             if key in container:
                 container[key] = provisioners._pascal_to_camel(container[key])
-    ecs_launch.refuse_unknown(definition)
+    ecs_launch.reject_unsupported(definition)
     return arn, attributes
 
 
@@ -187,7 +187,7 @@ def delete_service(physical_id: str, properties: Record) -> None:
     provisioners._ecs_service_delete(physical_id, {**properties, "ServiceName": service["serviceName"]})
     deadline = time.monotonic() + SERVICE_PATIENCE_SECONDS
     while service["status"] != "INACTIVE" and time.monotonic() < deadline:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def service_of(arn: str) -> Record:
@@ -207,19 +207,19 @@ def wait_for_deployment(service: Record) -> None:
                 "Resource handler returned message: \"Error occurred during operation 'ECS Deployment Circuit Breaker "
                 f"was triggered'.\" ({deployment['rolloutStateReason']})"
             )
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     raise ValueError('Resource handler returned message: "Exceeded attempts to wait" (service did not stabilize)')
 
 
 stock_runs_on_worker_thread, stock_sends_back = stacks._runs_on_worker_thread, stacks._sends_back_failed_update
 
 
-@patch(stacks, "_runs_on_worker_thread", gap="a service is deployed on the event loop, which serves everything else")
+@patch(stacks, "_runs_on_worker_thread", gap="deploying a service blocks the event loop and every API")
 def runs_on_worker_thread(resource_type: str) -> bool:
     return resource_type == "AWS::ECS::Service" or bool(stock_runs_on_worker_thread(resource_type))
 
 
-@patch(stacks, "_sends_back_failed_update", gap="a service whose update failed keeps the properties that failed")
+@patch(stacks, "_sends_back_failed_update", gap="after a failed update, a service keeps the new properties")
 def sends_back_failed_update(resource_type: str) -> bool:
     return resource_type == "AWS::ECS::Service" or bool(stock_sends_back(resource_type))
 

@@ -73,7 +73,9 @@ MISSING = {"breaching": True, "notBreaching": False}
 stock_alarm_record = provisioners._cw_metric_alarm_record
 
 
-@patch(provisioners, "_cw_metric_alarm_record", gap="an alarm on metric math is refused; here it is kept, without data")
+@patch(
+    provisioners, "_cw_metric_alarm_record", gap="alarms on metric math are rejected; here they are stored without data"
+)
 def alarm_record(name: str, props: Record) -> Record:
     """Store an alarm. An alarm on metric math shows its first metric and is never evaluated."""
     queries: list[Record] = props.get("Metrics") or []
@@ -81,7 +83,7 @@ def alarm_record(name: str, props: Record) -> Record:
         first = next(query["MetricStat"] for query in queries if "MetricStat" in query)
         props = {**props, **first["Metric"], "Period": first["Period"], "Statistic": first["Stat"], "Metrics": None}
     if props.get("ComparisonOperator") not in COMPARISONS:
-        raise ValueError(f"alarm {name}: the playground compares by {', '.join(COMPARISONS)}")
+        raise ValueError(f"alarm {name}: the playground supports {', '.join(COMPARISONS)}")
     record: Record = stock_alarm_record(name, props)
     record["_metric_math"] = bool(queries)
     return record
@@ -193,7 +195,7 @@ def compile_filter_pattern(raw: str) -> Callable[[str], bool]:
         return words
     term = FIELD_PATTERN.match(text)
     if term is None:
-        raise ValueError(f"the playground reads filter patterns such as {{ $.status = 500 }}, not {raw!r}")
+        raise ValueError(f"the playground supports filter patterns such as {{ $.status = 500 }}, not {raw!r}")
     field, value = term["field"], term["value"].strip('"')
 
     def matches(line: str) -> bool:
@@ -230,11 +232,11 @@ def filter_log_events(data: Record) -> Any:
     return json_response(answer)
 
 
-def refuse_query(_data: Record) -> Any:
+def reject_query(_data: Record) -> Any:
     """Reject StartQuery: MiniStack ignores filters that it doesn't support and returns every row."""
-    message = "the playground has no Logs Insights; read its log with make logs ENV=playground, or REQUEST=ID"
+    message = "the playground has no Logs Insights: use make logs ENV=playground, with or without REQUEST=ID"
     return error_response_json("InvalidParameterException", message, 400)
 
 
 def install() -> None:
-    extend("logs", "Logs_20140328", {"FilterLogEvents": filter_log_events, "StartQuery": refuse_query})
+    extend("logs", "Logs_20140328", {"FilterLogEvents": filter_log_events, "StartQuery": reject_query})

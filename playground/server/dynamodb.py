@@ -1,7 +1,7 @@
 """DynamoDB: forwards data and table operations to Amazon's DynamoDB Local after MiniStack's permission check."""
 
 import atexit
-import http.client
+import functools
 import json
 import os
 import socket
@@ -10,10 +10,10 @@ import sys
 import time
 from typing import Any
 
+import httpx
 from ministack import app
 from ministack.services.cloudformation import drift, provisioners
 
-from playground.server import proxy
 from playground.server.patching import SETTINGS, Record
 from playground.state import ACCOUNT, PROJECT, REGION
 
@@ -21,7 +21,8 @@ CONFIGURATION = PROJECT / "playground" / "engine.xml"
 START_SECONDS = 30.0
 MEMORY = "-Xmx256m"
 API = "DynamoDB_20120810"
-SIGNED_BY_NOBODY = (
+ENGINE_URL = f"http://127.0.0.1:{SETTINGS.dynamodb_port}"
+PLACEHOLDER_SIGNATURE = (
     f"AWS4-HMAC-SHA256 Credential=playground/20260101/{REGION}/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
 )
 """The engine requires a signature but doesn't verify it. MiniStack has already verified the caller's signature."""
@@ -81,12 +82,19 @@ def start_engine() -> None:
 async def handle(_method: str, _path: str, headers: Record, body: bytes, _query: Record) -> Any:
     """Forward a request to the engine."""
     operation = headers.get("x-amz-target", "").rpartition(".")[2]
-    status, answered, payload = await exchange(operation, adapted(operation, body, OUR_ARN, ENGINE_ARN))
-    kept = {name: values[0] for name, values in answered.items() if name in {"content-type", "x-amz-crc32"}}
-    payload = adapted(operation, payload, ENGINE_ARN, OUR_ARN)
+    content = adapted(operation, body, OUR_ARN, ENGINE_ARN)
+    response = await _client().post(ENGINE_URL, content=content, headers=engine_headers(operation))
+    kept = {name: value for name, value in response.headers.items() if name in {"content-type", "x-amz-crc32"}}
     if operation in NAMES_ARNS:
         kept.pop("x-amz-crc32", None)
-    return status, kept, payload
+    return response.status_code, kept, adapted(operation, response.content, ENGINE_ARN, OUR_ARN)
+
+
+@functools.cache
+def _client() -> httpx.AsyncClient:
+    """Return the client for forwarded requests, which belongs to the event loop of the AWS API."""
+    limits = httpx.Limits(max_connections=None, keepalive_expiry=TIMEOUT_SECONDS)
+    return httpx.AsyncClient(limits=limits, timeout=TIMEOUT_SECONDS, trust_env=False)
 
 
 def adapted(operation: str, body: bytes, old: bytes, new: bytes) -> bytes:
@@ -96,31 +104,22 @@ def adapted(operation: str, body: bytes, old: bytes, new: bytes) -> bytes:
 
 def engine_headers(operation: str) -> dict[str, str]:
     return {
-        "Host": "127.0.0.1",
+        "Accept-Encoding": "identity",
         "X-Amz-Target": f"{API}.{operation}",
         "Content-Type": "application/x-amz-json-1.0",
-        "Authorization": SIGNED_BY_NOBODY,
+        "Authorization": PLACEHOLDER_SIGNATURE,
     }
-
-
-async def exchange(operation: str, body: bytes) -> tuple[int, dict[str, list[str]], bytes]:
-    address = ("127.0.0.1", SETTINGS.dynamodb_port)
-    connection = await proxy.connect(address, idle_timeout=TIMEOUT_SECONDS)
-    response = await connection.exchange("POST", "/", list(engine_headers(operation).items()), body)
-    payload = b"".join([piece async for piece in connection.body()])
-    proxy.release(address, connection)
-    return response.status_code, proxy.response_headers(response), payload
 
 
 def call(operation: str, request: Record) -> Record:
     """Call the engine on behalf of CloudFormation; raises ValueError with the engine's message."""
-    connection = http.client.HTTPConnection("127.0.0.1", SETTINGS.dynamodb_port, timeout=TIMEOUT_SECONDS)
-    connection.request("POST", "/", body=json.dumps(request), headers=engine_headers(operation))
-    response = connection.getresponse()
-    answer: Record = json.loads(response.read())
-    connection.close()
-    if response.status != http.client.OK:
-        raise ValueError(f"DynamoDB refused {operation}: {answer.get('message') or answer.get('Message') or answer}")
+    content = json.dumps(request).encode()
+    response = httpx.post(
+        ENGINE_URL, content=content, headers=engine_headers(operation), timeout=TIMEOUT_SECONDS, trust_env=False
+    )
+    answer: Record = response.json()
+    if response.is_error:
+        raise ValueError(f"DynamoDB rejected {operation}: {answer.get('message') or answer.get('Message') or answer}")
     return answer
 
 
@@ -129,7 +128,7 @@ def create_table(logical_id: str, properties: Record, stack: str) -> tuple[str, 
     wanted = as_table(properties)
     unknown = wanted.keys() - CREATED_WITH - AFTERWARDS
     if unknown:
-        raise ValueError(f"the playground cannot give a table {', '.join(sorted(unknown))}")
+        raise ValueError(f"the playground does not support tables with {', '.join(sorted(unknown))}")
     name = wanted.get("TableName") or provisioners._physical_name(stack, logical_id, max_len=255)
     call("CreateTable", {key: wanted[key] for key in CREATED_WITH & wanted.keys()} | {"TableName": name})
     if ttl := wanted.get("TimeToLiveSpecification"):

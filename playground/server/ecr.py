@@ -20,7 +20,7 @@ def local_name(image: str, registry: str) -> str:
     """Return an ECR image's name in the local registry, so that Docker never pulls from the real ECR."""
     name = ECR_HOST.sub(f"{registry}/", image)
     if "amazonaws.com" in name.partition("/")[0]:
-        raise ValueError(f"image {image}: the playground runs images of its own registry, {registry}")
+        raise ValueError(f"image {image}: the playground only runs images from its registry, {registry}")
     return name
 
 
@@ -55,21 +55,10 @@ def scan_findings(data: Record) -> Any:
     )
 
 
-def delete_images(data: Record) -> Any:
-    """BatchDeleteImage: also delete the manifests, which MiniStack would continue to serve by digest."""
-    answer = ecr._batch_delete_image(data)
-    name = data.get("repositoryName", "")
-    listed = {image["imageDigest"] for image in ecr._images.get(name, [])}
-    for digest in ecr._manifest_blobs.get(name, {}).keys() - listed:
-        del ecr._manifest_blobs[name][digest]
-    return answer
-
-
 def install() -> None:
     actions = {
         "StartImageScan": start_scan,
         "DescribeImageScanFindings": scan_findings,
-        "BatchDeleteImage": delete_images,
         "GetAuthorizationToken": give_password,
     }
     extend("ecr", "AmazonEC2ContainerRegistry", actions)
@@ -135,7 +124,7 @@ async def handle_registry_request(method: str, path: str, headers: Record, body:
 stock_get_docker = ecs._get_docker
 
 
-@patch(ecs, "_get_docker", gap="its pulls bring no password")
+@patch(ecs, "_get_docker", gap="pulls have no registry credentials")
 def get_docker() -> Any:
     """Add registry credentials for ECS's pulls; `ecs_launch` checks the task's execution role before each pull."""
     client = stock_get_docker()

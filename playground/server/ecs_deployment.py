@@ -115,7 +115,7 @@ def alarm_names(service: Record) -> list[str]:
     return list(alarms.get("alarmNames") or []) if alarms.get("enable") else []
 
 
-def heed_alarms(service: Record, deployment: Record) -> None:
+def check_alarms(service: Record, deployment: Record) -> None:
     """Fail a rollout if one of its alarms fires. AWS: ignores all alarms if one is already firing at the start."""
     names = alarm_names(service)
     if not names or deployment["rolloutState"] != "IN_PROGRESS" or deployment.get("_rolled_back_to"):

@@ -13,34 +13,38 @@ from playground.state import LABEL
 MEBIBYTE = 1024 * 1024
 CPU_UNITS = 1024  # AWS: CPU units per vCPU
 
-UNDERSTOOD = {
+SUPPORTED = {
     "name", "image", "cpu", "memory", "memoryReservation", "essential", "environment", "secrets", "portMappings",
     "command", "entryPoint", "user", "workingDirectory", "readonlyRootFilesystem", "logConfiguration",
     "linuxParameters", "mountPoints", "stopTimeout", "ulimits", "versionConsistency", "privileged",
 }  # fmt: skip
-UNDERSTOOD_LINUX = {"capabilities", "initProcessEnabled", "tmpfs"}
+SUPPORTED_LINUX = {"capabilities", "initProcessEnabled", "tmpfs"}
 
 
-def refuse_unknown(definition: Record) -> None:
+def reject_unsupported(definition: Record) -> None:
     """Reject a task definition with unsupported settings; raises ValueError instead of ignoring them."""
     for container in definition.get("containerDefinitions", []):
         linux = container.get("linuxParameters") or {}
-        unknown = {key for key, value in container.items() if key not in UNDERSTOOD and value}
-        unknown |= {f"linuxParameters.{key}" for key, value in linux.items() if key not in UNDERSTOOD_LINUX and value}
+        unknown = {key for key, value in container.items() if key not in SUPPORTED and value}
+        unknown |= {f"linuxParameters.{key}" for key, value in linux.items() if key not in SUPPORTED_LINUX and value}
         if unknown:
-            raise ValueError(f"the playground cannot give container {container['name']}: {', '.join(sorted(unknown))}")
+            raise ValueError(
+                f"container {container['name']}: the playground does not support {', '.join(sorted(unknown))}"
+            )
         driver = (container.get("logConfiguration") or {}).get("logDriver", "awslogs")
         if driver != "awslogs":
-            raise ValueError(f"the playground has no log driver {driver}; container {container['name']} needs awslogs")
+            raise ValueError(
+                f"container {container['name']}: the playground supports the log driver awslogs, not {driver}"
+            )
     for volume in definition.get("volumes", []):
         if set(volume) - {"name", "host"} or (volume.get("host") or {}).get("sourcePath"):
-            raise ValueError(f"the playground has no volume like {volume['name']}: only empty ones that Fargate makes")
+            raise ValueError(f"volume {volume['name']}: the playground supports empty Fargate volumes only")
 
 
 stock_start_task_worker = ecs._start_task_worker
 
 
-@patch(ecs, "_start_task_worker", gap="the execution role is never asked, ECR's host name goes to the Docker daemon")
+@patch(ecs, "_start_task_worker", gap="the execution role is not checked; ECR's host names go to the Docker daemon")
 def start_task_worker(task: Record, td: Record, container_overrides: list[Record], docker_client: Any) -> None:
     role = td.get("executionRoleArn") or ""
     for container in td.get("containerDefinitions", []):
@@ -95,27 +99,10 @@ def check_log_group(role: str, options: Record) -> None:
         )
 
 
-stock_run_docker_container = ecs._run_docker_container
-
-
-@patch(ecs, "_run_docker_container", gap="an image that has left the registry is taken from this machine's cache")
-def run_docker_container(docker_client: Any, cdef: Record, run_kwargs: Record, **rest: Any) -> Any:
-    """Always pull the image, since Fargate has no cache; raises AWS's message if the image doesn't exist."""
-    try:
-        return stock_run_docker_container(docker_client, cdef, run_kwargs, **{**rest, "allow_cached": False})
-    except ecs._ImagePullError as error:
-        if "not found" not in str(error).lower():
-            raise
-        image = cdef["image"]
-        raise ecs._ImagePullError(
-            f"pull image manifest has been retried 1 time(s): failed to resolve ref {image}: {image}: not found"
-        ) from error
-
-
 stock_build_run_kwargs = ecs._build_run_kwargs
 
 
-@patch(ecs, "_build_run_kwargs", gap="entry point, user, read-only root, capabilities, limits, volumes are left out")
+@patch(ecs, "_build_run_kwargs", gap="entry point, user, read-only root, capabilities, limits and volumes are ignored")
 def build_run_kwargs(cdef: Record, td: Record, *rest: Any) -> Record:
     options: Record = stock_build_run_kwargs(cdef, td, *rest)
     linux = cdef.get("linuxParameters") or {}
@@ -173,7 +160,7 @@ def volumes_of_image(image: str) -> set[str]:
 stock_register_metadata = ecs._register_metadata
 
 
-@patch(ecs, "_register_metadata", gap="SDKs refuse its credentials address, and the region is not set")
+@patch(ecs, "_register_metadata", gap="SDKs reject its credentials address, and the region is missing")
 def register_metadata(  # noqa: PLR0917 - MiniStack passes the arguments by position
     task_arn: str, cluster_arn: str, td: Record, cdef: Record, launch_type: str, env: dict[str, str],
     *rest: Any,

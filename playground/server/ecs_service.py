@@ -15,7 +15,7 @@ from playground.server.patching import Record, aws_scope, patch
 from playground.server.targets import TARGETS, Health
 
 STEP_SECONDS = 0.5
-LOOK_SECONDS = 5.0
+MISSED_EXITS_SECONDS = 5.0
 MAX_BACKOFF_SECONDS = 10.0  # AWS: throttles restarts of failing tasks for up to minutes
 
 WAKE = threading.Event()
@@ -25,14 +25,14 @@ STEP = threading.Lock()
 
 def run_forever() -> None:
     """Run a step after every change, and at least every half second."""
-    looked = 0.0
+    checked = 0.0
     while True:
         WAKE.wait(STEP_SECONDS)
         WAKE.clear()
         with aws_scope():
-            if time.monotonic() - looked > LOOK_SECONDS:
-                looked = time.monotonic()
-                tasks.look_at_all()
+            if time.monotonic() - checked > MISSED_EXITS_SECONDS:
+                checked = time.monotonic()
+                tasks.find_missed_exits()
             for service in ecs._services.values():
                 if service["status"] in {"ACTIVE", "DRAINING"}:
                     step(service)
@@ -50,19 +50,19 @@ def step(service: Record) -> None:
         live = [task for task in mine if tasks.is_live(task)]
         primary = ecs._primary_deployment(service)
         if service["status"] == "DRAINING" or primary is None:
-            leave(service, mine, live)
+            stop_all(service, mine, live)
             return
         for task in live:
             register(service, task)
-            judge(service, task)
-        rollout.heed_alarms(service, primary)
+            check_health(service, task)
+        rollout.check_alarms(service, primary)
         primary = ecs._primary_deployment(service)
         live = [task for task in mine if tasks.is_live(task)]
         scale(service, primary, live)
         rollout.drop_finished(service, mine)
 
 
-def leave(service: Record, mine: list[Record], live: list[Record]) -> None:
+def stop_all(service: Record, mine: list[Record], live: list[Record]) -> None:
     """Stop a deleted service's tasks. AWS: the service is DRAINING until its last task has stopped."""
     for task in live:
         tasks.stop(task, reason="Service deleted", code="ServiceSchedulerInitiated")
@@ -85,7 +85,7 @@ def healthy(task: Record) -> bool:
     return task["lastStatus"] == "RUNNING" and all(t.health is Health.HEALTHY for t in tasks.targets_of(task))
 
 
-def judge(service: Record, task: Record) -> None:
+def check_health(service: Record, task: Record) -> None:
     """Record a task that has become healthy; stop a task that is still unhealthy after the grace period."""
     if task["lastStatus"] != "RUNNING":
         return
@@ -178,7 +178,7 @@ def start(service: Record, primary: Record, number: int) -> None:
     rollout.announce(service, f"has started {len(started)} tasks: {names}.")
 
 
-@patch(ecs, "_reconcile_service_tasks", gap="rollouts without health checks, drain or event; replaced by `step`")
+@patch(ecs, "_reconcile_service_tasks", gap="no health checks, draining or events; `step` replaces it")
 def reconcile_service_tasks(_cluster_name: str, _svc_key: str) -> None:
     WAKE.set()
 
@@ -188,12 +188,12 @@ def complete_service_deployment(_cluster_name: str, _svc_key: str, expected_depl
     """Do nothing: the scheduler completes deployments."""
 
 
-@patch(ecs, "_sync_service_targets", gap="a task is a target as soon as its process runs")
+@patch(ecs, "_sync_service_targets", gap="a task becomes a target as soon as its process runs")
 def sync_service_targets(_cluster_name: str, _svc: Record) -> None:
     """Do nothing: the scheduler registers targets."""
 
 
-@patch(ecs, "_record_service_task_failure", gap="counts only failures to start")
+@patch(ecs, "_record_service_task_failure", gap="only failures to start are counted")
 def record_service_task_failure(task: Record, digest_resolution_failed: bool = False) -> None:
     cluster, name = ecs._cluster_name_from_arn(task["clusterArn"]), task.get("group", "").partition(":")[2]
     service = ecs._services.get(f"{cluster}/{name}")
@@ -207,7 +207,7 @@ def record_service_task_failure(task: Record, digest_resolution_failed: bool = F
 stock_update_service = ecs._update_service
 
 
-@patch(ecs, "_update_service", gap="every update announces that one task drains")
+@patch(ecs, "_update_service", gap="every update adds an event about a draining task")
 def update_service(data: Record) -> Any:
     name, cluster = ecs._resolve_service_ref(data.get("service", "")), ecs._resolve_cluster_name(data.get("cluster"))
     service = ecs._services.get(f"{cluster}/{name[0]}") if name else None
@@ -222,7 +222,7 @@ def update_service(data: Record) -> Any:
 patch(ecs._ACTION_MAP, "UpdateService", gap="UpdateService through the API, as above")(update_service)
 
 
-@patch(ecs, "_delete_service", gap="kills the tasks of a deleted service without draining them")
+@patch(ecs, "_delete_service", gap="tasks of a deleted service are killed without draining")
 def delete_service(data: Record) -> Any:
     name, cluster = ecs._resolve_service_ref(data.get("service", "")), ecs._resolve_cluster_name(data.get("cluster"))
     service = ecs._services.get(f"{cluster}/{name[0]}") if name else None
@@ -240,7 +240,7 @@ def delete_service(data: Record) -> Any:
 patch(ecs._ACTION_MAP, "DeleteService", gap="DeleteService through the API, as above")(delete_service)
 
 
-PRETENDED = (
+UNSUPPORTED = (
     "DescribeServiceDeployments",
     "DescribeServiceRevisions",
     "ExecuteCommand",
@@ -250,12 +250,12 @@ PRETENDED = (
 )
 
 
-def refusal(action: str) -> Callable[[Record], Any]:
-    def refuse(_data: Record) -> Any:
-        return error_response_json("UnsupportedFeatureException", f"the playground has no {action}", 400)
+def rejection(action: str) -> Callable[[Record], Any]:
+    def reject(_data: Record) -> Any:
+        return error_response_json("UnsupportedFeatureException", f"the playground does not support {action}", 400)
 
-    return refuse
+    return reject
 
 
-for name in PRETENDED:
-    patch(ecs._ACTION_MAP, name, gap=f"{name} answers as if it had done something")(refusal(name))
+for name in UNSUPPORTED:
+    patch(ecs._ACTION_MAP, name, gap=f"{name} succeeds without doing anything")(rejection(name))

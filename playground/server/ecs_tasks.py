@@ -43,11 +43,11 @@ def stop(task: Record, *, reason: str, code: str) -> bool:
         if task["lastStatus"] == "RUNNING":
             task["lastStatus"] = "DEACTIVATING"
     _refresh(task)
-    threading.Thread(target=_wind_down, args=(task,), daemon=True, name=f"stop-{task['taskArn'][-8:]}").start()
+    threading.Thread(target=_drain_and_stop, args=(task,), daemon=True, name=f"stop-{task['taskArn'][-8:]}").start()
     return True
 
 
-def _wind_down(task: Record) -> None:
+def _drain_and_stop(task: Record) -> None:
     with aws_scope():
         drain(targets_of(task))
         task["lastStatus"] = "STOPPING"
@@ -99,8 +99,8 @@ def _refresh(task: Record) -> None:
     ecs._reconcile_service_tasks(cluster, f"{cluster}/{task.get('group', '').partition(':')[2]}")
 
 
-@patch(ecs, "_maybe_mark_stopped", gap="a removed container counts as running and gets requests")
-def notice_exit(task: Record, docker_client: Any = None) -> None:
+@patch(ecs, "_maybe_mark_stopped", gap="a removed container counts as running")
+def stop_if_exited(task: Record, docker_client: Any = None) -> None:
     """Stop a task whose container has exited or no longer exists."""
     if not is_live(task) or task["lastStatus"] != "RUNNING":
         return
@@ -118,9 +118,9 @@ def notice_exit(task: Record, docker_client: Any = None) -> None:
         return
 
 
-@patch(ecs, "_watch_task_lifecycle", gap="ten inspections a second and task; exits are announced by Docker's events")
+@patch(ecs, "_watch_task_lifecycle", gap="polls each task ten times a second; Docker's events replace it")
 def watch_task_lifecycle(task: Record, docker_client: Any, _account_id: str, _region: str) -> None:
-    notice_exit(task, docker_client)
+    stop_if_exited(task, docker_client)
 
 
 def watch_exits_forever() -> None:
@@ -132,15 +132,15 @@ def watch_exits_forever() -> None:
                 with aws_scope():
                     for task in ecs._tasks.values():
                         if event["id"] in (task.get("_docker_ids") or []):
-                            notice_exit(task, client)
+                            stop_if_exited(task, client)
         except (docker.errors.APIError, OSError):
-            time.sleep(1)  # the daemon is restarting; look_at_all finds exits that were missed
+            time.sleep(1)  # the daemon is restarting; find_missed_exits finds exits that were missed
 
 
-def look_at_all() -> None:
+def find_missed_exits() -> None:
     """Stop tasks whose exit events were missed, and delete tasks that stopped more than KEPT_SECONDS ago."""
     for task in ecs._tasks.values():
-        notice_exit(task)
+        stop_if_exited(task)
         if time.monotonic() - _stopped_at.get(task["taskArn"], time.monotonic()) > KEPT_SECONDS:
             ecs._tasks.pop(task["taskArn"])
             _stopped_at.pop(task["taskArn"])
@@ -164,7 +164,7 @@ patch(ecs._ACTION_MAP, "StopTask", gap="StopTask through the API, as above")(sto
 stock_start_forwarder = ecs._start_awslogs_forwarder
 
 
-@patch(ecs, "_start_awslogs_forwarder", gap="the last lines of a container are lost when it is removed at once")
+@patch(ecs, "_start_awslogs_forwarder", gap="the last log lines of a container are lost")
 def start_awslogs_forwarder(container: Any, cdef: Record, task_id: str) -> None:
     before = set(threading.enumerate())
     stock_start_forwarder(container, cdef, task_id)

@@ -74,7 +74,7 @@ _used: set[str] = set()
 stock_evaluate = iam_evaluator.evaluate
 
 
-@patch(iam_evaluator, "evaluate", gap="nothing tells which of its permissions a role has used, as Access Analyzer does")
+@patch(iam_evaluator, "evaluate", gap="nothing records which permissions a role uses")
 def evaluate(ctx: Any, *rest: Any) -> Any:
     """Record each permission that a role uses in the `permissions` file, once."""
     result = stock_evaluate(ctx, *rest)
@@ -89,7 +89,7 @@ def evaluate(ctx: Any, *rest: Any) -> Any:
 _resource_of = iam_actions.extract_resource_arn
 
 
-@patch(iam_actions, "extract_resource_arn", gap="StartLiveTail names log groups in a list, which it does not read")
+@patch(iam_actions, "extract_resource_arn", gap="the log groups of StartLiveTail are not checked")
 def extract_resource_arn(service: str, method: str, path: str, headers: Record, body: bytes, *rest: Any) -> str:
     """Return the first log group of a live tail."""
     if service == "logs" and headers.get("x-amz-target", "").endswith(".StartLiveTail"):
@@ -100,7 +100,7 @@ def extract_resource_arn(service: str, method: str, path: str, headers: Record, 
 _principal_of = sts._web_identity_principal
 
 
-@patch(sts, "_web_identity_principal", gap="it maps aud, sub and amr only; AWS maps GitHub's repository_id too")
+@patch(sts, "_web_identity_principal", gap="GitHub's repository_id is not available as a condition key")
 def web_identity_principal(token: str, provider_id: str, role_arn: str) -> tuple[str, Record]:
     """Add the repository ID to the condition keys."""
     principal, keys = _principal_of(token, provider_id, role_arn)

@@ -10,11 +10,10 @@ from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-import h11
+import httpx
 from ministack.core.responses import StreamingResponse
 from ministack.services import alb
 
-from playground.server import proxy
 from playground.server.cloudwatch import METRICS, Dimensions
 from playground.server.patching import Record, aws_scope, patch
 from playground.server.targets import TARGETS, Health, Target
@@ -26,11 +25,13 @@ Answer = tuple[int, MutableMapping[str, Any], Any]
 NAMESPACE = "AWS/ApplicationELB"
 LISTENER_PORT = 80
 SERVER_ERROR = 500
+CONNECT_SECONDS = 2.0
+HOP_BY_HOP = {"connection", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 
 _load_balancer: ContextVar[str] = ContextVar("load_balancer")
 
 
-@patch(alb, "_target_group_full_name_from_arn", gap="TargetGroupFullName lacks targetgroup/: no metric has that name")
+@patch(alb, "_target_group_full_name_from_arn", gap="TargetGroupFullName lacks targetgroup/, unlike the metrics")
 def target_group_full_name(arn: str) -> str:
     """Return the group's metric dimension, which is also the last part of a scaling policy's ResourceLabel."""
     return arn.rsplit(":", 1)[-1]
@@ -57,7 +58,7 @@ def dimensions(group: str | None = None) -> Dimensions:
 stock_forward_to_tg = alb._forward_to_tg
 
 
-@patch(alb, "_forward_to_tg", gap="every registered target counts as healthy, a dead one is chosen like any other")
+@patch(alb, "_forward_to_tg", gap="every registered target counts as healthy, even a dead one")
 async def forward_to_tg(  # noqa: PLR0917 - MiniStack passes the arguments by position
     tg_arn: str,
     method: str,
@@ -81,27 +82,38 @@ async def forward_to_tg(  # noqa: PLR0917 - MiniStack passes the arguments by po
     unreachable: list[Target] = []
     while target := TARGETS.take(tg_arn, least_outstanding=least, without=unreachable):
         try:
-            return await exchange(target, method, target_path, list(headers.items()), payload)
-        except proxy.NotConnected:
+            return await exchange(target, method, target_path, headers, payload)
+        except (httpx.ConnectError, httpx.ConnectTimeout):  # the request has not been sent
             unreachable.append(target)
             METRICS.count(NAMESPACE, "TargetConnectionErrorCount", dimensions())
     return own_answer(502, "Bad Gateway") if unreachable else own_answer(503, "Service Temporarily Unavailable")
 
 
-async def exchange(target: Target, method: str, path: str, headers: proxy.Headers, body: bytes) -> Answer:
-    """Send a request to a target; the request counts as in flight until the whole response has been sent."""
-    address = (target.ip, target.port)
+async def exchange(target: Target, method: str, path: str, headers: Record, body: bytes) -> Answer:
+    """Send a request to a target, once; it counts as in flight until the whole response has been sent.
+
+    Raises httpx.ConnectError or httpx.ConnectTimeout if it can't be sent.
+    """
+    timeout = httpx.Timeout(idle_timeout(), connect=CONNECT_SECONDS)
+    request = httpx.Request(
+        method,
+        f"http://{target.ip}:{target.port}/",
+        headers=[(name, value) for name, value in headers.items() if name.lower() not in HOP_BY_HOP],
+        content=body or None,
+        extensions={"target": path.encode(), "timeout": timeout.as_dict()},
+    )
     started = time.monotonic()
-    with contextlib.ExitStack() as held:
+    async with contextlib.AsyncExitStack() as held:
         held.callback(TARGETS.give_back, target)
-        connection = await proxy.connect(address, idle_timeout=idle_timeout())
-        held.callback(connection.close)
         try:
-            response = await connection.exchange(method, path, headers, body)
-        except proxy.NoAnswer:
-            return own_answer(502, "Bad Gateway")
-        except proxy.TooSlow:
+            response = await client_of(target).send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            raise
+        except httpx.TimeoutException:
             return own_answer(504, "Gateway Time-out")
+        except httpx.TransportError:
+            return own_answer(502, "Bad Gateway")
+        held.push_async_callback(response.aclose)
         METRICS.observe(NAMESPACE, "TargetResponseTime", dimensions(), time.monotonic() - started)
         METRICS.count(NAMESPACE, f"HTTPCode_Target_{response.status_code // 100}XX_Count", dimensions())
         METRICS.count(
@@ -110,15 +122,27 @@ async def exchange(target: Target, method: str, path: str, headers: proxy.Header
         streaming = held.pop_all()
 
     async def stream(send: Send, _receive: Receive) -> None:
-        with streaming:
-            async for piece in connection.body():
+        async with streaming:
+            async for piece in response.aiter_raw():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-            streaming.pop_all()
-            proxy.release(address, connection)
-        TARGETS.give_back(target)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    return response.status_code, proxy.response_headers(response), StreamingResponse(stream)
+    answered: dict[str, list[str]] = {}
+    for name, value in response.headers.multi_items():
+        if name not in HOP_BY_HOP:
+            answered.setdefault(name, []).append(value)
+    return response.status_code, answered, StreamingResponse(stream)
+
+
+_clients: dict[Target, httpx.AsyncClient] = {}
+"""Keep-alive connections to each target; used in the load balancer's event loop only."""
+
+
+def client_of(target: Target) -> httpx.AsyncClient:
+    if target not in _clients:
+        limits = httpx.Limits(max_connections=None, keepalive_expiry=idle_timeout())
+        _clients[target] = httpx.AsyncClient(limits=limits, trust_env=False)
+    return _clients[target]
 
 
 def idle_timeout() -> float:
@@ -186,7 +210,7 @@ def encoded(headers: MutableMapping[str, Any]) -> list[tuple[bytes, bytes]]:
 
 
 DEFAULT_DELAY = "300"  # AWS: deregistration_delay.timeout_seconds
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 
 
 def drain(targets: list[Target]) -> None:
@@ -199,9 +223,8 @@ def drain(targets: list[Target]) -> None:
             attribute(attributes, "deregistration_delay.timeout_seconds", DEFAULT_DELAY)
         )
         while target.in_flight and not target.dead and time.monotonic() < deadline:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
         TARGETS.forget(target)
-        proxy.discard((target.ip, target.port))
 
 
 def _named(parameters: Record) -> tuple[Record | None, list[tuple[str, int]]]:
@@ -272,24 +295,28 @@ def measure_hosts() -> None:
             METRICS.observe(NAMESPACE, name, dimensions, sum(target.health is health for target in registered))
 
 
-LOOK_FOR_NEW_SECONDS = 0.1
+NEW_TARGETS_SECONDS = 0.1
 INITIAL_SECONDS = 1.0
 """Interval between checks of a new target. AWS: each load balancer node checks it on a separate schedule, so a new
 target also becomes healthy in less than one interval."""
 
 
 async def check_forever() -> None:
-    """Start a checker for every new target; runs in the load balancer's event loop."""
+    """Check every target until it drains, then close its connections; runs in the load balancer's event loop."""
     checkers: dict[Target, asyncio.Task[None]] = {}
-    while True:
-        checkers = {target: checker for target, checker in checkers.items() if not checker.done()}
-        for target in TARGETS.all():
-            if target not in checkers and target.health is not Health.DRAINING:
-                checkers[target] = asyncio.create_task(check(target))
-        await asyncio.sleep(LOOK_FOR_NEW_SECONDS)
+    async with httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False) as client:
+        while True:
+            registered = TARGETS.all()
+            checkers = {target: checker for target, checker in checkers.items() if not checker.done()}
+            for target in registered:
+                if target not in checkers and target.health is not Health.DRAINING:
+                    checkers[target] = asyncio.create_task(check(target, client))
+            for target in _clients.keys() - set(registered):
+                await _clients.pop(target).aclose()
+            await asyncio.sleep(NEW_TARGETS_SECONDS)
 
 
-async def check(target: Target) -> None:
+async def check(target: Target, client: httpx.AsyncClient) -> None:
     """Run health checks on a target until it starts draining."""
     while target.health is not Health.DRAINING:
         with aws_scope():
@@ -297,7 +324,7 @@ async def check(target: Target) -> None:
         if group is None:
             TARGETS.forget(target)
             return
-        failure = await probe(target, group)
+        failure = await probe(target, group, client)
         target.record_check(
             failure,
             healthy_threshold=group["HealthyThresholdCount"],
@@ -307,39 +334,20 @@ async def check(target: Target) -> None:
         await asyncio.sleep(min(interval, INITIAL_SECONDS) if target.health is Health.INITIAL else interval)
 
 
-async def probe(target: Target, group: Record) -> tuple[str, str] | None:
+async def probe(target: Target, group: Record, client: httpx.AsyncClient) -> tuple[str, str] | None:
     """Run one health check; returns None if it passes, otherwise AWS's reason code and description."""
     port = group.get("HealthCheckPort", "traffic-port")
-    address = target.ip, target.port if port == "traffic-port" else int(port)
+    address = f"{target.ip}:{target.port if port == 'traffic-port' else port}"
+    url, headers = f"http://{address}{group.get('HealthCheckPath') or '/'}", {"User-Agent": "ELB-HealthChecker/2.0"}
     try:
-        async with asyncio.timeout(group["HealthCheckTimeoutSeconds"]):
-            status = await status_of(*address, path=group.get("HealthCheckPath") or "/")
-    except TimeoutError:
+        response = await client.get(url, headers=headers, timeout=group["HealthCheckTimeoutSeconds"])
+    except httpx.TimeoutException:
         return "Target.Timeout", "Request timed out"
-    except (OSError, h11.ProtocolError):
+    except httpx.TransportError:
         return "Target.FailedHealthChecks", "Health checks failed"
-    if matches(status, group.get("Matcher") or {}):
+    if matches(response.status_code, group.get("Matcher") or {}):
         return None
-    return "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{status}]"
-
-
-async def status_of(ip: str, port: int, *, path: str) -> int:
-    reader, writer = await asyncio.open_connection(ip, port)
-    try:
-        connection = h11.Connection(h11.CLIENT)
-        headers = [("Host", f"{ip}:{port}"), ("Connection", "close"), ("User-Agent", "ELB-HealthChecker/2.0")]
-        writer.write(connection.send(h11.Request(method="GET", target=path, headers=headers)) or b"")
-        writer.write(connection.send(h11.EndOfMessage()) or b"")
-        while True:
-            event = connection.next_event()
-            if event is h11.NEED_DATA:
-                connection.receive_data(await reader.read(65536))
-            elif isinstance(event, h11.Response):
-                return int(event.status_code)
-            elif isinstance(event, h11.ConnectionClosed):
-                raise ConnectionError("closed without an answer")
-    finally:
-        writer.close()
+    return "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{response.status_code}]"
 
 
 def matches(status: int, matcher: Record) -> bool:

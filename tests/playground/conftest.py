@@ -27,12 +27,14 @@ PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
 TIMEOUT_SECONDS = 300.0
 ORDER = ("rollouts", "scaling", "failures", "interruptions", "logs", "browser", "roles", "cdk", "runbook", "lifecycle")
-"""Order of the test files that share the playground. Later files reuse earlier deployments; the last one removes it."""
+"""Order of the test files that share the playground. Later files reuse earlier deployments; the last one removes it.
+Tests of other folders come last, because one process runs all of these, which takes longest."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {Path(__file__).parent / f"test_{name}.py": place for place, name in enumerate(ORDER, start=1)}
-    items.sort(key=lambda item: places.get(item.path, 0))
+    here = Path(__file__).parent
+    places = {here / f"test_{name}.py": place for place, name in enumerate(ORDER)}
+    items.sort(key=lambda item: places.get(item.path, -1 if item.path.is_relative_to(here) else len(places)))
 
 
 @pytest.fixture(autouse=True)
@@ -219,6 +221,20 @@ class Cloud:
     ) -> subprocess.CompletedProcess[str]:
         """Run a release like `start_release` and wait for it to finish."""
         return self.start_release(project, *arguments, variables=variables).finished()
+
+    def cdk(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `cdk` with the playground's credentials and a separate output folder."""
+        nobody = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return subprocess.run(
+            ["cdk", *arguments, "--no-color", "--no-notices", f"--output={self.folder / 'cdk.out'}"],
+            cwd=PROJECT,
+            env=nobody | self.environment | {"CDK_VALIDATION": "false"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a make target of the project, with stderr merged into stdout."""

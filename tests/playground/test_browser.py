@@ -7,8 +7,6 @@ from tests.playground.conftest import Cloud
 from tests.web.actions import Thread, axe, call, sign_in
 from tests.web.conftest import new_page, page  # noqa: F401  # pytest fixtures
 
-pytestmark = pytest.mark.xdist_group("playground")
-
 
 class Deployed:
     """The deployed service, in place of the local server that the page fixtures expect."""

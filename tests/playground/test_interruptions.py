@@ -3,8 +3,6 @@
 import signal
 from collections.abc import Callable
 
-import pytest
-
 from tests.playground.conftest import Clone, Cloud
 from tests.playground.traffic import Traffic
 
@@ -18,8 +16,6 @@ STEPS = {
 }
 """Output printed at the start of each step; for the service step, in the middle of the ECS deployment."""
 INTERRUPTED = 130
-
-pytestmark = pytest.mark.xdist_group("playground")
 
 
 def test_a_release_that_is_interrupted_at_any_step_is_finished_by_the_next(cloud: Cloud, project: Clone) -> None:

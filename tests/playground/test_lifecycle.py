@@ -20,8 +20,6 @@ from tests.playground.conftest import NAME, Cloud, playground_command, wait_unti
 
 LISTEN = "0A"  # Linux: value of the state column in /proc/net/tcp
 
-pytestmark = pytest.mark.xdist_group("playground")
-
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -155,9 +153,12 @@ def test_what_it_cannot_do_is_refused(shared: Installation, cloud: Cloud) -> Non
         "the stack is rolled back",
     )
     events = cloudformation.describe_stack_events(StackName="refused")["StackEvents"]
-    assert any("cannot give container api: healthCheck" in event.get("ResourceStatusReason", "") for event in events)
+    assert any(
+        "container api: the playground does not support healthCheck" in event.get("ResourceStatusReason", "")
+        for event in events
+    )
     ecs = cloud.client("ecs")
-    with pytest.raises(ecs.exceptions.ClientError, match="the playground has no ExecuteCommand"):
+    with pytest.raises(ecs.exceptions.ClientError, match="the playground does not support ExecuteCommand"):
         ecs.execute_command(cluster=NAME, task="any", command="sh", interactive=True)
 
 

@@ -8,8 +8,6 @@ import pytest
 
 from tests.playground.conftest import Cloud, wait_until
 
-pytestmark = pytest.mark.xdist_group("playground")
-
 
 @pytest.fixture
 def request_id(cloud: Cloud) -> str:

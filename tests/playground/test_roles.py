@@ -22,8 +22,6 @@ from playground.state import ACCOUNT, REGION, Playground
 from tests.playground.conftest import NAME, PROJECT, REPOSITORY, Clone, Cloud, Running, token, wait_until
 from tests.release.permission_table import not_enforced
 
-pytestmark = pytest.mark.xdist_group("playground")
-
 STAGE = STAGES["playground"]
 THREAD = 4711
 RUNS = sorted({run for trust in TRUSTS for run in trust.subjects} | {"ref:refs/heads/other", "environment:other"})

@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from tests.playground.conftest import NAME, PROJECT, Clone, Cloud, wait_until
-from tests.playground.test_scaling import SMALL_TARGET
+from tests.playground.test_scaling import SMALL_TARGET, load_for_five_tasks
 from tests.playground.traffic import CLIENTS, PAUSE_SECONDS, Traffic, missing
-
-pytestmark = pytest.mark.xdist_group("playground")
 
 PREVIOUS = "d97e4d1b4158b3e0e011ac24e362966e89cd7b45"
 """Last commit of version 0.1."""
@@ -51,32 +49,6 @@ def with_the_previous_image(project: Clone) -> None:
     project.commit()
 
 
-def test_the_previous_release_and_this_one_serve_one_table_in_both_directions(cloud: Cloud, project: Clone) -> None:
-    """Both versions serve during each rollout, so each must be able to read the other's data."""
-    with Traffic(cloud.url, cloud.acknowledged) as traffic:
-        traffic.flow_for(1)
-    written_before = dict(cloud.acknowledged)
-    with_the_previous_image(project)
-    with Traffic(cloud.url, cloud.acknowledged) as traffic:
-        rolled_back = cloud.release(project.folder)
-        traffic.flow_for(1)
-    assert rolled_back.returncode == 0, rolled_back.stdout + rolled_back.stderr
-    assert traffic.failures == []
-    assert missing(cloud.url, cloud.acknowledged) == set(), "the previous release lists all"
-
-    project.git("checkout", "--quiet", "HEAD~1", "--", *IMAGE_FILES)
-    project.append("app/api.py", ANOTHER_VERSION)
-    project.replace("infra/stages.py", "max_tasks=6,", SMALL_TARGET)  # for the scaling tests, which run next
-    with Traffic(cloud.url, cloud.acknowledged) as traffic:
-        upgraded = cloud.release(project.folder)
-        traffic.flow_for(1)
-    assert upgraded.returncode == 0, upgraded.stdout + upgraded.stderr
-    assert version(cloud) == "another"
-    assert traffic.failures == []
-    assert written_before.keys() < cloud.acknowledged.keys()
-    assert missing(cloud.url, cloud.acknowledged) == set(), "this release lists all"
-
-
 def test_a_killed_task_fails_at_most_what_it_held_and_is_replaced(cloud: Cloud) -> None:
     cloud.settle()
     before = cloud.containers()
@@ -101,3 +73,29 @@ def killed(cloud: Cloud) -> list[dict[str, Any]]:
     arns = ecs.list_tasks(cluster=NAME, desiredStatus="STOPPED")["taskArns"]
     tasks = ecs.describe_tasks(cluster=NAME, tasks=arns)["tasks"] if arns else []
     return [task for task in tasks if task["containers"][0].get("exitCode") == 137]
+
+
+def test_the_previous_release_and_this_one_serve_one_table_in_both_directions(cloud: Cloud, project: Clone) -> None:
+    """Both versions serve during each rollout, so each must be able to read the other's data."""
+    with Traffic(cloud.url, cloud.acknowledged) as traffic:
+        traffic.flow_for(1)
+    written_before = dict(cloud.acknowledged)
+    with_the_previous_image(project)
+    with Traffic(cloud.url, cloud.acknowledged) as traffic:
+        rolled_back = cloud.release(project.folder)
+        traffic.flow_for(1)
+    assert rolled_back.returncode == 0, rolled_back.stdout + rolled_back.stderr
+    assert traffic.failures == []
+    assert missing(cloud.url, cloud.acknowledged) == set(), "the previous release lists all"
+
+    project.git("checkout", "--quiet", "HEAD~1", "--", *IMAGE_FILES)
+    project.append("app/api.py", ANOTHER_VERSION)
+    project.replace("infra/stages.py", "max_tasks=6,", SMALL_TARGET)  # for the scaling test, which runs next
+    with load_for_five_tasks(cloud) as traffic:
+        upgraded = cloud.release(project.folder)
+        traffic.flow_for(1)
+    assert upgraded.returncode == 0, upgraded.stdout + upgraded.stderr
+    assert version(cloud) == "another"
+    assert traffic.failures == []
+    assert written_before.keys() < cloud.acknowledged.keys()
+    assert missing(cloud.url, cloud.acknowledged) == set(), "this release lists all"

@@ -14,8 +14,6 @@ import pytest
 from tests.playground.conftest import NAME, PROJECT, Cloud
 from tests.playground.traffic import listed
 
-pytestmark = pytest.mark.xdist_group("playground")
-
 RUNBOOK = PROJECT / "docs" / "operations.md"
 AWS_ONLY = "aws-only"
 """Follows ```sh on blocks that the playground can't run because it lacks point-in-time recovery."""
@@ -74,7 +72,7 @@ def lost(cloud: Cloud) -> Iterator[tuple[int, str]]:
 def typed(commands: str, playground: dict[str, str], folder: Path) -> None:
     """Run commands in an engineer's shell, and check that each succeeds."""
     bins = [str(PROJECT / venv / "bin") for venv in (".venv", ".venv-playground")]
-    own = {"PATH": os.pathsep.join([*bins, os.environ["PATH"]]), "HOME": str(folder)}
+    own = {"PATH": os.pathsep.join([*bins, os.environ["PATH"]]), "HOME": str(folder), "CDK_VALIDATION": "false"}
     others = {name: value for name, value in os.environ.items() if not name.startswith(NOT_TYPED)}
     environment = others | playground | own
     done = subprocess.run(
@@ -109,6 +107,9 @@ def test_a_destroyed_stage_leaves_nothing_that_costs_and_can_be_deployed_again(
     try:
         assert billed(cloud) == {}
         assert cloud.containers() == []
+        without_image = cloud.cdk("deploy", "--all", "-c", "stage=playground", "--require-approval=never")
+        assert without_image.returncode == 1
+        assert "The first deployment needs an image: run make deploy ENV=playground" in without_image.stdout
     finally:
         again = cloud.release(PROJECT)
     assert again.returncode == 0, again.stdout + again.stderr

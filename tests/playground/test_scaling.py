@@ -7,24 +7,24 @@ import pytest
 from tests.playground.conftest import Cloud, wait_until
 from tests.playground.traffic import Traffic, missing
 
-pytestmark = pytest.mark.xdist_group("playground")
-
 SMALL_TARGET = "max_tasks=6, requests_per_target=600,"
 """Stage settings that scale at 10 requests per second per task, a rate that a client on two cores can send."""
-CLIENTS, PAUSE_SECONDS = 12, 0.25
-"""At most 48 requests per second, enough for five tasks."""
 
 
 @pytest.fixture
 def small_target(cloud: Cloud, request: pytest.FixtureRequest) -> None:
-    """Make the service scale at this load. The rollout tests have already released such a version, if they ran."""
+    """Make the service scale at this load. The rollout tests have already released such a version under load."""
     stack = cloud.client("cloudformation").get_template(StackName="CommentsService-playground")
     if '"TargetValue": 600' not in json.dumps(stack["TemplateBody"]):
         project = request.getfixturevalue("project")
         project.replace("infra/stages.py", "max_tasks=6,", SMALL_TARGET)
         released = cloud.release(project.folder)
         assert released.returncode == 0, released.stdout + released.stderr
-    wait_until(lambda: tasks(cloud) == 2, "the service has no more tasks than it needs without load")
+
+
+def load_for_five_tasks(cloud: Cloud) -> Traffic:
+    """Return traffic of at most 48 requests per second."""
+    return Traffic(cloud.url, cloud.acknowledged, clients=12, pause=0.25)
 
 
 def tasks(cloud: Cloud) -> int:
@@ -33,7 +33,7 @@ def tasks(cloud: Cloud) -> int:
 
 @pytest.mark.usefixtures("small_target")
 def test_load_brings_more_tasks_that_share_it_and_go_with_it(cloud: Cloud) -> None:
-    with Traffic(cloud.url, cloud.acknowledged, clients=CLIENTS, pause=PAUSE_SECONDS) as load:
+    with load_for_five_tasks(cloud) as load:
         wait_until(lambda: tasks(cloud) > 2, "requests per target have brought more tasks")
         cloud.settle()
         served = len(cloud.healthy_targets())

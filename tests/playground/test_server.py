@@ -30,7 +30,7 @@ service["deployments"] = [deployment, earlier]
 for firing in json.loads(sys.argv[1]):
     for name in ("5xx", "latency"):
         cloudwatch._alarms[name] = {"StateValue": "ALARM" if name in firing else "OK"}
-    ecs_deployment.heed_alarms(service, deployment)
+    ecs_deployment.check_alarms(service, deployment)
 print(deployment["rolloutState"])
 """
 """Evaluates a deployment once for each list of firing alarms, then prints its rollout state."""
