@@ -78,7 +78,7 @@ run: $(APP)  ## serve the API on 127.0.0.1 (PORT=8000), with SQLite under app/da
 
 .PHONY: test
 test: $(DEV) $(NODE) $(PLAYGROUND)  ## run all tests that this machine supports (ARGS=… for pytest)
-	@python -m pytest $(ARGS)
+	@python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 .PHONY: quick
 quick: $(DEV)  ## run the tests that need no Docker, browser or Node (ARGS=… for pytest)
