@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from infra.stages import BOOTSTRAP_QUALIFIER, DIGEST_PARAMETER, TOOLKIT_STACK
@@ -33,15 +36,17 @@ _CONCURRENT_UPDATE = re.compile(
 """CloudFormation's messages if another release updates the stack: it takes one update at a time, and rejects change
 sets created before another update."""
 _NO_VALIDATION = {"CDK_VALIDATION": "false"}
-"""Saves five seconds if the templates were validated by an earlier command, or nothing is deployed."""
+"""Saves five seconds if nothing is deployed, or the templates were validated by an earlier command."""
 
 
 class Cdk:
-    """The CDK CLI that package.json pins, for one stage."""
+    """The CDK CLI that package.json pins, for one stage. The first command synthesizes the templates for all."""
 
     def __init__(self, aws: Aws, note: Callable[[str], None]) -> None:
         self._aws = aws
         self._note = note
+        self._assembly = Path(tempfile.mkdtemp(prefix="comments-cdk-"))  # another process may be using cdk.out
+        atexit.register(shutil.rmtree, self._assembly, ignore_errors=True)
 
     def deploy(self, *names: str, digest: str | None = None) -> None:
         """Deploy this commit's templates, with the image `digest`, by default the running one.
@@ -125,10 +130,12 @@ class Cdk:
         variables: Mapping[str, str] = MappingProxyType({}),
     ) -> list[str]:
         """Run `cdk COMMAND` and return its lines; raise CommandError."""
-        with tempfile.TemporaryDirectory(prefix="comments-cdk-") as folder:  # another process may be using cdk.out
-            common = ["--no-color", "--no-notices", f"--output={folder}", f"--context=stage={self._aws.stage.name}"]
-            return run(
-                ["cdk", command, *arguments, *common],
-                environment={**self._aws.environment, **variables},
-                on_line=self._print,
-            )
+        if (self._assembly / "manifest.json").exists():
+            source = [f"--app={self._assembly}"]
+        else:
+            source = [f"--output={self._assembly}", f"--context=stage={self._aws.stage.name}"]
+        return run(
+            ["cdk", command, *arguments, "--no-color", "--no-notices", *source],
+            environment={**self._aws.environment, **variables},
+            on_line=self._print,
+        )
