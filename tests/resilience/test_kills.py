@@ -16,7 +16,7 @@ from tests.app.conftest import Server, serving, wait_until
 from tests.machine import needs
 from tests.resilience.conftest import processes
 
-KILLS = 6
+KILLS = 3
 
 
 class Users:
@@ -108,4 +108,4 @@ def test_kills_of_workers_and_masters_lose_double_and_hide_nothing(tmp_path: Pat
 def wait_for_more(users: Users) -> None:
     """Wait until comments are acknowledged again."""
     before = len(users.acknowledged)
-    wait_until(lambda: len(users.acknowledged) > before + 20, users.server.process)
+    wait_until(lambda: len(users.acknowledged) > before + 10, users.server.process)
