@@ -22,11 +22,6 @@ def test_the_dashboard_shows_every_alarm() -> None:
         assert logical in str(BODY)
 
 
-def test_dev_and_previews_have_no_dashboard() -> None:
-    for stage in ("dev", "pr-1"):
-        templates(stage).service.resource_count_is("AWS::CloudWatch::Dashboard", 0)
-
-
 def test_the_lines_of_a_failed_request_are_one_saved_query_away() -> None:
     queries = {query["Name"]: query for query in every(SERVICE, "AWS::Logs::QueryDefinition")}
     assert "comments-prod/one request" in queries

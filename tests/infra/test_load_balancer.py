@@ -19,9 +19,8 @@ def test_with_a_domain_it_serves_https_with_hsts_and_http_only_redirects() -> No
     assert listeners[443]["SslPolicy"].startswith("ELBSecurityPolicy-TLS13-1-2")
     headers = attributes(listeners[443], "ListenerAttributes")
     assert headers["routing.http.response.strict_transport_security.header_value"] == "max-age=31536000"
-    certificate = the(service, "AWS::CertificateManager::Certificate")
-    zone = {"DomainName": DOMAIN.name, "HostedZoneId": DOMAIN.hosted_zone_id}
-    assert (certificate["ValidationMethod"], certificate["DomainValidationOptions"]) == ("DNS", [zone])
+    (validation,) = the(service, "AWS::CertificateManager::Certificate")["DomainValidationOptions"]
+    assert validation == {"DomainName": DOMAIN.name, "HostedZoneId": DOMAIN.hosted_zone_id}
     assert the(service, "AWS::Route53::RecordSet")["Name"] == "comments.example.com."
     assert service.find_outputs("BaseUrl")["BaseUrl"]["Value"] == "https://comments.example.com"
 

@@ -62,6 +62,15 @@ def test_settings_reach_the_task_and_cannot_replace_its_store() -> None:
     assert "WEB_CONCURRENCY" not in environment(templates("dev").service)
 
 
+def test_a_preview_is_one_task_without_extras() -> None:
+    service = templates("pr-1").service
+    target = the(service, "AWS::ApplicationAutoScaling::ScalableTarget")
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 1)
+    assert "COMMENTS_METRICS" not in environment(service)
+    for kind in ("WAFv2::WebACL", "WAFv2::LoggingConfiguration", "CloudWatch::Dashboard", "EC2::FlowLog"):
+        service.resource_count_is(f"AWS::{kind}", 0)
+
+
 def test_a_stage_without_route_metrics_has_none_anywhere() -> None:
     service = variant("prod", route_metrics=False).service
     assert "COMMENTS_METRICS" not in environment(service)

@@ -54,9 +54,3 @@ def test_blocked_requests_are_logged_without_the_moderators_token() -> None:
     assert logging["RedactedFields"] == [{"SingleHeader": {"Name": "authorization"}}]
     (destination,) = logging["LogDestinationConfigs"]
     assert json.dumps(destination).rstrip('"]}').endswith(":log-group:aws-waf-logs-comments-prod")
-
-
-@pytest.mark.parametrize("stage", ["dev", "pr-1"])
-def test_dev_and_previews_have_no_web_acl(stage: str) -> None:
-    for kind in ("WebACL", "WebACLAssociation", "LoggingConfiguration"):
-        templates(stage).service.resource_count_is(f"AWS::WAFv2::{kind}", 0)
