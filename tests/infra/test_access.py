@@ -87,6 +87,8 @@ def test_a_repository_must_be_owner_and_name(name: str) -> None:
 def test_without_a_repository_nothing_on_github_is_trusted() -> None:
     assert roles(github=None).keys() == {"comments-cdk-deploy"}
     variant(github=None).access.resource_count_is("AWS::IAM::OIDCProvider", 0)
+    for alarm in every(variant(github=None).service, "AWS::CloudWatch::Alarm"):
+        assert " Then: docs/operations.md#" in alarm["AlarmDescription"], "it can't link to the repository"
 
 
 def test_an_identity_provider_of_the_account_is_trusted_and_not_created_again() -> None:

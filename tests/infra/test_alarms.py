@@ -68,6 +68,7 @@ def test_an_address_of_the_stage_is_subscribed() -> None:
 def test_every_description_has_a_command_for_the_stage_and_links_to_its_section_of_the_runbook() -> None:
     described = {name: alarm["AlarmDescription"] for name, alarm in alarms("prod").items()}
     described["failed-deployment"] = the(templates("prod").service, "AWS::Events::Rule")["Description"]
+    assert {"error-rate", "read-throttles", "write-throttles"} <= described.keys()  # they share a section with others
     linked = set()
     for name, text in described.items():
         command = r"make logs ENV=prod QUERY='([a-z ]+)'|aws ecs describe-services --cluster comments-prod .+"

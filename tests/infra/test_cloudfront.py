@@ -86,8 +86,10 @@ def test_tasks_stay_in_their_own_subnets() -> None:
         assert networks[0] == networks[1]
 
 
-def test_the_vpc_origin_has_no_tag_because_it_cannot_be_updated_while_attached() -> None:
-    assert "Tags" not in the(SERVICE, "AWS::CloudFront::VpcOrigin")
+def test_the_vpc_origin_uses_http_and_has_no_tag_because_it_cannot_be_updated_while_attached() -> None:
+    origin = the(SERVICE, "AWS::CloudFront::VpcOrigin")
+    assert "Tags" not in origin
+    assert origin["VpcOriginEndpointConfig"]["OriginProtocolPolicy"] == "http-only"
 
 
 def test_switching_the_entrance_makes_a_new_load_balancer_and_a_new_target_group() -> None:

@@ -31,6 +31,7 @@ def test_every_request_leaves_an_access_log_and_prod_is_protected_from_deletion(
     assert (found["access_logs.s3.enabled"], found["access_logs.s3.prefix"]) == ("true", "alb")
     assert "comments-prod-logs-" in str(found["access_logs.s3.bucket"])
     assert found["deletion_protection.enabled"] == "true"
+    assert found["routing.http.drop_invalid_header_fields.enabled"] == "true"
 
 
 def test_a_task_is_healthy_after_ten_seconds_and_survives_two_slow_checks() -> None:

@@ -23,5 +23,13 @@ def test_thirty_releases_of_every_stage_are_kept_and_those_of_prod_take_preceden
     assert (rest["selection"]["tagStatus"], rest["selection"]["countNumber"]) == ("any", 14)
 
 
+def test_previews_have_a_repository_of_their_own_whose_images_expire() -> None:
+    previews = {"Properties": {"RepositoryName": "comments-previews"}}
+    (repository,) = templates("dev").registry.find_resources("AWS::ECR::Repository", previews).values()
+    (rule,) = json.loads(repository["Properties"]["LifecyclePolicy"]["LifecyclePolicyText"])["rules"]
+    assert (rule["selection"]["tagStatus"], rule["selection"]["countNumber"]) == ("any", 30)
+    assert repository["DeletionPolicy"] == "Delete"
+
+
 def test_stages_of_one_account_have_the_same_registry() -> None:
     assert templates("dev").registry.to_json() == templates("prod").registry.to_json()
