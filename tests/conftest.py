@@ -13,6 +13,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.machine import needs
 
+# CDK's validation takes three quarters of a synthesis, and `make check` runs it. jsii's process inherits the variable.
+os.environ["CDK_VALIDATION"] = "false"
+
 HERE = Path(__file__).parent
 
 NOT_QUICK = {
@@ -46,7 +49,6 @@ def pytest_configure() -> None:
     # A shell script's `make test &` ignores SIGINT, which processes that tests start would inherit.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ["CDK_VALIDATION"] = "false"  # three quarters of a synthesis; `make check` runs it
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
