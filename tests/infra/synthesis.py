@@ -92,9 +92,9 @@ def attributes(resource: Resource, key: str) -> dict[str, Any]:
     return {pair["Key"]: pair["Value"] for pair in resource[key]}
 
 
-def statements_of(template: Template, role: str) -> list[Resource]:
-    """Return the statements of the policies that are attached to a role, by its logical ID."""
-    policies = [each for each in every(template, "AWS::IAM::Policy") if {"Ref": role} in each["Roles"]]
+def statements_of(template: Template, role: str | None = None) -> list[Resource]:
+    """Return the statements of the policies that are attached to a role, by its logical ID, or to any."""
+    policies = [each for each in every(template, "AWS::IAM::Policy") if not role or {"Ref": role} in each["Roles"]]
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 
