@@ -181,6 +181,7 @@ def flask_programs() -> list[Program]:
         for number in range(THREADS)
     ]
     gunicorn = str(Path(sys.executable).with_name("gunicorn"))
+    table = _create_store("DynamoDB", "comments")  # one for both programs, because filling a table takes seconds
     # 75 s, as in app/gunicorn.conf.py.
     bare = [gunicorn, "--worker-class", "gevent", "--keep-alive", "75", "bench.bare:app"]
     return [
@@ -189,7 +190,9 @@ def flask_programs() -> list[Program]:
             store=store,
             command=command,
             folder=folder,
-            environ=_environ(COMMENTS_STORE=_create_store(store, f"{name}-{store}".lower().replace(" ", "-"))),
+            environ=_environ(
+                COMMENTS_STORE=table if store == "DynamoDB" else _create_store(store, name.replace(" ", "-"))
+            ),
             gets=gets,
             posts=[Request("POST", "/api/comment/new", json.dumps(post)) for post in posts],
         )

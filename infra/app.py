@@ -1,10 +1,12 @@
 """The CDK app that cdk.json runs: the four stacks of one stage, by default dev. Select another with `-c stage=NAME`."""
 
 import difflib
+import json
 import os
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
@@ -53,6 +55,14 @@ def add_stacks(app: cdk.App, stage: Stage, target: Target) -> None:
     service = ServiceStack(app, stage.service_stack, stage=stage, env=environment)
     for dependency in (registry, data):
         service.add_stack_dependency(dependency)
+
+
+def app_of(stage: Stage, *, outdir: str | None = None) -> cdk.App:
+    """Return an app with the stacks of a stage, configured by cdk.json as the CDK CLI does."""
+    configuration = json.loads((Path(__file__).parent.parent / "cdk.json").read_text())
+    app = cdk.App(context=configuration["context"], outdir=outdir)
+    add_stacks(app, stage, Target(stage.account, stage.region))
+    return app
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Run cdk-nag and cfn-lint over the templates of every stage: `python -m infra.checks`.
 
-With `--write`, write the acknowledged findings to docs/acknowledgements.md instead.
+Also checks that docs/acknowledgements.md lists the acknowledged findings; `--write` updates it.
 """
 
 import argparse
@@ -15,23 +15,23 @@ from pathlib import Path
 import aws_cdk as cdk
 import cdk_nag
 
-from infra.app import add_stacks
+from infra.app import app_of
 from infra.findings import ACKNOWLEDGED
-from infra.stages import STAGES, Architecture, Domain, Egress, Entrance, Repository, Stage, Target, stage_named
+from infra.stages import STAGES, Architecture, Domain, Egress, Entrance, Repository, Stage, stage_named
 
 ROOT = Path(__file__).resolve().parent.parent
 ACKNOWLEDGEMENTS = ROOT / "docs" / "acknowledgements.md"
-_DOMAIN = Domain(name="comments.example.com", hosted_zone_id="Z0123456789EXAMPLE", zone_name="example.com")
-_EMAIL = "ops@example.com"
-_REPOSITORY = Repository(name="example/comments", owner_id=1001, repository_id=2002)
+DOMAIN = Domain(name="comments.example.com", hosted_zone_id="Z0123456789EXAMPLE", zone_name="example.com")
+EMAIL = "ops@example.com"
+GITHUB = Repository(name="example/comments", owner_id=1001, repository_id=2002)
 CHECKED: dict[str, Stage] = {
-    name: replace(stage, github=_REPOSITORY)
+    name: replace(stage, github=GITHUB)
     for name, stage in {
         **STAGES,
         "preview": stage_named("pr-1"),
         # Options that no stage uses currently.
         "prod with TLS and endpoints": replace(
-            STAGES["prod"], domain=_DOMAIN, egress=Egress.ENDPOINTS, alarm_email=_EMAIL
+            STAGES["prod"], domain=DOMAIN, egress=Egress.ENDPOINTS, alarm_email=EMAIL
         ),
         "prod behind CloudFront": replace(STAGES["prod"], entrance=Entrance.CLOUDFRONT),
         "prod behind CloudFront with endpoints": replace(
@@ -42,7 +42,7 @@ CHECKED: dict[str, Stage] = {
             egress=Egress.NAT,
             architecture=Architecture.ARM64,
             spot_share=100,
-            alarm_email=_EMAIL,
+            alarm_email=EMAIL,
             container_insights=True,
         ),
     }.items()
@@ -60,8 +60,7 @@ rules that are not listed here.
 
 def construct_findings(stage: Stage, folder: Path) -> list[str]:
     """Write the templates of a stage to the folder, and return the findings of cdk-nag and of CDK's own validation."""
-    app = cdk.App(outdir=str(folder), context=json.loads((ROOT / "cdk.json").read_text())["context"])
-    add_stacks(app, stage, Target(stage.account, stage.region))
+    app = app_of(stage, outdir=str(folder))
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))  # not in app.py: it takes half a second
     try:
         app.synth()
@@ -75,12 +74,6 @@ def construct_findings(stage: Stage, folder: Path) -> list[str]:
         for violation in plugin["violations"]
         for construct in violation["violatingConstructs"]
     ]
-
-
-def distinct_templates(folder: Path) -> list[Path]:
-    """Return one file for each distinct template. Stages in an account have some in common."""
-    by_text = {path.read_text(): path for path in sorted(folder.glob("*/*.template.json"), reverse=True)}
-    return sorted(by_text.values())
 
 
 def template_findings(templates: list[Path]) -> list[str]:
@@ -97,30 +90,25 @@ def template_findings(templates: list[Path]) -> list[str]:
     ]
 
 
-def acknowledgements() -> str:
-    """Return the text of docs/acknowledgements.md: the places of each rule and reason."""
+def acknowledgements(folder: Path) -> str:
+    """Return the text of docs/acknowledgements.md: the places of each rule and reason, read from CDK's metadata."""
     places: dict[tuple[str, str], set[str]] = {}
-    for stage in CHECKED.values():
-        app = cdk.App()
-        add_stacks(app, stage, Target(stage.account, stage.region))
-        for construct in app.node.find_all():
-            for entry in construct.node.metadata:
-                if entry.type == ACKNOWLEDGED:
-                    # Omit the stage, the rules' common prefix, and the resource in brackets after some rule IDs.
-                    where = re.sub(r"^Comments([A-Za-z]+)(-[^/]+)?", r"\1", construct.node.path)
-                    for rule, reason in entry.data.items():
-                        name = rule.removeprefix("AwsSolutions-").split("[", 1)[0]
-                        places.setdefault((name, reason), set()).add(where)
+    for file in folder.glob("*/*.metadata.json"):
+        for path, entries in json.loads(file.read_text()).items():
+            # Omit the stage, the rules' common prefix, and the resource in brackets after some rule IDs.
+            where = re.sub(r"^/Comments([A-Za-z]+)(-[^/]+)?", r"\1", path)
+            for entry in entries:
+                for rule, reason in entry["data"].items() if entry["type"] == ACKNOWLEDGED else ():
+                    name = rule.removeprefix("AwsSolutions-").split("[", 1)[0]
+                    places.setdefault((name, reason), set()).add(where)
     lines = [f"- {rule}: {reason} ({', '.join(sorted(places[rule, reason]))})\n" for rule, reason in sorted(places)]
     return _HEAD + "".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.checks", description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help=f"write {ACKNOWLEDGEMENTS.relative_to(ROOT)} instead")
-    if parser.parse_args().write:
-        ACKNOWLEDGEMENTS.write_text(acknowledgements())
-        return
+    parser.add_argument("--write", action="store_true", help="update docs/acknowledgements.md")
+    write = parser.parse_args().write
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         nag = [
@@ -128,11 +116,18 @@ def main() -> None:
             for index, (stage_name, stage) in enumerate(CHECKED.items())
             for finding in construct_findings(stage, folder / str(index))
         ]
-        templates = distinct_templates(folder)
+        # Stages in an account have some templates in common.
+        templates = sorted({path.read_text(): path for path in folder.glob("*/*.template.json")}.values())
         lint = template_findings(templates)
+        document = acknowledgements(folder)
+    if write:
+        ACKNOWLEDGEMENTS.write_text(document)
+    stale = ACKNOWLEDGEMENTS.read_text() != document
     print(f"cdk-nag: {len(CHECKED)} stages: {', '.join(CHECKED)}: {len(nag)} findings", *nag, sep="\n  ")
     print(f"cfn-lint: {len(templates)} templates: {len(lint)} findings", *lint, sep="\n  ")
-    sys.exit(bool(nag or lint))
+    if stale:
+        print("docs/acknowledgements.md is not up to date: run python -m infra.checks --write and commit the result")
+    sys.exit(bool(nag or lint or stale))
 
 
 if __name__ == "__main__":

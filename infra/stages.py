@@ -364,10 +364,6 @@ def stages_in_registry_of(stage: Stage) -> list[Stage]:
     return [other for other in stages if stage.is_playground or other.registry == stage.registry]
 
 
-_NEED_MODERATOR = {"COMMENTS_MODERATION", "COMMENTS_STATUS_THREAD"}
-"""Settings that require a moderator token."""
-
-
 def _check_fields(stage: Stage) -> None:
     """Raise StageError for a field that AWS would reject during the deployment."""
     where = f"stage {stage.name} in infra/stages.py"
@@ -382,7 +378,7 @@ def _check_fields(stage: Stage) -> None:
     for name, _ in stage.settings:
         if not re.fullmatch(r"COMMENTS_[A-Z_]+", name) or "TOKEN" in name:
             raise StageError(f"{where}: settings has {name}; only COMMENTS_ variables without secrets are allowed")
-        if name in _NEED_MODERATOR and not stage.has_moderator:
+        if name in {"COMMENTS_MODERATION", "COMMENTS_STATUS_THREAD"} and not stage.has_moderator:
             raise StageError(f"{where}: {name} needs a moderator token, which only a stage with HTTPS has")
 
 

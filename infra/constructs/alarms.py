@@ -15,7 +15,6 @@ from constructs import Construct
 
 MINUTE = cdk.Duration.minutes(1)
 """Period of every alarm. CDK's default is five minutes, which is too long for deployment alarms."""
-_FAILED_DEPLOYMENT = "failed-deployment"
 
 
 class Alarms(Construct):
@@ -34,26 +33,22 @@ class Alarms(Construct):
         self._prefix = prefix
         self._runbook = runbook
         self.all: list[cloudwatch.Alarm] = []
-        self.topic = self._add_topic()
-        if email:
-            self.topic.add_subscription(subscriptions.EmailSubscription(email))
-
-    def name(self, subject: str) -> str:
-        return f"{self._prefix}-{subject}"
-
-    def _add_topic(self) -> sns.Topic:
-        topic = sns.Topic(self, "Topic", enforce_ssl=True)
+        self._topic = sns.Topic(self, "Topic", enforce_ssl=True)
         # This policy replaces the default one, which allows alarms to publish.
-        topic.add_to_resource_policy(
+        self._topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AllowAlarms",
                 principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
                 actions=["sns:Publish"],
-                resources=[topic.topic_arn],
+                resources=[self._topic.topic_arn],
                 conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
             )
         )
-        return topic
+        if email:
+            self._topic.add_subscription(subscriptions.EmailSubscription(email))
+
+    def name(self, subject: str) -> str:
+        return f"{self._prefix}-{subject}"
 
     def add_deployment_alarms(self, load_balancer: elbv2.ApplicationLoadBalancer) -> tuple[cloudwatch.Alarm, ...]:
         """Add and return the alarms that roll back a deployment, `5xx` and `latency`.
@@ -161,7 +156,7 @@ class Alarms(Construct):
         arn = cdk.Stack.of(self).format_arn(service="ecs", resource="service", resource_name=f"{cluster}/{service}")
         reason = events.EventField.from_path("$.detail.reason")
         impact = "Visitors are not affected: a deployment failed, and ECS is rolling back to the previous version."
-        description = self._describe(impact, self._logs("a deployment"), _FAILED_DEPLOYMENT)
+        description = self._describe(impact, self._logs("a deployment"), "failed-deployment")
         events.Rule(
             self,
             "FailedDeployment",
@@ -174,7 +169,7 @@ class Alarms(Construct):
             ),
             targets=[
                 events_targets.SnsTopic(
-                    self.topic, message=events.RuleTargetInput.from_text(f"{service}: {reason}. {description}")
+                    self._topic, message=events.RuleTargetInput.from_text(f"{service}: {reason}. {description}")
                 )
             ],
         )
@@ -223,8 +218,8 @@ class Alarms(Construct):
             comparison_operator=comparison,
             treat_missing_data=missing_data,
         )
-        alarm.add_alarm_action(actions.SnsAction(self.topic))
-        alarm.add_ok_action(actions.SnsAction(self.topic))
+        alarm.add_alarm_action(actions.SnsAction(self._topic))
+        alarm.add_ok_action(actions.SnsAction(self._topic))
         self.all.append(alarm)
         return alarm
 

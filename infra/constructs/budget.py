@@ -3,8 +3,6 @@
 from aws_cdk import aws_budgets as budgets
 from constructs import Construct
 
-_PERCENT = (80, 100)
-
 
 class MonthlyBudget(Construct):
     """Monthly AWS budget. Free, because it has no actions."""
@@ -18,22 +16,22 @@ class MonthlyBudget(Construct):
         budgets.CfnBudget(
             self,
             "Budget",
-            budget=budgets.CfnBudget.BudgetDataProperty(
-                budget_type="COST",
-                time_unit="MONTHLY",
-                budget_limit=budgets.CfnBudget.SpendProperty(amount=dollars, unit="USD"),
-                cost_filters={"TagKeyValue": [f"user:{tag}"]},
-            ),
+            budget={
+                "budgetType": "COST",
+                "timeUnit": "MONTHLY",
+                "budgetLimit": {"amount": dollars, "unit": "USD"},
+                "costFilters": {"TagKeyValue": [f"user:{tag}"]},
+            },
             notifications_with_subscribers=[
-                budgets.CfnBudget.NotificationWithSubscribersProperty(
-                    notification=budgets.CfnBudget.NotificationProperty(
-                        notification_type="ACTUAL",
-                        comparison_operator="GREATER_THAN",
-                        threshold=percent,
-                        threshold_type="PERCENTAGE",
-                    ),
-                    subscribers=[budgets.CfnBudget.SubscriberProperty(subscription_type="EMAIL", address=email)],
-                )
-                for percent in _PERCENT
+                {
+                    "notification": {
+                        "notificationType": "ACTUAL",
+                        "comparisonOperator": "GREATER_THAN",
+                        "threshold": percent,
+                        "thresholdType": "PERCENTAGE",
+                    },
+                    "subscribers": [{"subscriptionType": "EMAIL", "address": email}],
+                }
+                for percent in (80, 100)
             ],
         )

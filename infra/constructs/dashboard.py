@@ -15,6 +15,7 @@ from infra.queries import QUERIES, readable
 
 _COLUMNS = 24
 """CloudWatch: width of the dashboard grid."""
+_USES = ("Read", "Write")
 
 
 class SavedQueries(Construct):
@@ -56,67 +57,37 @@ class Dashboard(Construct):
         self._board.add_widgets(
             cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=_COLUMNS, height=3)
         )
-        self._add_requests(load_balancer)
-        if route_namespace:
-            self._add_routes(route_namespace)
-        self._add_tasks(target_group, service, min_tasks)
-        self._add_table(table)
-        if web_acl_metric:
-            self._add_web_acl(web_acl_metric)
-
-    def _add_row(self, question: str, *graphs: cloudwatch.GraphWidget) -> None:
-        self._board.add_widgets(
-            cloudwatch.TextWidget(
-                markdown=f"### {question}",
-                width=_COLUMNS,
-                height=1,
-                background=cloudwatch.TextWidgetBackground.TRANSPARENT,
-            )
-        )
-        self._board.add_widgets(*graphs)
-
-    def _add_requests(self, load_balancer: elbv2.ApplicationLoadBalancer) -> None:
-        metrics = load_balancer.metrics
+        requests, targets = load_balancer.metrics, target_group.metrics
         self._add_row(
             "Do clients get responses?",
-            _graph("Requests per minute", metrics.request_count(period=MINUTE, label="requests")),
+            _graph("Requests per minute", requests.request_count(period=MINUTE, label="requests")),
             _graph(
                 "Failures per minute",
-                metrics.http_code_target(
+                requests.http_code_target(
                     elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE, label="5xx of the tasks"
                 ),
-                metrics.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE, label="5xx of the load balancer"),
+                requests.http_code_elb(
+                    elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE, label="5xx of the load balancer"
+                ),
             ),
             _graph(
                 "Response time, seconds",
-                *(metrics.target_response_time(statistic=of, period=MINUTE, label=of) for of in ("p50", "p90", "p99")),
+                *(requests.target_response_time(statistic=of, period=MINUTE, label=of) for of in ("p50", "p90", "p99")),
             ),
         )
-
-    def _add_routes(self, namespace: str) -> None:
-        """Add graphs with a line per route. The search expression includes new routes without a deployment."""
-
-        def search(metric: str, statistic: str) -> cloudwatch.MathExpression:
-            found = f"SEARCH('{{\"{namespace}\",route}} MetricName=\"{metric}\"', '{statistic}', 60)"
-            return cloudwatch.MathExpression(expression=found, using_metrics={}, label="", period=MINUTE)
-
-        self._add_row(
-            "If not, on which route?",
-            _graph("Requests per minute, by route", search("duration_ms", "SampleCount")),
-            _graph("Failures per minute, by route", search("failed", "Sum")),
-            _graph("p99 in the task, milliseconds, by route", search("duration_ms", "p99")),
-        )
-
-    def _add_tasks(
-        self, target_group: elbv2.ApplicationTargetGroup, service: ecs.FargateService, min_tasks: int
-    ) -> None:
-        metrics = target_group.metrics
+        if route_namespace:
+            self._add_row(
+                "If not, on which route?",
+                _graph("Requests per minute, by route", _by_route(route_namespace, "duration_ms", "SampleCount")),
+                _graph("Failures per minute, by route", _by_route(route_namespace, "failed", "Sum")),
+                _graph("p99 in the task, milliseconds, by route", _by_route(route_namespace, "duration_ms", "p99")),
+            )
         self._add_row(
             "Is it the tasks?",
             _graph(
                 "Tasks",
-                metrics.healthy_host_count(statistic="min", period=MINUTE, label="healthy"),
-                metrics.unhealthy_host_count(statistic="max", period=MINUTE, label="unhealthy"),
+                targets.healthy_host_count(statistic="min", period=MINUTE, label="healthy"),
+                targets.unhealthy_host_count(statistic="max", period=MINUTE, label="unhealthy"),
                 at_least=min_tasks,
             ),
             _graph(
@@ -128,55 +99,69 @@ class Dashboard(Construct):
                 *(service.metric_memory_utilization(statistic=of, period=MINUTE, label=of) for of in ("avg", "max")),
             ),
         )
-
-    def _add_table(self, table: dynamodb.ITable) -> None:
-        def latency(operation: str) -> cloudwatch.Metric:
-            return table.metric(
-                "SuccessfulRequestLatency",
-                dimensions_map={"TableName": table.table_name, "Operation": operation},
-                statistic="p99",
-                period=MINUTE,
-                label=operation,
-            )
-
-        def total(metric: str, label: str) -> cloudwatch.Metric:
-            return table.metric(metric, statistic="sum", period=MINUTE, label=label)
-
         self._add_row(
             "Is it the table?",
             _graph(
                 "Throttled requests per minute",
-                total("ReadThrottleEvents", "Read"),
-                total("WriteThrottleEvents", "Write"),
+                *(table.metric(f"{of}ThrottleEvents", statistic="sum", period=MINUTE, label=of) for of in _USES),
             ),
-            _graph("p99 of DynamoDB, milliseconds", latency("Query"), latency("PutItem")),
+            _graph(
+                "p99 of DynamoDB, milliseconds",
+                *(
+                    table.metric(
+                        "SuccessfulRequestLatency",
+                        dimensions_map={"TableName": table.table_name, "Operation": operation},
+                        statistic="p99",
+                        period=MINUTE,
+                        label=operation,
+                    )
+                    for operation in ("Query", "PutItem")
+                ),
+            ),
             _graph(
                 "Capacity units per minute",
-                total("ConsumedReadCapacityUnits", "Read"),
-                total("ConsumedWriteCapacityUnits", "Write"),
+                *(table.metric(f"Consumed{of}CapacityUnits", statistic="sum", period=MINUTE, label=of) for of in _USES),
             ),
         )
-
-    def _add_web_acl(self, metric: str) -> None:
-        def blocked(rule: str, label: str) -> cloudwatch.Metric:
-            return cloudwatch.Metric(
-                namespace="AWS/WAFV2",
-                metric_name="BlockedRequests",
-                dimensions_map={"WebACL": metric, "Region": cdk.Stack.of(self).region, "Rule": rule},
-                statistic="sum",
-                period=MINUTE,
-                label=label,
+        if web_acl_metric:
+            self._add_row(
+                "Are clients blocked?",
+                _graph(
+                    "Blocked by the web ACL per minute",
+                    *(
+                        cloudwatch.Metric(
+                            namespace="AWS/WAFV2",
+                            metric_name="BlockedRequests",
+                            dimensions_map={
+                                "WebACL": web_acl_metric,
+                                "Region": cdk.Stack.of(self).region,
+                                "Rule": rule,
+                            },
+                            statistic="sum",
+                            period=MINUTE,
+                            label=label,
+                        )
+                        for rule, label in (("ALL", "all"), ("post-rate", "too many posts"))
+                    ),
+                    width=_COLUMNS,
+                ),
             )
 
-        self._add_row(
-            "Are clients blocked?",
-            _graph(
-                "Blocked by the web ACL per minute",
-                blocked("ALL", "all"),
-                blocked("post-rate", "too many posts"),
-                width=_COLUMNS,
-            ),
+    def _add_row(self, question: str, *graphs: cloudwatch.GraphWidget) -> None:
+        heading = cloudwatch.TextWidget(
+            markdown=f"### {question}",
+            width=_COLUMNS,
+            height=1,
+            background=cloudwatch.TextWidgetBackground.TRANSPARENT,
         )
+        self._board.add_widgets(heading)
+        self._board.add_widgets(*graphs)
+
+
+def _by_route(namespace: str, metric: str, statistic: str) -> cloudwatch.MathExpression:
+    """Return a line per route. The search includes new routes without a deployment."""
+    found = f"SEARCH('{{\"{namespace}\",route}} MetricName=\"{metric}\"', '{statistic}', 60)"
+    return cloudwatch.MathExpression(expression=found, using_metrics={}, label="", period=MINUTE)
 
 
 def _graph(

@@ -73,8 +73,42 @@ class ApiService(Construct):
                 self.cluster,
                 {"AwsSolutions-ECS4": "alarms and dashboard use free metrics and the application's own"},
             )
-        self.task_definition = self._add_task(name, cpu=cpu, memory=memory, architecture=architecture)
-        self._add_container(image=image, environment=environment, secrets=secrets, log_group=log_group)
+        self.task_definition = ecs.FargateTaskDefinition(
+            self,
+            "Task",
+            family=name,  # keeps the revision history if the construct is renamed
+            cpu=cpu,
+            memory_limit_mib=memory,
+            runtime_platform=ecs.RuntimePlatform(
+                cpu_architecture=(
+                    ecs.CpuArchitecture.ARM64 if architecture is Architecture.ARM64 else ecs.CpuArchitecture.X86_64
+                ),
+                operating_system_family=ecs.OperatingSystemFamily.LINUX,
+            ),
+        )
+        acknowledge(
+            self.task_definition,
+            {"AwsSolutions-ECS2": "the variables contain no secrets; those come from Secrets Manager"},
+        )
+        no_capabilities = ecs.LinuxParameters(self, "Linux")
+        no_capabilities.drop_capabilities(ecs.Capability.ALL)
+        self.task_definition.add_container(
+            self.container_name,
+            image=image,
+            user=USER,
+            readonly_root_filesystem=True,
+            linux_parameters=no_capabilities,
+            port_mappings=[ecs.PortMapping(container_port=self.port)],
+            environment=dict(environment),
+            secrets=dict(secrets),
+            stop_timeout=STOP_TIMEOUT,
+            logging=ecs.LogDrivers.aws_logs(
+                stream_prefix=self.container_name,
+                log_group=log_group,
+                mode=ecs.AwsLogDriverMode.NON_BLOCKING,
+                max_buffer_size=LOG_BUFFER,
+            ),
+        )
         self.security_group = ec2.SecurityGroup(
             self,
             "TaskSecurityGroup",
@@ -115,48 +149,6 @@ class ApiService(Construct):
     def execution_role(self) -> iam.IRole:
         return self.task_definition.obtain_execution_role()
 
-    def _add_task(self, name: str, *, cpu: int, memory: int, architecture: Architecture) -> ecs.FargateTaskDefinition:
-        task = ecs.FargateTaskDefinition(
-            self,
-            "Task",
-            family=name,  # keeps the revision history if the construct is renamed
-            cpu=cpu,
-            memory_limit_mib=memory,
-            runtime_platform=ecs.RuntimePlatform(
-                cpu_architecture=_CPU[architecture], operating_system_family=ecs.OperatingSystemFamily.LINUX
-            ),
-        )
-        acknowledge(task, {"AwsSolutions-ECS2": "the variables contain no secrets; those come from Secrets Manager"})
-        return task
-
-    def _add_container(
-        self,
-        *,
-        image: ecs.ContainerImage,
-        environment: Mapping[str, str],
-        secrets: Mapping[str, ecs.Secret],
-        log_group: logs.ILogGroup,
-    ) -> None:
-        no_capabilities = ecs.LinuxParameters(self, "Linux")
-        no_capabilities.drop_capabilities(ecs.Capability.ALL)
-        self.task_definition.add_container(
-            self.container_name,
-            image=image,
-            user=USER,
-            readonly_root_filesystem=True,
-            linux_parameters=no_capabilities,
-            port_mappings=[ecs.PortMapping(container_port=self.port)],
-            environment=dict(environment),
-            secrets=dict(secrets),
-            stop_timeout=STOP_TIMEOUT,
-            logging=ecs.LogDrivers.aws_logs(
-                stream_prefix=self.container_name,
-                log_group=log_group,
-                mode=ecs.AwsLogDriverMode.NON_BLOCKING,
-                max_buffer_size=LOG_BUFFER,
-            ),
-        )
-
     def scale(
         self,
         *,
@@ -188,24 +180,16 @@ class ApiService(Construct):
             scale_out_cooldown=cdk.Duration.minutes(1),
             scale_in_cooldown=SCALE_IN_COOLDOWN,
         )
-        if cpu_seconds != _STANDARD_SECONDS:
-            self._use_high_resolution_cpu(tasks, cpu_seconds)
-
-    def _use_high_resolution_cpu(self, tasks: ecs.ScalableTaskCount, seconds: int) -> None:
-        """Override properties that the L2 constructs don't support."""
+        if cpu_seconds == _STANDARD_SECONDS:
+            return
+        # Override properties that the L2 constructs don't support.
         cfn_resource(self.service).add_property_override(
-            "Monitoring.MetricConfigurations", [{"MetricNames": ["CPUUtilization"], "ResolutionSeconds": seconds}]
+            "Monitoring.MetricConfigurations", [{"MetricNames": ["CPUUtilization"], "ResolutionSeconds": cpu_seconds}]
         )
         cfn_resource(tasks.node.find_child("Target").node.find_child("Cpu")).add_property_override(
             "TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification.PredefinedMetricType",
             "ECSServiceAverageCPUUtilizationHighResolution",
         )
-
-
-_CPU = {
-    Architecture.X86_64: ecs.CpuArchitecture.X86_64,
-    Architecture.ARM64: ecs.CpuArchitecture.ARM64,
-}
 
 
 def _capacity(*, spot_share: int) -> list[ecs.CapacityProviderStrategy]:

@@ -1,16 +1,19 @@
 """WAF web ACL: AWS managed rules and a rate limit, with responses in the service's error format."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 
-_RESPONSES = {
-    "blocked": (403, "INVALID", "this request looks like an attack and was blocked"),
-    "too-many": (429, "RATE-LIMITED", "too many posts from this address: wait five minutes"),
-}
-"""HTTP status, and `status` and `message` of the response body."""
+_BLOCKED = 403, "blocked", {"status": "INVALID", "message": "this request looks like an attack and was blocked"}
+_TOO_MANY = (
+    429,
+    "too-many",
+    {"status": "RATE-LIMITED", "message": "too many posts from this address: wait five minutes"},
+)
+"""HTTP status, key and body of a response."""
 
 _COMMON = (
     "NoUserAgent_HEADER",
@@ -75,39 +78,31 @@ class WebAcl(Construct):
         address. AWS: the log group's name must begin with aws-waf-logs-.
         """
         super().__init__(scope, construct_id)
-        self.web_acl = waf.CfnWebACL(
+        acl = waf.CfnWebACL(
             self,
             "Acl",
             scope="REGIONAL",
-            default_action=waf.CfnWebACL.DefaultActionProperty(allow={}),
+            default_action={"allow": {}},
             visibility_config=_visibility(metric),
             custom_response_bodies={
-                key: waf.CfnWebACL.CustomResponseBodyProperty(
-                    content_type="APPLICATION_JSON",
-                    content=json.dumps({"status": status, "message": message}),
-                )
-                for key, (_, status, message) in _RESPONSES.items()
+                key: {"contentType": "APPLICATION_JSON", "content": json.dumps(body)}
+                for _, key, body in (_BLOCKED, _TOO_MANY)
             },
             rules=[
-                _post_rate(priority=0, limit=post_limit, address_header=address_header),
+                _post_rate(post_limit, address_header),
                 # AWS: this group only checks the connecting address, which behind a proxy is not the client's.
-                *(
-                    []
-                    if address_header
-                    else [_managed("AWSManagedRulesAmazonIpReputationList", priority=1, block=_REPUTATION)]
-                ),
-                _managed("AWSManagedRulesKnownBadInputsRuleSet", priority=2, block=_BAD_INPUTS),
-                _managed("AWSManagedRulesCommonRuleSet", priority=3, block=_COMMON, count=_COMMON_OF_BODIES),
+                *([] if address_header else [_managed(1, "AWSManagedRulesAmazonIpReputationList", block=_REPUTATION)]),
+                _managed(2, "AWSManagedRulesKnownBadInputsRuleSet", block=_BAD_INPUTS),
+                _managed(3, "AWSManagedRulesCommonRuleSet", block=_COMMON, count=_COMMON_OF_BODIES),
             ],
         )
-        waf.CfnWebACLAssociation(self, "Association", resource_arn=resource_arn, web_acl_arn=self.web_acl.attr_arn)
+        waf.CfnWebACLAssociation(self, "Association", resource_arn=resource_arn, web_acl_arn=acl.attr_arn)
         waf.CfnLoggingConfiguration(
             self,
             "Logging",
-            resource_arn=self.web_acl.attr_arn,
+            resource_arn=acl.attr_arn,
             log_destination_configs=[log_group_arn],
-            # This header contains the moderator's token.
-            redacted_fields=[waf.CfnLoggingConfiguration.FieldToMatchProperty(single_header={"Name": "authorization"})],
+            redacted_fields=[{"singleHeader": {"Name": "authorization"}}],  # the moderator's token
             logging_filter={
                 "DefaultBehavior": "DROP",  # allowed requests are in the access log
                 "Filters": [
@@ -124,74 +119,50 @@ class WebAcl(Construct):
         )
 
 
-def _visibility(metric: str) -> waf.CfnWebACL.VisibilityConfigProperty:
-    return waf.CfnWebACL.VisibilityConfigProperty(
-        cloud_watch_metrics_enabled=True, metric_name=metric, sampled_requests_enabled=True
-    )
+def _visibility(metric: str) -> dict[str, Any]:
+    return {"cloudWatchMetricsEnabled": True, "metricName": metric, "sampledRequestsEnabled": True}
 
 
-def _block(response: str) -> waf.CfnWebACL.RuleActionProperty:
-    status, *_ = _RESPONSES[response]
-    return waf.CfnWebACL.RuleActionProperty(
-        block=waf.CfnWebACL.BlockActionProperty(
-            custom_response=waf.CfnWebACL.CustomResponseProperty(
-                response_code=status, custom_response_body_key=response
-            )
-        )
-    )
+def _block(status: int, key: str, _: object) -> dict[str, Any]:
+    return {"block": {"customResponse": {"responseCode": status, "customResponseBodyKey": key}}}
 
 
-def _post_rate(*, priority: int, limit: int, address_header: str | None) -> waf.CfnWebACL.RuleProperty:
-    posts = waf.CfnWebACL.StatementProperty(
-        byte_match_statement=waf.CfnWebACL.ByteMatchStatementProperty(
-            field_to_match=waf.CfnWebACL.FieldToMatchProperty(method={}),
-            positional_constraint="EXACTLY",
-            search_string="POST",
-            text_transformations=[waf.CfnWebACL.TextTransformationProperty(priority=0, type="NONE")],
-        )
-    )
-    return waf.CfnWebACL.RuleProperty(
-        name="post-rate",
-        priority=priority,
-        action=_block("too-many"),
-        visibility_config=_visibility("post-rate"),
-        statement=waf.CfnWebACL.StatementProperty(
-            rate_based_statement=waf.CfnWebACL.RateBasedStatementProperty(
-                limit=limit,
-                aggregate_key_type="FORWARDED_IP" if address_header else "IP",
-                forwarded_ip_config=(
-                    waf.CfnWebACL.ForwardedIPConfigurationProperty(
-                        header_name=address_header, fallback_behavior="MATCH"
-                    )
-                    if address_header
-                    else None
-                ),
-                evaluation_window_sec=300,
-                scope_down_statement=posts,
-            )
-        ),
-    )
+def _post_rate(limit: int, address_header: str | None) -> dict[str, Any]:
+    posts = {
+        "fieldToMatch": {"method": {}},
+        "positionalConstraint": "EXACTLY",
+        "searchString": "POST",
+        "textTransformations": [{"priority": 0, "type": "NONE"}],
+    }
+    client: dict[str, Any] = {"aggregateKeyType": "IP"}
+    if address_header:
+        header = {"headerName": address_header, "fallbackBehavior": "MATCH"}
+        client = {"aggregateKeyType": "FORWARDED_IP", "forwardedIpConfig": header}
+    statement = {
+        "limit": limit,
+        **client,
+        "evaluationWindowSec": 300,
+        "scopeDownStatement": {"byteMatchStatement": posts},
+    }
+    return {
+        "name": "post-rate",
+        "priority": 0,
+        "action": _block(*_TOO_MANY),
+        "visibilityConfig": _visibility("post-rate"),
+        "statement": {"rateBasedStatement": statement},
+    }
 
 
-def _managed(
-    name: str, *, priority: int, block: Iterable[str], count: Iterable[str] = ()
-) -> waf.CfnWebACL.RuleProperty:
+def _managed(priority: int, name: str, *, block: Sequence[str], count: Sequence[str] = ()) -> dict[str, Any]:
     """Return a managed rule group. AWS: a custom response can only be set for each rule by name."""
-    counting = waf.CfnWebACL.RuleActionProperty(count={})
-    actions = [(rule, _block("blocked")) for rule in block] + [(rule, counting) for rule in count]
-    return waf.CfnWebACL.RuleProperty(
-        name=name,
-        priority=priority,
-        override_action=waf.CfnWebACL.OverrideActionProperty(none={}),
-        visibility_config=_visibility(name),
-        statement=waf.CfnWebACL.StatementProperty(
-            managed_rule_group_statement=waf.CfnWebACL.ManagedRuleGroupStatementProperty(
-                vendor_name="AWS",
-                name=name,
-                rule_action_overrides=[
-                    waf.CfnWebACL.RuleActionOverrideProperty(name=rule, action_to_use=action)
-                    for rule, action in actions
-                ],
-            )
-        ),
-    )
+    actions = dict.fromkeys(block, _block(*_BLOCKED)) | {rule: {"count": {}} for rule in count}
+    overrides = [{"name": rule, "actionToUse": action} for rule, action in actions.items()]
+    return {
+        "name": name,
+        "priority": priority,
+        "overrideAction": {"none": {}},
+        "visibilityConfig": _visibility(name),
+        "statement": {
+            "managedRuleGroupStatement": {"vendorName": "AWS", "name": name, "ruleActionOverrides": overrides}
+        },
+    }

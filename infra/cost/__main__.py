@@ -12,12 +12,12 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_ecs_patterns as patterns
 
-from infra.app import add_stacks
+from infra.app import app_of
 from infra.cost.bill import Bill, bill
 from infra.cost.prices import AS_OF, HOURS, REGION
 from infra.cost.traffic import Traffic
 from infra.stacks.base import BaseStack
-from infra.stages import ConfigurationError, Egress, Entrance, Stage, Target, stage_named
+from infra.stages import ConfigurationError, Egress, Entrance, Stage, stage_named
 
 MONTHS = (0, 1_000_000, 10_000_000)
 """Requests per month, one column each."""
@@ -54,9 +54,7 @@ class StockStack(BaseStack):
 
 def templates(stage: Stage) -> list[Mapping[str, Any]]:
     """Return the templates of a stage, including those of its account."""
-    app = cdk.App()
-    add_stacks(app, stage, Target(stage.account, stage.region))
-    return [stack.template for stack in app.synth().stacks]
+    return [stack.template for stack in app_of(stage).synth().stacks]
 
 
 def stock_templates(stage: Stage) -> list[Mapping[str, Any]]:

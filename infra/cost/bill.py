@@ -99,15 +99,6 @@ def bill(templates: Iterable[Mapping[str, Any]], traffic: Traffic) -> Bill:
     return Bill(tuple(Line(label, price, quantity) for (label, price), quantity in quantities.items()))
 
 
-def _fixed(label: str, price: Price, quantity: float = 1) -> "Handler":
-    """Return the handler of a type with a fixed price and quantity."""
-
-    def lines(_: Properties, __: Month) -> Iterator[Line]:
-        yield Line(label, price, quantity)
-
-    return lines
-
-
 def _web_acl(properties: Properties, month: Month) -> Iterator[Line]:
     yield Line("web ACL", prices.WEB_ACL, 1)
     yield Line("web ACL: rules", prices.WEB_ACL_RULE, len(properties["Rules"]))
@@ -124,16 +115,13 @@ def _load_balancer(properties: Properties, month: Month) -> Iterator[Line]:
 
 def _distribution(_: Properties, month: Month) -> Iterator[Line]:
     """Bill usage beyond the free tier. Data from the load balancer to CloudFront is free."""
-    gigabytes = max(month.traffic.response_gb - prices.CLOUDFRONT_FREE_GB, 0)
-    yield Line("CloudFront: responses", prices.CLOUDFRONT_OUT, gigabytes)
-    millions = max(month.traffic.millions - prices.CLOUDFRONT_FREE_MILLIONS, 0)
-    yield Line("CloudFront: requests", prices.CLOUDFRONT_REQUESTS, millions)
-
-
-def _edge_function(_: Properties, month: Month) -> Iterator[Line]:
-    """Bill one invocation per request beyond the free tier."""
-    millions = max(month.traffic.millions - prices.CLOUDFRONT_FREE_FUNCTION_MILLIONS, 0)
-    yield Line("CloudFront: functions", prices.CLOUDFRONT_FUNCTIONS, millions)
+    for label, price, used, free in (
+        ("responses", prices.CLOUDFRONT_OUT, month.traffic.response_gb, prices.CLOUDFRONT_FREE_GB),
+        ("requests", prices.CLOUDFRONT_REQUESTS, month.traffic.millions, prices.CLOUDFRONT_FREE_MILLIONS),
+        # Each request calls the function that sets the viewer's address.
+        ("functions", prices.CLOUDFRONT_FUNCTIONS, month.traffic.millions, prices.CLOUDFRONT_FREE_FUNCTION_MILLIONS),
+    ):
+        yield Line(f"CloudFront: {label}", price, max(used - free, 0))
 
 
 def _nat_gateway(_: Properties, month: Month) -> Iterator[Line]:
@@ -240,25 +228,24 @@ def _bucket(properties: Properties, month: Month) -> Iterator[Line]:
     yield Line("access log: kept", prices.OBJECTS_KEPT, month.traffic.access_log_gb * days / _DAYS)
 
 
-Handler = Callable[[Properties, Month], Iterator[Line]]
+Handler = Callable[[Properties, Month], Iterable[Line]]
 HANDLERS: dict[str, Handler] = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": _scaling_policy,
     "AWS::CloudFront::Distribution": _distribution,
-    "AWS::CloudFront::Function": _edge_function,
     "AWS::CloudWatch::Alarm": _alarm,
-    "AWS::CloudWatch::Dashboard": _fixed("dashboard", prices.DASHBOARD),
+    "AWS::CloudWatch::Dashboard": lambda *_: [Line("dashboard", prices.DASHBOARD, 1)],
     "AWS::DynamoDB::GlobalTable": _table,
     "AWS::DynamoDB::Table": _table,
-    "AWS::EC2::EIP": _fixed("public addresses of NAT gateways", prices.IPV4, HOURS),
+    "AWS::EC2::EIP": lambda *_: [Line("public addresses of NAT gateways", prices.IPV4, HOURS)],
     "AWS::EC2::NatGateway": _nat_gateway,
     "AWS::EC2::VPCEndpoint": _endpoint,
-    "AWS::ECR::Repository": _fixed("images, shared by all stages", prices.IMAGES_KEPT, _IMAGES_GB),
+    "AWS::ECR::Repository": lambda *_: [Line("images, shared by all stages", prices.IMAGES_KEPT, _IMAGES_GB)],
     "AWS::ECS::Cluster": _cluster,
     "AWS::ECS::Service": _service,
     "AWS::ECS::TaskDefinition": _task_definition,
     "AWS::ElasticLoadBalancingV2::LoadBalancer": _load_balancer,
     "AWS::Logs::LogGroup": _log_group,
     "AWS::S3::Bucket": _bucket,
-    "AWS::SecretsManager::Secret": _fixed("moderator's secret", prices.SECRET),
+    "AWS::SecretsManager::Secret": lambda *_: [Line("moderator's secret", prices.SECRET, 1)],
     "AWS::WAFv2::WebACL": _web_acl,
 }

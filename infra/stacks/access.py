@@ -15,15 +15,12 @@ from infra.permissions import (
     ISSUER,
     STACK_DEPLOYER,
     Statement,
-    Trust,
     arn,
     trusts,
 )
 from infra.stacks.base import BaseStack
 from infra.stages import Repository, Stage
 
-_PROVIDER = arn("iam", f"oidc-provider/{ISSUER}", regional=False)
-"""AWS: the ARN of a provider contains its issuer."""
 SESSION = cdk.Duration.hours(1)
 """A deployment takes minutes, and even a rollback takes less than an hour."""
 
@@ -54,78 +51,57 @@ class AccessStack(BaseStack):
         )
         # Read once, because each access to these properties is a call to the jsii process.
         self._placeholders = {"PARTITION": self.partition, "REGION": self.region, "ACCOUNT": self.account}
-        policy = self._add_policy(
+        execution = self._add_policy(
             "Execution",
-            name=execution_policy.NAME,  # `cdk bootstrap` refers to it
+            execution_policy.STATEMENTS,
+            managed_policy_name=execution_policy.NAME,  # `cdk bootstrap` refers to it
             description="Permissions of CloudFormation for the comment service, used by cdk bootstrap",
-            statements=execution_policy.STATEMENTS,
         )
         self._add_policy(
             "Boundary",
-            name=BOUNDARY_NAME,  # service stacks refer to it
+            BOUNDARY,
+            managed_policy_name=BOUNDARY_NAME,  # service stacks refer to it
             description="Permissions boundary of every role of the comment service",
-            statements=BOUNDARY,
         )
-        self._add_stack_deployer()
-        cdk.CfnOutput(self, "ExecutionPolicyArn", value=policy.managed_policy_arn)
+        self._add_role(
+            "StackDeployer",
+            DEPLOY_STACKS,
+            role_name=STACK_DEPLOYER,  # the templates' manifest refers to it
+            description="Creates and executes change sets of the comment service's stacks for the CDK CLI",
+            assumed_by=iam.AccountRootPrincipal().with_session_tags(),  # as in CDK's bootstrap
+        )
+        cdk.CfnOutput(self, "ExecutionPolicyArn", value=execution.managed_policy_arn)
         if repository is None:
             return
-        provider = self._add_provider() if repository.create_provider else self._arn(_PROVIDER)
+        provider = self._arn(arn("iam", f"oidc-provider/{ISSUER}", regional=False))
+        if repository.create_provider:
+            audience = ["sts.amazonaws.com"]
+            provider = iam.CfnOIDCProvider(self, "GitHub", url=f"https://{ISSUER}", client_id_list=audience).attr_arn
         for trust in trusts(stages):
-            self._add_workflow_role(trust, repository, provider)
+            subjects = [subject for run in trust.subjects for subject in repository.subjects(run)]
+            required = {"aud": "sts.amazonaws.com", "sub": subjects, "repository_id": str(repository.repository_id)}
+            role = self._add_role(
+                trust.role.title().replace("-", ""),
+                trust.statements,
+                role_name=trust.role,  # the workflows' variables refer to it
+                description=trust.why,
+                max_session_duration=SESSION,
+                assumed_by=iam.WebIdentityPrincipal(
+                    provider, {"StringEquals": {f"{ISSUER}:{claim}": value for claim, value in required.items()}}
+                ),
+            )
+            cdk.CfnOutput(self, f"{role.node.id}Arn", value=role.role_arn)
 
-    def _add_policy(
-        self, construct_id: str, *, name: str, description: str, statements: Iterable[Statement]
-    ) -> iam.ManagedPolicy:
-        policy = iam.ManagedPolicy(
-            self,
-            construct_id,
-            managed_policy_name=name,
-            description=description,
-            statements=self._statements(statements),
-        )
+    def _add_policy(self, construct_id: str, statements: Iterable[Statement], **options: Any) -> iam.ManagedPolicy:
+        policy = iam.ManagedPolicy(self, construct_id, statements=self._statements(statements), **options)
         self._acknowledge_wildcards(policy, statements)
         return policy
 
-    def _add_stack_deployer(self) -> None:
-        """Add the role that the CDK CLI assumes. As in CDK's bootstrap, any principal allowed to assume it can."""
-        role = iam.Role(
-            self,
-            "StackDeployer",
-            role_name=STACK_DEPLOYER,  # the templates' manifest refers to it
-            description="Creates and executes change sets of the comment service's stacks for the CDK CLI",
-            assumed_by=iam.AccountRootPrincipal().with_session_tags(),
-        )
-        self._allow(role, DEPLOY_STACKS)
-
-    def _add_provider(self) -> str:
-        audience = ["sts.amazonaws.com"]
-        return iam.CfnOIDCProvider(self, "GitHub", url=f"https://{ISSUER}", client_id_list=audience).attr_arn
-
-    def _add_workflow_role(self, trust: Trust, repository: Repository, provider_arn: str) -> None:
-        role = iam.Role(
-            self,
-            trust.role.title().replace("-", ""),
-            role_name=trust.role,  # the workflows' variables refer to it
-            description=trust.why,
-            max_session_duration=SESSION,
-            assumed_by=iam.WebIdentityPrincipal(
-                provider_arn,
-                {
-                    "StringEquals": {
-                        f"{ISSUER}:aud": "sts.amazonaws.com",
-                        f"{ISSUER}:sub": [subject for run in trust.subjects for subject in repository.subjects(run)],
-                        f"{ISSUER}:repository_id": str(repository.repository_id),
-                    }
-                },
-            ),
-        )
-        self._allow(role, trust.statements)
-        cdk.CfnOutput(self, f"{role.node.id}Arn", value=role.role_arn)
-
-    def _allow(self, role: iam.Role, statements: Iterable[Statement]) -> None:
-        policy = iam.Policy(self, f"{role.node.id}Policy", roles=[role], statements=self._statements(statements))
+    def _add_role(self, construct_id: str, statements: Iterable[Statement], **options: Any) -> iam.Role:
+        role = iam.Role(self, construct_id, **options)
+        policy = iam.Policy(self, f"{construct_id}Policy", roles=[role], statements=self._statements(statements))
         self._acknowledge_wildcards(policy, statements)
+        return role
 
     def _statements(self, statements: Iterable[Statement]) -> list[iam.PolicyStatement]:
         return [

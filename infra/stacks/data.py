@@ -30,9 +30,10 @@ class DataStack(BaseStack):
         self._removal = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if stage.protect else cdk.RemovalPolicy.DESTROY
         self._add_table()
         self._add_moderator_secret()
-        self._add_log_group("AppLogs", stage.app_log_group)
-        self._add_log_group("FlowLogs", stage.flow_log_group)
-        self._add_log_group("WafLogs", stage.waf_log_group)
+        names = {"AppLogs": stage.app_log_group, "FlowLogs": stage.flow_log_group, "WafLogs": stage.waf_log_group}
+        retention = _retention(stage.log_days)
+        for log_id, name in names.items():
+            logs.LogGroup(self, log_id, log_group_name=name, retention=retention, removal_policy=self._removal)
         self._add_access_log_bucket()
 
     def _add_table(self) -> None:
@@ -63,15 +64,6 @@ class DataStack(BaseStack):
         )
         acknowledge(
             secret, {"AwsSolutions-SMG4": "people use this token, so it is rotated manually (docs/operations.md)"}
-        )
-
-    def _add_log_group(self, construct_id: str, name: str) -> None:
-        logs.LogGroup(
-            self,
-            construct_id,
-            log_group_name=name,
-            retention=_retention(self._stage.log_days),
-            removal_policy=self._removal,
         )
 
     def _add_access_log_bucket(self) -> None:

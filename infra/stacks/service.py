@@ -42,18 +42,19 @@ class ServiceStack(BaseStack):
             **kwargs,
         )
         self._stage = stage
-        digest = self._digest_parameter()
-        self._add_rules(digest.value_as_string)
+        digest = self._add_digest_parameter()
         images = self._images()
         table = dynamodb.Table.from_table_name(self, "Comments", stage.table)
-        app_logs = self._log_group("AppLogs", stage.app_log_group)
+        app_logs = logs.LogGroup.from_log_group_name(self, "AppLogs", stage.app_log_group)
         network = Network(
             self,
             "Network",
             egress=stage.egress,
             zones=ZONES,
             internal=stage.behind_cloudfront,
-            flow_logs=self._log_group("FlowLogs", stage.flow_log_group) if stage.flow_logs else None,
+            flow_logs=(
+                logs.LogGroup.from_log_group_name(self, "FlowLogs", stage.flow_log_group) if stage.flow_logs else None
+            ),
         )
         edge = LoadBalancer(
             self,
@@ -81,7 +82,7 @@ class ServiceStack(BaseStack):
             "Api",
             name=stage.service,
             network=network,
-            image=ecs.ContainerImage.from_registry(images.repository_uri_for_digest(digest.value_as_string)),
+            image=ecs.ContainerImage.from_registry(images.repository_uri_for_digest(digest)),
             cpu=stage.cpu,
             memory=stage.memory,
             architecture=stage.architecture,
@@ -153,7 +154,7 @@ class ServiceStack(BaseStack):
             )
         base_url = self._add_cloudfront(edge, network) if stage.behind_cloudfront else edge.base_url
         cdk.CfnOutput(self, "BaseUrl", value=base_url)
-        cdk.CfnOutput(self, "DeployedDigest", value=digest.value_as_string)
+        cdk.CfnOutput(self, "DeployedDigest", value=digest)
 
     def _add_cloudfront(self, edge: LoadBalancer, network: Network) -> str:
         """Put CloudFront in front of the load balancer, and return its URL."""
@@ -168,23 +169,21 @@ class ServiceStack(BaseStack):
         cdn.node.add_dependency(*(subnet.internet_connectivity_established for subnet in network.vpc.public_subnets))
         return cdn.base_url
 
-    def _digest_parameter(self) -> cdk.CfnParameter:
+    def _add_digest_parameter(self) -> str:
         """Return the image's digest as a parameter, so that a deployment without it keeps the running image.
 
         Only a first deployment would use the empty default. A rule rejects it with the command to run; without a
-        default, the CDK CLI would only name the missing parameter.
+        default, the CDK CLI would only name the missing parameter. CloudFormation evaluates rules before it changes
+        anything; synth and diff still work.
         """
-        return cdk.CfnParameter(
+        digest = cdk.CfnParameter(
             self,
             DIGEST_PARAMETER,
             description="Digest of the image that the service runs",
             default="",
             allowed_pattern="(sha256:[0-9a-f]{64})?",
             constraint_description="must be the digest of an image: sha256: and 64 hexadecimal digits",
-        )
-
-    def _add_rules(self, digest: str) -> None:
-        """Let CloudFormation reject a deployment before it changes anything; synth and diff still work."""
+        ).value_as_string
         command = f"cdk deploy --parameters {self._stage.service_stack}:{DIGEST_PARAMETER}=sha256:..."
         no_image = f"The first deployment needs an image: run make deploy ENV={self._stage.name} or {command}"
         never = cdk.Fn.condition_equals(digest, "none")  # not allowed by the parameter's pattern
@@ -198,6 +197,7 @@ class ServiceStack(BaseStack):
                 for description, condition in conditions.items()
             ],
         )
+        return digest
 
     def _images(self) -> ecr.IRepository:
         arn = self.format_arn(
@@ -209,9 +209,6 @@ class ServiceStack(BaseStack):
         return ecr.Repository.from_repository_attributes(
             self, "Images", repository_arn=arn, repository_name=self._stage.image_repository
         )
-
-    def _log_group(self, construct_id: str, name: str) -> logs.ILogGroup:
-        return logs.LogGroup.from_log_group_name(self, construct_id, name)
 
     def _secrets(self) -> dict[str, ecs.Secret]:
         """Return the secrets that ECS injects as variables. CDK grants them to the execution role."""

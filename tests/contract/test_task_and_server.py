@@ -90,7 +90,7 @@ def test_the_load_balancer_is_the_one_trusted_proxy(task_environment: dict[str, 
 
 
 def test_every_stage_has_its_own_table() -> None:
-    for stage in ("dev", "prod", "playground", "pr-8"):
+    for stage in ("dev", "prod", "playground", "pr-1"):
         environment = {pair["Name"]: pair["Value"] for pair in container(templates(stage).service)["Environment"]}
         table = the(templates(stage).data, "AWS::DynamoDB::GlobalTable")["TableName"]
         assert settings_from(environment).store == f"dynamodb://{table}"

@@ -1,29 +1,30 @@
-"""Templates of a stage, synthesized once per test session, and what AWS documents about IAM actions."""
+"""Templates of stages, each synthesized once per test session, and what AWS documents about IAM actions."""
 
 import functools
 import importlib.resources
 import json
-import os
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-os.environ["CDK_VALIDATION"] = "false"  # as in conftest.py, for tests in other folders
-
 import aws_cdk as cdk
 from aws_cdk.assertions import Template
 
-from infra.app import add_stacks
-from infra.stages import ACCESS_STACK, REGISTRY_STACK, STAGES, Domain, Repository, Stage, Target, stage_named
+from infra.app import app_of
+from infra.checks import CHECKED, DOMAIN, EMAIL, GITHUB
+from infra.stages import ACCESS_STACK, REGISTRY_STACK, Stage, stage_named
+
+__all__ = ["CHECKED", "DOMAIN", "EMAIL", "GITHUB"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 CFN_LINT = Path(str(importlib.resources.files("cfnlint"))) / "data"
 """cfn-lint carries AWS's list of IAM actions and the schemas of CloudFormation's registry."""
-DOMAIN = Domain(name="comments.example.com", hosted_zone_id="Z0123456789EXAMPLE", zone_name="example.com")
-GITHUB = Repository(name="example/comments", owner_id=1001, repository_id=2002)
-EMAIL = "ops@example.com"
-ANYWHERE = Target("111122223333", "eu-west-1")
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+TLS = "prod with TLS and endpoints"
+CLOUDFRONT = "prod behind CloudFront"
+CLOUDFRONT_ENDPOINTS = "prod behind CloudFront with endpoints"
+NAT = "dev with NAT, ARM and Spot"
 Resource = dict[str, Any]
 
 
@@ -38,36 +39,28 @@ class Templates:
     data: Template
     service: Template
 
+    @property
+    def all(self) -> tuple[Template, ...]:
+        return self.access, self.registry, self.data, self.service
 
-def synthesize(stage: Stage, *, target: Target | None = None) -> Templates:
-    app = cdk.App(context=json.loads((PROJECT / "cdk.json").read_text())["context"])
-    add_stacks(app, stage, target or Target(stage.account, stage.region))
-    assembly = app.synth()
 
-    def template(name: str) -> Template:
-        return Template.from_json(assembly.get_stack_by_name(name).template)
-
+@functools.cache
+def synthesize(stage: Stage) -> Templates:
+    assembly = app_of(stage).synth()
+    names = ACCESS_STACK, REGISTRY_STACK, stage.data_stack, stage.service_stack
     return Templates(
-        stage,
-        assembly,
-        access=template(ACCESS_STACK),
-        registry=template(REGISTRY_STACK),
-        data=template(stage.data_stack),
-        service=template(stage.service_stack),
+        stage, assembly, *(Template.from_json(assembly.get_stack_by_name(name).template) for name in names)
     )
 
 
-templates_of = functools.cache(synthesize)
-
-
 def templates(name: str) -> Templates:
-    """Return the templates of a stage that GitHub may deploy."""
-    return templates_of(replace(stage_named(name), github=GITHUB))
+    """Return the templates of a stage that `make check` checks, by its name there, or of a preview."""
+    return synthesize(CHECKED.get(name) or replace(stage_named(name), github=GITHUB))
 
 
 def variant(name: str = "dev", **fields: Any) -> Templates:
     """Return the templates of a stage with other fields."""
-    return templates_of(replace(STAGES[name], **fields))
+    return synthesize(replace(CHECKED[name], **fields))
 
 
 def the(template: Template, resource_type: str, properties: Resource | None = None) -> Resource:
@@ -99,15 +92,35 @@ def attributes(resource: Resource, key: str) -> dict[str, Any]:
     return {pair["Key"]: pair["Value"] for pair in resource[key]}
 
 
-def statements_of(template: Template, role: str) -> list[Resource]:
-    """Return the statements of the policies that are attached to a role, by its logical ID."""
-    policies = [each for each in every(template, "AWS::IAM::Policy") if {"Ref": role} in each["Roles"]]
+def statements_of(template: Template, role: str | None = None) -> list[Resource]:
+    """Return the statements of the policies that are attached to a role, by its logical ID, or to any."""
+    policies = [each for each in every(template, "AWS::IAM::Policy") if not role or {"Ref": role} in each["Roles"]]
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 
 def list_of(value: Any) -> list[Any]:
     """Return a list; policies allow a single element without one."""
     return value if isinstance(value, list) else [value]
+
+
+def text(value: Any) -> str:
+    """Return a string of a template with AWS's partition, and with * in place of other references."""
+    if isinstance(value, str):
+        return value
+    if "Fn::Join" in value:
+        separator, parts = value["Fn::Join"]
+        return str(separator).join(map(text, parts))
+    return "aws" if value == {"Ref": "AWS::Partition"} else "*"
+
+
+def grants(statements: list[Resource]) -> list[tuple[str, str]]:
+    """Return each action of the statements with each of its resources."""
+    return [
+        (action, text(resource))
+        for statement in statements
+        for action in list_of(statement["Action"])
+        for resource in list_of(statement["Resource"])
+    ]
 
 
 @functools.cache

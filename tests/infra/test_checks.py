@@ -5,7 +5,6 @@ import pytest
 from constructs import IConstruct
 
 from infra import checks
-from infra.checks import ACKNOWLEDGEMENTS, acknowledgements
 from infra.stacks import data
 from infra.stages import STAGES, Architecture, Egress, Entrance
 
@@ -22,6 +21,13 @@ def test_a_finding_without_acknowledgement_is_reported_with_its_place(
     assert any("CommentsFoundation-dev/Moderator" in finding for finding in found)
 
 
+def test_a_finding_of_cfn_lint_names_rule_and_place(tmp_path: Path) -> None:
+    template = tmp_path / "Service.template.json"
+    template.write_text('{"Resources": {"Table": {"Type": "AWS::SNS::Topic", "Properties": {"Colour": "red"}}}}')
+    (finding,) = checks.template_findings([template])
+    assert finding.startswith("E3002 Service.template.json Resources/Table/Properties/Colour: ")
+
+
 def test_every_stage_and_every_option_is_checked() -> None:
     assert set(STAGES) <= set(checks.CHECKED)
     stages = checks.CHECKED.values()
@@ -33,23 +39,3 @@ def test_every_stage_and_every_option_is_checked() -> None:
     assert {stage.entrance for stage in stages} == set(Entrance)
     assert {stage.architecture for stage in stages} == set(Architecture)
     assert {stage.container_insights for stage in stages} == {True, False}
-
-
-def test_a_template_of_several_stages_is_linted_once(tmp_path: Path) -> None:
-    for stage, text in (("0", "same"), ("1", "same"), ("2", "other")):
-        (tmp_path / stage).mkdir()
-        (tmp_path / stage / "Registry.template.json").write_text(text)
-    assert len(checks.distinct_templates(tmp_path)) == 2
-
-
-def test_a_finding_of_cfn_lint_names_rule_and_place(tmp_path: Path) -> None:
-    template = tmp_path / "Service.template.json"
-    template.write_text('{"Resources": {"Table": {"Type": "AWS::SNS::Topic", "Properties": {"Colour": "red"}}}}')
-    (finding,) = checks.template_findings([template])
-    assert finding.startswith("E3002 Service.template.json Resources/Table/Properties/Colour: ")
-
-
-def test_the_table_of_acknowledged_findings_is_current() -> None:
-    assert ACKNOWLEDGEMENTS.read_text() == acknowledgements(), (
-        "run python -m infra.checks --write and commit the result"
-    )

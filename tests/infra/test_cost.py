@@ -1,4 +1,3 @@
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,21 +5,20 @@ from typing import Any
 
 import pytest
 
-from infra.cost.__main__ import MONTHS, bills, stock_templates
-from infra.cost.bill import HANDLERS, Bill, UnpricedError, bill
-from infra.cost.prices import FREE
+from infra.cost.__main__ import MONTHS, bills, main, stock_templates
+from infra.cost.bill import Bill, UnpricedError, bill
 from infra.cost.traffic import Traffic
-from infra.stages import STAGES, Architecture, Egress, Entrance, Stage, stage_named
-from tests.infra.synthesis import EMAIL, GITHUB, templates_of
+from infra.stages import STAGES, Architecture, Egress, Stage
+from tests.infra.synthesis import CHECKED, CLOUDFRONT, synthesize
 
 Templates = list[Mapping[str, Any]]
 IDLE = Traffic(0)
 BUSY = Traffic(10_000_000)
+DEV, PROD = CHECKED["dev"], CHECKED["prod"]
 
 
 def of(stage: Stage) -> Templates:
-    stacks = templates_of(stage)
-    return [each.to_json() for each in (stacks.access, stacks.registry, stacks.data, stacks.service)]
+    return [each.to_json() for each in synthesize(stage).all]
 
 
 def dollars(found: Bill, label: str) -> float:
@@ -32,35 +30,21 @@ def labels(found: Bill) -> set[str]:
     return {line.label for line in found.lines}
 
 
-@pytest.fixture(scope="module")
-def stock() -> Templates:
-    return stock_templates(STAGES["dev"])
-
-
-def test_dev_costs_less_than_half_of_the_stock_pattern_at_any_traffic(stock: Templates) -> None:
-    for dev, theirs in zip(bills(of(STAGES["dev"])), bills(stock), strict=True):
+def test_dev_costs_less_than_half_of_the_stock_pattern_at_any_traffic() -> None:
+    """The stock pattern has NAT gateways and two tasks in private subnets. One task of dev can serve the traffic."""
+    assert MONTHS[-1] / (30 * 24 * 60) < DEV.requests_per_target
+    stock = stock_templates(STAGES["dev"])
+    for dev, theirs in zip(bills(of(DEV)), bills(stock), strict=True):
         assert dev.total <= 0.45 * theirs.total
-
-
-def test_the_stock_pattern_is_billed_with_its_gateways_and_two_tasks(stock: Templates) -> None:
     found = bill(stock, IDLE)
     assert dollars(found, "NAT gateways") == pytest.approx(2 * 0.045 * 730)
     assert dollars(found, "tasks") == pytest.approx(2 * 730 * (0.25 * 0.04048 + 0.5 * 0.004445))
     assert "public addresses of tasks" not in labels(found)
 
 
-@pytest.mark.parametrize(
-    "stage",
-    [
-        *STAGES.values(),
-        stage_named("pr-1"),
-        replace(STAGES["prod"], entrance=Entrance.CLOUDFRONT),
-        replace(STAGES["prod"], egress=Egress.ENDPOINTS, container_insights=True, alarm_email=EMAIL, github=GITHUB),
-    ],
-    ids=lambda stage: stage.name,
-)
-def test_every_resource_of_every_stage_has_a_price(stage: Stage) -> None:
-    totals = [each.total for each in bills(of(stage))]
+@pytest.mark.parametrize("name", CHECKED)
+def test_every_resource_of_every_stage_has_a_price(name: str) -> None:
+    totals = [each.total for each in bills(of(CHECKED[name]))]
     assert totals[0] > 0
     assert totals == sorted(totals)
 
@@ -71,35 +55,26 @@ def test_a_resource_without_a_price_is_an_error() -> None:
         bill([template], IDLE)
 
 
-def test_no_type_is_free_and_priced_at_once() -> None:
-    assert not FREE.keys() & HANDLERS.keys()
-    assert all(FREE.values())
+@pytest.mark.parametrize(
+    ("fields", "more", "data"),
+    [
+        ({"egress": Egress.ENDPOINTS}, 58.40 - 2 * 3.65, "interface endpoints: data"),
+        ({"egress": Egress.NAT}, 73.00 - 2 * 3.65, "NAT gateways: data"),
+        ({"cpu_seconds": 60}, -0.70, "data to the internet"),
+    ],
+)
+def test_an_option_has_the_documented_price(fields: dict[str, Any], more: float, data: str) -> None:
+    """Tasks behind endpoints or NAT have no addresses, $3.65 each."""
+    other = of(replace(PROD, **fields))
+    assert bill(other, IDLE).total - bill(of(PROD), IDLE).total == pytest.approx(more, abs=0.01)
+    assert dollars(bill(other, BUSY), data) > 0
 
 
-@pytest.mark.parametrize(("egress", "more"), [(Egress.ENDPOINTS, 58.40), (Egress.NAT, 73.00)])
-def test_each_egress_option_has_the_documented_price(egress: Egress, more: float) -> None:
-    """Instead of the addresses of the tasks, $3.65 each."""
-    prod = STAGES["prod"]
-    before, after = bill(of(prod), IDLE), bill(of(replace(prod, egress=egress)), IDLE)
-    assert dollars(before, "public addresses of tasks") == pytest.approx(3.65 * prod.min_tasks)
-    assert after.total - before.total == pytest.approx(more - 3.65 * prod.min_tasks, abs=0.01)
-
-
-def test_high_resolution_cpu_has_the_documented_price() -> None:
-    prod = STAGES["prod"]
-    before, after = bill(of(replace(prod, cpu_seconds=60)), IDLE), bill(of(replace(prod, cpu_seconds=20)), IDLE)
-    assert after.total - before.total == pytest.approx(0.70)
-
-
-def test_cloudfront_saves_the_addresses_of_the_load_balancer_and_a_rule() -> None:
-    prod = STAGES["prod"]
-    before, after = bill(of(prod), IDLE), bill(of(replace(prod, entrance=Entrance.CLOUDFRONT)), IDLE)
+def test_cloudfront_saves_addresses_and_a_rule_and_is_billed_beyond_its_free_tier() -> None:
+    template = of(CHECKED[CLOUDFRONT])
+    before, after = bill(of(PROD), IDLE), bill(template, IDLE)
     assert before.total - after.total == pytest.approx(7.30 + 1.00)
     assert labels(before) - labels(after) == {"public addresses of the load balancer", "data to the internet"}
-
-
-def test_cloudfront_has_the_documented_prices_beyond_its_free_tier() -> None:
-    template = of(replace(STAGES["prod"], entrance=Entrance.CLOUDFRONT))
     assert dollars(bill(template, BUSY), "CloudFront: re") == 0
     found = bill(template, Traffic(1_000_000_000))
     assert dollars(found, "CloudFront: requests") == pytest.approx(990)
@@ -107,13 +82,8 @@ def test_cloudfront_has_the_documented_prices_beyond_its_free_tier() -> None:
     assert dollars(found, "CloudFront: functions") == pytest.approx(99.80)
 
 
-def test_endpoints_and_nat_cost_more_with_more_traffic() -> None:
-    for egress, label in ((Egress.ENDPOINTS, "interface endpoints: data"), (Egress.NAT, "NAT gateways: data")):
-        assert dollars(bill(of(replace(STAGES["dev"], egress=egress)), BUSY), label) > 0
-
-
 def test_arm_and_spot_have_the_documented_discounts() -> None:
-    four = replace(STAGES["dev"], min_tasks=4, max_tasks=4)
+    four = replace(DEV, min_tasks=4, max_tasks=4)
     plain = dollars(bill(of(four), IDLE), "tasks")
     arm = dollars(bill(of(replace(four, architecture=Architecture.ARM64)), IDLE), "tasks")
     spot = dollars(bill(of(replace(four, spot_share=100)), IDLE), "tasks")
@@ -121,25 +91,15 @@ def test_arm_and_spot_have_the_documented_discounts() -> None:
     assert spot / plain == pytest.approx((1 + 3 * 0.3) / 4)
 
 
-def test_one_task_can_serve_ten_million_requests_a_month() -> None:
-    minutes = 30 * 24 * 60
-    assert MONTHS[-1] / minutes < STAGES["dev"].requests_per_target
-
-
-def test_the_command_prints_the_sums_and_where_prices_come_from() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "infra.cost", "dev"], capture_output=True, text=True, timeout=120, check=True
-    )
-    sums = [line for line in ran.stdout.splitlines() if line.startswith("sum")]
-    assert len(sums) == 2
-    assert "dev / stock" in ran.stdout
-    assert "aws.amazon.com/fargate/pricing" in ran.stdout
-    for egress in Egress:
-        assert f"with egress {egress.value}" in ran.stdout
-    assert "with entrance cloudfront" in ran.stdout
-
-
-def test_an_unknown_stage_is_a_one_line_error() -> None:
-    ran = subprocess.run([sys.executable, "-m", "infra.cost", "prd"], capture_output=True, text=True, check=False)
-    assert ran.returncode == 1
-    assert ran.stderr.splitlines()[-1].startswith("error: unknown stage 'prd'")
+def test_the_command_prints_the_sums_and_where_prices_come_from(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["cost", "dev"])
+    main()
+    printed = capsys.readouterr().out
+    assert len([line for line in printed.splitlines() if line.startswith("sum")]) == 2
+    for shown in ("dev / stock", "aws.amazon.com/fargate/pricing", "with egress nat", "with entrance cloudfront"):
+        assert shown in printed
+    monkeypatch.setattr(sys, "argv", ["cost", "prd"])
+    with pytest.raises(SystemExit, match=r"^error: unknown stage 'prd'.+"):
+        main()

@@ -1,22 +1,13 @@
 """CloudFormation's registry names the permissions that each type of resource needs; the policies include them."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
 from fnmatch import fnmatch
 from functools import cache
 
 from infra import execution_policy
 from infra.permissions import SETTINGS
-from infra.stages import STAGES, Egress, Entrance
-from tests.infra.synthesis import CFN_LINT, DOMAIN, EMAIL, GITHUB, Templates, iam_actions, templates_of
+from tests.infra.synthesis import CFN_LINT, CLOUDFRONT, NAT, TLS, iam_actions, templates
 
-EVERYTHING = (
-    replace(STAGES["prod"], domain=DOMAIN, egress=Egress.ENDPOINTS, spot_share=50, alarm_email=EMAIL, github=GITHUB),
-    replace(STAGES["prod"], domain=DOMAIN, egress=Egress.NAT),
-    replace(STAGES["prod"], entrance=Entrance.CLOUDFRONT),
-)
-"""Stages that have a resource of every type between them."""
 BY_A_PERSON = {"AWS::IAM::ManagedPolicy", "AWS::IAM::OIDCProvider"}
 """Types of AccessStack, which precedes the policy."""
 UNUSED = {
@@ -53,13 +44,15 @@ CHANGES_OR_CONTENT = (
 """Permissions that handlers name for reading but a role that only reads must not have."""
 
 
+@cache
 def types() -> set[str]:
-    return {kind for stage in EVERYTHING for kind in _types(templates_of(stage))}
-
-
-def _types(templates: Templates) -> Iterator[str]:
-    for template in (templates.access, templates.registry, templates.data, templates.service):
-        yield from (resource["Type"] for resource in template.to_json()["Resources"].values())
+    """Return the types of resources of stages that use every option."""
+    return {
+        resource["Type"]
+        for stage in (TLS, NAT, CLOUDFRONT)
+        for template in templates(stage).all
+        for resource in template.to_json()["Resources"].values()
+    }
 
 
 @cache

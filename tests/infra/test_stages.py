@@ -9,6 +9,7 @@ from infra.stages import (
     STAGES,
     Architecture,
     Entrance,
+    Stage,
     StageError,
     Target,
     TargetError,
@@ -20,6 +21,7 @@ from tests.infra.synthesis import DOMAIN, EMAIL
 
 DEV = STAGES["dev"]
 ONE, TWO = "111111111111", "222222222222"
+FIXED = dataclasses.replace(DEV, account=ONE, region="sa-east-1")
 
 
 @pytest.mark.parametrize(
@@ -35,12 +37,6 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, neares
 def test_a_preview_is_named_after_its_pull_request(name: str) -> None:
     with pytest.raises(StageError, match="dev, prod, playground or pr-N"):
         stage_named(name)
-
-
-def test_a_preview_is_one_task_without_extras() -> None:
-    preview = stage_named("pr-12")
-    assert (preview.min_tasks, preview.max_tasks) == (1, 1)
-    assert not any((preview.web_acl, preview.flow_logs, preview.dashboard, preview.route_metrics, preview.protect))
 
 
 @pytest.mark.parametrize(
@@ -86,23 +82,20 @@ def test_only_production_must_choose_https_and_an_address_for_alarms() -> None:
     assert dataclasses.replace(prod, alarm_email=NOBODY).alarm_address is None
 
 
-def test_a_synthesis_needs_neither_account_nor_region() -> None:
-    assert target_of(DEV, {}) == Target(None, None)
-
-
-def test_an_open_stage_follows_the_environment() -> None:
-    environ = {"CDK_DEFAULT_ACCOUNT": ONE, "CDK_DEFAULT_REGION": "eu-west-1"}
-    assert target_of(DEV, environ) == Target(ONE, "eu-west-1")
-    assert target_of(DEV, {"AWS_REGION": "eu-west-1"}, caller_account=ONE) == Target(ONE, "eu-west-1")
-
-
-def test_the_region_that_the_cli_assumes_without_credentials_is_ignored() -> None:
-    assert target_of(DEV, {"CDK_DEFAULT_REGION": "us-east-1"}).region is None
-
-
-def test_account_and_region_of_the_stage_take_precedence() -> None:
-    stage = dataclasses.replace(DEV, account=ONE, region="sa-east-1")
-    assert target_of(stage, {"CDK_DEFAULT_REGION": "us-east-1"}) == Target(ONE, "sa-east-1")
+@pytest.mark.parametrize(
+    ("stage", "environ", "caller", "expected"),
+    [
+        (DEV, {}, None, Target(None, None)),
+        (DEV, {"CDK_DEFAULT_ACCOUNT": ONE, "CDK_DEFAULT_REGION": "eu-west-1"}, None, Target(ONE, "eu-west-1")),
+        (DEV, {"AWS_REGION": "eu-west-1"}, ONE, Target(ONE, "eu-west-1")),
+        (DEV, {"CDK_DEFAULT_REGION": "us-east-1"}, None, Target(None, None)),  # the CLI's default without credentials
+        (FIXED, {"CDK_DEFAULT_REGION": "us-east-1"}, None, Target(ONE, "sa-east-1")),
+    ],
+)
+def test_account_and_region_are_those_of_the_stage_or_of_the_environment(
+    stage: Stage, environ: dict[str, str], caller: str | None, expected: Target
+) -> None:
+    assert target_of(stage, environ, caller_account=caller) == expected
 
 
 @pytest.mark.parametrize(
@@ -117,10 +110,4 @@ def test_contradictory_accounts_and_regions_are_rejected(
     environ: dict[str, str], caller: str | None, message: str
 ) -> None:
     with pytest.raises(TargetError, match=message):
-        target_of(dataclasses.replace(DEV, account=ONE, region="sa-east-1"), environ, caller_account=caller)
-
-
-def test_the_two_variables_for_a_region_must_agree() -> None:
-    """The CDK CLI reads one and boto3 the other: a release would push to one region and deploy to the other."""
-    with pytest.raises(TargetError, match=r"eu-west-1 \(AWS_REGION\), us-east-1 \(AWS_DEFAULT_REGION\)"):
-        target_of(DEV, {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-east-1"})
+        target_of(FIXED, environ, caller_account=caller)

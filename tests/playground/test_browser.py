@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from tests.playground.conftest import Cloud
 from tests.web.actions import Thread, axe, call, sign_in
-from tests.web.conftest import new_page, page  # noqa: F401  # pytest fixtures
+from tests.web.conftest import page  # noqa: F401  # pytest fixture
 
 
 class Deployed:

@@ -62,7 +62,7 @@ def test_a_person_at_a_terminal_is_asked(unprotected: Path, tmp_path: Path, type
     assert ("prod was not destroyed" in said) is not destroyed
 
 
-@pytest.mark.parametrize("stage", ["dev", "pr-7"])
+@pytest.mark.parametrize("stage", ["dev", "pr-1"])
 def test_a_stage_that_is_destroyed_keeps_nothing_that_is_billed(stage: str) -> None:
     for template in (templates(stage).data, templates(stage).service):
         for name, resource in template.to_json()["Resources"].items():

@@ -91,9 +91,9 @@ def processes(pid: int) -> list[int]:
     return [pid, *(each for child in children for each in processes(int(child)))]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that the tests of a file share, with every optional feature that an attacker could use."""
+    """A server that tests share, with every optional feature that an attacker could use."""
     settings = {
         "COMMENTS_MODERATOR_TOKEN": "moderator-of-the-test",
         "COMMENTS_CORS_ORIGINS": "https://friend.example",

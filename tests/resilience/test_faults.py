@@ -17,14 +17,11 @@ CLIENTS = 12
 
 FAULTS = {
     "throttling": faults.refuse(400, "ThrottlingException"),
-    "throughput-exceeded": faults.refuse(400, "ProvisionedThroughputExceededException"),
-    "internal-error": faults.refuse(500, "InternalServerError"),
-    "error-page-of-a-proxy": faults.html,
     "access-denied": faults.refuse(400, "AccessDeniedException"),
-    "reset": faults.reset,
     "lost-response": faults.lose,
     "time-out": faults.hang,
 }
+"""Retried after a pause, not retried, applied without a response, and never applied; tests/app has more of each."""
 
 
 @pytest.fixture(scope="module")

@@ -14,33 +14,29 @@ UNREAD = get(b"/nowhere", CHUNKED, method=b"POST")
 
 CLEAR = {
     "a last chunk of nine zeros": (200, framed(CHUNKED, body=SIZE + BODY + b"\r\n000000000\r\n\r\n")),
-    "identity, chunked": (200, framed(b"Transfer-Encoding: identity, chunked", body=WHOLE)),
-    "a chunk size with leading zeros": (200, framed(CHUNKED, body=b"0" * 20 + WHOLE)),
     "chunks of one byte": (200, framed(CHUNKED, body=b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n")),
     "a chunk extension": (200, framed(CHUNKED, body=SIZE[:-2] + b';a="0"\r\n' + BODY + b"\r\n0\r\n\r\n")),
     "trailers": (200, framed(CHUNKED, body=WHOLE[:-2] + b"X-Trailer: 1\r\n\r\n")),
-    "an empty line before the request": (200, b"\r\n" + post(BODY)),
     "Expect: 100-continue": (200, post(BODY, b"Expect: 100-continue")),
-    "no body": (400, framed(b"Content-Length: 0")),
     "a request as the body": (400, post(get(b"/smuggled"))),
     "a body that nobody reads": (404, get(b"/nowhere", LENGTH, method=b"POST") + BODY),
     "chunks that nobody reads": (404, UNREAD + WHOLE),
-    "chunks of 64 KiB": (200, framed(CHUNKED, body=b"10000\r\n" + BODY.ljust(65_536) + b"\r\n0\r\n\r\n")),
     "chunks of 64 KiB and a byte": (413, framed(CHUNKED, body=b"10001\r\n" + BODY.ljust(65_537) + b"\r\n0\r\n\r\n")),
 }
 """Requests whose end is clear, and their status."""
 
 AMBIGUOUS = {
-    "two lengths": (400, framed(LENGTH, LENGTH, body=BODY)),
     "conflicting lengths": (400, framed(LENGTH, b"Content-Length: 0", body=BODY)),
-    "a length and chunks": (400, framed(LENGTH, CHUNKED, body=WHOLE)),
-    "chunks and a length": (400, framed(CHUNKED, b"Content-Length: 3", body=WHOLE)),
+    "a length and chunks": (400, framed(b"Content-Length: 5", CHUNKED, body=b"0\r\n\r\n" + get(b"/smuggled"))),
+    "chunks and a length": (400, framed(CHUNKED, b"Content-Length: 3", body=b"8\r\nSMUGGLED\r\n0\r\n\r\n")),
     "a length that is too short": (400, framed(b"Content-Length: 10", body=BODY)),
+    "a length with a plus": (400, framed(b"Content-Length: +5", body=b"hello")),
+    "a space before the colon": (400, framed(b"Content-Length: 5", b"Transfer-Encoding : chunked", body=b"0\r\n\r\n")),
     "a body without a length": (400, framed(body=BODY)),
     "chunked, identity": (400, framed(b"Transfer-Encoding: chunked, identity", body=WHOLE)),
     "gzip, chunked": (200, framed(b"Transfer-Encoding: gzip, chunked", body=WHOLE)),
     "chunked in HTTP/1.0": (400, framed(CHUNKED, body=WHOLE).replace(b"HTTP/1.1", b"HTTP/1.0")),
-    "a malformed chunk": (400, framed(CHUNKED, body=b"zz\r\n")),
+    "a chunk longer than its size": (400, framed(CHUNKED, body=b"3\r\nhello\r\n0\r\n\r\n")),
     "a malformed chunk that nobody reads": (404, UNREAD + b"zz\r\n"),
     "a length as a trailer": (400, framed(CHUNKED, body=WHOLE[:-2] + b"Content-Length: 5\r\n\r\n")),
 }
@@ -62,26 +58,22 @@ def responses(connection: Connection, raw: bytes, pieces: int) -> list[tuple[int
     while response := connection.response():
         seen.append((response.status, response.headers["X-Request-Id"]))
         if len(seen) == 2:
-            connection.send(named(get(b"/nowhere"), b"third").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            connection.send(named(get(b"/nowhere", b"Connection: close"), b"third"))
     return seen
 
 
-@pytest.mark.parametrize("pieces", [1, 25])
 @pytest.mark.parametrize(("status", "raw"), CLEAR.values(), ids=CLEAR)
-def test_every_request_on_a_connection_gets_its_own_response(
-    server: Server, status: int, raw: bytes, pieces: int
-) -> None:
-    with connect(server.port) as connection:
-        assert responses(connection, raw, pieces) == [(status, "first"), (200, "second"), (404, "third")]
+def test_every_request_on_a_connection_gets_its_own_response(server: Server, status: int, raw: bytes) -> None:
+    for pieces in (1, 25):
+        with connect(server.port) as connection:
+            assert responses(connection, raw, pieces) == [(status, "first"), (200, "second"), (404, "third")]
 
 
-@pytest.mark.parametrize("pieces", [1, 25])
 @pytest.mark.parametrize(("status", "raw"), AMBIGUOUS.values(), ids=AMBIGUOUS)
-def test_after_an_ambiguous_request_the_connection_is_closed(
-    server: Server, status: int, raw: bytes, pieces: int
-) -> None:
+def test_after_an_ambiguous_request_the_connection_is_closed(server: Server, status: int, raw: bytes) -> None:
     """Errors of gunicorn itself have no request id."""
-    with connect(server.port) as connection:
-        first, *rest = responses(connection, raw, pieces)
-    assert first in {(status, "first"), (status, None)}
-    assert rest in ([], [(400, None)])
+    for pieces in (1, 25):
+        with connect(server.port) as connection:
+            first, *rest = responses(connection, raw, pieces)
+        assert first in {(status, "first"), (status, None)}
+        assert rest in ([], [(400, None)])

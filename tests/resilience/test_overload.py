@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.app.conftest import Server, wait_until
 from tests.resilience.conftest import Connection, comment, connect, get, post
 
-CLIENTS = 600
+CLIENTS = 300
 
 
 def send_all(port: int, stack: ExitStack, *requests: bytes) -> list[Connection]:

@@ -4,68 +4,53 @@ import itertools
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, Page
 
-from tests.app.conftest import Server, serve, serving
+from tests.app.conftest import Server, serving
 from tests.web.actions import TOKEN, Article
-
-__all__ = ["serve"]
 
 WATCH = """
 addEventListener("securitypolicyviolation", (event) => report(`${event.violatedDirective}: ${event.blockedURI}`));
 window.alert = () => report("markup in a comment was executed");
 """
 
-Serve = Callable[..., Server]
-NewPage = Callable[..., Page]
 Embed = Callable[..., Article]
 
 content_ids = itertools.count(100)
 
 
 @pytest.fixture
-def new_page(browser: Browser) -> Iterator[NewPage]:
-    """Open pages, each in its own browser context."""
-    contexts: list[BrowserContext] = []
+def page(browser: Browser) -> Iterator[Page]:
+    """Open a page in its own browser context."""
     problems: list[str] = []
-
-    def open_page(**options: Any) -> Page:
-        settings = {"locale": "en-GB", "timezone_id": "UTC", "viewport": {"width": 800, "height": 900}}
-        context = browser.new_context(**(settings | options))
-        context.set_default_timeout(10_000)
-        context.expose_function("report", lambda problem: problems.append(problem))  # noqa: PLW0108  # not a built-in
-        context.add_init_script(WATCH)
-        context.on("weberror", lambda error: problems.append(str(error.error)))
-        contexts.append(context)
-        return context.new_page()
-
-    yield open_page
-    for context in contexts:
-        context.close()
+    context = browser.new_context(locale="en-GB", timezone_id="UTC", viewport={"width": 800, "height": 900})
+    context.set_default_timeout(10_000)
+    context.expose_function("report", lambda problem: problems.append(problem))  # noqa: PLW0108  # not a built-in
+    context.add_init_script(WATCH)
+    context.on("weberror", lambda error: problems.append(str(error.error)))
+    yield context.new_page()
+    context.close()
     assert not problems
 
 
-@pytest.fixture
-def page(new_page: NewPage) -> Page:
-    return new_page()
+def settings(**more: str) -> dict[str, str]:
+    return {"COMMENTS_CORS_ORIGINS": "*", "COMMENTS_MODERATOR_TOKEN": TOKEN, **more}
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that tests share; each uses another thread."""
-    settings = {"COMMENTS_CORS_ORIGINS": "*", "COMMENTS_MODERATOR_TOKEN": TOKEN, "COMMENTS_STATUS_THREAD": "9"}
-    with serving(tmp_path_factory.mktemp("server"), settings) as started:
+    more = {"COMMENTS_STATUS_THREAD": "9", "COMMENTS_COMMIT": "0123456789ab"}
+    with serving(tmp_path_factory.mktemp("server"), settings(**more)) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def moderated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that holds comments for approval."""
-    settings = {"COMMENTS_CORS_ORIGINS": "*", "COMMENTS_MODERATOR_TOKEN": TOKEN, "COMMENTS_MODERATION": "on"}
-    with serving(tmp_path_factory.mktemp("moderated"), settings) as started:
+    with serving(tmp_path_factory.mktemp("moderated"), settings(COMMENTS_MODERATION="on")) as started:
         yield started
 
 
@@ -103,7 +88,7 @@ def magazine() -> Iterator[Magazine]:
 def embed(page: Page, server: Server, magazine: Magazine) -> Embed:
     """Create an article of another site with an empty thread."""
 
-    def create(on: Server = server, page: Page = page) -> Article:
+    def create(on: Server = server) -> Article:
         return Article(page, on.url, next(content_ids), magazine.publish)
 
     return create

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.web.actions import ROOT, Article, Thread
-from tests.web.conftest import Embed, NewPage, Serve
+from tests.web.conftest import Embed
 
 # Each would run a script, load a resource or add an element if it were parsed as markup.
 XSS = (
@@ -29,14 +29,6 @@ def test_embedding_sets_no_cookies(article: Article) -> None:
     thread.post("from another site")
     expect(thread.status("Your comment was posted.")).to_be_visible()
     assert article.page.context.cookies() == []
-
-
-def test_the_console_names_the_setting_that_blocks_a_site(serve: Serve, embed: Embed) -> None:
-    article = embed(serve(COMMENTS_CORS_ORIGINS="https://magazine.example"))
-    with article.page.expect_console_message(lambda message: "COMMENTS_CORS_ORIGINS" in message.text) as warning:
-        thread = article.open()
-    assert article.page.url.rstrip("/") in warning.value.text
-    expect(thread.status("Comments could not be loaded")).to_be_visible()
 
 
 def test_markup_in_comments_and_emails_is_text(article: Article) -> None:
@@ -82,12 +74,12 @@ def test_a_strict_policy_needs_no_exception_for_inline_code(article: Article) ->
     expect(thread.send).to_have_css("background-color", "rgb(26, 95, 74)")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_theme_attribute_overrides_the_color_scheme(embed: Embed, new_page: NewPage, scheme: str) -> None:
-    article = embed(page=new_page(color_scheme=scheme))
-    for theme, expected in (("", scheme), ("light", "light"), ("dark", "dark")):
+def test_the_theme_attribute_overrides_the_color_scheme(article: Article) -> None:
+    for theme in ("", "light", "dark"):
         thread = article.open(article.tag(f'data-theme="{theme}"' if theme else ""))
-        expect(thread.box.locator(".thread")).to_have_css("background-color", BACKGROUND[expected])
+        for scheme in ("light", "dark"):
+            article.page.emulate_media(color_scheme=scheme)
+            expect(thread.box.locator(".thread")).to_have_css("background-color", BACKGROUND[theme or scheme])
 
 
 def test_a_tag_in_the_head_appends_the_thread_to_the_body(article: Article) -> None:
