@@ -168,7 +168,7 @@ drift: $(STAGE_TOOLS)  ## show what was changed in ENV outside of CloudFormation
 
 .PHONY: sbom
 sbom: $(STAGE_TOOLS)  ## write the SBOM of the image in ENV (CycloneDX) to build/sbom.cdx.json
-	@python -m release.sbom $(ENV)
+	@python -m release.status sbom $(ENV)
 
 .PHONY: report
 report: $(STAGE_TOOLS)  ## compare templates and cost with those of BASE, also in build/report.md

@@ -73,7 +73,6 @@ RELEASE = (
         actions=(
             "ec2:DescribeVpcs",
             "ecs:DescribeServices",
-            "ecs:DescribeTaskDefinition",
             "ecs:DescribeTasks",
             "ecs:ListTasks",
             "elasticloadbalancing:DescribeTargetHealth",

@@ -11,18 +11,17 @@ import difflib
 import json
 import os
 import re
-import shlex
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.cost.__main__ import MONTHS, bills, rows
 from infra.stages import PREVIEW, stage_named
-from release.aws import PROJECT_ROOT, Aws
-from release.command import FAILED, Steps, run, run_command
+from release.aws import PROJECT_ROOT, TOOL_SETTINGS, Aws
+from release.command import FAILED, run, run_command
+from release.deploy import NO_VALIDATION
 from release.destroy import destroy
 from release.errors import CommandError, NotReadyError, ReleaseError
 
@@ -36,7 +35,6 @@ STAGES = ("dev", "prod")
 _STACK = re.compile(r"Comments(?:Foundation|Service)-(?P<stage>pr-\d+)")
 _MAX_LENGTH = 60_000
 """GitHub: comments have at most 65,536 characters."""
-_QUIET = {"CDK_VALIDATION": "false", "CDK_DISABLE_CLI_TELEMETRY": "1", "CDK_DISABLE_VERSION_CHECK": "1"}
 _TEMPLATE = ".template.json"
 _NOISE = ("There were no differences", "Number of stacks with differences", "Omitted ")
 
@@ -53,28 +51,28 @@ def outdated(cloudformation: CloudFormationClient, *, days: int, now: datetime) 
     return sorted(name for name, at in deployed.items() if at < now - timedelta(days=days))
 
 
-def reap(*, days: int, steps: Steps) -> int:
+def reap(*, days: int) -> int:
     """Destroy outdated previews, continuing after a failure, and return an exit status."""
     aws = Aws.of(PREVIEW)
     names = outdated(aws.cloudformation, days=days, now=datetime.now(UTC))
-    steps.result(f"previews not deployed for {days} days: {', '.join(names) or 'none'}")
+    print(f"previews not deployed for {days} days: {', '.join(names) or 'none'}")
     status = 0
     for name in names:
         try:
-            destroy(stage_named(name), steps, confirmed="")
+            destroy(stage_named(name), confirmed="")
         except ReleaseError as error:
-            steps.result(f"{name} remains: {error.summary}")
+            print(f"{name} remains: {error.summary}")
             status = FAILED
     return status
 
 
 def report(base: str) -> None:
     """Print the report and write it to build/ for CI; raise NotReadyError for an unknown commit."""
-    environment = {**os.environ, **_QUIET}
+    os.environ.update(TOOL_SETTINGS, **NO_VALIDATION)
     with tempfile.TemporaryDirectory(prefix="comments-report-") as name:
         folder = Path(name)
-        _extract(base, folder / "base", environment)
-        lines = [line for stage in STAGES for line in _compare(stage, folder, environment)]
+        _extract(base, folder / "base")
+        lines = [line for stage in STAGES for line in _compare(stage, folder)]
     text = "\n".join([f"Changes since {base[:12]}:", "", *(lines or ["No template or cost changes."])])
     if len(text) > _MAX_LENGTH:
         text = f"{text[:_MAX_LENGTH]}\n```\n… and more: run `make report BASE={base[:12]}`"
@@ -83,32 +81,28 @@ def report(base: str) -> None:
     print(text)
 
 
-def _extract(base: str, folder: Path, environment: Mapping[str, str]) -> None:
+def _extract(base: str, folder: Path) -> None:
     folder.mkdir()
     archive = folder.parent / "base.tar"
     try:
-        run(["git", "archive", f"--output={archive}", base], environment=environment)
+        run(["git", "archive", f"--output={archive}", base])
     except CommandError as error:
         raise NotReadyError(
             f"no commit {base} here: run `git fetch`, or set BASE to another commit", *error.details
         ) from error
-    run(["tar", "-xf", str(archive)], cwd=folder, environment=environment)
+    run(["tar", "-xf", str(archive)], cwd=folder)
 
 
-def _synthesize(root: Path, stage: str, output: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def _synthesize(root: Path, stage: str, output: Path) -> dict[str, str]:
     """Synthesize the app of a commit and return its templates by stack."""
-    settings = json.loads((root / "cdk.json").read_text())
-    context = settings["context"] | {"stage": stage}
-    variables = {**environment, "CDK_OUTDIR": str(output), "CDK_CONTEXT_JSON": json.dumps(context)}
-    _, *app = shlex.split(settings["app"])
-    run([sys.executable, *app], cwd=root, environment=variables)
+    run(["cdk", "synth", "--quiet", "--no-notices", f"--context=stage={stage}", f"--output={output}"], cwd=root)
     return {path.name.removesuffix(_TEMPLATE): path.read_text() for path in sorted(output.glob(f"*{_TEMPLATE}"))}
 
 
-def _compare(stage: str, folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
+def _compare(stage: str, folder: Path) -> Iterator[str]:
     """Yield the differences of each stack and of the bill. Stacks that stages share are only compared once."""
-    before = _synthesize(folder / "base", stage, folder / f"before-{stage}", environment)
-    after = _synthesize(PROJECT_ROOT, stage, folder / f"after-{stage}", environment)
+    before = _synthesize(folder / "base", stage, folder / f"before-{stage}")
+    after = _synthesize(PROJECT_ROOT, stage, folder / f"after-{stage}")
     for stack, template in after.items():
         if template == before.get(stack) or (stage != STAGES[0] and not stack.endswith(f"-{stage}")):
             continue
@@ -117,7 +111,7 @@ def _compare(stage: str, folder: Path, environment: Mapping[str, str]) -> Iterat
             continue
         former = folder / f"before-{stage}" / f"{stack}{_TEMPLATE}"
         command = ["cdk", "diff", f"--app={folder / f'after-{stage}'}", stack, "--exclusively", f"--template={former}"]
-        output = run([*command, "--no-color", "--no-notices"], cwd=folder, environment=environment)
+        output = run([*command, "--no-notices"], cwd=folder)
         shown = [line for line in output if not any(word in line for word in _NOISE)]
         yield from (f"**{stack}**", "", "```", *shown, "```", "")
     # Both at this commit's prices.
@@ -142,7 +136,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.command == "report":
         run_command("report", lambda: report(arguments.base))
-    run_command("reap", lambda: reap(days=arguments.days, steps=Steps()))
+    run_command("reap", lambda: reap(days=arguments.days))
 
 
 if __name__ == "__main__":

@@ -22,8 +22,10 @@ SERVICES = {
     "elbv2": "elasticloadbalancing",
     "logs": "logs",
 }
-RECEIVERS = {"_ecr": "ecr", **{name: name for name in SERVICES}}
+RECEIVERS = {name: name for name in SERVICES}
 MAKERS = {"client", "untyped"}
+OPERATIONS = {"get_paginator": "", "get_waiter": "describe_services"}
+"""Methods that call an operation: the one they name, or that of the only waiter."""
 OTHERWISE_NAMED = {
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:DeleteObjects": "s3:DeleteObject",
@@ -72,8 +74,8 @@ def calls(*modules: str) -> set[str]:
             service = _client(receiver) or named.get(name)
             if not service:
                 continue
-            if method == "get_paginator" and isinstance(node.args[0], ast.Constant):
-                method = str(node.args[0].value)
+            if method in OPERATIONS and isinstance(node.args[0], ast.Constant):
+                method = OPERATIONS[method] or str(node.args[0].value)
             client = boto3.client(service, region_name="us-east-1")  # type: ignore[call-overload]  # any service
             action = f"{SERVICES.get(service, service)}:{client.meta.method_to_api_mapping[method]}"
             found.add(OTHERWISE_NAMED.get(action, action))

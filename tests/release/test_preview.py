@@ -10,11 +10,9 @@ import pytest
 from infra.stages import Stage
 from release import preview
 from release.aws import Aws
-from release.command import Steps
 from release.errors import DeploymentError
-from tests.release.conftest import commit_all, nobody, run
+from tests.release.conftest import TOPIC, commit_all, create_stack, nobody, run
 
-TEMPLATE = '{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
 STACKS = [
     "CommentsFoundation-pr-7",
     "CommentsService-pr-7",
@@ -27,7 +25,7 @@ STACKS = [
 @pytest.fixture
 def stacks(aws: Aws) -> Iterator[Aws]:
     for name in STACKS:
-        aws.cloudformation.create_stack(StackName=name, TemplateBody=TEMPLATE)
+        create_stack(aws, name, {"Topic": TOPIC})
     yield aws
     for name in STACKS:
         aws.cloudformation.delete_stack(StackName=name)
@@ -40,9 +38,6 @@ def outdated(aws: Aws, *, in_days: int) -> list[str]:
 def test_previews_alone_are_outdated_and_only_after_three_days(stacks: Aws) -> None:
     assert outdated(stacks, in_days=2) == []
     assert outdated(stacks, in_days=4) == ["pr-7", "pr-8"]
-
-
-def test_what_is_destroyed_already_is_not_destroyed_again(stacks: Aws) -> None:
     stacks.cloudformation.delete_stack(StackName="CommentsFoundation-pr-8")
     assert outdated(stacks, in_days=4) == ["pr-7"]
 
@@ -52,15 +47,14 @@ def test_one_preview_that_cannot_be_destroyed_does_not_keep_the_others(
 ) -> None:
     destroyed = []
 
-    def destroy(stage: Stage, _steps: Steps, *, confirmed: str) -> None:
-        assert not confirmed
+    def destroy(stage: Stage, **_: str) -> None:
         destroyed.append(stage.name)
         if stage.name == "pr-7":
             raise DeploymentError("it resists")
 
     monkeypatch.setattr(preview, "destroy", destroy)
     monkeypatch.setattr(Aws, "of", lambda _stage: stacks)
-    assert preview.reap(days=-1, steps=Steps()) == 1
+    assert preview.reap(days=-1) == 1
     assert destroyed == ["pr-7", "pr-8"]
     assert "pr-7 remains: it resists" in capsys.readouterr().out
 
@@ -87,12 +81,6 @@ def test_a_change_shows_its_templates_and_its_bill(change: Path, tmp_path: Path)
     assert "\n- sum " in bill
     assert "\n+ sum " in bill
     assert (change / "build/report.md").read_text() == done.stdout
-
-
-def test_a_change_without_effect_on_templates_is_reported_as_such(project: Path, tmp_path: Path) -> None:
-    done = run("release.preview", "report", "HEAD", cwd=project, environment=nobody(tmp_path))
-    assert done.returncode == 0, done.stdout
-    assert "No template or cost changes." in done.stdout
 
 
 def test_a_commit_that_is_not_here_is_named(project: Path, tmp_path: Path) -> None:
