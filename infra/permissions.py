@@ -75,7 +75,6 @@ RELEASE = (
             "ecs:DescribeServices",
             "ecs:DescribeTasks",
             "ecs:ListTasks",
-            "elasticloadbalancing:DescribeTargetHealth",
             "servicequotas:GetServiceQuota",
         ),
         resources=("*",),

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_ecr import ECRClient
     from types_boto3_ecs import ECSClient
-    from types_boto3_elbv2 import ElasticLoadBalancingv2Client
     from types_boto3_logs import CloudWatchLogsClient
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
@@ -92,10 +91,6 @@ class Aws:
     @cached_property
     def ecs(self) -> ECSClient:
         return self.session.client("ecs", config=_CLIENT)
-
-    @cached_property
-    def elbv2(self) -> ElasticLoadBalancingv2Client:
-        return self.session.client("elbv2", config=_CLIENT)
 
     @cached_property
     def logs(self) -> CloudWatchLogsClient:

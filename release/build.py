@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import base64
+import json
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
 
@@ -88,28 +90,25 @@ def build(aws: Aws, tag: str) -> None:
 
 
 def push(aws: Aws, tag: str) -> None:
-    """Push with temporary credentials, without changing the user's Docker settings; raise CommandError."""
+    """Push the image; raise CommandError."""
     reference = f"{aws.image_name}:{tag}"
     note(f"pushing {reference}")
-    user, password = registry_credentials(aws)
     # A context's address would be lost with another DOCKER_CONFIG.
-    host = (
-        os.environ.get("DOCKER_HOST")
-        or run(["docker", "context", "inspect", "--format={{.Endpoints.docker.Host}}"])[-1]
-    )
-    with tempfile.TemporaryDirectory(prefix="comments-docker-") as folder:
-        isolated = {"DOCKER_CONFIG": folder, "DOCKER_HOST": host}
-        login = ["docker", "login", f"--username={user}", "--password-stdin", reference.partition("/")[0]]
-        run(login, variables=isolated, stdin=password)
-        try:
-            run(["docker", "push", reference], variables=isolated)
-        except CommandError as error:
-            denial = explain_denial("\n".join(error.details))
-            raise CommandError(denial or error.summary, *error.details) from error
+    host = os.environ.get("DOCKER_HOST")
+    host = host or run(["docker", "context", "inspect", "--format={{.Endpoints.docker.Host}}"])[-1]
+    try:
+        with registry_login(aws) as variables:
+            run(["docker", "push", reference], variables={**variables, "DOCKER_HOST": host})
+    except CommandError as error:
+        denial = explain_denial("\n".join(error.details))
+        raise CommandError(denial or error.summary, *error.details) from error
 
 
-def registry_credentials(aws: Aws) -> tuple[str, str]:
-    """Return user and password for the registry. They expire after twelve hours."""
+@contextmanager
+def registry_login(aws: Aws) -> Iterator[dict[str, str]]:
+    """Yield the variables for temporary access to the registry, without changing the user's Docker settings."""
     (authorization,) = aws.ecr.get_authorization_token(registryIds=[aws.registry_account])["authorizationData"]
-    user, _, password = base64.b64decode(authorization["authorizationToken"]).decode().partition(":")
-    return user, password
+    logins = {aws.image_name.partition("/")[0]: {"auth": authorization["authorizationToken"]}}
+    with tempfile.TemporaryDirectory(prefix="comments-docker-") as folder:
+        (Path(folder) / "config.json").write_text(json.dumps({"auths": logins}))
+        yield {"DOCKER_CONFIG": folder}

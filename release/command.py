@@ -34,7 +34,6 @@ def run(
     *,
     variables: Mapping[str, str] = MappingProxyType({}),
     cwd: Path = PROJECT_ROOT,
-    stdin: str | None = None,
     on_line: Callable[[str], object] = lambda _line: None,
 ) -> list[str]:
     """Run a tool and return the lines of stdout and stderr, passing each to `on_line` as it arrives.
@@ -48,7 +47,7 @@ def run(
             command,
             cwd=cwd,
             env=os.environ | dict(variables),
-            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -60,9 +59,6 @@ def run(
         raise NotReadyError(f"{command[0]} is not installed or not in PATH") from None
     with process:
         try:
-            if stdin is not None and process.stdin is not None:
-                process.stdin.write(stdin)
-                process.stdin.close()
             for line in process.stdout or ():
                 lines.append(line.rstrip())
                 on_line(lines[-1])

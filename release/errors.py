@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import re
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    ProfileNotFound,
-    SSOTokenLoadError,
-    TokenRetrievalError,
-    UnauthorizedSSOTokenError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from infra.permissions import STACK_DEPLOYER, TRUSTS
 from infra.stages import ACCESS_STACK, BOOTSTRAP_QUALIFIER
@@ -48,8 +40,6 @@ class NotVerifiedError(ReleaseError):
 
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
-_EXPIRED_ADVICE = "the AWS credentials have expired: sign in again (aws sso login), then run this again"
-_UNKNOWN_KEY = {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "AuthFailure"}
 _DENIAL = re.compile(
     r"User: (?P<who>arn:\S+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
     r"(?: on resource: \"?(?P<what>[^\s\"]+)\"?)?(?P<why>.*)",
@@ -68,21 +58,11 @@ def explain_aws_error(error: BotoCoreError | ClientError) -> str:
     """Explain an error of boto3 in one line with the next step."""
     if isinstance(error, NoCredentialsError):
         return "no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID"
-    if isinstance(error, ProfileNotFound):
-        return f"{error}: set AWS_PROFILE to an existing profile"
-    if isinstance(error, TokenRetrievalError | SSOTokenLoadError | UnauthorizedSSOTokenError):
-        return f"{_EXPIRED_ADVICE} ({error})"
-    if isinstance(error, BotoCoreError):
-        return f"AWS is unreachable: {error}"
-    return _explain_rejection(error)
-
-
-def _explain_rejection(error: ClientError) -> str:
+    if isinstance(error, BotoCoreError):  # names the next step, as for a missing profile or an expired SSO session
+        return str(error)
     code = error.response.get("Error", {}).get("Code", "unknown")
     if code in _EXPIRED:
-        return _EXPIRED_ADVICE
-    if code in _UNKNOWN_KEY:
-        return f"AWS does not accept these credentials ({code}): check AWS_PROFILE or AWS_ACCESS_KEY_ID"
+        return "the AWS credentials have expired: sign in again (aws sso login), then run this again"
     message = error.response.get("Error", {}).get("Message", str(error))
     return explain_denial(message) or f"AWS rejected {error.operation_name}: {code}: {message}"
 
@@ -103,18 +83,13 @@ def explain_denial(text: str) -> str | None:
     subject = f"the role {role}" if role else f"the {kind} {'/'.join(names)}".rstrip()
     if "explicit deny" in denial["why"]:
         return f"{subject} is denied {what}{denial['why'].rstrip('. ')}: ask the account's administrator"
-    return f"{subject} lacks {what}: {_where_granted(role, denial['action'])}"
+    return f"{subject} lacks {what}: {_where_granted(role)}"
 
 
-def _where_granted(role: str, action: str) -> str:
+def _where_granted(role: str) -> str:
     """Return where to grant the permission. This project only manages its own roles."""
-    trust = next((trust for trust in TRUSTS if trust.role == role), None)
-    if trust and trust.grants(action):
-        return f"infra/permissions.py grants it, so {_DEPLOY_ACCESS}"
-    if trust:
-        return f"infra/permissions.py grants it to other roles only; grant it to this role too and {_DEPLOY_ACCESS}"
-    if role == STACK_DEPLOYER:
-        return f"infra/permissions.py lists the stacks that the CDK CLI may deploy; add this one and {_DEPLOY_ACCESS}"
+    if role in {STACK_DEPLOYER, *(trust.role for trust in TRUSTS)}:
+        return f"add it in infra/permissions.py if it is not there, and {_DEPLOY_ACCESS}"
     if role.startswith(f"cdk-{BOOTSTRAP_QUALIFIER}-"):
         return "infra/execution_policy.py limits what CloudFormation may do; change it and run `make bootstrap` again"
     if role.startswith("CommentsService-"):

@@ -112,8 +112,7 @@ def _failed_health_checks(evidence: Evidence) -> Iterator[str]:
 
 def _unhealthy_reasons(evidence: Evidence) -> list[str]:
     """Return the load balancer's reasons, without the generic one if there are more precise ones."""
-    reasons = {match[1] for event in evidence.events for match in _TARGET_REASON.finditer(event)} | evidence.unhealthy
-    reasons = {reason for reason in reasons if "deregistration" not in reason}
+    reasons = {match[1] for event in evidence.events if (match := _TARGET_REASON.search(event))}
     return sorted(reasons - {"Health checks failed"} or reasons)
 
 

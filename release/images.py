@@ -76,9 +76,7 @@ class Images:
 
     def _describe(self, image: ImageIdentifierTypeDef) -> ImageDetailTypeDef | None:
         try:
-            found = self.ecr.describe_images(
-                registryId=self.account, repositoryName=self.repository, imageIds=[image]
-            )
+            found = self.ecr.describe_images(registryId=self.account, repositoryName=self.repository, imageIds=[image])
         except (self.ecr.exceptions.ImageNotFoundException, self.ecr.exceptions.RepositoryNotFoundException):
             return None
         return next(iter(found["imageDetails"]), None)

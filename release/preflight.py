@@ -93,15 +93,15 @@ def require_vpc_quota(aws: Aws) -> None:
 
 
 def describe_change(running: list[str], tag: str, *, root: Path = PROJECT_ROOT) -> Iterator[str]:
-    """Yield which commits a release of `tag` undoes and adds. `running` are the tags of the running image."""
+    """Yield the commits that a release of `tag` adds and undoes. `running` are the tags of the running image."""
     commits = [match["commit"].partition("-")[0] for each in running if (match := IMAGE_TAG.fullmatch(each))]
-    then, now = commit_in(tag).partition("-")[0], next(iter(commits), None)
-    for verb, span in (("undoes", f"{then}..{now}"), ("adds", f"{now}..{then}")):
-        try:
-            commits = run(["git", "log", "--format=  %h %s", "--abbrev=12", span], cwd=root)
-        except CommandError:
-            yield f"from {now} to {then}; can't list the commits, because this clone doesn't have both: run `git fetch`"
-            return
-        yield f"this release {verb} {len(commits)} commits"
-        yield from commits[:_COMMITS_SHOWN]
+    if not commits:
+        return
+    now, then = commits[0], commit_in(tag).partition("-")[0]
+    yield f"from {now} to {then}; > are commits that this release adds, < those that it undoes:"
+    try:
+        log = run(["git", "log", "--left-right", "--format=  %m %h %s", "--abbrev=12", f"{now}...{then}"], cwd=root)
+        yield from log[:_COMMITS_SHOWN]
+    except CommandError:
+        yield "  can't list them, because this clone doesn't have both commits: run `git fetch`"
     yield "only the image comes from that commit; the templates come from the commit that is checked out here"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from infra.stages import ACCESS_STACK, PROJECT, REGISTRY_STACK, Stage, stage_named
 from release.aws import PROJECT_ROOT, Aws
-from release.build import registry_credentials
+from release.build import registry_login
 from release.command import run, run_command
 from release.deploy import NO_VALIDATION, NOISE, base_url, cdk, describe, image_parameter, not_deployed, running_digest
 from release.errors import CommandError, ReleaseError, explain_denial
@@ -101,13 +101,8 @@ def sbom(stage: Stage) -> int:
     digest = running_digest(aws)
     if not digest:
         raise not_deployed(aws)
-    user, password = registry_credentials(aws)
-    credentials = {"AUTHORITY": aws.image_name.partition("/")[0], "USERNAME": user, "PASSWORD": password}
-    bill_of_materials(
-        f"registry:{aws.image_name}@{digest}",
-        version=digest,
-        variables={f"SYFT_REGISTRY_AUTH_{name}": value for name, value in credentials.items()},
-    )
+    with registry_login(aws) as variables:
+        bill_of_materials(f"registry:{aws.image_name}@{digest}", version=digest, variables=variables)
     return NO_CHANGES
 
 

@@ -87,12 +87,10 @@ class Evidence:
     """Observations during a deployment, written by one thread and read after it has ended."""
 
     events: list[str] = field(default_factory=list)
-    """Service events, oldest first."""
+    """Service events, oldest first; some contain the load balancer's reasons for unhealthy targets."""
     rollouts_failed: list[str] = field(default_factory=list)
     """ECS's reasons for failed deployments."""
     stopped: list[StoppedTask] = field(default_factory=list)
-    unhealthy: set[str] = field(default_factory=set)
-    """The load balancer's descriptions of unhealthy targets."""
     errors: list[str] = field(default_factory=list)
     """Log lines with the reasons for 5xx responses, of any task."""
     failure: BotoCoreError | ClientError | None = None
@@ -165,12 +163,6 @@ class Watch:
         for deployment in service["deployments"]:
             if deployment.get("rolloutState") == "FAILED" and self._is_new(deployment["id"]):
                 evidence.rollouts_failed.append(deployment.get("rolloutStateReason", "FAILED"))
-        for attached in service.get("loadBalancers", []):
-            targets = self._aws.elbv2.describe_target_health(TargetGroupArn=attached["targetGroupArn"])
-            for target in targets["TargetHealthDescriptions"]:
-                health = target["TargetHealth"]
-                if health.get("State") == "unhealthy":
-                    evidence.unhealthy.add(health.get("Description") or health.get("Reason") or "unhealthy")
 
     def _record_task(self, task: TaskTypeDef) -> Iterator[str]:
         """Record a task that has failed, rather than being stopped by the scheduler."""

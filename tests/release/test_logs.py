@@ -15,7 +15,7 @@ from infra.stages import STAGES
 from release import logs
 from release.aws import Aws
 from release.errors import NotReadyError
-from release.logs import request_lines, request_pattern, run_query, seconds, table
+from release.logs import request_lines, request_pattern, run_query
 from tests.release.conftest import ACCOUNT, REGION, run
 
 Write = Callable[..., None]
@@ -120,17 +120,3 @@ def test_a_saved_query_is_run_by_logs_insights(monkeypatch: pytest.MonkeyPatch) 
         stubber.add_response("get_query_results", {"status": "Running", "results": []})
         stubber.add_response("get_query_results", {"status": "Complete", "results": [row]})
         assert run_query(aws, QUERIES["slowest routes"], since=0) == [{"route": "/api/x"}]
-
-
-def test_rows_are_aligned() -> None:
-    rows = [{"time": "2026-01-01T10:00:00.000Z", "status": "500"}, {"time": "10:00", "message": "boom"}]
-    assert list(table(rows)) == [
-        "time                      status  message",
-        "2026-01-01T10:00:00.000Z  500     -",
-        "10:00                     -       boom",
-    ]
-
-
-@pytest.mark.parametrize(("text", "duration"), [("90s", 90), ("10m", 600), ("2h", 7200), ("1d", 86400)])
-def test_durations_are_parsed(text: str, duration: int) -> None:
-    assert seconds(text) == duration

@@ -19,7 +19,6 @@ SERVICES = {
     "cloudformation": "cloudformation",
     "ecr": "ecr",
     "ecs": "ecs",
-    "elbv2": "elasticloadbalancing",
     "logs": "logs",
 }
 RECEIVERS = {name: name for name in SERVICES}

@@ -32,7 +32,7 @@ def refused(project: Path, environment: Mapping[str, str], *arguments: str) -> s
         (["prod"], {}, "or allow_http=True"),
         (["dev", "--tag", "latest"], {}, "--tag latest: expected the 12 digits of a commit"),
         (["dev"], {}, "no AWS credentials: sign in"),
-        (["dev"], {"AWS_PROFILE": "nowhere"}, "set AWS_PROFILE to an existing profile"),
+        (["dev"], {"AWS_PROFILE": "nowhere"}, "profile (nowhere) could not be found"),
         (["dev"], {"AWS_ENDPOINT_URL_ECS": "http://127.0.0.1:1"}, "AWS_ENDPOINT_URL_ECS is set"),
         (["playground"], {"PLAYGROUND_DIR": "/nowhere", "AWS_PROFILE": "mine"}, "make playground"),
     ],
@@ -123,18 +123,14 @@ def history(tmp_path: Path) -> tuple[Path, list[str]]:
     return tmp_path, [*commits, commit_all(tmp_path)]
 
 
-def test_a_rollback_names_each_commit_that_it_undoes_or_adds(history: tuple[Path, list[str]]) -> None:
-    root, (one, two, three, beside) = history
-    lines = list(describe_change(["foreign", three, f"prod-{three}"], f"dev-{beside}", root=root))
-    undone, added = lines.index("this release undoes 2 commits"), lines.index("this release adds 1 commits")
-    assert lines[undone + 1 : added] == [f"  {three} a commit", f"  {two} a commit"]
-    assert lines[added + 1 : -1] == [f"  {beside} a commit"]
-    assert not any(one in line for line in lines)
-    assert "only the image comes from that commit" in lines[-1]
+def test_a_rollback_names_each_commit_that_it_adds_or_undoes(history: tuple[Path, list[str]]) -> None:
+    root, (_, two, three, beside) = history
+    _, *commits, _ = describe_change(["foreign", three, f"prod-{three}"], f"dev-{beside}", root=root)
+    assert sorted(commits) == sorted([f"  > {beside} a commit", f"  < {three} a commit", f"  < {two} a commit"])
 
 
 def test_a_commit_that_this_clone_does_not_have_is_named(history: tuple[Path, list[str]]) -> None:
     root, (one, *_) = history
-    (line,) = describe_change(["prod-0123456789ab"], one, root=root)
-    assert f"from 0123456789ab to {one}" in line
-    assert "`git fetch`" in line
+    lines = list(describe_change(["prod-0123456789ab"], one, root=root))
+    assert f"from 0123456789ab to {one}" in lines[0]
+    assert "`git fetch`" in lines[1]
