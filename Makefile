@@ -172,11 +172,11 @@ sbom: $(STAGE_TOOLS)  ## write the SBOM of the image in ENV (CycloneDX) to build
 
 .PHONY: report
 report: $(STAGE_TOOLS)  ## compare templates and cost with those of BASE, also in build/report.md
-	@python -m release.preview report $(BASE)
+	@python -m release.report $(BASE)
 
 .PHONY: reap
 reap: $(STAGE_TOOLS)  ## destroy previews that have not been deployed for three days
-	@python -m release.preview reap
+	@python -m release.destroy --outdated 3
 
 .PHONY: destroy
 destroy: $(STAGE_TOOLS)  ## delete ENV and all its billable resources (prod asks for its name unless CONFIRM=prod)

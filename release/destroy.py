@@ -1,20 +1,26 @@
-"""Deletes a stage: `python -m release.destroy STAGE`. Images remain, because stages share them."""
+"""Deletes a stage, or outdated previews: `python -m release.destroy STAGE | --outdated DAYS`.
+
+Images remain, because stages share them.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
+from datetime import UTC, datetime, timedelta
 
-from infra.stages import Stage, stage_named
+from infra.stages import PREVIEW, Stage, stage_named
 from release import deploy
 from release.aws import Aws
-from release.command import note, run_command, step
+from release.command import FAILED, note, run_command, step
 from release.errors import DeploymentError, NotReadyError, ReleaseError
 from release.images import PROVEN_IN
 
 ATTEMPTS = 3
 """Number of attempts to delete the data stack: access logs arrive until minutes after the load balancer is deleted."""
+_PREVIEW_STACK = re.compile(r"Comments(?:Foundation|Service)-(?P<stage>pr-\d+)")
 
 
 def destroy(stage: Stage, *, confirmed: str) -> None:
@@ -87,10 +93,41 @@ def empty_bucket(aws: Aws, bucket: str) -> None:
         return
 
 
+def outdated(aws: Aws, *, days: int, now: datetime) -> list[str]:
+    """Return the previews of which no stack was deployed in the last `days` days."""
+    deployed: dict[str, datetime] = {}
+    for page in aws.cloudformation.get_paginator("list_stacks").paginate():
+        for stack in page["StackSummaries"]:
+            match = _PREVIEW_STACK.fullmatch(stack["StackName"])
+            if match and stack["StackStatus"] != "DELETE_COMPLETE":
+                at = stack.get("LastUpdatedTime", stack["CreationTime"])
+                deployed[match["stage"]] = max(at, deployed.get(match["stage"], at))
+    return sorted(name for name, at in deployed.items() if at < now - timedelta(days=days))
+
+
+def reap(*, days: int) -> int:
+    """Destroy outdated previews, continuing after a failure, and return an exit status."""
+    aws = Aws.of(PREVIEW)
+    names = outdated(aws, days=days, now=datetime.now(UTC))
+    print(f"previews not deployed for {days} days: {', '.join(names) or 'none'}")
+    status = 0
+    for name in names:
+        try:
+            destroy(stage_named(name), confirmed="")
+        except ReleaseError as error:
+            print(f"{name} remains: {error.summary}")
+            status = FAILED
+    return status
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m release.destroy", description="Permanently delete a stage.")
-    parser.add_argument("stage", help="dev, prod, playground or pr-N")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("stage", nargs="?", help="dev, prod, playground or pr-N")
+    what.add_argument("--outdated", type=int, metavar="DAYS", help="previews that were not deployed for these days")
     arguments = parser.parse_args()
+    if arguments.outdated is not None:
+        run_command("reap", lambda: reap(days=arguments.outdated))
     confirmed = os.environ.get("CONFIRM", "")
     run_command("destroy", lambda: destroy(stage_named(arguments.stage), confirmed=confirmed))
 

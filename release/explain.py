@@ -146,7 +146,7 @@ def store_causes(log_lines: Iterable[str]) -> Iterator[str]:
 
 
 def readable(line: str) -> str:
-    """Shorten a JSON log line to time, level, message and error; return other lines unchanged."""
+    """Shorten a JSON log line to level, message and error; return other lines unchanged."""
     entry = _fields(line)
     if "message" not in entry:
         return line
@@ -154,7 +154,9 @@ def readable(line: str) -> str:
     if "method" in entry:
         message = f"{entry['method']} {entry.get('path')} {entry.get('status')} in {entry.get('duration_ms')} ms"
     error = _error_in(line)
-    return f"{entry.get('time', '')} {entry.get('level', '')} {message}{f' ({error})' if error else ''}".strip()
+    if error and error.partition(": ")[2].partition(" at ")[0] not in message:
+        message += f" ({error})"
+    return f"{entry.get('level')}: {message}"
 
 
 def _error_in(line: str) -> str | None:

@@ -1,19 +1,23 @@
-"""What a stage leaves behind, and what it refuses to lose."""
+"""What a stage leaves behind, what it refuses to lose, and which previews `make reap` destroys."""
 
 import os
 import pty
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from infra.stages import Stage
+from release import destroy as module
 from release.aws import Aws
-from release.destroy import empty_bucket
-from release.errors import ReleaseError
+from release.destroy import empty_bucket, outdated
+from release.errors import DeploymentError, ReleaseError
 from tests.infra.synthesis import templates
-from tests.release.conftest import nobody, run
+from tests.release.conftest import TOPIC, create_stack, nobody, run
 
 
 def test_a_protected_stage_is_not_destroyed(project: Path, tmp_path: Path) -> None:
@@ -94,3 +98,49 @@ def test_objects_that_s3_does_not_delete_are_a_failure(aws: Aws, monkeypatch: py
     empty_bucket(aws, "kept")
     s3.delete_bucket(Bucket="kept")  # which fails for one that is not empty
     empty_bucket(aws, "kept")
+
+
+STACKS = [
+    "CommentsFoundation-pr-7",
+    "CommentsService-pr-7",
+    "CommentsFoundation-pr-8",
+    "CommentsFoundation-dev",
+    "x-pr-9",
+]
+
+
+@pytest.fixture
+def stacks(aws: Aws) -> Iterator[Aws]:
+    for name in STACKS:
+        create_stack(aws, name, {"Topic": TOPIC})
+    yield aws
+    for name in STACKS:
+        aws.cloudformation.delete_stack(StackName=name)
+
+
+def previews(aws: Aws, *, in_days: int) -> list[str]:
+    return outdated(aws, days=3, now=datetime.now(UTC) + timedelta(days=in_days))
+
+
+def test_previews_alone_are_outdated_and_only_after_three_days(stacks: Aws) -> None:
+    assert previews(stacks, in_days=2) == []
+    assert previews(stacks, in_days=4) == ["pr-7", "pr-8"]
+    stacks.cloudformation.delete_stack(StackName="CommentsFoundation-pr-8")
+    assert previews(stacks, in_days=4) == ["pr-7"]
+
+
+def test_one_preview_that_cannot_be_destroyed_does_not_keep_the_others(
+    stacks: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    destroyed = []
+
+    def destroy(stage: Stage, **_: str) -> None:
+        destroyed.append(stage.name)
+        if stage.name == "pr-7":
+            raise DeploymentError("it resists")
+
+    monkeypatch.setattr(module, "destroy", destroy)
+    monkeypatch.setattr(Aws, "of", lambda _stage: stacks)
+    assert module.reap(days=-1) == 1
+    assert destroyed == ["pr-7", "pr-8"]
+    assert "pr-7 remains: it resists" in capsys.readouterr().out

@@ -57,15 +57,6 @@ def test_uncommitted_files_are_named(project: Path, tmp_path: Path) -> None:
     assert "no git commit here" in refused(copy, nobody(tmp_path), "dev")
 
 
-def test_a_playground_takes_uncommitted_changes(project: Path, playground_environment: dict[str, str]) -> None:
-    (project / "untracked.txt").write_text("x")
-    try:
-        said = refused(project, playground_environment, "playground")
-    finally:
-        (project / "untracked.txt").unlink()
-    assert "not bootstrapped: run `make bootstrap ENV=" in said
-
-
 # ---- the quota of VPCs ----
 
 

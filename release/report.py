@@ -1,7 +1,6 @@
-"""Commands for pull requests: `python -m release.preview report BASE` and `python -m release.preview reap [--days N]`.
+"""Compares templates and cost with those of another commit, for pull requests: `python -m release.report BASE`.
 
-`report` compares templates and cost with those of another commit. It needs no AWS account, because both commits are
-synthesized on this machine. `reap` destroys previews that have not been deployed for some days.
+It needs no AWS account, because both commits are synthesized on this machine.
 """
 
 from __future__ import annotations
@@ -10,60 +9,22 @@ import argparse
 import difflib
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from infra.cost.__main__ import MONTHS, bills, rows
-from infra.stages import PREVIEW, stage_named
-from release.aws import PROJECT_ROOT, TOOL_SETTINGS, Aws
-from release.command import FAILED, run, run_command
+from release.aws import PROJECT_ROOT, TOOL_SETTINGS
+from release.command import run, run_command
 from release.deploy import NO_VALIDATION
-from release.destroy import destroy
-from release.errors import CommandError, NotReadyError, ReleaseError
+from release.errors import CommandError, NotReadyError
 
-if TYPE_CHECKING:
-    from types_boto3_cloudformation import CloudFormationClient
-
-MAX_AGE_DAYS = 3
-"""A preview costs about a dollar a day; the next push to its pull request deploys it again."""
 REPORT = PROJECT_ROOT / "build" / "report.md"
 STAGES = ("dev", "prod")
-_STACK = re.compile(r"Comments(?:Foundation|Service)-(?P<stage>pr-\d+)")
 _MAX_LENGTH = 60_000
 """GitHub: comments have at most 65,536 characters."""
 _TEMPLATE = ".template.json"
 _NOISE = ("There were no differences", "Number of stacks with differences", "Omitted ")
-
-
-def outdated(cloudformation: CloudFormationClient, *, days: int, now: datetime) -> list[str]:
-    """Return the previews of which no stack was deployed in the last `days` days."""
-    deployed: dict[str, datetime] = {}
-    for page in cloudformation.get_paginator("list_stacks").paginate():
-        for stack in page["StackSummaries"]:
-            match = _STACK.fullmatch(stack["StackName"])
-            if match and stack["StackStatus"] != "DELETE_COMPLETE":
-                at = stack.get("LastUpdatedTime", stack["CreationTime"])
-                deployed[match["stage"]] = max(at, deployed.get(match["stage"], at))
-    return sorted(name for name, at in deployed.items() if at < now - timedelta(days=days))
-
-
-def reap(*, days: int) -> int:
-    """Destroy outdated previews, continuing after a failure, and return an exit status."""
-    aws = Aws.of(PREVIEW)
-    names = outdated(aws.cloudformation, days=days, now=datetime.now(UTC))
-    print(f"previews not deployed for {days} days: {', '.join(names) or 'none'}")
-    status = 0
-    for name in names:
-        try:
-            destroy(stage_named(name), confirmed="")
-        except ReleaseError as error:
-            print(f"{name} remains: {error.summary}")
-            status = FAILED
-    return status
 
 
 def report(base: str) -> None:
@@ -123,20 +84,10 @@ def _compare(stage: str, folder: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m release.preview", description="Report changes and destroy outdated previews."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    reporting = commands.add_parser("report", help="compare templates and cost with another commit")
-    reporting.add_argument("base", help="the commit to compare with, such as origin/main")
-    reaping = commands.add_parser("reap", help="destroy outdated previews")
-    reaping.add_argument(
-        "--days", type=int, default=MAX_AGE_DAYS, help="days since the last deployment (default: %(default)s)"
-    )
+    parser = argparse.ArgumentParser(prog="python -m release.report", description="Compare with another commit.")
+    parser.add_argument("base", help="the commit to compare with, such as origin/main")
     arguments = parser.parse_args()
-    if arguments.command == "report":
-        run_command("report", lambda: report(arguments.base))
-    run_command("reap", lambda: reap(days=arguments.days))
+    run_command("report", lambda: report(arguments.base))
 
 
 if __name__ == "__main__":
