@@ -136,6 +136,14 @@ def aws(engine: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Aws:
     return Aws(STAGES["playground"], ACCOUNT, REGION)
 
 
+@pytest.fixture
+def dev(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """The stage dev, with credentials that are not used: its clients are stubbed."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    return Aws(STAGES["dev"], ACCOUNT, REGION)
+
+
 TOPIC = {"Type": "AWS::SNS::Topic"}
 
 

@@ -15,7 +15,7 @@ from release import images as module
 from release.aws import Aws
 from release.errors import NotReadyError, ReleaseError, ScanError
 from release.images import EXCEPTIONS, Gate, Images, read_exceptions, require_releasable, wait_for_scan
-from tests.release.conftest import ACCOUNT, REGION, store_image
+from tests.release.conftest import store_image
 
 COMMIT = "0123456789ab"
 DIGEST = "sha256:" + "1" * 64
@@ -54,11 +54,9 @@ def test_an_account_without_a_registry_has_no_image(aws: Aws) -> None:
 
 
 @pytest.fixture
-def ecr(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Images, Stubber]]:
+def ecr(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Images, Stubber]]:
     monkeypatch.setattr(module, "POLL_SECONDS", 0)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    images = Images(Aws(STAGES["dev"], ACCOUNT, REGION))
+    images = Images(dev)
     with Stubber(images.ecr) as stubber:
         yield images, stubber
         stubber.assert_no_pending_responses()

@@ -11,12 +11,11 @@ import pytest
 from botocore.stub import Stubber
 
 from infra.queries import QUERIES
-from infra.stages import STAGES
 from release import logs
 from release.aws import Aws
 from release.errors import NotReadyError
 from release.logs import request_lines, request_pattern, run_query
-from tests.release.conftest import ACCOUNT, REGION, run
+from tests.release.conftest import run
 
 Write = Callable[..., None]
 
@@ -110,13 +109,10 @@ def test_an_invalid_request_names_the_next_step(
     assert "Traceback" not in done.stdout
 
 
-def test_a_saved_query_is_run_by_logs_insights(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    aws = Aws(STAGES["dev"], ACCOUNT, REGION)
+def test_a_saved_query_is_run_by_logs_insights(dev: Aws) -> None:
     row = [{"field": "route", "value": "/api/x"}, {"field": "@ptr", "value": "abc"}]
-    with Stubber(aws.logs) as stubber:
+    with Stubber(dev.logs) as stubber:
         stubber.add_response("start_query", {"queryId": "1"})
         stubber.add_response("get_query_results", {"status": "Running", "results": []})
         stubber.add_response("get_query_results", {"status": "Complete", "results": [row]})
-        assert run_query(aws, QUERIES["slowest routes"], since=0) == [{"route": "/api/x"}]
+        assert run_query(dev, QUERIES["slowest routes"], since=0) == [{"route": "/api/x"}]

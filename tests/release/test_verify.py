@@ -11,12 +11,10 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from infra.stages import STAGES
 from release import verify
 from release.aws import Aws
 from release.errors import NotVerifiedError
 from release.images import Images
-from tests.release.conftest import ACCOUNT, REGION
 
 DIGEST = "sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
@@ -52,16 +50,14 @@ def server(
 
 
 @pytest.fixture
-def dev(monkeypatch: pytest.MonkeyPatch) -> Aws:
-    """The stage dev, whose tasks run the digest, and which has run another image before."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
+def deployed(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """A stage whose tasks run the digest, and which has run another image before."""
     monkeypatch.setattr(verify, "POLL_SECONDS", 0)
     monkeypatch.setattr(verify, "running_tasks", lambda *_: 2)
     monkeypatch.setattr(verify, "error_lines", lambda *_, **__: [])
     monkeypatch.setattr(Images, "proven_in", lambda *_: ["dev-bbbbbbbbbbbb", "dev-aaaaaaaaaaaa"])
     monkeypatch.setattr(Images, "digest", lambda _, tag: DIGEST if "bbb" in tag else OTHER)
-    return Aws(STAGES["dev"], ACCOUNT, REGION)
+    return dev
 
 
 def verified(aws: Aws, url: str, monkeypatch: pytest.MonkeyPatch, *, patience: float = 60) -> str:
@@ -80,52 +76,47 @@ def verified(aws: Aws, url: str, monkeypatch: pytest.MonkeyPatch, *, patience: f
     ids=["comments", "after a while", "an image from before the status page"],
 )
 def test_a_response_of_the_api_is_accepted(
-    dev: Aws,
+    deployed: Aws,
     monkeypatch: pytest.MonkeyPatch,
     health: list[tuple[int, str]],
     thread: tuple[int, str],
     status: tuple[int, str],
 ) -> None:
     with server(health=list(health), thread=thread, status=status) as url:
-        assert verified(dev, url, monkeypatch) == url
+        assert verified(deployed, url, monkeypatch) == url
 
 
 @pytest.mark.parametrize("thread", [(404, "<html>not found"), (404, '{"status": "OTHER"}'), (200, "{}")])
 def test_another_response_is_not_verified_and_the_rollback_command_is_named(
-    dev: Aws, monkeypatch: pytest.MonkeyPatch, thread: tuple[int, str]
+    deployed: Aws, monkeypatch: pytest.MonkeyPatch, thread: tuple[int, str]
 ) -> None:
     with server(health=[HEALTHY], thread=thread) as url, pytest.raises(NotVerifiedError) as failed:
-        verified(dev, url, monkeypatch, patience=0)
+        verified(deployed, url, monkeypatch, patience=0)
     assert "/api/comment/list/" in failed.value.summary
     assert "make deploy ENV=dev TAG=dev-aaaaaaaaaaaa" in failed.value.details[-1]
     assert "dev-bbbbbbbbbbbb" not in failed.value.details[-1], "the same image"
 
 
-def test_an_address_that_does_not_respond_is_not_verified(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_does_not_respond_is_not_verified(deployed: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Images, "proven_in", lambda *_: [])
     with pytest.raises(NotVerifiedError, match="/healthz does not respond") as failed:
-        verified(dev, "http://127.0.0.1:1", monkeypatch, patience=0)
+        verified(deployed, "http://127.0.0.1:1", monkeypatch, patience=0)
     assert "no other image" in failed.value.details[-1]
 
 
 @pytest.mark.parametrize(("thread", "status"), [(SILENT, DEGRADED), (NO_COMMENTS, DEGRADED)])
 def test_a_store_that_does_not_respond_is_explained_and_not_waited_for_as_long(
-    dev: Aws, monkeypatch: pytest.MonkeyPatch, thread: tuple[int, str], status: tuple[int, str]
+    deployed: Aws, monkeypatch: pytest.MonkeyPatch, thread: tuple[int, str], status: tuple[int, str]
 ) -> None:
     error = "the store failed: table comments-dev: ResourceNotFoundException: non-existent table"
     monkeypatch.setattr(verify, "error_lines", lambda *_, **__: [json.dumps({"message": error})])
     with server(health=[HEALTHY], thread=thread, status=status) as url, pytest.raises(NotVerifiedError) as failed:
-        verified(dev, url, monkeypatch)
+        verified(deployed, url, monkeypatch)
     assert "cause: the table comments-dev is missing" in failed.value.details[0]
 
 
-def running(monkeypatch: pytest.MonkeyPatch, *digests: str, stable: bool = True, deployed: str = DIGEST) -> int:
-    """Verify a service of which ECS says these things, and CloudFormation what it was deployed with."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setattr(verify, "TASKS_SECONDS", verify.POLL_SECONDS)  # looks once
-    monkeypatch.setattr(verify, "running_digest", lambda _: deployed)
-    aws = Aws(STAGES["dev"], ACCOUNT, REGION)
+def running(aws: Aws, *digests: str, stable: bool = True) -> int:
+    """Verify a service of which ECS says these things."""
     deployments = [{"id": f"ecs-svc/{number}"} for number in range(1 if stable else 2)]
     service = {"deployments": deployments, "runningCount": len(digests), "desiredCount": len(digests)}
     tasks = [
@@ -139,21 +130,27 @@ def running(monkeypatch: pytest.MonkeyPatch, *digests: str, stable: bool = True,
         return verify.running_tasks(aws, DIGEST)
 
 
-def test_a_complete_deployment_of_the_digest_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert running(monkeypatch, DIGEST, DIGEST) == 2
+def test_a_complete_deployment_of_the_digest_is_verified(dev: Aws) -> None:
+    assert running(dev, DIGEST, DIGEST) == 2
 
 
 @pytest.mark.parametrize(
-    ("digests", "deployed", "stable", "problem"),
+    ("digests", "deployed", "problem"),
     [
-        ([DIGEST, OTHER], DIGEST, True, f"the service runs {OTHER}, not {DIGEST}: ECS rolled it back"),
-        ([OTHER, OTHER], OTHER, True, f"another release has deployed {OTHER}"),
-        ([DIGEST, DIGEST], DIGEST, False, "not stable"),
-        ([], DIGEST, True, "no running tasks"),
+        ([DIGEST, OTHER], DIGEST, f"the service runs {OTHER}, not {DIGEST}: ECS rolled it back"),
+        ([OTHER, OTHER], OTHER, f"another release has deployed {OTHER}"),
+        ([], DIGEST, "no running tasks"),
     ],
 )
 def test_other_tasks_or_none_are_not_verified(
-    monkeypatch: pytest.MonkeyPatch, digests: list[str], deployed: str, stable: bool, problem: str
+    dev: Aws, monkeypatch: pytest.MonkeyPatch, digests: list[str], deployed: str, problem: str
 ) -> None:
+    monkeypatch.setattr(verify, "running_digest", lambda _: deployed)
     with pytest.raises(NotVerifiedError, match=problem):
-        running(monkeypatch, *digests, stable=stable, deployed=deployed)
+        running(dev, *digests)
+
+
+def test_a_service_that_does_not_become_stable_is_not_verified(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "TASKS_SECONDS", verify.POLL_SECONDS)  # looks once
+    with pytest.raises(NotVerifiedError, match="not stable"):
+        running(dev, DIGEST, stable=False)
