@@ -52,9 +52,8 @@ def release(stage: Stage, *, tag: str | None, only: Phase | None = None) -> None
         with step("scan"):
             note(check_scan(planned, digest))
     if Phase.DEPLOY in phases:
-        names = (*planned.registry, stage.data_stack, stage.service_stack)
-        with step(f"{', '.join(names)} with {digest}"):
-            deploy_and_watch(planned, *names, digest=digest)
+        with step(f"service at {digest}"):
+            deploy_and_watch(planned, *planned.registry, stage.data_stack, stage.service_stack, digest=digest)
     if Phase.VERIFY in phases:
         with step("verify"):
             address = verify(planned.aws, digest)
