@@ -107,7 +107,7 @@ def sbom(stage: Stage) -> int:
 
 
 def bill_of_materials(source: str, *, version: str, variables: dict[str, str]) -> None:
-    """Write the bill of materials of an image to SBOM; raise ReleaseError if syft found no packages.
+    """Write the bill of materials of an image to SBOM; raise ReleaseError if syft found no system or packages.
 
     Otherwise, a failed scan would look like an image without dependencies.
     """
@@ -117,8 +117,9 @@ def bill_of_materials(source: str, *, version: str, variables: dict[str, str]) -
     components = json.loads(SBOM.read_text()).get("components", [])
     kinds = Counter(each["purl"].partition("/")[0].removeprefix("pkg:") for each in components if "purl" in each)
     print(f"packages: {', '.join(f'{times} {kind}' for kind, times in sorted(kinds.items())) or 'none'}")
-    if "pypi" not in kinds or len(kinds) == 1:
-        raise ReleaseError("the bill of materials lacks the packages of Python or of the operating system")
+    systems = [each["name"] for each in components if each["type"] == "operating-system"]
+    if not systems or "pypi" not in kinds:
+        raise ReleaseError("the bill of materials lacks the operating system or the packages of Python")
 
 
 COMMANDS = {"endpoint": endpoint, "diff": diff, "drift": drift, "sbom": sbom}
