@@ -168,15 +168,15 @@ drift: $(STAGE_TOOLS)  ## show what was changed in ENV outside of CloudFormation
 
 .PHONY: sbom
 sbom: $(STAGE_TOOLS)  ## write the SBOM of the image in ENV (CycloneDX) to build/sbom.cdx.json
-	@python -m release.sbom $(ENV)
+	@python -m release.status sbom $(ENV)
 
 .PHONY: report
 report: $(STAGE_TOOLS)  ## compare templates and cost with those of BASE, also in build/report.md
-	@python -m release.preview report $(BASE)
+	@python -m release.report $(BASE)
 
 .PHONY: reap
 reap: $(STAGE_TOOLS)  ## destroy previews that have not been deployed for three days
-	@python -m release.preview reap
+	@python -m release.destroy --outdated 3
 
 .PHONY: destroy
 destroy: $(STAGE_TOOLS)  ## delete ENV and all its billable resources (prod asks for its name unless CONFIRM=prod)

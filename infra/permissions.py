@@ -73,10 +73,8 @@ RELEASE = (
         actions=(
             "ec2:DescribeVpcs",
             "ecs:DescribeServices",
-            "ecs:DescribeTaskDefinition",
             "ecs:DescribeTasks",
             "ecs:ListTasks",
-            "elasticloadbalancing:DescribeTargetHealth",
             "servicequotas:GetServiceQuota",
         ),
         resources=("*",),

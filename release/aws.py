@@ -1,10 +1,9 @@
-"""AWS clients and the environment of tools such as cdk and docker, for the same account and region."""
+"""Account, region and clients of a stage, and the environment variables of tools such as cdk and docker."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,27 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError
 
 from infra.stages import Stage, TargetError, target_of
-from playground.client import load_environment
 from release.errors import NotReadyError
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_ecr import ECRClient
     from types_boto3_ecs import ECSClient
-    from types_boto3_elbv2 import ElasticLoadBalancingv2Client
     from types_boto3_logs import CloudWatchLogsClient
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 """Root of the git repository. Every tool runs here."""
 _CLIENT = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 5})
-_STREAMING = Config(inject_host_prefix=False)
-"""Don't prefix the playground's address with the host name of CloudWatch's streaming API."""
-_TOOL_SETTINGS = {
+TOOL_SETTINGS = {
     "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # they turn the image into an index, which basic scanning doesn't support
     "CDK_DISABLE_CLI_TELEMETRY": "1",
     "CDK_DISABLE_VERSION_CHECK": "1",
+    "FORCE_COLOR": "0",
     "SYFT_CHECK_FOR_APP_UPDATE": "false",
     "AWS_PAGER": "",
 }
@@ -43,31 +40,33 @@ class Aws:
     """Account, region and clients of a stage."""
 
     stage: Stage
-    environment: Mapping[str, str]
-    """Environment variables for tools."""
     account: str
     region: str
 
     @classmethod
     def of(cls, stage: Stage) -> Aws:
-        """Look up the account of the credentials; raise NotReadyError, TargetError or boto3's errors."""
-        environment = tool_environment(stage, os.environ)
-        # botocore only reads the variables of this process
-        os.environ.clear()
-        os.environ.update(environment)
-        session = boto3.Session()
-        if not (environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")):
-            environment["AWS_REGION"] = session.region_name or ""  # of the profile
-        # STS responds the same in every region; the stage's region is determined below
-        any_region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
-        caller = session.client("sts", region_name=any_region, config=_CLIENT).get_caller_identity()
-        target = target_of(stage, environment, caller_account=caller["Account"])
+        """Look up the account of the credentials, and set the variables of this process for clients and tools.
+
+        Raises NotReadyError, TargetError or boto3's errors.
+        """
+        set_environment(stage)
+        given = os.environ.get("AWS_REGION") or boto3.Session().region_name
+        # STS responds the same in every region
+        sts = boto3.client("sts", region_name=given or "us-east-1", config=_CLIENT)
+        try:
+            caller = sts.get_caller_identity()
+        except EndpointConnectionError as error:
+            if stage.is_playground:
+                raise NotReadyError(f"{error}: run `make playground-down` and `make playground`") from error
+            raise
+        variables = os.environ | ({"AWS_REGION": given} if given else {})
+        target = target_of(stage, variables, caller_account=caller["Account"])
         if not target.account or not target.region:
             raise TargetError(
                 f"no region for stage {stage.name}: set AWS_REGION, or the stage's region in infra/stages.py"
             )
-        environment["AWS_REGION"] = environment["AWS_DEFAULT_REGION"] = target.region
-        return cls(stage, environment, target.account, target.region)
+        os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = target.region
+        return cls(stage, target.account, target.region)
 
     @property
     def registry_account(self) -> str:
@@ -78,63 +77,58 @@ class Aws:
         """Registry and repository that Docker pushes to, without a tag."""
         host = f"{self.registry_account}.dkr.ecr.{self.region}.amazonaws.com"
         if self.stage.is_playground:
-            host = self.environment["PLAYGROUND_REGISTRY"]
+            host = os.environ["PLAYGROUND_REGISTRY"]
         return f"{host}/{self.stage.image_repository}"
-
-    @property
-    def log_group_arn(self) -> str:
-        partition = self._session.get_partition_for_region(self.region)
-        return f"arn:{partition}:logs:{self.region}:{self.account}:log-group:{self.stage.app_log_group}"
 
     @cached_property
     def cloudformation(self) -> CloudFormationClient:
-        return self._session.client("cloudformation", config=_CLIENT)
+        return self.session.client("cloudformation", config=_CLIENT)
 
     @cached_property
     def ecr(self) -> ECRClient:
-        return self._session.client("ecr", config=_CLIENT)
+        return self.session.client("ecr", config=_CLIENT)
 
     @cached_property
     def ecs(self) -> ECSClient:
-        return self._session.client("ecs", config=_CLIENT)
-
-    @cached_property
-    def elbv2(self) -> ElasticLoadBalancingv2Client:
-        return self._session.client("elbv2", config=_CLIENT)
+        return self.session.client("ecs", config=_CLIENT)
 
     @cached_property
     def logs(self) -> CloudWatchLogsClient:
-        config = _CLIENT.merge(_STREAMING) if self.stage.is_playground else _CLIENT
-        return self._session.client("logs", config=config)
+        # The streaming API has another host name, except in the playground.
+        return self.session.client(
+            "logs", config=_CLIENT.merge(Config(inject_host_prefix=not self.stage.is_playground))
+        )
 
     def untyped(self, service: str) -> Any:
         """Return a client of a service whose type stubs are not installed."""
-        return self._session.client(service, config=_CLIENT)  # type: ignore[call-overload]  # the stubs only accept literal names
+        return self.session.client(service, config=_CLIENT)  # type: ignore[call-overload]  # the stubs only accept literal names
 
     @cached_property
-    def _session(self) -> boto3.Session:
+    def session(self) -> boto3.Session:
         return boto3.Session(region_name=self.region)
 
 
-def tool_environment(stage: Stage, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables for clients and tools; raise NotReadyError if AWS_ENDPOINT_URL would redirect them."""
+def set_environment(stage: Stage) -> None:
+    """Set the variables of this process for clients and tools; raise NotReadyError if they don't reach the stage."""
     if stage.is_playground:
-        environment = _playground_environment(environ)
-    else:
-        environment = dict(environ)
-        elsewhere = [name for name in environ if name.startswith("AWS_ENDPOINT_URL")]
-        if elsewhere:
-            raise NotReadyError(
-                f"{elsewhere[0]} is set, so this would not reach AWS: unset it, or use the stage playground"
-            )
+        playground = _playground_variables()
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            del os.environ[name]
+        os.environ.update(playground, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+    elif elsewhere := [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL")]:
+        raise NotReadyError(
+            f"{elsewhere[0]} is set, so this would not reach AWS: unset it, or use the stage playground"
+        )
     # Where make setup installs tools, so that commands work without make's PATH.
     installed = (str(Path(sys.executable).parent), str(PROJECT_ROOT / "node_modules" / ".bin"))
-    path = os.pathsep.join([*installed, environment.get("PATH", os.defpath)])
-    return environment | _TOOL_SETTINGS | {"PATH": path}
+    os.environ.update(TOOL_SETTINGS, PATH=os.pathsep.join([*installed, os.environ.get("PATH", os.defpath)]))
 
 
-def _playground_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Replace the user's AWS settings with the playground's; raise PlaygroundError if it isn't up."""
-    others = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
-    no_files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    return others | no_files | load_environment()
+def _playground_variables() -> dict[str, str]:
+    """Return the variables in the file `env` of the playground's folder; raise NotReadyError if there is none."""
+    folder = Path(os.environ.get("PLAYGROUND_DIR") or PROJECT_ROOT / ".playground")
+    try:
+        lines = (folder / "env").read_text().splitlines()
+    except FileNotFoundError:
+        raise NotReadyError(f"no playground in {folder}: start one with `make playground`") from None
+    return dict(line.split("=", 1) for line in lines)

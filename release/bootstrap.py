@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
 
 from infra.permissions import ISSUER, trusts
-from infra.stages import ACCESS_STACK, Repository, Stage, stage_named, stages_in_account_of
-from release import stacks
+from infra.stages import ACCESS_STACK, Stage, stage_named, stages_in_account_of
 from release.aws import Aws
-from release.command import Steps, run, run_command
-from release.deploy import Cdk
-from release.errors import CommandError, DeploymentError, NotReadyError
-from release.stacks import outputs
+from release.command import note, run, run_command, step
+from release.deploy import cdk, deploy, describe, outputs
+from release.errors import CommandError, NotReadyError
 
 SERVICE_LINKED_ROLES = (
     "ecs.amazonaws.com",
@@ -27,73 +23,52 @@ SERVICE_LINKED_ROLES = (
 )
 """AWS creates them with an account's first cluster, load balancer and scalable service, but they may not be available
 when the same deployment needs them."""
-_IDS = "--jq '.full_name, .owner.id, .id'"
 
 
-def bootstrap(stage: Stage, *, github: str | None, steps: Steps) -> None:
+def bootstrap(stage: Stage, *, github: str | None) -> None:
     """Prepare the account of a stage for releases; safe to repeat. `github` must be the stage's repository."""
     if github:
         require_repository(stage, github)
-    with steps.step(f"account for {stage.name}"):
-        aws = Aws.of(stage)
-        steps.note(f"account {aws.account}, region {aws.region}")
-        if stage.github and stage.github.create_provider and provider_exists(aws):
-            raise NotReadyError(
-                "the account already has an identity provider for GitHub: set create_provider=False of the Repository"
-                " in infra/stages.py, then run this again"
-            )
-    cdk = Cdk(aws, steps.note)
-    with steps.step("access"):
+    aws = Aws.of(stage)
+    if stage.github and stage.github.create_provider and provider_exists(aws):
+        raise NotReadyError(
+            "the account already has an identity provider for GitHub: set create_provider=False of the Repository"
+            " in infra/stages.py, then run this again"
+        )
+    with step(f"roles in account {aws.account}, region {aws.region}"):
         for line in [*describe_roles(stage), *describe_isolation(stage)]:
-            steps.note(line)
-        cdk.deploy(ACCESS_STACK)
-        policy = outputs(aws.cloudformation, ACCESS_STACK).get("ExecutionPolicyArn")
-        if not policy:
-            raise DeploymentError(f"{ACCESS_STACK} has no output ExecutionPolicyArn: deploy it from this commit again")
-    with steps.step("service-linked roles"):
+            note(line)
+        deploy(aws, ACCESS_STACK)
         for service in SERVICE_LINKED_ROLES:
-            steps.note(f"{service}: {'created' if create_service_linked_role(aws, service) else 'exists'}")
-    with steps.step("CDK's bootstrap"):
-        cdk.bootstrap(policy)
-    for key, value in outputs(aws.cloudformation, ACCESS_STACK).items():
-        steps.result(f"{key}  {value}")
+            create_service_linked_role(aws, service)
+    access = outputs(aws, ACCESS_STACK)
+    with step("CDK's bootstrap"):
+        place, policy = f"aws://{aws.account}/{aws.region}", access["ExecutionPolicyArn"]
+        cdk(aws, "bootstrap", place, f"--cloudformation-execution-policies={policy}")
+    for key, value in access.items():
+        print(f"{key}  {value}")
 
 
 def require_repository(stage: Stage, github: str) -> None:
-    """Raise NotReadyError with the line to add unless infra/stages.py has the repository and its IDs."""
-    known = stage.github if stage.github and stage.github.name.lower() == github.lower() else None
-    if not shutil.which("gh"):
-        if known:
-            return
-        raise NotReadyError(
-            f"the IDs of {github} must be in infra/stages.py, and gh is not installed to look them up",
-            f"1. on a machine where gh is signed in, run: gh api repos/{github} {_IDS}",
-            f"   or, for a public repository: curl -s https://api.github.com/repos/{github} (owner.id and id)",
-            "2. set the name and both IDs in infra/stages.py, then run this again:",
-            f'   GITHUB: Repository | None = Repository(name="{github}", owner_id=OWNER_ID, repository_id=ID)',
-        )
-    found = look_up_repository(github)
-    expected = (found.name, found.owner_id, found.repository_id)
-    if known and (known.name, known.owner_id, known.repository_id) == expected:
-        return
-    raise NotReadyError(
-        f"infra/stages.py {'has other IDs of' if known else 'does not have'} {found.name}: set this line, then run"
-        " this again",
-        f'GITHUB: Repository | None = Repository(name="{found.name}", owner_id={found.owner_id},'
-        f" repository_id={found.repository_id})",
-        "Add accept_name_subject=True if the repository was created before 15 July 2026 and has not opted in to"
-        " immutable subjects.",
-    )
-
-
-def look_up_repository(github: str) -> Repository:
-    """Look up the name and the IDs of a repository on GitHub; raise NotReadyError if gh fails."""
-    query = "{name: .full_name, owner_id: .owner.id, repository_id: .id}"
+    """Look up the repository on GitHub; raise NotReadyError with the line to add if infra/stages.py doesn't match."""
     try:
-        lines = run(["gh", "api", f"repos/{github}", "--jq", query], environment=os.environ)
-        return Repository(**json.loads(lines[-1]))
-    except CommandError as error:
-        raise NotReadyError(f"gh can't look up {github}: is it signed in (gh auth status)?", *error.details) from error
+        found = json.loads("".join(run(["gh", "api", f"repos/{github}"])))
+    except (CommandError, NotReadyError) as error:
+        raise NotReadyError(
+            f"gh can't look up {github}: install it and sign in (gh auth login), or write full_name, owner.id and id of"
+            f" https://api.github.com/repos/{github} into infra/stages.py yourself, and run this without GITHUB",
+            *(error.details or [error.summary]),
+        ) from error
+    name, owner_id, repository_id = found["full_name"], found["owner"]["id"], found["id"]
+    known = stage.github
+    if not known or (known.name, known.owner_id, known.repository_id) != (name, owner_id, repository_id):
+        raise NotReadyError(
+            f"infra/stages.py does not have {name} with these IDs: set this line, then run this again",
+            f'GITHUB: Repository | None = Repository(name="{name}", owner_id={owner_id},'
+            f" repository_id={repository_id})",
+            "Add accept_name_subject=True if the repository was created before 15 July 2026 and has not opted in to"
+            " immutable subjects.",
+        )
 
 
 def describe_roles(stage: Stage) -> list[str]:
@@ -122,23 +97,20 @@ def describe_isolation(stage: Stage) -> list[str]:
     ]
 
 
-def create_service_linked_role(aws: Aws, service: str) -> bool:
-    """Create the service-linked role of an AWS service; return False if it exists."""
+def create_service_linked_role(aws: Aws, service: str) -> None:
+    """Create the service-linked role of an AWS service unless it exists."""
     iam = aws.untyped("iam")
     try:
         iam.create_service_linked_role(AWSServiceName=service)
-    except iam.exceptions.InvalidInputException as error:
-        if "has been taken" not in str(error):
+        note(f"{service}: service-linked role created")
+    except (iam.exceptions.InvalidInputException, iam.exceptions.EntityAlreadyExistsException) as error:
+        if "has been taken" not in str(error) and "already exists" not in str(error):
             raise
-        return False
-    except iam.exceptions.EntityAlreadyExistsException:
-        return False
-    return True
 
 
 def provider_exists(aws: Aws) -> bool:
     """Return whether GitHub's identity provider exists and was not created by the access stack."""
-    if stacks.describe(aws.cloudformation, ACCESS_STACK):
+    if describe(aws, ACCESS_STACK):
         resources = aws.cloudformation.describe_stack_resources(StackName=ACCESS_STACK)["StackResources"]
         if any(resource["ResourceType"] == "AWS::IAM::OIDCProvider" for resource in resources):
             return False
@@ -155,7 +127,7 @@ def main() -> None:
         "--github", metavar="OWNER/NAME", help="check that this repository and its IDs are in infra/stages.py"
     )
     arguments = parser.parse_args()
-    run_command("bootstrap", lambda: bootstrap(stage_named(arguments.stage), github=arguments.github, steps=Steps()))
+    run_command("bootstrap", lambda: bootstrap(stage_named(arguments.stage), github=arguments.github))
 
 
 if __name__ == "__main__":

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
-import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn, TextIO
+from types import FrameType, MappingProxyType
+from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.stages import ConfigurationError
-from playground.state import PlaygroundError
 from release.aws import PROJECT_ROOT
-from release.errors import CommandError, NotReadyError, ReleaseError
-from release.explain import explain_aws_error
+from release.errors import CommandError, NotReadyError, ReleaseError, explain_aws_error
 
 FAILED = 1
 NOTHING_CHANGED = 2
@@ -32,28 +27,27 @@ GRACE_SECONDS = 10.0
 """Time for an interrupted tool to exit before it is killed."""
 TAIL_LINES = 25
 """Last lines of a tool's output that a CommandError contains."""
-_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def run(
     command: Sequence[str],
     *,
-    environment: Mapping[str, str],
+    variables: Mapping[str, str] = MappingProxyType({}),
     cwd: Path = PROJECT_ROOT,
-    stdin: str | None = None,
-    on_line: Callable[[str], None] = lambda _line: None,
+    on_line: Callable[[str], object] = lambda _line: None,
 ) -> list[str]:
     """Run a tool and return the lines of stdout and stderr, passing each to `on_line` as it arrives.
 
-    Raises CommandError with the last lines if the tool fails, NotReadyError if it isn't installed.
+    `variables` are set in addition to those of this process. Raises CommandError with the last lines if the tool fails,
+    NotReadyError if it isn't installed.
     """
     lines: list[str] = []
     try:
         process = subprocess.Popen(
             command,
             cwd=cwd,
-            env=dict(environment),
-            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            env=os.environ | dict(variables),
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -65,11 +59,8 @@ def run(
         raise NotReadyError(f"{command[0]} is not installed or not in PATH") from None
     with process:
         try:
-            if stdin is not None and process.stdin is not None:
-                process.stdin.write(stdin)
-                process.stdin.close()
             for line in process.stdout or ():
-                lines.append(_COLOR.sub("", line).rstrip())
+                lines.append(line.rstrip())
                 on_line(lines[-1])
         except BaseException:  # including Ctrl-C: the tool must not keep running
             _terminate(process)
@@ -92,36 +83,25 @@ def _terminate(process: subprocess.Popen[str]) -> None:
             continue
 
 
-class Steps:
-    """Prints the steps of a command with their durations; safe to use from several threads."""
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """Print a step, then its outcome and duration."""
+    started = time.monotonic()
+    outcome = "failed"
+    print(f"==> {title}", flush=True)
+    try:
+        yield
+        outcome = "done"
+    except KeyboardInterrupt:
+        outcome = "interrupted"
+        raise
+    finally:
+        note(f"{outcome} in {time.monotonic() - started:.1f} s")
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
-        self._lock = threading.Lock()
 
-    @contextmanager
-    def step(self, title: str) -> Iterator[None]:
-        """Print a step, then its outcome: done, failed or interrupted."""
-        started = time.monotonic()
-        outcome = "failed"
-        try:
-            self.result(f"==> {title}")
-            yield
-            outcome = "done"
-        except KeyboardInterrupt:
-            outcome = "interrupted"
-            raise
-        finally:
-            self.note(f"{outcome} in {time.monotonic() - started:.1f} s")
-
-    def note(self, line: str) -> None:
-        """Print a line within the current step."""
-        self.result(f"    {line}")
-
-    def result(self, line: str) -> None:
-        """Print a line that doesn't belong to a step."""
-        with self._lock:
-            print(line, file=self._stream, flush=True)
+def note(line: str) -> None:
+    """Print a line within the current step. Several threads may do so, hence the single write."""
+    print(f"    {line}\n", end="", flush=True)
 
 
 def publish(**results: str) -> None:
@@ -143,24 +123,17 @@ def run_command(name: str, command: Callable[[], int | None], *, failed: int = F
     except BrokenPipeError:  # the reader has closed the pipe, as `… | head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
-    except (ReleaseError, ConfigurationError, PlaygroundError, BotoCoreError, ClientError) as error:
-        explained = _explained(error)
-        _print_error(f"{name} failed: {explained.summary}", *(f"    {line}" for line in explained.details))
-        status = NOTHING_CHANGED if isinstance(explained, NotReadyError) else failed
-    except Exception as error:  # noqa: BLE001  # a bug: print one line with its location
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        _print_error(f"{name} failed because of a bug: {error!r} at {place.filename}:{place.lineno}")
+    except ReleaseError as error:
+        _print_error(f"{name} failed: {error.summary}", *(f"    {line}" for line in error.details))
+        status = NOTHING_CHANGED if isinstance(error, NotReadyError) else failed
+    except ConfigurationError as error:
+        _print_error(f"{name} failed: {error}")
+        status = NOTHING_CHANGED
+    except (BotoCoreError, ClientError) as error:
+        _print_error(f"{name} failed: {explain_aws_error(error)}")
         status = failed
     sys.stdout.flush()
     sys.exit(status)
-
-
-def _explained(
-    error: ReleaseError | ConfigurationError | PlaygroundError | BotoCoreError | ClientError,
-) -> ReleaseError:
-    if isinstance(error, BotoCoreError | ClientError):
-        return explain_aws_error(error)
-    return error if isinstance(error, ReleaseError) else NotReadyError(str(error))
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:

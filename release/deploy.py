@@ -1,33 +1,43 @@
-"""Runs the CDK CLI for one stage: deploy, diff, drift, bootstrap and destroy."""
+"""Deploys and deletes stacks with the CDK CLI, and reads their state from CloudFormation."""
 
 from __future__ import annotations
 
 import atexit
+import functools
+import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from infra.stages import BOOTSTRAP_QUALIFIER, DIGEST_PARAMETER, TOOLKIT_STACK
-from release import stacks
+from botocore.exceptions import ClientError
+
+from infra.stages import DIGEST_PARAMETER
 from release.aws import Aws
-from release.command import run
-from release.errors import CommandError, DeploymentError
-from release.explain import explain_denial
+from release.command import note, run
+from release.errors import CommandError, DeploymentError, NotReadyError, explain_denial
+
+if TYPE_CHECKING:
+    from types_boto3_cloudformation.type_defs import StackEventTypeDef, StackTypeDef
 
 ATTEMPTS = 5
 """Number of attempts to deploy while other releases update the same stack."""
+POLL_SECONDS = 3
+NO_VALIDATION = {"CDK_VALIDATION": "false"}
+"""Saves five seconds where the templates are validated by another command, or nothing is deployed."""
+NOISE = re.compile(
+    r"^\s*$|(^|: )(start|success): |^Hold on while|^current credentials could not be used to assume|^Lookup role "
+)
+"""Uninformative lines of the CDK CLI. Read-only roles can't assume CDK's roles and don't need to."""
 _OUTCOMES = {
     "ROLLBACK_COMPLETE": "the first deployment failed and was removed",
     "UPDATE_ROLLBACK_COMPLETE": "the deployment failed and was rolled back: the previous version still runs",
     "UPDATE_ROLLBACK_FAILED": "the deployment failed, and so did its rollback",
 }
-NOISE = re.compile(
-    r"(^|: )(start|success): |^Hold on while|^current credentials could not be used to assume|^Lookup role "
-)
-"""Uninformative lines of the CDK CLI. Read-only roles can't assume CDK's roles and don't need to."""
 _REASONS_SHOWN = 3
 _CONCURRENT_UPDATE = re.compile(
     r"_IN_PROGRESS state and can ?not be updated|InvalidChangeSetStatus|OperationInProgress|ChangeSetNotFound"
@@ -35,107 +45,153 @@ _CONCURRENT_UPDATE = re.compile(
 )
 """CloudFormation's messages if another release updates the stack: it takes one update at a time, and rejects change
 sets created before another update."""
-_NO_VALIDATION = {"CDK_VALIDATION": "false"}
-"""Saves five seconds if nothing is deployed, or the templates were validated by an earlier command."""
 
 
-class Cdk:
-    """The CDK CLI that package.json pins, for one stage. The first command synthesizes the templates for all."""
+def cdk(
+    aws: Aws,
+    command: str,
+    *arguments: str,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    on_line: Callable[[str], object] = note,
+) -> None:
+    """Run the CDK CLI that package.json pins, for the stage, and pass on its output; raise CommandError."""
+    folder = _assembly(aws.stage.name)
+    if (folder / "manifest.json").exists():
+        source = [f"--app={folder}"]
+    else:
+        source = [f"--output={folder}", f"--context=stage={aws.stage.name}"]
+    run(
+        ["cdk", command, *arguments, "--no-notices", *source],
+        variables=variables,
+        on_line=lambda line: None if NOISE.search(line) else on_line(line),
+    )
 
-    def __init__(self, aws: Aws, note: Callable[[str], None]) -> None:
-        self._aws = aws
-        self._note = note
-        self._assembly = Path(tempfile.mkdtemp(prefix="comments-cdk-"))  # another process may be using cdk.out
-        atexit.register(shutil.rmtree, self._assembly, ignore_errors=True)
 
-    def deploy(self, *names: str, digest: str | None = None) -> None:
-        """Deploy this commit's templates, with the image `digest`, by default the running one.
+@functools.cache
+def _assembly(_stage: str) -> Path:
+    """Return the folder to which the first command for a stage synthesizes its templates, and which the others use."""
+    folder = Path(tempfile.mkdtemp(prefix="comments-cdk-"))  # another process may be using cdk.out
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
-        Raises DeploymentError with CloudFormation's reasons.
-        """
-        options = [*self._image(digest), "--require-approval=never", "--progress=events"]
-        for attempt in range(1, ATTEMPTS + 1):
-            for name in names:
-                stacks.wait_until_stable(self._aws.cloudformation, name, self._note)
-            marks = {name: stacks.newest_event(self._aws.cloudformation, name) for name in names}
-            try:
-                self.run("deploy", *names, *options, "--exclusively", variables=_NO_VALIDATION if digest else {})
-            except CommandError as error:
-                if attempt == ATTEMPTS or not _CONCURRENT_UPDATE.search("\n".join(error.details)):
-                    raise self._failure(marks, error) from error
-                self._note("another release is updating the stack; waiting for it to end before the next attempt")
-            else:
-                for name, mark in marks.items():  # the CLI waits for other updates without a message
-                    if stacks.updates_since(self._aws.cloudformation, name, mark) > 1:
-                        self._note(f"another release changed {name} at the same time: one waited for the other")
-                return
 
-    def _failure(self, marks: Mapping[str, str | None], error: CommandError) -> DeploymentError:
-        """Return CloudFormation's reasons, or the last lines of the CLI if there are none."""
-        cloudformation = self._aws.cloudformation
-        reasons = [
-            reason for name, mark in marks.items() for reason in stacks.failures_since(cloudformation, name, mark)
-        ]
-        if not reasons and (denial := explain_denial("\n".join(error.details))):
-            return DeploymentError(denial, *(line for line in error.details if line and not explain_denial(line)))
-        return DeploymentError(self._outcome(marks), *(reasons[:_REASONS_SHOWN] or error.details))
+def deploy(aws: Aws, *names: str, digest: str | None = None) -> None:
+    """Deploy stacks from this commit's templates, with the image `digest`, by default the running one.
 
-    def _outcome(self, marks: Mapping[str, str | None]) -> str:
-        """Return the state of the stack that failed."""
-        for name, mark in marks.items():
-            stack = stacks.describe(self._aws.cloudformation, name)
-            touched = stacks.newest_event(self._aws.cloudformation, name) != mark
-            if stack and touched and stack["StackStatus"] in _OUTCOMES:
-                return f"{name}: {_OUTCOMES[stack['StackStatus']]}"
-        return f"cdk could not deploy {' and '.join(marks)}"
-
-    def diff(self, *names: str, digest: str | None) -> None:
-        """Print `cdk diff --fail`; raise CommandError for differences or a failure.
-
-        `digest` is the running image. Without it, the CLI can't create a change set, so it only compares templates.
-        """
-        self.run("diff", *names, *self._image(digest), "--exclusively", "--fail", variables=_NO_VALIDATION)
-
-    def drift(self, *names: str) -> None:
-        """Print `cdk drift --fail`; raise CommandError for drift or a failure."""
-        self.run("drift", *names, "--fail", variables=_NO_VALIDATION)
-
-    def _print(self, line: str) -> None:
-        if line.strip() and not NOISE.search(line):
-            self._note(line)
-
-    def bootstrap(self, policy: str) -> None:
-        """Create CDK's bucket and roles. `policy` is the ARN of the policy with CloudFormation's permissions."""
-        place = f"aws://{self._aws.account}/{self._aws.region}"
-        options = [f"--qualifier={BOOTSTRAP_QUALIFIER}", f"--toolkit-stack-name={TOOLKIT_STACK}", "--no-color"]
-        command = ["cdk", "bootstrap", place, "--app=", f"--cloudformation-execution-policies={policy}", *options]
-        run(command, environment=self._aws.environment, on_line=self._print)
-
-    def destroy(self, name: str) -> None:
-        """Delete a stack; raise DeploymentError with CloudFormation's reasons."""
-        mark = stacks.newest_event(self._aws.cloudformation, name)
+    Raises DeploymentError with CloudFormation's reasons, or the last lines of the CLI if there are none.
+    """
+    options = [*image_parameter(aws, digest), "--exclusively", "--require-approval=never", "--progress=events"]
+    for attempt in range(1, ATTEMPTS + 1):
+        for name in names:
+            wait_until_stable(aws, name)
+        marks = {name: newest_event(aws, name) for name in names}
         try:
-            self.run("destroy", name, "--force", "--exclusively")
+            cdk(aws, "deploy", *names, *options)
         except CommandError as error:
-            reasons = stacks.failures_since(self._aws.cloudformation, name, mark)
-            raise DeploymentError(f"cdk could not delete {name}", *(reasons or error.details)) from error
+            output = "\n".join(error.details)
+            if attempt < ATTEMPTS and _CONCURRENT_UPDATE.search(output):
+                note("another release is updating the stack; waiting for it to end before the next attempt")
+                continue
+            for name, mark in marks.items():
+                if reasons := failures_since(aws, name, mark):
+                    stack = describe(aws, name)
+                    outcome = _OUTCOMES.get(stack["StackStatus"] if stack else "", "the deployment failed")
+                    raise DeploymentError(f"{name}: {outcome}", *reasons[:_REASONS_SHOWN]) from error
+            summary = explain_denial(output) or f"cdk could not deploy {' and '.join(names)}"
+            raise DeploymentError(summary, *error.details) from error
+        return
 
-    def _image(self, digest: str | None) -> list[str]:
-        return [f"--parameters={self._aws.stage.service_stack}:{DIGEST_PARAMETER}={digest}"] if digest else []
 
-    def run(
-        self,
-        command: str,
-        *arguments: str,
-        variables: Mapping[str, str] = MappingProxyType({}),
-    ) -> list[str]:
-        """Run `cdk COMMAND` and return its lines; raise CommandError."""
-        if (self._assembly / "manifest.json").exists():
-            source = [f"--app={self._assembly}"]
-        else:
-            source = [f"--output={self._assembly}", f"--context=stage={self._aws.stage.name}"]
-        return run(
-            ["cdk", command, *arguments, "--no-color", "--no-notices", *source],
-            environment={**self._aws.environment, **variables},
-            on_line=self._print,
+def destroy(aws: Aws, name: str) -> None:
+    """Delete a stack; raise DeploymentError with CloudFormation's reasons."""
+    mark = newest_event(aws, name)
+    try:
+        cdk(aws, "destroy", name, "--force", "--exclusively", variables=NO_VALIDATION)
+    except CommandError as error:
+        reasons = failures_since(aws, name, mark)
+        raise DeploymentError(f"cdk could not delete {name}", *(reasons or error.details)) from error
+
+
+def image_parameter(aws: Aws, digest: str | None) -> list[str]:
+    return [f"--parameters={aws.stage.service_stack}:{DIGEST_PARAMETER}={digest}"] if digest else []
+
+
+def describe(aws: Aws, name: str) -> StackTypeDef | None:
+    """Return the stack; None if it doesn't exist."""
+    try:
+        return aws.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in str(error):  # a ValidationError that only its text distinguishes
+            return None
+        raise
+
+
+def outputs(aws: Aws, name: str) -> dict[str, str]:
+    """Return the outputs by key; empty if the stack doesn't exist."""
+    stack = describe(aws, name)
+    return {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])} if stack else {}
+
+
+def running_digest(aws: Aws) -> str | None:
+    """Return the digest of the deployed image; None if the service isn't deployed."""
+    return outputs(aws, aws.stage.service_stack).get("DeployedDigest")
+
+
+def base_url(aws: Aws) -> str | None:
+    """Return the public address of a stage; None if it isn't deployed."""
+    address = outputs(aws, aws.stage.service_stack).get("BaseUrl")
+    if address and aws.stage.is_playground:  # the load balancer's name doesn't resolve there
+        address = os.environ["PLAYGROUND_URL"]
+    return address.rstrip("/") if address else None
+
+
+def not_deployed(aws: Aws) -> NotReadyError:
+    return NotReadyError(f"{aws.stage.service_stack} is not deployed: run `make deploy ENV={aws.stage.name}`")
+
+
+def wait_until_stable(aws: Aws, name: str) -> None:
+    """Wait for an update in progress to end; raise DeploymentError if the stack can't be updated."""
+    announced = False
+    while (stack := describe(aws, name)) and stack["StackStatus"].endswith("_IN_PROGRESS"):
+        if stack["StackStatus"] == "REVIEW_IN_PROGRESS":  # a change set that was never executed; cdk replaces it
+            return
+        if not announced:
+            note(f"{name} is {stack['StackStatus']} because of another or an interrupted release; waiting for its end")
+            announced = True
+        time.sleep(POLL_SECONDS)
+    if stack and stack["StackStatus"] == "UPDATE_ROLLBACK_FAILED":
+        raise DeploymentError(
+            f"{name} is UPDATE_ROLLBACK_FAILED and can't be updated: fix the cause, then run"
+            f" `aws cloudformation continue-update-rollback --stack-name {name}`",
+            stack.get("StackStatusReason", ""),
         )
+
+
+def newest_event(aws: Aws, name: str) -> str | None:
+    """Return the ID of the stack's newest event, the `mark` of `failures_since`; None if there is no stack."""
+    return next((event["EventId"] for event in _events_since(aws, name, None)), None)
+
+
+def failures_since(aws: Aws, name: str, mark: str | None) -> list[str]:
+    """Return the failures after the mark, oldest first: the first one often causes the others."""
+    found = [
+        f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}"
+        for event in _events_since(aws, name, mark)
+        if event.get("ResourceStatus", "").endswith("_FAILED")
+        and (reason := event.get("ResourceStatusReason", ""))
+        and "cancelled" not in reason
+    ]
+    return found[::-1]
+
+
+def _events_since(aws: Aws, name: str, mark: str | None) -> Iterator[StackEventTypeDef]:
+    """Yield the events after the mark, newest first; none if there is no stack."""
+    try:
+        for page in aws.cloudformation.get_paginator("describe_stack_events").paginate(StackName=name):
+            for event in page["StackEvents"]:
+                if event["EventId"] == mark:
+                    return
+                yield event
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise

@@ -1,25 +1,29 @@
-"""Deletes a stage: `python -m release.destroy STAGE`. Images remain, because stages share them."""
+"""Deletes a stage, or outdated previews: `python -m release.destroy STAGE | --outdated DAYS`.
+
+Images remain, because stages share them.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
-from infra.stages import Stage, stage_named
-from release import stacks
+from infra.stages import PREVIEW, Stage, stage_named
+from release import deploy
 from release.aws import Aws
-from release.command import Steps, run_command
-from release.deploy import Cdk
-from release.errors import AwsError, DeploymentError, NotReadyError
+from release.command import FAILED, note, run_command, step
+from release.errors import DeploymentError, NotReadyError, ReleaseError
 from release.images import PROVEN_IN
 
 ATTEMPTS = 3
 """Number of attempts to delete the data stack: access logs arrive until minutes after the load balancer is deleted."""
+_PREVIEW_STACK = re.compile(r"Comments(?:Foundation|Service)-(?P<stage>pr-\d+)")
 
 
-def destroy(stage: Stage, steps: Steps, *, confirmed: str) -> None:
+def destroy(stage: Stage, *, confirmed: str) -> None:
     """Delete the service, then its data; raise NotReadyError for a protected stage.
 
     `confirmed` is the name that the user typed, which is required for prod.
@@ -30,19 +34,16 @@ def destroy(stage: Stage, steps: Steps, *, confirmed: str) -> None:
             " and run this again to delete them"
         )
     require_name(stage, typed=confirmed)
-    with steps.step(f"account and region of {stage.name}"):
-        aws = Aws.of(stage)
-        steps.note(f"account {aws.account}, region {aws.region}")
-    cdk = Cdk(aws, steps.note)
+    aws = Aws.of(stage)
     for name in (stage.service_stack, stage.data_stack):
-        with steps.step(name):
-            stacks.wait_until_stable(aws.cloudformation, name, steps.note)
-            if not stacks.describe(aws.cloudformation, name):
-                steps.note("not deployed")
+        with step(f"{name} in account {aws.account}, region {aws.region}"):
+            deploy.wait_until_stable(aws, name)
+            if not deploy.describe(aws, name):
+                note("not deployed")
             elif name == stage.data_stack:
-                destroy_data(aws, cdk, steps.note)
+                destroy_data(aws)
             else:
-                cdk.destroy(name)
+                deploy.destroy(aws, name)
 
 
 def require_name(stage: Stage, *, typed: str) -> None:
@@ -60,13 +61,12 @@ def require_name(stage: Stage, *, typed: str) -> None:
         )
 
 
-def destroy_data(aws: Aws, cdk: Cdk, note: Callable[[str], None]) -> None:
+def destroy_data(aws: Aws) -> None:
     """Empty the log bucket and delete the stack; retry if another log file arrives in between."""
-    bucket = aws.stage.log_bucket(account=aws.account, region=aws.region)
     for attempt in range(1, ATTEMPTS + 1):
-        note(f"{empty_bucket(aws, bucket)} objects deleted from {bucket}")
+        empty_bucket(aws, aws.stage.log_bucket(account=aws.account, region=aws.region))
         try:
-            cdk.destroy(aws.stage.data_stack)
+            deploy.destroy(aws, aws.stage.data_stack)
         except DeploymentError as failure:
             if attempt == ATTEMPTS or not any("not empty" in line for line in failure.details):
                 raise
@@ -74,32 +74,62 @@ def destroy_data(aws: Aws, cdk: Cdk, note: Callable[[str], None]) -> None:
             return
 
 
-def empty_bucket(aws: Aws, bucket: str) -> int:
-    """Delete all objects of an unversioned bucket and return their number; 0 if there is no bucket."""
+def empty_bucket(aws: Aws, bucket: str) -> None:
+    """Delete all objects of an unversioned bucket, if it exists."""
     s3 = aws.untyped("s3")
-    deleted = 0
     try:
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
             keys = [{"Key": item["Key"]} for item in page.get("Contents", [])]
-            if keys:
-                errors = s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True}).get("Errors", [])
-                if errors:  # S3 reports them in a successful response
-                    raise AwsError(
-                        f"S3 did not delete {len(errors)} of {len(keys)} objects of {bucket} ({errors[0]['Code']}):"
-                        " these credentials lack s3:DeleteObject; infra/permissions.py grants it"
-                    )
-            deleted += len(keys)
+            if not keys:
+                return
+            note(f"deleting {len(keys)} objects from {bucket}")
+            errors = s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True}).get("Errors", [])
+            if errors:  # S3 reports them in a successful response
+                raise ReleaseError(
+                    f"S3 did not delete {len(errors)} of {len(keys)} objects of {bucket} ({errors[0]['Code']}):"
+                    " these credentials lack s3:DeleteObject; infra/permissions.py grants it"
+                )
     except s3.exceptions.NoSuchBucket:
-        return deleted
-    return deleted
+        return
+
+
+def outdated(aws: Aws, *, days: int, now: datetime) -> list[str]:
+    """Return the previews of which no stack was deployed in the last `days` days."""
+    deployed: dict[str, datetime] = {}
+    for page in aws.cloudformation.get_paginator("list_stacks").paginate():
+        for stack in page["StackSummaries"]:
+            match = _PREVIEW_STACK.fullmatch(stack["StackName"])
+            if match and stack["StackStatus"] != "DELETE_COMPLETE":
+                at = stack.get("LastUpdatedTime", stack["CreationTime"])
+                deployed[match["stage"]] = max(at, deployed.get(match["stage"], at))
+    return sorted(name for name, at in deployed.items() if at < now - timedelta(days=days))
+
+
+def reap(*, days: int) -> int:
+    """Destroy outdated previews, continuing after a failure, and return an exit status."""
+    aws = Aws.of(PREVIEW)
+    names = outdated(aws, days=days, now=datetime.now(UTC))
+    print(f"previews not deployed for {days} days: {', '.join(names) or 'none'}")
+    status = 0
+    for name in names:
+        try:
+            destroy(stage_named(name), confirmed="")
+        except ReleaseError as error:
+            print(f"{name} remains: {error.summary}")
+            status = FAILED
+    return status
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m release.destroy", description="Permanently delete a stage.")
-    parser.add_argument("stage", help="dev, prod, playground or pr-N")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("stage", nargs="?", help="dev, prod, playground or pr-N")
+    what.add_argument("--outdated", type=int, metavar="DAYS", help="previews that were not deployed for these days")
     arguments = parser.parse_args()
+    if arguments.outdated is not None:
+        run_command("reap", lambda: reap(days=arguments.outdated))
     confirmed = os.environ.get("CONFIRM", "")
-    run_command("destroy", lambda: destroy(stage_named(arguments.stage), Steps(), confirmed=confirmed))
+    run_command("destroy", lambda: destroy(stage_named(arguments.stage), confirmed=confirmed))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import re
 import time
@@ -14,7 +13,7 @@ from infra.queries import ONE_REQUEST, QUERIES
 from infra.stages import stage_named
 from release.aws import Aws
 from release.command import run_command
-from release.errors import AwsError, NotReadyError
+from release.errors import NotReadyError, ReleaseError
 
 POLL_SECONDS = 0.5
 INGESTION_SECONDS = 15.0
@@ -25,7 +24,7 @@ _METRICS = re.compile(r',"_aws":\{.*\}(?=\}$)')
 """The part of a line that CloudWatch turns into metrics."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Form of the request IDs that the service accepts; it replaces others."""
-_REQUEST_FIELDS = ("level", "request_id", "method", "path", "status", "duration_ms", "message", "traceback")
+_REQUEST_FIELDS = ("time", "level", "request_id", "method", "path", "status", "duration_ms", "message", "traceback")
 _MULTILINE_FIELDS = ("traceback",)
 """Fields that are printed below their row."""
 _MAX_WIDTH = 60
@@ -41,22 +40,31 @@ def seconds(text: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def past_events(aws: Aws, *, since: int, pattern: str) -> Iterator[tuple[int, str]]:
-    """Yield time (in milliseconds) and text of each log line of the last `since` seconds."""
-    start = int((time.time() - since) * 1000)
+def request_pattern(request_id: str) -> str:
+    """Return the filter pattern for a request's lines."""
+    if not _REQUEST_ID.fullmatch(request_id):
+        raise argparse.ArgumentTypeError(
+            f"{request_id!r} is not a request ID: take it from the response's X-Request-Id header"
+        )
+    return f'{{ $.request_id = "{request_id}" }}'
+
+
+def past_events(aws: Aws, *, since: float, pattern: str) -> Iterator[tuple[int, str]]:
+    """Yield time (in milliseconds) and text of each log line; `since` is a Unix time."""
     pages = aws.logs.get_paginator("filter_log_events").paginate(
-        logGroupName=aws.stage.app_log_group, startTime=start, filterPattern=pattern
+        logGroupName=aws.stage.app_log_group, startTime=int(since * 1000), filterPattern=pattern
     )
     for page in pages:
         yield from ((event["timestamp"], event["message"].rstrip()) for event in page["events"])
 
 
-def lines(aws: Aws, *, since: int, pattern: str, follow: bool) -> Iterator[str]:
+def lines(aws: Aws, *, since: float, pattern: str, follow: bool) -> Iterator[str]:
     """Yield log lines without their metrics; with `follow`, continue with new ones (CloudWatch: for three hours)."""
     live = None
     if follow:  # before reading past events, so that no line is missed in between
-        started = aws.logs.start_live_tail(logGroupIdentifiers=[aws.log_group_arn], logEventFilterPattern=pattern)
-        live = started["responseStream"]
+        partition = aws.session.get_partition_for_region(aws.region)
+        arn = f"arn:{partition}:logs:{aws.region}:{aws.account}:log-group:{aws.stage.app_log_group}"
+        live = aws.logs.start_live_tail(logGroupIdentifiers=[arn], logEventFilterPattern=pattern)["responseStream"]
     for _, line in past_events(aws, since=since, pattern=pattern):
         yield _METRICS.sub("", line)
     for update in live or ():
@@ -64,50 +72,24 @@ def lines(aws: Aws, *, since: int, pattern: str, follow: bool) -> Iterator[str]:
             yield _METRICS.sub("", event.get("message", "").rstrip())
 
 
-def request_lines(aws: Aws, request_id: str, *, since: int) -> list[Row]:
+def request_lines(aws: Aws, pattern: str, *, since: float) -> list[Row]:
     """Return the log lines of one request, oldest first; raise NotReadyError if there are none."""
-    pattern = request_pattern(request_id)
     deadline = time.monotonic() + INGESTION_SECONDS
-    while not (events := list(past_events(aws, since=since, pattern=pattern))):
+    while not (events := sorted(past_events(aws, since=since, pattern=pattern))):
         if time.monotonic() > deadline:
             raise NotReadyError(
-                f"no log line of request {request_id} in {aws.stage.app_log_group}: search further back with --since"
+                f"no log line with {pattern} in {aws.stage.app_log_group}: search further back with --since"
                 " (ARGS='--since 7d'), or search the access log if no task received it"
             )
         time.sleep(POLL_SECONDS * 4)
-    return [_row(timestamp, json.loads(line)) for timestamp, line in sorted(events)]
+    entries = [json.loads(line) for _, line in events]
+    return [{name: str(entry[name]) for name in _REQUEST_FIELDS if name in entry} for entry in entries]
 
 
-def _row(timestamp: int, entry: Mapping[str, object]) -> Row:
-    at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(timestamp / 1000))
-    return {"@timestamp": f"{at}.{timestamp % 1000:03}"} | {
-        name: str(entry[name]) for name in _REQUEST_FIELDS if entry.get(name) is not None
-    }
-
-
-def request_pattern(request_id: str) -> str:
-    """Return the filter pattern for a request's lines; raise NotReadyError for an invalid ID."""
-    if not _REQUEST_ID.fullmatch(request_id):
-        raise NotReadyError(f"{request_id!r} is not a request ID: take it from the response's X-Request-Id header")
-    return f'{{ $.request_id = "{request_id}" }}'
-
-
-def saved_query(name: str) -> str:
-    """Return the saved query of that name; raise NotReadyError with the names that exist."""
-    if name == ONE_REQUEST:
-        raise NotReadyError(f"the query {ONE_REQUEST!r} needs an ID: use --request (REQUEST=…)")
-    if name not in QUERIES:
-        near = difflib.get_close_matches(name, QUERIES, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise NotReadyError(f"no saved query {name!r}: use one of {', '.join(map(repr, QUERIES))}{hint}")
-    return QUERIES[name]
-
-
-def run_query(aws: Aws, query: str, *, since: int) -> list[Row]:
-    """Return the rows of a Logs Insights query over the last `since` seconds."""
-    now = int(time.time())
+def run_query(aws: Aws, query: str, *, since: float) -> list[Row]:
+    """Return the rows of a Logs Insights query; `since` is a Unix time."""
     started = aws.logs.start_query(
-        logGroupName=aws.stage.app_log_group, startTime=now - since, endTime=now + 1, queryString=query
+        logGroupName=aws.stage.app_log_group, startTime=int(since), endTime=int(time.time()) + 1, queryString=query
     )
     while True:
         found = aws.logs.get_query_results(queryId=started["queryId"])
@@ -116,7 +98,7 @@ def run_query(aws: Aws, query: str, *, since: int) -> list[Row]:
                 {cell["field"]: cell["value"] for cell in row if cell["field"] != "@ptr"} for row in found["results"]
             ]
         if found["status"] not in {"Scheduled", "Running"}:
-            raise AwsError(f"the query ended with status {found['status']}: query a shorter period with --since")
+            raise ReleaseError(f"the query ended with status {found['status']}: query a shorter period with --since")
         time.sleep(POLL_SECONDS)
 
 
@@ -134,23 +116,20 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
 def show(arguments: argparse.Namespace) -> None:
     """Print the result of a query, the lines of one request, or all lines."""
     stage = stage_named(arguments.stage)
-    if arguments.query:
-        query = saved_query(arguments.query)
-        if stage.is_playground:
-            raise NotReadyError("saved queries need CloudWatch Logs Insights, which the playground does not have")
-        if arguments.follow:
-            raise NotReadyError("a query can't be followed: omit --follow (FOLLOW=1) or --query (QUERY=…)")
-    pattern = request_pattern(arguments.request) if arguments.request else arguments.filter
+    if arguments.query and stage.is_playground:
+        raise NotReadyError("saved queries need CloudWatch Logs Insights, which the playground does not have")
     aws = Aws.of(stage)
+    default = _HOUR if arguments.query else _DAY if arguments.request else _TEN_MINUTES
+    since = time.time() - (arguments.since or default)
+    pattern = arguments.request or arguments.filter
     try:
         if arguments.query:
-            rows = run_query(aws, query, since=arguments.since or _HOUR)
+            rows = run_query(aws, QUERIES[arguments.query], since=since)
             print(*(table(rows) if rows else ["no results"]), sep="\n")
         elif arguments.request and not arguments.follow:
-            print(*table(request_lines(aws, arguments.request, since=arguments.since or _DAY)), sep="\n")
+            print(*table(request_lines(aws, pattern, since=since)), sep="\n")
         else:
             with suppress(KeyboardInterrupt):  # Ctrl-C ends --follow
-                since = arguments.since or _TEN_MINUTES
                 for line in lines(aws, since=since, pattern=pattern, follow=arguments.follow):
                     print(line, flush=True)
     except aws.logs.exceptions.ResourceNotFoundException:
@@ -165,10 +144,12 @@ def main() -> None:
     )
     parser.add_argument("--follow", action="store_true", help="continue with new lines until Ctrl-C")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--query", help=f"a saved query: {', '.join(QUERIES)}")
-    what.add_argument("--request", help="ID of a request, from its response's X-Request-Id header")
+    what.add_argument("--query", choices=[name for name in QUERIES if name != ONE_REQUEST], help="a saved query")
+    what.add_argument("--request", type=request_pattern, help="ID from a response's X-Request-Id header")
     what.add_argument("--filter", default="", help="filter pattern of CloudWatch Logs, such as { $.status = 500 }")
     arguments = parser.parse_args()
+    if arguments.query and arguments.follow:
+        parser.error("a query can't be followed: omit --follow (FOLLOW=1) or --query (QUERY=…)")
     run_command("logs", lambda: show(arguments))
 
 

@@ -1,51 +1,58 @@
-"""Inspects a stage without changing it: `python -m release.status endpoint|diff|drift STAGE`.
+"""Inspects a stage without changing it: `python -m release.status endpoint|diff|drift|sbom STAGE`.
 
 `endpoint` prints the base URL. `diff` shows what deploying this commit with the running image would change. `drift`
 shows changes made outside of CloudFormation. Both exit with 0 for no changes, 1 for changes, 2 for an error or an
-unknown state.
+unknown state. `sbom` writes the software bill of materials of the running image in CycloneDX format.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-from infra.stages import ACCESS_STACK, REGISTRY_STACK, Stage, stage_named
-from release import stacks
-from release.aws import Aws
-from release.command import run_command
-from release.deploy import NOISE, Cdk
-from release.errors import CommandError, DeploymentError, NotReadyError
-from release.explain import explain_denial
+from infra.stages import ACCESS_STACK, PROJECT, REGISTRY_STACK, Stage, stage_named
+from release.aws import PROJECT_ROOT, Aws
+from release.build import registry_login
+from release.command import run, run_command
+from release.deploy import NO_VALIDATION, NOISE, base_url, cdk, describe, image_parameter, not_deployed, running_digest
+from release.errors import CommandError, ReleaseError, explain_denial
 
 NO_CHANGES, CHANGES, UNKNOWN = 0, 1, 2
+SBOM = PROJECT_ROOT / "build" / "sbom.cdx.json"
 _UNCHECKED = {"NOT_CHECKED", "UNSUPPORTED"}
+_SUMMARIES = ("Number of stacks with differences", "Number of resources with drift")
 
 
 def endpoint(stage: Stage) -> int:
     """Print the base URL, alone on stdout."""
-    print(stacks.require_base_url(Aws.of(stage)))
+    aws = Aws.of(stage)
+    address = base_url(aws)
+    if not address:
+        raise not_deployed(aws)
+    print(address)
     return NO_CHANGES
 
 
 def diff(stage: Stage) -> int:
-    """Print the differences between this commit's templates and the deployed ones."""
+    """Print the differences between this commit's templates and the deployed ones.
+
+    Before the first deployment there is no image, so the CLI can't create a change set and only compares templates.
+    """
     aws = Aws.of(stage)
-    running = stacks.outputs(aws.cloudformation, stage.service_stack).get("DeployedDigest")
     names = (REGISTRY_STACK, stage.data_stack, stage.service_stack)
-    return _compare(lambda: Cdk(aws, print).diff(*names, digest=running), summary="Number of stacks with differences")
+    return _compare(aws, "diff", *names, *image_parameter(aws, running_digest(aws)), "--exclusively")
 
 
 def drift(stage: Stage) -> int:
     """Print the drift of every deployed stack, then the resources that CloudFormation did not compare."""
     aws = Aws.of(stage)
     names = (ACCESS_STACK, REGISTRY_STACK, stage.data_stack, stage.service_stack)
-    deployed = [name for name in names if stacks.describe(aws.cloudformation, name)]
+    deployed = [name for name in names if describe(aws, name)]
     if not deployed:
-        raise NotReadyError(f"{stage.name} is not deployed: run `make deploy ENV={stage.name}`")
-    status = _compare(lambda: Cdk(aws, print).drift(*deployed), summary="Number of resources with drift")
+        raise not_deployed(aws)
+    status = _compare(aws, "drift", *deployed)
     for name in deployed:
         for resource in _unknown(aws, name):
             print(f"{name}: CloudFormation could not compare {resource}; check that these credentials may read it")
@@ -55,31 +62,26 @@ def drift(stage: Stage) -> int:
     return status
 
 
-def _compare(cdk: Callable[[], None], *, summary: str) -> int:
+def _compare(aws: Aws, command: str, *arguments: str) -> int:
     """Distinguish differences from errors: `--fail` exits with 1 for both, but only differences have a summary."""
     try:
-        cdk()
+        cdk(aws, command, *arguments, "--fail", variables=NO_VALIDATION, on_line=print)
     except CommandError as error:
-        if any(summary in line for line in error.details):
+        if any(summary in line for line in error.details for summary in _SUMMARIES):
             return CHANGES
         lines = [line for line in error.details if not NOISE.search(line)]
-        raise DeploymentError(explain_denial("\n".join(lines)) or error.summary, *lines) from error
+        raise ReleaseError(explain_denial("\n".join(lines)) or error.summary, *lines) from error
     return NO_CHANGES
 
 
 def _unknown(aws: Aws, stack: str) -> Iterator[str]:
     """Yield the resources that CloudFormation could not compare; `cdk drift` reports them as unchanged."""
-    token: dict[str, Any] = {}
-    while True:
-        page = aws.cloudformation.describe_stack_resource_drifts(
-            StackName=stack, StackResourceDriftStatusFilters=["UNKNOWN"], **token
-        )
-        for found in page["StackResourceDrifts"]:
-            reason = found.get("DriftStatusReason", "no reason given")
-            yield f"{found['LogicalResourceId']} ({found['ResourceType']}: {reason})"
-        if not page.get("NextToken"):
-            return
-        token = {"NextToken": page["NextToken"]}
+    page = aws.cloudformation.describe_stack_resource_drifts(  # the first page suffices to fail
+        StackName=stack, StackResourceDriftStatusFilters=["UNKNOWN"]
+    )
+    for found in page["StackResourceDrifts"]:
+        reason = found.get("DriftStatusReason", "no reason given")
+        yield f"{found['LogicalResourceId']} ({found['ResourceType']}: {reason})"
 
 
 def _unchecked(aws: Aws, stack: str) -> list[str]:
@@ -93,7 +95,34 @@ def _unchecked(aws: Aws, stack: str) -> list[str]:
     return [name if times == 1 else f"{name} ({times})" for name, times in sorted(types.items())]
 
 
-COMMANDS = {"endpoint": endpoint, "diff": diff, "drift": drift}
+def sbom(stage: Stage) -> int:
+    """Read the running image from the registry and write its bill of materials to build/."""
+    aws = Aws.of(stage)
+    digest = running_digest(aws)
+    if not digest:
+        raise not_deployed(aws)
+    with registry_login(aws) as variables:
+        bill_of_materials(f"registry:{aws.image_name}@{digest}", version=digest, variables=variables)
+    return NO_CHANGES
+
+
+def bill_of_materials(source: str, *, version: str, variables: dict[str, str]) -> None:
+    """Write the bill of materials of an image to SBOM; raise ReleaseError if syft found no system or packages.
+
+    Otherwise, a failed scan would look like an image without dependencies.
+    """
+    SBOM.parent.mkdir(exist_ok=True)
+    named = [f"--source-name={PROJECT}", f"--source-version={version}"]
+    run(["syft", "scan", source, f"--output=cyclonedx-json={SBOM}", "--quiet", *named], variables=variables)
+    components = json.loads(SBOM.read_text()).get("components", [])
+    kinds = Counter(each["purl"].partition("/")[0].removeprefix("pkg:") for each in components if "purl" in each)
+    print(f"packages: {', '.join(f'{times} {kind}' for kind, times in sorted(kinds.items())) or 'none'}")
+    systems = [each["name"] for each in components if each["type"] == "operating-system"]
+    if not systems or "pypi" not in kinds:
+        raise ReleaseError("the bill of materials lacks the operating system or the packages of Python")
+
+
+COMMANDS = {"endpoint": endpoint, "diff": diff, "drift": drift, "sbom": sbom}
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 NOT_QUICK = {
     *("bench", "contract", "image", "infra", "playground", "resilience", "web"),
-    *(f"release/test_{name}.py" for name in ("bootstrap", "destroy", "permissions", "preview")),
+    *(f"release/test_{name}.py" for name in ("bootstrap", "destroy", "permissions", "report")),
 }
 """Folders and files that `make quick` leaves out: they need Docker, a browser or Node, or minutes."""
 NOT_QUICK_FIXTURES = {"browser", "docker", "dynamodb", "engine"}

@@ -1,5 +1,6 @@
 """A copy of the project to release from, the commands as make runs them, and AWS's APIs on this machine."""
 
+import json
 import os
 import shutil
 import socket
@@ -15,6 +16,8 @@ import pytest
 
 from infra.stages import STAGES
 from release.aws import Aws
+from release.deploy import wait_until_stable
+from release.images import Images
 from tests.machine import needs
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -130,7 +133,45 @@ def aws(engine: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Aws:
     """The stage playground on that engine."""
     for name, value in engine.items():
         monkeypatch.setenv(name, value)
-    return Aws(STAGES["playground"], engine, ACCOUNT, REGION)
+    return Aws(STAGES["playground"], ACCOUNT, REGION)
+
+
+@pytest.fixture
+def dev(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """The stage dev, with credentials that are not used: its clients are stubbed."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    return Aws(STAGES["dev"], ACCOUNT, REGION)
+
+
+TOPIC = {"Type": "AWS::SNS::Topic"}
+
+
+def create_stack(aws: Aws, name: str, resources: dict[str, object]) -> None:
+    """Create a stack and wait for its end, successful or not."""
+    aws.cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
+    wait_until_stable(aws, name)
+
+
+def store_image(aws: Aws, tag: str) -> str:
+    """Put an image without layers into the registry, and return its digest."""
+    media_type = "application/vnd.docker.distribution.manifest.v2+json"
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": media_type, "config": {"digest": tag}, "layers": []})
+    stored = aws.ecr.put_image(
+        repositoryName=aws.stage.image_repository,
+        imageManifest=manifest,
+        imageManifestMediaType=media_type,
+        imageTag=tag,
+    )
+    return stored["image"]["imageId"]["imageDigest"]
+
+
+@pytest.fixture
+def images(aws: Aws) -> Iterator[Images]:
+    """The stage's registry, empty."""
+    aws.ecr.create_repository(repositoryName=aws.stage.image_repository, imageTagMutability="IMMUTABLE")
+    yield Images(aws)
+    aws.ecr.delete_repository(repositoryName=aws.stage.image_repository, force=True)
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
-"""The image's tag, from real repositories."""
+"""The image's tag, and the commit that it names, from real repositories."""
 
 from pathlib import Path
 
 import pytest
 
-from release.build import commit_in, commit_of_image, read_source, time_of_image
+from release.build import commit_in, source_of_image, tag_of_working_tree
 from release.errors import NotReadyError
 from tests.release.conftest import commit_all, git
 
@@ -12,69 +12,36 @@ from tests.release.conftest import commit_all, git
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     git(tmp_path, "init", "--quiet")
-    (tmp_path / "file").write_text("one\n")
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "api.py").write_text("one\n")
+    (tmp_path / ".gitignore").write_text("secret\n")
     commit_all(tmp_path)
     return tmp_path
 
 
 def test_a_clean_tree_is_tagged_by_its_commit(repository: Path) -> None:
-    source = read_source(repository)
-    assert source.tag == git(repository, "rev-parse", "--short=12", "HEAD").strip()
-    assert len(source.tag) == 12
-    assert source.uncommitted == ()
+    (repository / "secret").write_text("ignored")
+    tag = tag_of_working_tree(repository, clean=True)
+    assert tag == git(repository, "rev-parse", "--short=12", "HEAD").strip()
 
 
-def test_different_uncommitted_changes_have_different_tags(repository: Path) -> None:
-    tags = [read_source(repository).tag]
-    for content in ("two\n", "three\n"):
-        (repository / "file").write_text(content)
-        tags.append(read_source(repository).tag)
-    for content in ("a", "b"):
-        (repository / "untracked").write_text(content)
-        tags.append(read_source(repository).tag)
+def test_a_tag_names_one_content(repository: Path) -> None:
+    tags = [tag_of_working_tree(repository, clean=False)]
+    for file, content in (("app/api.py", "two\n"), ("app/api.py", "three\n"), ("new", "a"), ("new", "b")):
+        (repository / file).write_text(content)
+        tags.append(tag_of_working_tree(repository, clean=False))
     assert len(set(tags)) == 5
     assert all(tag.startswith(f"{tags[0]}-dirty-") for tag in tags[1:])
-
-
-def test_the_same_uncommitted_content_has_the_same_tag(repository: Path) -> None:
-    (repository / "file").write_text("two\n")
-    first = read_source(repository).tag
-    (repository / "file").write_text("three\n")
-    (repository / "file").write_text("two\n")
-    assert read_source(repository).tag == first
-
-
-def test_a_staged_change_is_uncommitted_too(repository: Path) -> None:
-    (repository / "file").write_text("two\n")
+    (repository / "new").write_text("a")
+    assert tag_of_working_tree(repository, clean=False) == tags[3]
     git(repository, "add", "--all")
-    source = read_source(repository)
-    assert source.uncommitted == ("file",)
-    assert "-dirty-" in source.tag
+    assert tag_of_working_tree(repository, clean=False) == tags[3], "staged or not"
+    assert commit_in(f"playground-{tags[3]}") == tags[3]
 
 
-def test_ignored_files_leave_the_tree_clean(repository: Path) -> None:
-    (repository / ".gitignore").write_text("secret\n")
-    commit_all(repository)
-    (repository / "secret").write_text("x")
-    assert read_source(repository).uncommitted == ()
-
-
-def test_many_uncommitted_files_are_counted_and_not_all_listed(repository: Path) -> None:
-    for number in range(30):
-        (repository / f"untracked-{number:02}").write_text("x")
-    with pytest.raises(NotReadyError) as refused:
-        read_source(repository).require_clean("dev")
-    assert refused.value.details[0] == "untracked-00"
-    assert refused.value.details[-1] == "and 20 more"
-
-
-@pytest.mark.parametrize("tag", ["0123456789ab", "dev-0123456789ab", "prod-0123456789ab", "pr-12-0123456789ab"])
+@pytest.mark.parametrize("tag", ["0123456789ab", "dev-0123456789ab", "pr-12-0123456789ab"])
 def test_a_tag_names_its_commit_with_or_without_a_stage(tag: str) -> None:
     assert commit_in(tag) == "0123456789ab"
-
-
-def test_a_dirty_tag_keeps_what_tells_it_apart() -> None:
-    assert commit_in("playground-0123456789ab-dirty-01234567") == "0123456789ab-dirty-01234567"
 
 
 @pytest.mark.parametrize("tag", ["latest", "0123456", "dev-", "0123456789abcdef", "dev-0123456789ab-x"])
@@ -83,17 +50,14 @@ def test_another_tag_names_no_commit(tag: str) -> None:
         commit_in(tag)
 
 
-def test_only_what_the_image_holds_changes_the_commit_that_it_names(repository: Path) -> None:
-    (repository / "app").mkdir()
-    (repository / "app" / "api.py").write_text("one\n")
-    commit_all(repository)
-    named, dated = commit_of_image(repository), time_of_image(repository)
-    assert dated == git(repository, "log", "-1", "--format=%ct").strip()
-    assert named == git(repository, "rev-parse", "--short=12", "HEAD").strip()
+def test_only_a_change_of_the_image_changes_the_commit_that_it_names(repository: Path) -> None:
+    """Otherwise, each commit would replace every task."""
+    named = source_of_image(repository)
+    assert named[0] == git(repository, "rev-parse", "--short=12", "HEAD").strip()
     (repository / "README.md").write_text("another\n")
     commit_all(repository)
-    assert (commit_of_image(repository), time_of_image(repository)) == (named, dated)
+    assert source_of_image(repository) == named
     (repository / "app" / "api.py").write_text("two\n")
-    assert commit_of_image(repository) == f"{named}-dirty"
+    assert source_of_image(repository)[0] == f"{named[0]}-dirty"
     commit_all(repository)
-    assert commit_of_image(repository) == git(repository, "rev-parse", "--short=12", "HEAD").strip()
+    assert source_of_image(repository)[0] == git(repository, "rev-parse", "--short=12", "HEAD").strip()

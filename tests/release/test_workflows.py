@@ -1,4 +1,4 @@
-"""GitHub runs what anyone can run: each step of a workflow is a pinned action or a target of make."""
+"""GitHub runs what anyone can run, in the order of a release. `make check` lints the workflows."""
 
 import re
 import subprocess
@@ -11,8 +11,6 @@ from tests.release.conftest import PROJECT
 
 FOLDER = PROJECT / ".github/workflows"
 WORKFLOWS = sorted(FOLDER.glob("*.yml"))
-PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
-OURS = re.compile(r"\$/\.github/workflows/[a-z]+\.yml")
 TARGET = re.compile(r'make ([a-z-]+)( [A-Z]+=([\w$-]+|"[\w$/ -]+"))*')
 
 
@@ -28,13 +26,6 @@ def jobs(workflow: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
-def test_every_action_is_pinned_by_commit(workflow: Path) -> None:
-    used = values(workflow, "uses")
-    assert used
-    assert [name for name in used if not PINNED.fullmatch(name) and not OURS.fullmatch(name)] == []
-
-
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_every_shell_step_is_one_target_of_make(workflow: Path) -> None:
     listed = subprocess.run(["make"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     targets = set(re.findall(r"^make ([a-z-]+) ", listed, re.MULTILINE))
@@ -44,11 +35,6 @@ def test_every_shell_step_is_one_target_of_make(workflow: Path) -> None:
         match = TARGET.fullmatch(command)
         assert match, command
         assert match[1] in targets
-
-
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
-def test_a_workflow_has_no_permissions_that_a_job_does_not_ask_for(workflow: Path) -> None:
-    assert re.search(r"^permissions: \{\}$", workflow.read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
@@ -69,14 +55,6 @@ def test_every_folder_of_tests_runs_in_one_job() -> None:
     assert sorted(run) == sorted({f"tests/{path.parent.name}" for path in PROJECT.glob("tests/*/test_*.py")})
 
 
-def test_ci_lints_scans_and_runs_the_quick_tests_on_every_supported_version() -> None:
-    ci = jobs(FOLDER / "ci.yml")
-    assert {"lint", "quick", "application", "infrastructure", "playground", "scan"} == ci.keys()
-    versions = re.search(r"python: \[(.+)\]", ci["quick"])
-    assert versions
-    assert versions[1].replace('"', "").split(", ") == ["3.11", "3.12", "3.13", "3.14"]
-
-
 @pytest.mark.parametrize(("workflow", "job"), [("deploy", "dev"), ("preview", "deploy")])
 def test_a_release_that_builds_shows_every_phase(workflow: str, job: str) -> None:
     assert re.findall(r"STEP=(\w+)$", jobs(FOLDER / f"{workflow}.yml")[job], re.MULTILINE) == list(Phase)
@@ -95,20 +73,9 @@ def test_a_rollback_skips_ci_and_dev() -> None:
     assert "if: ${{ !cancelled() && (inputs.tag != '' || needs.dev.result == 'success') }}" in deploy["prod"]
 
 
-def test_a_deployment_shows_the_address_of_its_stage() -> None:
-    for job in ("dev", "prod"):
-        block = f"    environment:\n      name: {job}\n      url: ${{{{ steps.verify.outputs.address }}}}\n"
-        assert block in jobs(FOLDER / "deploy.yml")[job]
-
-
 def test_no_job_with_credentials_restores_a_cache() -> None:
     """Whoever can write to a cache could otherwise run code with those credentials."""
     for workflow in WORKFLOWS:
         for name, job in jobs(workflow).items():
             if "id-token: write" in job:
                 assert "cache" not in job, (workflow.stem, name)
-
-
-def test_dependabot_updates_packages_and_actions() -> None:
-    ecosystems = re.findall(r"package-ecosystem: (\S+)", (PROJECT / ".github/dependabot.yml").read_text())
-    assert ecosystems == ["pip", "npm", "github-actions"]
