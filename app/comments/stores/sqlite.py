@@ -53,16 +53,15 @@ TABLE = """(
     content_id INTEGER NOT NULL, id TEXT NOT NULL, email TEXT NOT NULL, comment TEXT NOT NULL, created_at TEXT NOT NULL,
     PRIMARY KEY ({key})
 ) WITHOUT ROWID, STRICT"""
-MIGRATIONS = (
-    [f"CREATE TABLE comment {TABLE.format(key='content_id, id')}"],
-    [
-        f"CREATE TABLE held {TABLE.format(key='id')}",
-        """CREATE TABLE idempotency_key (key TEXT NOT NULL PRIMARY KEY, fingerprint TEXT NOT NULL, id TEXT NOT NULL,
-            held INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID, STRICT""",
-        "CREATE INDEX idempotency_key_expires_at ON idempotency_key (expires_at)",
-    ],
+SCHEMA_VERSION = 2
+SCHEMA = (
+    f"CREATE TABLE IF NOT EXISTS comment {TABLE.format(key='content_id, id')}",
+    f"CREATE TABLE IF NOT EXISTS held {TABLE.format(key='id')}",
+    """CREATE TABLE IF NOT EXISTS idempotency_key (key TEXT NOT NULL PRIMARY KEY, fingerprint TEXT NOT NULL,
+        id TEXT NOT NULL, held INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID, STRICT""",
+    "CREATE INDEX IF NOT EXISTS idempotency_key_expires_at ON idempotency_key (expires_at)",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
-"""Statements that upgrade the schema to each version from the previous one. Append only."""
 
 PERMISSIONS = "make the file and its directory writable for the service's user"
 REMEDIES = {
@@ -105,7 +104,12 @@ class SQLiteStore:
                 self._write.execute("PRAGMA synchronous = FULL")  # a commit returns once it is on disk
                 self._write.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
                 with self._transaction() as db:
-                    _migrate(db, self._path)
+                    version = db.execute("PRAGMA user_version").fetchone()[0]
+                    if version > SCHEMA_VERSION:
+                        newer = "was written by a newer version of this service; run that version"
+                        raise StoreError(f"COMMENTS_STORE: {path} {newer}")
+                    for statement in SCHEMA if version < SCHEMA_VERSION else ():
+                        db.execute(statement)
             self._read = _connect(self._path, "ro", timeout=TIMEOUT)  # read-only: it never checkpoints
             opened.pop_all()
         self._closing = False
@@ -274,17 +278,6 @@ def _connect(path: Path, mode: str, *, timeout: float) -> sqlite3.Connection:
     """Open the file; transactions begin explicitly."""
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
     return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
-
-
-def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
-        raise StoreError(f"COMMENTS_STORE: {path} was written by a newer version of this service; run that version")
-    for statements in MIGRATIONS[version:]:
-        for statement in statements:
-            db.execute(statement)
-    if version < len(MIGRATIONS):
-        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
 
 def _add_once(db: sqlite3.Connection, clock: Clock, new: NewComment, key: str, *, held: bool) -> Comment:
