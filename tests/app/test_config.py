@@ -3,8 +3,7 @@
 import pytest
 
 from comments.config import ConfigError, load_settings, unknown_variables
-
-TOKEN = "a-token-that-nobody-guesses"
+from tests.app.conftest import TOKEN
 
 
 def test_by_default_comments_are_stored_beside_the_code_and_everything_else_is_off() -> None:

@@ -10,14 +10,12 @@ from typing import Any
 import boto3
 import pytest
 
-from comments.app import create_app
-from comments.config import Settings
 from comments.errors import StoreError
 from comments.schemas import Comment, NewComment
 from comments.stores import KEY_SECONDS, dynamodb, open_store
 from comments.stores.dynamodb import ATTEMPTS, DynamoDBStore
 from tests.app import faults
-from tests.app.conftest import Log, create_table
+from tests.app.conftest import Log, client_of, create_table, post
 
 ALICE = NewComment(content_id=1, email="alice@example.com", comment="published")
 BOB = NewComment(content_id=2, email="bob@example.com", comment="held")
@@ -201,9 +199,9 @@ def test_an_import_whose_responses_are_lost_stores_everything_once(store: Dynamo
 def test_a_lasting_error_is_503_after_a_bounded_number_of_attempts(
     store: DynamoDBStore, table: str, proxy: faults.Faults, log: Log, *, fault: faults.Fault, attempts: int
 ) -> None:
-    client = create_app(Settings(), store).test_client()
+    client = client_of(store)
     proxy.always = fault
-    responses = [client.post("/api/comment/new", json=ALICE.model_dump()), client.get("/api/comment/list/1")]
+    responses = [post(client), client.get("/api/comment/list/1")]
     assert proxy.operations == ["PutItem"] * attempts + ["Query"] * attempts
     for response in responses:
         assert (response.status_code, response.get_json()["status"]) == (503, "UNAVAILABLE")
@@ -211,7 +209,7 @@ def test_a_lasting_error_is_503_after_a_bounded_number_of_attempts(
         assert table not in response.text
     assert table in log.text
     proxy.always = faults.well
-    assert client.post("/api/comment/new", json=ALICE.model_dump()).status_code == 200
+    assert post(client).status_code == 200
 
 
 def test_conflicts_that_last_end_with_an_error(

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from comments import ids
 from comments.app import create_app
-from comments.config import Settings, load_settings
+from comments.config import Settings
 from comments.paging import Cursor, following
 from comments.schemas import Comment
 from comments.stores import CommentStore, Page, dynamodb
 from comments.stores.dynamodb import DynamoDBStore
 from tests.app import faults
-from tests.app.conftest import create_table
+from tests.app.conftest import TOKEN, client_of, create_table, post
 
 
 class Follower:
@@ -46,11 +46,10 @@ class Follower:
             more = 'results="true"' in link
 
 
-def post(app: Flask, text: str) -> str:
+def write(app: Flask, text: str) -> str:
     """Post a comment, again with the same key if that fails, and return its id."""
-    body = {"content_id": 1, "email": "alice@example.com", "comment": text}
     while True:
-        response = app.test_client().post("/api/comment/new", json=body, headers={"Idempotency-Key": text})
+        response = post(app.test_client(), {"Idempotency-Key": text}, comment=text)
         if response.status_code == 200:
             return str(response.get_json()["id"])
         assert response.status_code == 503, response.get_json()
@@ -76,12 +75,12 @@ def test_a_follower_misses_nothing_that_two_dynamodb_tasks_write(tasks: list[Fla
             time.sleep(chance.uniform(0, 0.2))
         chance.choices([faults.well, faults.lose, faults.reset], [8, 1, 1])[0](exchange)
 
-    def write(writer: int) -> list[str]:
-        return [post(tasks[writer % 2], f"{writer}-{number}") for number in range(15)]
+    def write_all(writer: int) -> list[str]:
+        return [write(tasks[writer % 2], f"{writer}-{number}") for number in range(15)]
 
     proxy.always = unreliable
     with ThreadPoolExecutor(6) as pool:
-        written = [pool.submit(write, writer) for writer in range(6)]
+        written = [pool.submit(write_all, writer) for writer in range(6)]
         while not all(each.done() for each in written):
             follower.poll(chance.choice(tasks))
     proxy.always = faults.well
@@ -100,13 +99,13 @@ def test_a_follower_gets_a_comment_that_dynamodb_stores_after_newer_ones(
         faults.well(exchange)
 
     follower = Follower()
-    early = post(direct, "early")
+    early = write(direct, "early")
     proxy.script = [faults.well, faults.hang, faults.hang, late]
     with ThreadPoolExecutor(1) as pool:
-        retried = pool.submit(post, delayed, "retried")
+        retried = pool.submit(write, delayed, "retried")
         while len(proxy.operations) < 3:  # its id is assigned, and its first attempt has timed out
             time.sleep(0.01)
-        newer = post(direct, "newer")
+        newer = write(direct, "newer")
         follower.poll(direct)
         follower.poll(direct)
         assert list(follower.comments) == [early, newer]
@@ -119,17 +118,14 @@ def test_a_follower_gets_a_comment_that_dynamodb_stores_after_newer_ones(
 
 
 def test_a_follower_gets_approved_comments(store: CommentStore) -> None:
-    token = "the-moderators-token"
-    app = create_app(load_settings(moderator_token=token, moderation=True), store)
-    client, moderator = app.test_client(), {"Authorization": f"Bearer {token}"}
-    comment = {"content_id": 1, "email": "alice@example.com", "comment": "held"}
-    held = client.post("/api/comment/new", json=comment).get_json()["id"]
-    first = client.post("/api/comment/new", json=comment, headers=moderator).get_json()["id"]
+    client = client_of(store, moderator_token=TOKEN, moderation=True)
+    moderator = {"Authorization": f"Bearer {TOKEN}"}
+    held, first = post(client).get_json()["id"], post(client, moderator).get_json()["id"]
     follower = Follower()
-    follower.poll(app)
+    follower.poll(client.application)
     assert list(follower.comments) == [first]
     approved = client.post(f"/api/moderation/1/{held}/approve", headers=moderator).get_json()["id"]
-    follower.poll(app)
+    follower.poll(client.application)
     assert list(follower.comments) == [first, approved]
 
 

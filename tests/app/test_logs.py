@@ -6,22 +6,15 @@ from unittest.mock import Mock
 
 import pytest
 from flask.testing import FlaskClient
-from pydantic import SecretStr
 
-from comments.app import create_app
-from comments.config import Settings
 from comments.errors import StoreError
 from comments.stores import CommentStore
-from tests.app.conftest import Log
-
-TOKEN = "a-token-that-nobody-guesses"
-ALICE = {"email": "alice@example.com", "comment": "secret text", "content_id": 1}
+from tests.app.conftest import TOKEN, Log, client_of, post
 
 
 @pytest.fixture
 def client(sqlite: CommentStore) -> FlaskClient:
-    settings = Settings(metrics="comments/test", moderator_token=SecretStr(TOKEN), moderation=True)
-    return create_app(settings, sqlite).test_client()
+    return client_of(sqlite, metrics="comments/test", moderator_token=TOKEN, moderation=True)
 
 
 def request_lines(log: Log) -> list[dict[str, Any]]:
@@ -97,9 +90,9 @@ def test_nothing_that_visitors_send_is_logged(
     for error in (None, StoreError("down"), RuntimeError("bug")):
         if error:
             monkeypatch.setattr(sqlite, "add", Mock(side_effect=error))
-        client.post("/api/comment/new", json=ALICE, headers={"Idempotency-Key": "secret-key"})
-        client.post("/api/comment/new", json=ALICE | {"email": "alice@example.com@"})
-        client.post("/api/comment/new", json=ALICE, headers={"Authorization": f"Bearer {TOKEN}"})
+        post(client, {"Idempotency-Key": "secret-key"}, comment="secret text")
+        post(client, email="alice@example.com@")
+        post(client, {"Authorization": f"Bearer {TOKEN}"}, comment="secret text")
         client.get("/api/moderation/held", headers={"Authorization": "Bearer secret-guess"})
         client.get("/api/comment/list/alice@example.com?token=secret-guess")
         client.get("/%0a%7b%22level%22:%22secret%22%7d", headers={"X-Amzn-Trace-Id": 'secret"'})
@@ -128,7 +121,7 @@ def test_messages_of_gunicorn_and_flask_are_redacted(
 
 def test_every_act_of_the_moderator_is_logged(client: FlaskClient, log: Log) -> None:
     auth = {"Authorization": f"Bearer {TOKEN}"}
-    held = client.post("/api/comment/new", json=ALICE).get_json()["id"]
+    held = post(client).get_json()["id"]
     approved = client.post(f"/api/moderation/1/{held}/approve", headers=auth)
     published = approved.get_json()["id"]
     deleted = client.delete(f"/api/moderation/1/{published}", headers=auth)

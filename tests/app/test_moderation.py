@@ -2,17 +2,12 @@
 
 import pytest
 from flask.testing import FlaskClient
-from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
-from comments.app import create_app
-from comments.config import Settings
 from comments.stores import CommentStore
+from tests.app.conftest import ALICE, TOKEN, UNKNOWN, client_of, post
 
-TOKEN = "a-token-that-nobody-guesses"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
-ALICE = {"email": "alice@example.com", "comment": "first post!", "content_id": 1}
-UNKNOWN = "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52"
 ROUTES = [
     ("GET", "/api/moderation/held"),
     ("POST", f"/api/moderation/1/{UNKNOWN}/approve"),
@@ -22,16 +17,12 @@ ROUTES = [
 
 @pytest.fixture
 def moderated(store: CommentStore) -> FlaskClient:
-    return create_app(Settings(moderator_token=SecretStr(TOKEN), moderation=True), store).test_client()
+    return client_of(store, moderator_token=TOKEN, moderation=True)
 
 
 @pytest.fixture
 def on_sqlite(sqlite: CommentStore) -> FlaskClient:
-    return create_app(Settings(moderator_token=SecretStr(TOKEN), moderation=True), sqlite).test_client()
-
-
-def post(client: FlaskClient, headers: dict[str, str] | None = None, **changes: object) -> TestResponse:
-    return client.post("/api/comment/new", json=ALICE | changes, headers=headers)
+    return client_of(sqlite, moderator_token=TOKEN, moderation=True)
 
 
 def approve(client: FlaskClient, comment_id: str) -> TestResponse:
@@ -124,7 +115,7 @@ def test_without_the_token_nothing_happens(on_sqlite: FlaskClient, given: str | 
 
 
 def test_the_routes_do_not_exist_unless_a_token_is_set(sqlite: CommentStore) -> None:
-    client = create_app(Settings(), sqlite).test_client()
+    client = client_of(sqlite)
     for headers in ({}, AUTH, {"Authorization": "Bearer "}):
         for method, path in ROUTES:
             assert client.open(path, method=method, headers=headers).status_code == 404
@@ -132,7 +123,7 @@ def test_the_routes_do_not_exist_unless_a_token_is_set(sqlite: CommentStore) -> 
 
 
 def test_only_the_moderator_posts_to_the_status_thread(sqlite: CommentStore) -> None:
-    client = create_app(Settings(moderator_token=SecretStr(TOKEN), status_thread=7), sqlite).test_client()
+    client = client_of(sqlite, moderator_token=TOKEN, status_thread=7)
     rejected = post(client, content_id=7)
     assert (rejected.status_code, rejected.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert post(client, AUTH, content_id=7).status_code == 200
@@ -142,8 +133,7 @@ def test_only_the_moderator_posts_to_the_status_thread(sqlite: CommentStore) -> 
 
 @pytest.mark.parametrize("emails", ["mask", "hide"])
 def test_only_the_moderator_sees_email_addresses(sqlite: CommentStore, emails: str) -> None:
-    settings = Settings.model_validate({"moderator_token": TOKEN, "moderation": True, "emails": emails})
-    client = create_app(settings, sqlite).test_client()
+    client = client_of(sqlite, moderator_token=TOKEN, moderation=True, emails=emails)
     posted = post(client)
     assert "alice@example.com" not in posted.text
     (waiting,) = client.get("/api/moderation/held", headers=AUTH).get_json()

@@ -14,10 +14,9 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from comments.app import create_app
 from comments.config import Settings
 from comments.stores import CommentStore
+from tests.app.conftest import TOKEN
 
-EVERYTHING = Settings(
-    moderator_token=SecretStr("a-token-that-nobody-guesses"), moderation=True, post_limit="10/minute", status_thread=7
-)
+EVERYTHING = Settings(moderator_token=SecretStr(TOKEN), moderation=True, post_limit="10/minute", status_thread=7)
 WITH_EACH_SETTING = pytest.mark.parametrize("settings", [Settings(), EVERYTHING], ids=["default", "everything"])
 
 

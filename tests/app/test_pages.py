@@ -5,21 +5,18 @@ import tomllib
 
 import pytest
 from flask.testing import FlaskClient
-from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
-from comments.app import create_app
-from comments.config import Settings
 from comments.status import VERSION
 from comments.stores import CommentStore
-from tests.app.conftest import ROOT
+from tests.app.conftest import ROOT, TOKEN, client_of
 
 PAGES = ["/", "/status", "/moderate", "/docs"]
 
 
 @pytest.fixture
 def client(sqlite: CommentStore) -> FlaskClient:
-    return create_app(Settings(moderator_token=SecretStr("a-token-for-tests-only")), sqlite).test_client()
+    return client_of(sqlite, moderator_token=TOKEN)
 
 
 def get(client: FlaskClient, path: str, *, etag: str = "") -> TestResponse:
@@ -69,11 +66,10 @@ def test_an_unchanged_page_or_file_is_not_sent_again(client: FlaskClient, path: 
     assert (again.status_code, again.data) == (304, b"")
 
 
-def test_there_is_no_moderation_page_unless_a_token_is_set(sqlite: CommentStore) -> None:
-    client = create_app(Settings(), sqlite).test_client()
-    response = get(client, "/moderate")
+def test_there_is_no_moderation_page_unless_a_token_is_set(on_sqlite: FlaskClient) -> None:
+    response = get(on_sqlite, "/moderate")
     assert (response.status_code, response.get_json()["status"]) == (404, "NOT-FOUND")
-    assert "/moderate" not in get(client, "/").text
+    assert "/moderate" not in get(on_sqlite, "/").text
 
 
 def test_the_version_is_that_of_the_project() -> None:

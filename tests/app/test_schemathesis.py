@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.conftest import ROOT, Server
+from tests.app.conftest import ROOT, TOKEN, Server
 
 SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-MODERATED = {"COMMENTS_MODERATOR_TOKEN": "a-token-that-nobody-guesses", "COMMENTS_MODERATION": "true"}
+MODERATED = {"COMMENTS_MODERATOR_TOKEN": TOKEN, "COMMENTS_MODERATION": "true"}
 
 
 @pytest.mark.parametrize(

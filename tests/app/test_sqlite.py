@@ -16,13 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from comments.app import create_app
-from comments.config import Settings
 from comments.errors import StoreError
 from comments.schemas import Comment, NewComment
 from comments.stores import sqlite
 from comments.stores.sqlite import SQLiteStore
-from tests.app.conftest import ROOT, Log, Server
+from tests.app import conftest
+from tests.app.conftest import ALICE, ROOT, Log, Server, client_of
 from tests.machine import needs
 
 OLD = "01a2172b-aed0-7b32-9098-412f1de1b7de"
@@ -81,8 +80,7 @@ def texts(store: SQLiteStore, content_id: int = 1) -> list[str]:
 
 def post(server: Server, text: str) -> int:
     """Post a comment with its text as the key; return the status."""
-    body = {"content_id": 1, "email": "alice@example.com", "comment": text}
-    return server.ask("POST", "/api/comment/new", body, Idempotency_Key=text)[0]
+    return server.ask("POST", "/api/comment/new", ALICE | {"comment": text}, Idempotency_Key=text)[0]
 
 
 def listed(server: Server) -> list[str]:
@@ -182,19 +180,15 @@ def test_a_bug_in_one_write_fails_no_other_and_is_not_reported_as_a_damaged_file
             raise TypeError("a bug")
         insert(db, comment)
 
-    def post(number: int) -> int:
-        body = {"content_id": 1, "email": "alice@example.com", "comment": str(number)}
-        return app.test_client().post("/api/comment/new", json=body).status_code
-
-    app = create_app(Settings(), store)
+    app = client_of(store).application
     say(store, "before")
     monkeypatch.setattr(sqlite, "_insert", fail_for_five)
     with ThreadPoolExecutor(10) as pool:
         with lock_of_another_process(path):
-            posts = [pool.submit(post, number) for number in range(10)]
+            posts = [pool.submit(conftest.post, app.test_client(), comment=str(number)) for number in range(10)]
             while store._queue.qsize() < 9:  # the writer holds the first one, and will commit all at once
                 time.sleep(0.01)
-        assert [each.result() for each in posts] == [200] * 5 + [500] + [200] * 4
+        assert [each.result().status_code for each in posts] == [200] * 5 + [500] + [200] * 4
     assert sorted(texts(store)) == [*"012346789", "before"]
     assert "a bug" in log.text
     assert "damaged" not in log.text

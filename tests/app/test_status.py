@@ -8,13 +8,11 @@ from unittest.mock import Mock
 
 import pytest
 from flask.testing import FlaskClient
-from pydantic import SecretStr
 
-from comments.app import create_app
-from comments.config import Settings
 from comments.errors import StoreError
 from comments.schemas import NewComment, Status
 from comments.stores import CommentStore
+from tests.app.conftest import TOKEN, client_of
 
 DIGEST = f"sha256:{'ab' * 32}"
 ON_ECS = {
@@ -23,9 +21,8 @@ ON_ECS = {
 }
 
 
-def client_of(store: CommentStore) -> FlaskClient:
-    token = SecretStr("a-token-that-nobody-guesses")
-    return create_app(Settings(moderator_token=token, status_thread=9, commit="0123456789ab"), store).test_client()
+def open_client(store: CommentStore) -> FlaskClient:
+    return client_of(store, moderator_token=TOKEN, status_thread=9, commit="0123456789ab")
 
 
 def announce(store: CommentStore, text: str) -> None:
@@ -33,7 +30,7 @@ def announce(store: CommentStore, text: str) -> None:
 
 
 def test_it_shows_what_runs_and_how_fast_the_store_responds(store: CommentStore) -> None:
-    response = client_of(store).get("/api/status")
+    response = open_client(store).get("/api/status")
     assert response.status_code == 200
     assert response.headers["Cache-Control"] == "no-store"
     status = Status.model_validate(response.get_json())
@@ -46,7 +43,7 @@ def test_it_shows_what_runs_and_how_fast_the_store_responds(store: CommentStore)
 def test_the_newest_messages_are_shown_without_the_email(store: CommentStore) -> None:
     for number in range(25):
         announce(store, f"<b>message {number}</b>")
-    client = client_of(store)
+    client = open_client(store)
     response, page = client.get("/api/status"), client.get("/status").text
     messages = [message["comment"] for message in response.get_json()["messages"]]
     assert messages == [f"<b>message {number}</b>" for number in range(24, 4, -1)]
@@ -64,7 +61,7 @@ def test_the_newest_messages_are_shown_without_the_email(store: CommentStore) ->
 def test_a_failing_store_is_shown_with_the_last_messages_and_no_internals(
     sqlite: CommentStore, monkeypatch: pytest.MonkeyPatch, failure: Exception, reason: str
 ) -> None:
-    client = client_of(sqlite)
+    client = open_client(sqlite)
     announce(sqlite, "We are working on it.")
     before = client.get("/api/status").get_json()
     with monkeypatch.context() as patch:
@@ -88,7 +85,7 @@ def test_a_store_that_hangs_is_asked_once_however_many_clients_ask(
     ping = Mock(side_effect=lambda: recovered.wait(30))
     monkeypatch.setattr("comments.status.STORE_TIMEOUT", 0.05)
     monkeypatch.setattr(sqlite, "ping", ping)
-    client = client_of(sqlite)
+    client = open_client(sqlite)
     for _ in range(16):
         response = client.get("/api/status")
         assert response.status_code == 200
@@ -105,7 +102,7 @@ def test_on_ecs_the_digest_of_the_image_is_shown_once_it_can_be_read(
 ) -> None:
     metadata = tmp_path / "task"
     monkeypatch.setenv("ECS_CONTAINER_METADATA_URI_V4", metadata.as_uri())
-    client = client_of(sqlite)
+    client = open_client(sqlite)
     assert client.get("/api/status").get_json()["digest"] is None
     metadata.write_text(invalid)
     assert client.get("/api/status").get_json()["digest"] is None
