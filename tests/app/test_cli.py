@@ -123,10 +123,10 @@ def test_comments_move_to_another_store_and_back_byte_for_byte(
     indirect=["store_url"],
 )
 def test_an_interrupted_import_is_completed_by_the_next_one(store_url: str, number: int) -> None:
-    lines = as_lines(some_comments(800))
+    lines = as_lines(some_comments(600))
     process = start("import", "-", "--store", store_url)
     assert process.stdin
-    process.stdin.write(b"\n".join(lines[:700]) + b"\n")
+    process.stdin.write(b"\n".join(lines[:550]) + b"\n")
     process.stdin.flush()
     with closing(open_store(store_url)) as store:
         wait_until(lambda: any(store.scan()), process)  # the first batch is stored
@@ -240,12 +240,9 @@ BAD = [
     (line(id=...), "id", "is required"),
     (line(id=id_at(now() + ticks(10**6))), "id", "must not be in the future"),
     (line(created_at="2026-06-31T00:00:00.000Z"), "created_at", "must be a UTC time such as"),
-    (line(created_at="2026-06-30T00:00:00Z"), "created_at", "must be a UTC time such as"),
     (line(created_at="2026-06-30T00:00:00.000+01:00"), "created_at", "must be a UTC time such as"),
     (line(created_at=1), "created_at", "must be a string"),
     (line(held="yes"), "held", "must be a boolean"),
-    (line(content_id="1"), "content_id", "must be an integer"),
-    (line(email="alice"), "email", "must be an address with one @"),
     (line(comment="x" * (MAX_COMMENT + 1)), "comment", "must have at most 10000 characters"),
     (line(author="me"), "author", "is unknown"),
     (b"", "body", "is not valid JSON"),

@@ -146,15 +146,11 @@ def after(moment: float) -> Cursor:
     return Cursor(comment_at(moment)["id"])
 
 
-def test_without_overlap_the_next_page_starts_exactly_after_the_last_comment() -> None:
+def test_only_recent_comments_are_repeated() -> None:
     now = ids.ticks(100)
-    for more in (False, True):
-        assert following(None, page(98, 99, more=more), overlap=0, read_at=now) == after(99)
-        assert following(after(99), page(more=False), overlap=0, read_at=now) == after(99)
-
-
-def test_comments_older_than_the_overlap_are_not_repeated() -> None:
-    assert following(None, page(79, 80, more=False), overlap=10, read_at=ids.ticks(100)) == after(80)
+    assert following(None, page(98, 99, more=False), overlap=0, read_at=now) == after(99)
+    assert following(after(99), page(more=False), overlap=0, read_at=now) == after(99)
+    assert following(None, page(79, 80, more=False), overlap=10, read_at=now) == after(80)
     assert following(after(95), page(more=False), overlap=10, read_at=ids.ticks(200)) == after(95)
 
 

@@ -21,7 +21,7 @@ almost_valid = st.fixed_dictionaries(
     {},
     optional={
         "content_id": st.integers(-1, MAX_CONTENT_ID + 2) | json_values,
-        "email": st.from_regex(r"[^@]{0,66}@?[^@]{0,20}", fullmatch=True) | json_values,
+        "email": st.from_regex(r"[^@]{0,66}(@[^@]{0,20}){0,2}", fullmatch=True) | json_values,
         "comment": st.text(max_size=200) | json_values,
         "other": json_values,
     },

@@ -234,18 +234,6 @@ def test_a_comment_that_is_approved_during_a_scan_is_not_missed(store: CommentSt
     assert found == expected
 
 
-def test_restored_comments_keep_their_ids_times_and_approval(store: CommentStore, tmp_path: Path) -> None:
-    with closing(open_store(f"sqlite:///{tmp_path}/source.db")) as source:
-        comments = [say(source, str(n), content_id=1 + n % 3, held=n % 4 == 0) for n in range(130)]
-    assert store.restore(comments[:70]) == 70
-    assert store.restore(comments) == 60
-    assert store.restore(comments) == 0
-    assert store.restore([]) == 0
-    assert ordered(list(store.scan())) == comments
-    assert held(store) == comments[::4]
-    assert say(store, "new", content_id=2)["id"] > comments[-1]["id"]
-
-
 def test_a_restore_does_not_change_existing_comments(store: CommentStore) -> None:
     waiting, published = say(store, "waiting", held=True), say(store, "published")
     not_held: Comment = {**waiting}
