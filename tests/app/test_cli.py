@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from comments.app import parse_json
 from comments.cli import StoredComment, main
-from comments.ids import created_at, id_at, now, ticks
+from comments.ids import id_at, now, ticks
 from comments.schemas import MAX_COMMENT, Comment, NewComment
 from comments.stores import open_store
 from tests.app.conftest import ROOT, wait_until
@@ -80,12 +80,12 @@ def some_comments(count: int) -> list[Comment]:
     """Return comments of the last day in seven threads; every fifth one is held."""
     comments = []
     for number in range(count):
-        tick = now() - ticks(86_000 - number)
+        comment_id = id_at(now() - ticks(86_000 - number))
         text = f"{number} {TEXTS[number % len(TEXTS)] if number < 10 else 'x' * 150}"
         new = NewComment(
             content_id=1 + number % 7 if number else 2**53 - 1, email=f"u{number}@example.com", comment=text
         )
-        comments.append(new.stored(id_at(tick), created_at(tick), held=number % 5 == 4))
+        comments.append(new.stored(comment_id, held=number % 5 == 4))
     return comments
 
 
@@ -292,7 +292,7 @@ def test_every_valid_comment_survives_an_export(text: str, held: bool) -> None:
         new = NewComment(content_id=1, email="a@example.com", comment=text)
     except ValidationError:
         assume(False)
-    exported = orjson.dumps(comment := new.stored(GOOD["id"], GOOD["created_at"], held=held))
+    exported = orjson.dumps(comment := new.stored(GOOD["id"], held=held))
     assert StoredComment.parse(parse_json(exported)) == comment
     assert b"\n" not in exported
 

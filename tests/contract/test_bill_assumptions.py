@@ -14,7 +14,7 @@ CLOUDWATCH_BYTES = 26
 """CloudWatch adds this many to every line."""
 
 COMMENT = NewComment(content_id=1, email="a@b.de", comment="x" * 4000)
-PAGE = Page([COMMENT.stored("01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52", "", held=False)], more=False)
+PAGE = Page([COMMENT.stored("01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52", held=False)], more=False)
 
 
 @pytest.mark.parametrize(("namespace", "kilobytes"), [("", LINE_KB), ("comments/prod", LINE_KB + METRICS_KB)])

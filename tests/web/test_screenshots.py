@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from comments.ids import TICKS_PER_MS, created_at, id_at
-from comments.schemas import Comment
+from comments.ids import TICKS_PER_MS, id_at
+from comments.schemas import NewComment
 from comments.stores import open_store
 from tests.app.conftest import Server, serving
 from tests.web.actions import ROOT, TOKEN, Thread, sign_in
@@ -49,11 +49,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         for email, text in written:
             minute += 7
             tick = minute * 60_000 * TICKS_PER_MS
-            comment: Comment = {
-                "id": id_at(tick), "content_id": content_id, "email": email, "comment": text,
-                "created_at": created_at(tick),
-            }  # fmt: skip
-            store.restore([comment | {"held": True} if held else comment])
+            new = NewComment(content_id=content_id, email=email, comment=text)
+            store.restore([new.stored(id_at(tick), held=held)])
     store.close()
     settings = {"COMMENTS_MODERATOR_TOKEN": TOKEN, "COMMENTS_STATUS_THREAD": "9", "COMMENTS_COMMIT": "0123456789ab"}
     with serving(folder, settings) as started:

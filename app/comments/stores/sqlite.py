@@ -25,7 +25,7 @@ import gevent
 
 from comments.config import DATA
 from comments.errors import KeyReused, ServiceError, StoreError
-from comments.ids import Clock, created_at, id_at, tick_of
+from comments.ids import Clock, id_at, tick_of
 from comments.schemas import Comment, NewComment
 from comments.stores import (
     KEY_SECONDS,
@@ -289,11 +289,10 @@ def _add_once(db: sqlite3.Connection, clock: Clock, new: NewComment, key: str, *
         )
         for hashed, earlier, comment_id, was_held in seen:
             if earlier == content:
-                return new.stored(comment_id, created_at(tick_of(comment_id)), held=bool(was_held))
+                return new.stored(comment_id, held=bool(was_held))
             if hashed == scoped:
                 raise KeyReused
-    tick = _next_tick(db, clock, new.content_id)
-    comment = new.stored(id_at(tick), created_at(tick), held=held)
+    comment = new.stored(id_at(_next_tick(db, clock, new.content_id)), held=held)
     _insert(db, comment)
     if key:
         _remember(db, scoped, content, comment["id"], held=held)
