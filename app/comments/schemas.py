@@ -14,6 +14,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from comments import ids
+
 MAX_CONTENT_ID = 2**53 - 1
 """Largest integer that JavaScript represents exactly."""
 
@@ -138,13 +140,14 @@ class NewComment(Model):
     email: Email
     comment: Text
 
-    def stored(self, comment_id: str, created_at: str, *, held: bool) -> Comment:
+    def stored(self, comment_id: str, *, held: bool) -> Comment:
+        """Return the comment under an id, which also contains the time of its creation."""
         comment: Comment = {
             "id": comment_id,
             "content_id": self.content_id,
             "email": self.email,
             "comment": self.comment,
-            "created_at": created_at,
+            "created_at": ids.created_at(comment_id),
         }
         return comment | {"held": True} if held else comment
 

@@ -3,17 +3,13 @@
 import json
 import socket
 import struct
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
-
-RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER: closing the socket sends a reset."""
 
 
 class Exchange(BaseHTTPRequestHandler):
@@ -31,24 +27,17 @@ class Exchange(BaseHTTPRequestHandler):
         fault(self)
 
     def forward(self) -> tuple[int, bytes]:
-        connection = HTTPConnection(self.server.engine, timeout=10)
         kept = {name: self.headers[name] for name in ("X-Amz-Target", "Content-Type", "Authorization")}
-        connection.request("POST", "/", self.body, kept)
-        response = connection.getresponse()
-        payload = response.read()
-        connection.close()
-        return response.status, payload
+        with closing(HTTPConnection(self.server.engine, timeout=10)) as connection:
+            connection.request("POST", "/", self.body, kept)
+            response = connection.getresponse()
+            return response.status, response.read()
 
-    def respond(self, status: int, payload: bytes, *, checksum: int | None = None, cut: int | None = None) -> None:
+    def respond(self, status: int, payload: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(payload)))
-        self.send_header("x-amz-crc32", str(zlib.crc32(payload) if checksum is None else checksum))
         self.end_headers()
-        self.wfile.write(payload[:cut])
-
-    def reset(self) -> None:
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.wfile.write(payload)
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""
@@ -79,32 +68,21 @@ def html(exchange: Exchange) -> None:
 
 
 def reset(exchange: Exchange) -> None:
-    exchange.reset()
+    """Close the connection without a response; SO_LINGER makes the kernel send a reset."""
+    exchange.close_connection = True
+    exchange.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def lose(exchange: Exchange) -> None:
     """Apply the request, but lose the response."""
     exchange.forward()
-    exchange.reset()
-
-
-def cut(exchange: Exchange) -> None:
-    """Close the connection in the middle of the response."""
-    status, payload = exchange.forward()
-    exchange.respond(status, payload, cut=len(payload) // 2)
-    exchange.close_connection = True
-
-
-def damage(exchange: Exchange) -> None:
-    """Send a response that does not match its checksum."""
-    status, payload = exchange.forward()
-    exchange.respond(status, payload, checksum=zlib.crc32(payload) ^ 1)
+    reset(exchange)
 
 
 def hang(exchange: Exchange) -> None:
     """Never respond, and do not forward the request."""
     exchange.server.stopping.wait(30)
-    exchange.reset()
+    reset(exchange)
 
 
 class Faults(ThreadingHTTPServer):

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from comments.app import parse_json
 from comments.cli import StoredComment, main
-from comments.ids import created_at, id_at, now, ticks
+from comments.ids import id_at, now, ticks
 from comments.schemas import MAX_COMMENT, Comment, NewComment
 from comments.stores import open_store
 from tests.app.conftest import ROOT, wait_until
@@ -80,12 +80,12 @@ def some_comments(count: int) -> list[Comment]:
     """Return comments of the last day in seven threads; every fifth one is held."""
     comments = []
     for number in range(count):
-        tick = now() - ticks(86_000 - number)
+        comment_id = id_at(now() - ticks(86_000 - number))
         text = f"{number} {TEXTS[number % len(TEXTS)] if number < 10 else 'x' * 150}"
         new = NewComment(
             content_id=1 + number % 7 if number else 2**53 - 1, email=f"u{number}@example.com", comment=text
         )
-        comments.append(new.stored(id_at(tick), created_at(tick), held=number % 5 == 4))
+        comments.append(new.stored(comment_id, held=number % 5 == 4))
     return comments
 
 
@@ -103,43 +103,33 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/other.db"
 
 
-def test_comments_move_to_another_store_and_back_byte_for_byte(url: str, store_url: str, tmp_path: Path) -> None:
-    comments, last = some_comments(600), f"sqlite:///{tmp_path}/last.db"
+def test_comments_move_to_another_store_and_back_byte_for_byte(
+    url: str, store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comments.cli.BATCH", 50)
+    comments, last = some_comments(120), f"sqlite:///{tmp_path}/last.db"
     fill(url, comments)
     assert sorted(export(url).splitlines()) == sorted(as_lines(comments))
     for source, target in ((url, store_url), (store_url, last)):
-        assert run("import", "-", "--store", target, stdin=export(source)) == (
-            0,
-            b"",
-            ["600 imported, 0 already there"],
-        )
+        for end in ("120 imported, 0 already there", "0 imported, 120 already there"):
+            assert run("import", "-", "--store", target, stdin=export(source)) == (0, b"", [end])
     assert sorted(export(store_url).splitlines()) == sorted(as_lines(comments))
     assert export(last) == export(url)
 
 
-def test_a_second_import_only_adds_what_is_new(store_url: str, tmp_path: Path) -> None:
-    file, lines = tmp_path / "comments.jsonl", as_lines(some_comments(60))
-    file.write_bytes(b"\n".join(lines))
-    assert run("import", "-", "--store", store_url, stdin=b"\n".join(lines[:40]))[0] == 0
-    for end in ("20 imported, 40 already there", "0 imported, 60 already there"):
-        assert run("import", file, "--store", store_url) == (0, b"", [end])
-    assert sorted(export(store_url).splitlines()) == sorted(lines)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("store_url", "number"),
+    [("sqlite", signal.SIGINT), ("sqlite", signal.SIGKILL), ("dynamodb", signal.SIGINT)],
+    indirect=["store_url"],
+)
 def test_an_interrupted_import_is_completed_by_the_next_one(store_url: str, number: int) -> None:
-    fill(store_url, [])
-    lines = as_lines(some_comments(800))
+    lines = as_lines(some_comments(600))
     process = start("import", "-", "--store", store_url)
     assert process.stdin
-    process.stdin.write(b"\n".join(lines[:700]) + b"\n")
+    process.stdin.write(b"\n".join(lines[:550]) + b"\n")
     process.stdin.flush()
-
-    def first_batch_is_stored() -> bool:
-        with closing(open_store(store_url)) as store:
-            return any(store.scan())
-
-    wait_until(first_batch_is_stored, process)
+    with closing(open_store(store_url)) as store:
+        wait_until(lambda: any(store.scan()), process)  # the first batch is stored
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     if number == signal.SIGINT:
@@ -179,17 +169,18 @@ def test_an_export_to_a_full_disk_leaves_no_file(url: str, tmp_path: Path) -> No
     assert not list(tmp_path.glob("out*"))
 
 
-def test_an_export_overwrites_no_file(url: str, tmp_path: Path) -> None:
-    fill(url, some_comments(3))
-    file = tmp_path / "out.jsonl"
-    file.write_text("mine")
+def test_no_other_file_is_overwritten(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "comments.jsonl"
+    file.write_bytes(line())
+    fill(url, [])
     assert f"{file} exists" in fail("export", "--store", url, "--output", file)
-    assert file.read_text() == "mine"
+    assert f"{file} exists" in fail("import", file, "--store", url, "--skip-bad", file)
+    assert file.read_bytes() == line()
 
 
-def test_a_closed_pipe_is_one_error(store_url: str) -> None:
-    fill(store_url, some_comments(700))
-    with start("export", "--store", store_url) as process:
+def test_a_closed_pipe_is_one_error(url: str) -> None:
+    fill(url, some_comments(700))
+    with start("export", "--store", url) as process:
         assert process.stdout
         assert process.stderr
         os.read(process.stdout.fileno(), 1)
@@ -200,32 +191,10 @@ def test_a_closed_pipe_is_one_error(store_url: str) -> None:
     assert process.returncode == 1
 
 
-def test_the_default_store_is_the_one_of_the_service(url: str) -> None:
+def test_the_default_store_is_the_one_of_the_service(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(url, some_comments(3))
-    process = start("export", env=os.environ | {"COMMENTS_STORE": url})
-    assert process.communicate(timeout=60) == (export(url), b"3 exported\n")
-    assert process.returncode == 0
-
-
-def test_a_terminal_shows_a_progress_bar(url: str, tmp_path: Path) -> None:
-    file = tmp_path / "comments.jsonl"
-    file.write_bytes(b"\n".join(as_lines(some_comments(5))))
-    terminal, stderr = os.openpty()
-    process = start("import", file, "--store", url, stderr=stderr)
-    process.communicate(timeout=60)
-    assert process.returncode == 0
-    os.close(stderr)
-    shown = os.read(terminal, 100_000).decode()
-    os.close(terminal)
-    assert shown.startswith("\r\x1b[?25lImporting")
-    assert "100%" in shown
-    assert shown.splitlines()[-1] == "5 imported, 0 already there"
-
-
-def test_an_export_of_an_empty_store_is_empty(store_url: str, url: str) -> None:
-    fill(store_url, [])
-    assert export(store_url) == b""
-    assert run("import", "-", "--store", url) == (0, b"", ["0 imported, 0 already there"])
+    monkeypatch.setenv("COMMENTS_STORE", url)
+    assert run("export") == (0, export(url), ["3 exported"])
 
 
 def test_an_export_does_not_create_the_store(tmp_path: Path) -> None:
@@ -271,12 +240,9 @@ BAD = [
     (line(id=...), "id", "is required"),
     (line(id=id_at(now() + ticks(10**6))), "id", "must not be in the future"),
     (line(created_at="2026-06-31T00:00:00.000Z"), "created_at", "must be a UTC time such as"),
-    (line(created_at="2026-06-30T00:00:00Z"), "created_at", "must be a UTC time such as"),
     (line(created_at="2026-06-30T00:00:00.000+01:00"), "created_at", "must be a UTC time such as"),
     (line(created_at=1), "created_at", "must be a string"),
     (line(held="yes"), "held", "must be a boolean"),
-    (line(content_id="1"), "content_id", "must be an integer"),
-    (line(email="alice"), "email", "must be an address with one @"),
     (line(comment="x" * (MAX_COMMENT + 1)), "comment", "must have at most 10000 characters"),
     (line(author="me"), "author", "is unknown"),
     (b"", "body", "is not valid JSON"),
@@ -291,6 +257,9 @@ BAD = [
 def test_an_import_stops_at_the_first_bad_line(url: str) -> None:
     message = fail("import", "-", "--store", url, stdin=b"\n".join([line(), line(email="x"), line()]))
     assert message.startswith("error: line 2: email: must be an address with one @")
+    message = fail("import", "-", "--store", url, stdin=line() + b"\n" + line()[:50])
+    assert message.startswith("error: line 2: body: is not valid JSON")
+    assert "the file may be truncated" in message
 
 
 def test_skipped_lines_are_reported_in_full_with_their_reasons(url: str, tmp_path: Path) -> None:
@@ -310,13 +279,6 @@ def test_skipped_lines_are_reported_in_full_with_their_reasons(url: str, tmp_pat
     assert not report.exists()
 
 
-def test_a_report_overwrites_no_other_file(url: str, tmp_path: Path) -> None:
-    file = tmp_path / "comments.jsonl"
-    file.write_bytes(line())
-    assert f"{file} exists" in fail("import", file, "--store", url, "--skip-bad", file)
-    assert file.read_bytes() == line()
-
-
 def test_an_id_may_occur_in_two_threads(store_url: str) -> None:
     fill(store_url, [])
     data = b"\n".join([line(content_id=1), line(content_id=2), line(content_id=1)])
@@ -330,15 +292,9 @@ def test_every_valid_comment_survives_an_export(text: str, held: bool) -> None:
         new = NewComment(content_id=1, email="a@example.com", comment=text)
     except ValidationError:
         assume(False)
-    exported = orjson.dumps(comment := new.stored(GOOD["id"], GOOD["created_at"], held=held))
+    exported = orjson.dumps(comment := new.stored(GOOD["id"], held=held))
     assert StoredComment.parse(parse_json(exported)) == comment
     assert b"\n" not in exported
-
-
-def test_a_truncated_last_line_is_recognized(url: str) -> None:
-    message = fail("import", "-", "--store", url, stdin=line() + b"\n" + line()[:50])
-    assert message.startswith("error: line 2: body: is not valid JSON")
-    assert "the file may be truncated" in message
 
 
 def test_a_huge_line_is_not_read_into_memory(url: str, tmp_path: Path) -> None:

@@ -3,8 +3,7 @@
 import pytest
 
 from comments.config import ConfigError, load_settings, unknown_variables
-
-TOKEN = "a-token-that-nobody-guesses"
+from tests.app.conftest import TOKEN
 
 
 def test_by_default_comments_are_stored_beside_the_code_and_everything_else_is_off() -> None:
@@ -15,34 +14,16 @@ def test_by_default_comments_are_stored_beside_the_code_and_everything_else_is_o
     assert not any(values.values())
 
 
-def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    variables = {
-        "STORE": "dynamodb://comments-dev",
-        "TRUSTED_PROXIES": "1",
-        "METRICS": "comments/dev",
-        "MODERATOR_TOKEN": TOKEN,
-        "MODERATION": "on",
-        "EMAILS": "mask",
-        "POST_LIMIT": "10/minute",
-        "CORS_ORIGINS": "https://a.example, http://localhost:8080",
-        "STATUS_THREAD": "7",
-        "COMMIT": "2763b140a0b9",
-    }
-    for name, value in variables.items():
-        monkeypatch.setenv(f"COMMENTS_{name}", value)
-    values = load_settings().model_dump()
-    assert values.pop("moderator_token").get_secret_value() == TOKEN
-    assert values == {
-        "store": "dynamodb://comments-dev",
-        "trusted_proxies": 1,
-        "metrics": "comments/dev",
-        "moderation": True,
-        "emails": "mask",
-        "post_limit": "10/minute",
-        "cors_origins": ("https://a.example", "http://localhost:8080"),
-        "status_thread": 7,
-        "commit": "2763b140a0b9",
-    }
+def test_settings_are_read_from_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMMENTS_STORE", "dynamodb://comments-dev")
+    monkeypatch.setenv("COMMENTS_MODERATOR_TOKEN", TOKEN)
+    monkeypatch.setenv("COMMENTS_MODERATION", "on")
+    monkeypatch.setenv("COMMENTS_CORS_ORIGINS", "https://a.example, http://localhost:8080")
+    settings = load_settings()
+    assert settings.store == "dynamodb://comments-dev"
+    assert settings.moderator_token.get_secret_value() == TOKEN
+    assert settings.moderation
+    assert settings.cors_origins == ("https://a.example", "http://localhost:8080")
 
 
 @pytest.mark.parametrize(
@@ -55,9 +36,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         ("STORE", "sqlite:///", "must be sqlite:///PATH"),
         ("STORE", "dynamodb://", "must name a table"),
         ("TRUSTED_PROXIES", "one", "must be a valid integer"),
-        ("TRUSTED_PROXIES", "-1", "must be greater than or equal to 0"),
         ("METRICS", "AWS/ECS", "must be a CloudWatch namespace"),
-        ("METRICS", "a b", "must be a CloudWatch namespace"),
         ("METRICS", "a" * 256, "must be a CloudWatch namespace"),
         ("METRICS", "\u00e9", "must be a CloudWatch namespace"),
         ("MODERATOR_TOKEN", "short", "at least 16 visible ASCII characters"),
@@ -75,7 +54,6 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         ("CORS_ORIGINS", "https://*.example", "invalid origin 'https://*.example'"),
         ("CORS_ORIGINS", "null", "invalid origin 'null'"),
         ("STATUS_THREAD", "0", "must be greater than or equal to 1"),
-        ("STATUS_THREAD", "9007199254740992", "must be less than or equal to 9007199254740991"),
         ("STATUS_THREAD", "7", "needs COMMENTS_MODERATOR_TOKEN"),
         ("COMMIT", "a b", "must be a commit"),
     ],

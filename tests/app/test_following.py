@@ -1,173 +1,131 @@
-"""Following a thread: a client that repeats the request to `Link: rel="next"` misses no comment."""
+"""Following a thread: a client that repeats the request to `Link: rel="next"` misses no comment.
 
-import json
+tests/resilience/test_kills.py shows the same for two SQLite processes that are killed.
+"""
+
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import ExitStack, closing
 
 import pytest
-from flask.testing import FlaskClient
+from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comments import ids
 from comments.app import create_app
-from comments.config import load_settings
+from comments.config import Settings
 from comments.paging import Cursor, following
 from comments.schemas import Comment
-from comments.stores import CommentStore, Page
+from comments.stores import CommentStore, Page, dynamodb
+from comments.stores.dynamodb import DynamoDBStore
 from tests.app import faults
-from tests.app.conftest import Server, create_table
-
-LIST = "/api/comment/list/1"
-
-Get = Callable[[str], tuple[list[Comment], str]]
-"""Request a URL; return the comments and the Link header."""
+from tests.app.conftest import TOKEN, client_of, create_table, post
 
 
-@dataclass
 class Follower:
     """A client as the API documents it: it follows `next` and ignores comments whose id it knows."""
 
-    url: str = f"{LIST}?limit=7"
-    comments: dict[str, Comment] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.url = "/api/comment/list/1?limit=7"
+        self.comments: dict[str, Comment] = {}
 
-    def poll(self, get: Get) -> None:
+    def poll(self, app: Flask) -> None:
         """Read pages until there are no more."""
         more = True
         while more:
-            comments, link = get(self.url)
-            self.comments |= {comment["id"]: comment for comment in comments}
-            if link:  # an empty thread is a 404 without one
-                assert 'rel="next"' in link
-                self.url = link[link.index("<") + 1 : link.index(">")]
+            response = app.test_client().get(self.url)
+            if response.status_code != 200:  # 404 before the first comment, 503 after a fault: poll again later
+                return
+            self.comments |= {comment["id"]: comment for comment in response.get_json()}
+            link = response.headers["Link"]
+            assert 'rel="next"' in link
+            self.url = link[link.index("<") + 1 : link.index(">")]
             more = 'results="true"' in link
 
 
-def getter(server: Server) -> Get:
-    def get(url: str) -> tuple[list[Comment], str]:
-        with server.connect() as connection:
-            connection.request("GET", url)
-            response = connection.getresponse()
-            return json.load(response) if response.status == 200 else [], response.getheader("Link", "")
-
-    return get
-
-
-def client_getter(client: FlaskClient) -> Get:
-    def get(url: str) -> tuple[list[Comment], str]:
-        response = client.get(url)
-        return response.get_json() if response.status_code == 200 else [], response.headers.get("Link", "")
-
-    return get
-
-
-def post(server: Server, text: str) -> str:
+def write(app: Flask, text: str) -> str:
     """Post a comment, again with the same key if that fails, and return its id."""
-    body = json.dumps({"content_id": 1, "email": "alice@example.com", "comment": text})
-    headers = {"Content-Type": "application/json", "Idempotency-Key": text}
     while True:
-        with server.connect() as connection:
-            connection.request("POST", "/api/comment/new", body, headers)
-            response = connection.getresponse()
-            posted: dict[str, Any] = json.load(response)
-        if response.status == 200:
-            return str(posted["id"])
-        assert response.status == 503, posted
-
-
-def follow(follower: Follower, servers: list[Server], writers: int, comments: int) -> list[str]:
-    """Post concurrently to all servers while the follower polls them in turns; return the ids that were posted."""
-
-    def write(writer: int) -> list[str]:
-        return [post(servers[writer % len(servers)], f"{writer}-{number}") for number in range(comments)]
-
-    with ThreadPoolExecutor(writers) as pool:
-        posted = [pool.submit(write, writer) for writer in range(writers)]
-        while not all(each.done() for each in posted):
-            follower.poll(getter(random.choice(servers)))
-    for server in servers:
-        follower.poll(getter(server))
-    return [comment_id for each in posted for comment_id in each.result()]
-
-
-def test_a_follower_misses_nothing_that_two_sqlite_processes_write(serve: Callable[..., Server]) -> None:
-    server, follower = serve(WEB_CONCURRENCY="2"), Follower()
-    posted = follow(follower, [server], writers=6, comments=50)
-    assert list(follower.comments) == sorted(posted)
+        response = post(app.test_client(), {"Idempotency-Key": text}, comment=text)
+        if response.status_code == 200:
+            return str(response.get_json()["id"])
+        assert response.status_code == 503, response.get_json()
 
 
 @pytest.fixture
-def proxy(dynamodb: str) -> Iterator[faults.Faults]:
-    with faults.serving(dynamodb) as running:
-        yield running
-
-
-@pytest.fixture
-def tasks(dynamodb: str, proxy: faults.Faults, serve: Callable[..., Server]) -> list[Server]:
-    """Two servers on one table, the second one behind the proxy."""
+def tasks(proxy: faults.Faults, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Flask]]:
+    """The service twice, on one table. The second one is behind the proxy, and gives up a call early."""
     table = create_table()
-    return [serve(COMMENTS_STORE=f"dynamodb://{table}", AWS_ENDPOINT_URL_DYNAMODB=url) for url in (dynamodb, proxy.url)]
+    with ExitStack() as opened:
+        direct = opened.enter_context(closing(DynamoDBStore(table)))
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", proxy.url)
+        monkeypatch.setattr(dynamodb, "READ_TIMEOUT", 1)
+        delayed = opened.enter_context(closing(DynamoDBStore(table)))
+        yield [create_app(Settings(), store) for store in (direct, delayed)]
 
 
-def test_a_follower_misses_nothing_that_two_dynamodb_tasks_write(tasks: list[Server], proxy: faults.Faults) -> None:
-    chance = random.Random(1)
+def test_a_follower_misses_nothing_that_two_dynamodb_tasks_write(tasks: list[Flask], proxy: faults.Faults) -> None:
+    chance, follower = random.Random(1), Follower()
 
     def unreliable(exchange: faults.Exchange) -> None:
         if exchange.operation != "Query":
             time.sleep(chance.uniform(0, 0.2))
         chance.choices([faults.well, faults.lose, faults.reset], [8, 1, 1])[0](exchange)
 
+    def write_all(writer: int) -> list[str]:
+        return [write(tasks[writer % 2], f"{writer}-{number}") for number in range(15)]
+
     proxy.always = unreliable
-    follower = Follower()
-    posted = follow(follower, tasks, writers=6, comments=25)
-    assert set(follower.comments) == set(posted)
+    with ThreadPoolExecutor(6) as pool:
+        written = [pool.submit(write_all, writer) for writer in range(6)]
+        while not all(each.done() for each in written):
+            follower.poll(chance.choice(tasks))
+    proxy.always = faults.well
+    for task in tasks:
+        follower.poll(task)
+    assert set(follower.comments) == {comment_id for each in written for comment_id in each.result()}
 
 
 def test_a_follower_gets_a_comment_that_dynamodb_stores_after_newer_ones(
-    tasks: list[Server], proxy: faults.Faults
+    tasks: list[Flask], proxy: faults.Faults
 ) -> None:
     direct, delayed = tasks
 
     def late(exchange: faults.Exchange) -> None:
-        time.sleep(1.5)  # shorter than the read timeout
+        time.sleep(0.5)  # shorter than the read timeout
         faults.well(exchange)
 
     follower = Follower()
-    early = post(direct, "early")
+    early = write(direct, "early")
     proxy.script = [faults.well, faults.hang, faults.hang, late]
     with ThreadPoolExecutor(1) as pool:
-        retried = pool.submit(post, delayed, "retried")
+        retried = pool.submit(write, delayed, "retried")
         while len(proxy.operations) < 3:  # its id is assigned, and its first attempt has timed out
             time.sleep(0.01)
-        newer = post(direct, "newer")
-        follower.poll(getter(direct))
-        follower.poll(getter(direct))
+        newer = write(direct, "newer")
+        follower.poll(direct)
+        follower.poll(direct)
         assert list(follower.comments) == [early, newer]
         late_id = retried.result()
     assert proxy.operations == ["GetItem", *["TransactWriteItems"] * 3]
     assert early < late_id < newer
-    missed, _ = getter(direct)(f"{LIST}?after={newer}")
-    assert missed == []
-    follower.poll(getter(direct))
+    assert direct.test_client().get(f"/api/comment/list/1?after={newer}").get_json() == []  # too late for its id
+    follower.poll(direct)
     assert set(follower.comments) == {early, late_id, newer}
 
 
 def test_a_follower_gets_approved_comments(store: CommentStore) -> None:
-    token = "the-moderators-token"
-    app = create_app(load_settings(moderator_token=token, moderation=True), store)
-    client, moderator = app.test_client(), {"Authorization": f"Bearer {token}"}
-    comment = {"content_id": 1, "email": "alice@example.com", "comment": "held"}
-    held = client.post("/api/comment/new", json=comment).get_json()["id"]
-    first = client.post("/api/comment/new", json=comment, headers=moderator).get_json()["id"]
+    client = client_of(store, moderator_token=TOKEN, moderation=True)
+    moderator = {"Authorization": f"Bearer {TOKEN}"}
+    held, first = post(client).get_json()["id"], post(client, moderator).get_json()["id"]
     follower = Follower()
-    follower.poll(client_getter(client))
+    follower.poll(client.application)
     assert list(follower.comments) == [first]
     approved = client.post(f"/api/moderation/1/{held}/approve", headers=moderator).get_json()["id"]
-    follower.poll(client_getter(client))
+    follower.poll(client.application)
     assert list(follower.comments) == [first, approved]
 
 
@@ -188,15 +146,11 @@ def after(moment: float) -> Cursor:
     return Cursor(comment_at(moment)["id"])
 
 
-def test_without_overlap_the_next_page_starts_exactly_after_the_last_comment() -> None:
+def test_only_recent_comments_are_repeated() -> None:
     now = ids.ticks(100)
-    for more in (False, True):
-        assert following(None, page(98, 99, more=more), overlap=0, read_at=now) == after(99)
-        assert following(after(99), page(more=False), overlap=0, read_at=now) == after(99)
-
-
-def test_comments_older_than_the_overlap_are_not_repeated() -> None:
-    assert following(None, page(79, 80, more=False), overlap=10, read_at=ids.ticks(100)) == after(80)
+    assert following(None, page(98, 99, more=False), overlap=0, read_at=now) == after(99)
+    assert following(after(99), page(more=False), overlap=0, read_at=now) == after(99)
+    assert following(None, page(79, 80, more=False), overlap=10, read_at=now) == after(80)
     assert following(after(95), page(more=False), overlap=10, read_at=ids.ticks(200)) == after(95)
 
 

@@ -1,4 +1,7 @@
-"""The OpenAPI document describes every route, and nothing that the settings switch off."""
+"""The OpenAPI document describes every route, and nothing that the settings switch off.
+
+test_schemathesis.py shows that the service behaves as described.
+"""
 
 import re
 from typing import Any
@@ -11,10 +14,9 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from comments.app import create_app
 from comments.config import Settings
 from comments.stores import CommentStore
+from tests.app.conftest import TOKEN
 
-EVERYTHING = Settings(
-    moderator_token=SecretStr("a-token-that-nobody-guesses"), moderation=True, post_limit="10/minute", status_thread=7
-)
+EVERYTHING = Settings(moderator_token=SecretStr(TOKEN), moderation=True, post_limit="10/minute", status_thread=7)
 WITH_EACH_SETTING = pytest.mark.parametrize("settings", [Settings(), EVERYTHING], ids=["default", "everything"])
 
 
@@ -31,14 +33,7 @@ def test_the_document_is_valid_openapi_3_1(sqlite: CommentStore, settings: Setti
     OPENAPI_31_VALIDATOR.validate(document)
     for schema in document["components"]["schemas"].values():
         jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
-
-
-@WITH_EACH_SETTING
-def test_every_reference_leads_somewhere(sqlite: CommentStore, settings: Settings) -> None:
-    document = document_of(sqlite, settings)
-    references = re.findall(r"'\$ref': '#/([^']+)'", str(document))
-    assert references
-    for reference in references:
+    for reference in re.findall(r"'\$ref': '#/([^']+)'", str(document)):
         found = document
         for part in reference.split("/"):
             found = found[part]
@@ -70,21 +65,8 @@ def test_moderator_routes_require_the_token(sqlite: CommentStore) -> None:
     document = document_of(sqlite, EVERYTHING)
     assert document["components"]["securitySchemes"]["moderator"]["scheme"] == "bearer"
     for path, methods in document["paths"].items():
+        expected: Any = [{"moderator": []}] if path.startswith("/api/moderation/") else None
+        if path == "/api/comment/new":
+            expected = [{}, {"moderator": []}]  # optional: the moderator's own comments are published immediately
         for operation in methods.values():
-            expected: list[dict[str, list[str]]] | None = None
-            if path.startswith("/api/moderation/"):
-                expected = [{"moderator": []}]
-            elif path == "/api/comment/new":
-                expected = [{}, {"moderator": []}]  # the moderator's comments are published immediately
             assert operation.get("security") == expected
-
-
-def test_the_limits_of_a_comment_are_described(sqlite: CommentStore) -> None:
-    document = document_of(sqlite, Settings())
-    create = document["paths"]["/api/comment/new"]["post"]
-    assert create["requestBody"]["required"] is True
-    assert [parameter["name"] for parameter in create["parameters"]] == ["Idempotency-Key"]
-    fields = document["components"]["schemas"]["NewComment"]["properties"]
-    assert fields["content_id"]["maximum"] == 2**53 - 1
-    assert fields["email"]["maxLength"] == 254
-    assert fields["comment"]["maxLength"] == 10_000

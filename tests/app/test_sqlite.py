@@ -2,7 +2,6 @@
 
 import ctypes
 import fcntl
-import json
 import os
 import random
 import resource
@@ -11,20 +10,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from comments.app import create_app
-from comments.config import Settings
 from comments.errors import StoreError
-from comments.schemas import NewComment
+from comments.schemas import Comment, NewComment
 from comments.stores import sqlite
 from comments.stores.sqlite import SQLiteStore
-from tests.app.conftest import ROOT, Server
+from tests.app import conftest
+from tests.app.conftest import ALICE, ROOT, Log, Server, client_of
+from tests.machine import needs
 
 OLD = "01a2172b-aed0-7b32-9098-412f1de1b7de"
 OLD_COMMENT = {
@@ -34,15 +32,12 @@ OLD_COMMENT = {
     "comment": "published",
     "created_at": "2026-11-26T09:24:28.496Z",
 }
-COMMENT_TABLE = f"""
+RELEASE_0_1 = f"""
 CREATE TABLE comment (
     content_id INTEGER NOT NULL, id TEXT NOT NULL, email TEXT NOT NULL, comment TEXT NOT NULL, created_at TEXT NOT NULL,
     PRIMARY KEY (content_id, id)
 ) WITHOUT ROWID, STRICT;
 INSERT INTO comment VALUES (1, '{OLD}', 'alice@example.com', 'published', '2026-11-26T09:24:28.496Z');
-"""
-VERSION_1 = f"{COMMENT_TABLE} PRAGMA user_version = 1;"
-RELEASE_0_1 = f"""{COMMENT_TABLE}
 CREATE TABLE held (
     content_id INTEGER NOT NULL, id TEXT NOT NULL, email TEXT NOT NULL, comment TEXT NOT NULL, created_at TEXT NOT NULL,
     PRIMARY KEY (id)
@@ -85,17 +80,11 @@ def texts(store: SQLiteStore, content_id: int = 1) -> list[str]:
 
 def post(server: Server, text: str) -> int:
     """Post a comment with its text as the key; return the status."""
-    with server.connect() as connection:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": text}
-        body = json.dumps({"content_id": 1, "email": "alice@example.com", "comment": text})
-        connection.request("POST", "/api/comment/new", body, headers)
-        return connection.getresponse().status
+    return server.ask("POST", "/api/comment/new", ALICE | {"comment": text}, Idempotency_Key=text)[0]
 
 
-def get(server: Server) -> list[str]:
-    with server.connect() as connection:
-        connection.request("GET", "/api/comment/list/1")
-        return [comment["comment"] for comment in json.load(connection.getresponse())]
+def listed(server: Server) -> list[str]:
+    return [comment["comment"] for comment in server.ask("GET", "/api/comment/list/1")[1]]
 
 
 def create(path: Path, script: str) -> None:
@@ -106,24 +95,17 @@ def create(path: Path, script: str) -> None:
 # Files of other versions
 
 
-@pytest.mark.parametrize("script", [VERSION_1, RELEASE_0_1], ids=["version 1", "release 0.1"])
-def test_a_file_of_an_older_version_keeps_its_comments(path: Path, script: str) -> None:
-    create(path, script)
+def test_a_file_of_release_0_1_keeps_its_comments_and_keys(path: Path) -> None:
+    create(path, RELEASE_0_1)
     for count in (1, 2):
         with closing(SQLiteStore(path)) as store:
             assert store.get(1, OLD) == OLD_COMMENT
+            assert say(store, "published", key="key of alice") == OLD
             assert say(store, "new") > OLD
             assert texts(store) == ["published"] + ["new"] * count
-
-
-def test_a_file_of_release_0_1_keeps_its_held_comments_and_keys(path: Path) -> None:
-    create(path, RELEASE_0_1)
-    with closing(SQLiteStore(path)) as store:
-        (held,) = store.list_held(limit=10).comments
-        assert store.approve(2, held["id"])
-        assert texts(store, 2) == ["held"]
-        assert say(store, "published", key="key of alice") == OLD
-        assert texts(store) == ["published"]
+            for held in store.list_held(limit=10).comments:
+                assert store.approve(2, held["id"])
+            assert texts(store, 2) == ["held"]
 
 
 def test_a_file_of_a_newer_version_is_rejected_and_left_unchanged(path: Path) -> None:
@@ -134,7 +116,7 @@ def test_a_file_of_a_newer_version_is_rejected_and_left_unchanged(path: Path) ->
         assert db.execute("SELECT name FROM sqlite_schema").fetchall() == []
 
 
-# Several processes and many requests; test_following.py shows that ids are in the order of commits
+# Several processes and many requests; tests/resilience has more
 
 
 @contextmanager
@@ -152,28 +134,12 @@ def lock_of_another_program(path: Path) -> Iterator[None]:
         yield
 
 
-locks = pytest.mark.parametrize("lock", [lock_of_another_process, lock_of_another_program])
-Lock = Callable[[Path], AbstractContextManager[None]]
-
-
-@locks
-def test_a_locked_file_delays_writes_only(serve: Callable[..., Server], path: Path, lock: Lock) -> None:
-    server = serve()
-    assert post(server, "before") == 200
-    with ThreadPoolExecutor(3) as pool:
-        with lock(path):
-            writes = [pool.submit(post, server, f"after-{number}") for number in range(3)]
-            for _ in range(20):
-                assert get(server) == ["before"]
-                assert server.healthy()
-            assert not any(write.done() for write in writes)
-        assert [write.result() for write in writes] == [200] * 3
-    assert len(get(server)) == 4
-
-
-@locks
+@pytest.mark.parametrize("lock", [lock_of_another_process, lock_of_another_program])
 def test_a_write_that_waits_too_long_fails_and_is_never_applied(
-    store: SQLiteStore, path: Path, lock: Lock, monkeypatch: pytest.MonkeyPatch
+    store: SQLiteStore,
+    path: Path,
+    lock: Callable[[Path], AbstractContextManager[None]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     say(store, "before")
     monkeypatch.setattr(sqlite, "TIMEOUT", 0.2)
@@ -187,54 +153,45 @@ def test_a_write_that_waits_too_long_fails_and_is_never_applied(
     assert texts(store) == ["before", "after"]
 
 
-def test_a_failing_change_does_not_fail_the_others_of_its_batch(store: SQLiteStore, path: Path) -> None:
-    def fail(db: sqlite3.Connection) -> None:
-        db.execute("DELETE FROM comment")
-        raise TypeError("a bug")
+def test_a_locked_file_delays_writes_only(serve: Callable[..., Server], path: Path) -> None:
+    server = serve()
+    assert post(server, "first") == 200
+    with ThreadPoolExecutor(3) as pool:
+        for lock in (lock_of_another_process, lock_of_another_program):
+            before = listed(server)
+            with lock(path):
+                writes = [pool.submit(post, server, f"{lock.__name__}-{number}") for number in range(3)]
+                for _ in range(20):
+                    assert listed(server) == before
+                    assert server.healthy()
+                assert not any(write.done() for write in writes)
+            assert [write.result() for write in writes] == [200] * 3
+    assert len(listed(server)) == 7
 
-    def run(number: int) -> Any:
-        return store._run(fail) if number == 5 else say(store, str(number))
 
+def test_a_bug_in_one_write_fails_no_other_and_is_not_reported_as_a_damaged_file(
+    store: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch, log: Log
+) -> None:
+    insert = sqlite._insert
+
+    def fail_for_five(db: sqlite3.Connection, comment: Comment) -> None:
+        if comment["comment"] == "5":
+            db.execute("DELETE FROM comment")
+            raise TypeError("a bug")
+        insert(db, comment)
+
+    app = client_of(store).application
     say(store, "before")
+    monkeypatch.setattr(sqlite, "_insert", fail_for_five)
     with ThreadPoolExecutor(10) as pool:
         with lock_of_another_process(path):
-            jobs: list[Future[Any]] = [pool.submit(run, number) for number in range(10)]
-            while store._queue.qsize() < 9:  # the writer holds the first one
+            posts = [pool.submit(conftest.post, app.test_client(), comment=str(number)) for number in range(10)]
+            while store._queue.qsize() < 9:  # the writer holds the first one, and will commit all at once
                 time.sleep(0.01)
-        assert [number for number, job in enumerate(jobs) if job.exception()] == [5]
+        assert [each.result().status_code for each in posts] == [200] * 5 + [500] + [200] * 4
     assert sorted(texts(store)) == [*"012346789", "before"]
-
-
-def test_a_bug_in_a_write_is_not_reported_as_a_damaged_file(
-    store: SQLiteStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(*_: object) -> None:
-        raise TypeError("a bug")
-
-    client = create_app(Settings(), store).test_client()
-    body = {"content_id": 1, "email": "alice@example.com", "comment": "x"}
-    with monkeypatch.context() as patch:
-        patch.setattr(sqlite, "_insert", fail)
-        assert client.post("/api/comment/new", json=body).status_code == 500
-    assert "a bug" in caplog.text
-    assert "damaged" not in caplog.text
-    assert client.post("/api/comment/new", json=body).status_code == 200
-
-
-def test_closing_the_store_commits_what_is_queued(path: Path) -> None:
-    store = SQLiteStore(path)
-    with ThreadPoolExecutor(5) as pool:
-        with lock_of_another_process(path):
-            for number in range(4):
-                pool.submit(say, store, str(number))
-            while store._queue.qsize() < 3:
-                time.sleep(0.01)
-            closed = pool.submit(store.close)
-            while not store._closing:
-                time.sleep(0.01)
-        closed.result()
-    with closing(SQLiteStore(path)) as again:
-        assert sorted(texts(again)) == [*"0123"]
+    assert "a bug" in log.text
+    assert "damaged" not in log.text
 
 
 # Disks and files
@@ -246,37 +203,24 @@ def respect_permissions() -> None:
         ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
 
 
-def error_at_start(path: Path) -> str:
-    """Return the error with which the service refuses to start."""
-    ended = subprocess.run(
-        [sys.executable, "-c", "import api"],
-        cwd=ROOT / "app",
-        env=os.environ | {"COMMENTS_STORE": f"sqlite:///{path}"},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        preexec_fn=respect_permissions,
-    )
-    assert ended.returncode != 0
-    return ended.stderr
-
-
 @pytest.mark.parametrize(("file", "directory"), [(0o444, 0o755), (0o644, 0o555)], ids=["file", "directory"])
 def test_a_read_only_file_or_directory_is_named_with_the_remedy(path: Path, file: int, directory: int) -> None:
     create(path, "PRAGMA journal_mode = WAL; PRAGMA user_version = 0")
     path.chmod(file)
     path.parent.chmod(directory)
-    try:
-        error = error_at_start(path)
-    finally:
-        path.parent.chmod(0o755)
-    assert error.startswith(f"error: COMMENTS_STORE: cannot open {path}: ")
-    assert error.endswith("; make the file and its directory writable for the service's user\n")
+    environ = os.environ | {"COMMENTS_STORE": f"sqlite:///{path}"}
+    start = subprocess.run(
+        [sys.executable, "-c", "import api"],
+        cwd=ROOT / "app", env=environ, preexec_fn=respect_permissions, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    path.parent.chmod(0o755)
+    assert start.returncode != 0
+    assert start.stderr.startswith(f"error: COMMENTS_STORE: cannot open {path}: ")
+    assert start.stderr.endswith("; make the file and its directory writable for the service's user\n")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the files of a running process")
 def test_a_full_disk_refuses_comments_until_there_is_space(serve: Callable[..., Server], path: Path) -> None:
+    needs(sys.platform == "linux", "only Linux limits the files of a running process")
     server = serve()
     workers = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
 
@@ -287,11 +231,11 @@ def test_a_full_disk_refuses_comments_until_there_is_space(serve: Callable[..., 
     assert post(server, "before") == 200
     limit_files(Path(f"{path}-wal").stat().st_size)
     assert [post(server, "on-a-full-disk") for _ in range(3)] == [503] * 3
-    assert get(server) == ["before"]
+    assert listed(server) == ["before"]
     assert server.healthy()
     limit_files(resource.RLIM_INFINITY)
     assert post(server, "on-a-full-disk") == 200
-    assert get(server) == ["before", "on-a-full-disk"]
+    assert listed(server) == ["before", "on-a-full-disk"]
     assert "check the disk" in server.log.read_text()
 
 
@@ -304,10 +248,15 @@ def filled(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def test_a_truncated_file_is_reported_as_damaged(path: Path, filled: bytes) -> None:
-    path.write_bytes(filled[: len(filled) // 2])
-    with pytest.raises(StoreError, match=r"the file is damaged: stop the service, copy the file"):
-        SQLiteStore(path)
+def test_a_truncated_file_or_another_file_is_rejected_and_left_unchanged(path: Path, filled: bytes) -> None:
+    for content, message in (
+        (filled[: len(filled) // 2], r"the file is damaged: stop the service, copy the file"),
+        (b"something that must not be overwritten\n" * 100, "the file is not a database"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(StoreError, match=message):
+            SQLiteStore(path)
+        assert path.read_bytes() == content
 
 
 def test_damaged_pages_fail_only_the_threads_on_them(path: Path, filled: bytes) -> None:

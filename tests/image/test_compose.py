@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.app.conftest import free_port
-from tests.image.conftest import ROOT, listed, post, wait_for
+from tests.app.conftest import ROOT, free_port
+from tests.image.conftest import wait_for
 from tests.machine import needs
+from tests.web.actions import listed, post
 
 pytestmark = pytest.mark.usefixtures("docker")
 
@@ -43,7 +44,7 @@ def test_comments_on_the_volume_outlive_the_container(compose: tuple[str, Compos
     call("rm", "--stop", "--force", "api")
     call("up", "-d", "api")
     wait_for(url)
-    assert listed(url) == ["composed"]
+    assert listed(url, 1) == ["composed"]
 
 
 def test_the_image_runs_on_dynamodb_local(compose: tuple[str, Compose]) -> None:
@@ -51,4 +52,4 @@ def test_the_image_runs_on_dynamodb_local(compose: tuple[str, Compose]) -> None:
     call("--profile", "dynamodb", "up", "-d", "--build", "api-dynamodb")
     wait_for(url)
     post(url, "composed")
-    assert listed(url) == ["composed"]
+    assert listed(url, 1) == ["composed"]

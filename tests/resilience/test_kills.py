@@ -9,8 +9,8 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
-from http.client import HTTPException
+from contextlib import ExitStack, closing, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,15 @@ class Users:
         self.followed: list[str] = []
         self.stop = threading.Event()
 
+    def connect(self) -> HTTPConnection:
+        return HTTPConnection("127.0.0.1", self.server.port, timeout=10)
+
     def ask(self, method: str, path: str, body: str | None = None, key: str = "") -> tuple[Any, str]:
         """Retry until the response is 200; return its body and the path in its Link header."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": key} if body else {}
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            with suppress(OSError, HTTPException), self.server.connect() as connection:
+            with suppress(OSError, HTTPException), closing(self.connect()) as connection:
                 connection.request(method, path, body, headers)
                 response = connection.getresponse()
                 text = response.read().decode()

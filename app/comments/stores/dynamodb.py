@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from comments.errors import KeyReused, StoreError
-from comments.ids import Clock, created_at, id_at, tick_of
+from comments.ids import Clock, id_at
 from comments.schemas import Comment, NewComment
 from comments.stores import KEY_SECONDS, Page, approval_hash, fingerprint, key_hash, legacy_key_hash, scan_held
 
@@ -76,7 +76,7 @@ class DynamoDBStore:
     def add(self, new: NewComment, *, key: str = "", held: bool = False) -> Comment:
         if key:
             return self._add_once(new, key, held=held)
-        comment = self._new(new, held=held)
+        comment = new.stored(id_at(self._clock.tick()), held=held)
         self._call(self._client.put_item, TableName=self._table, Item=_item(comment))
         return comment
 
@@ -171,7 +171,7 @@ class DynamoDBStore:
         legacy = self._get(_key_item(legacy_key_hash(key)))
         if legacy and legacy["fingerprint"]["S"] == content and int(legacy[TTL_ATTRIBUTE]["N"]) > time.time():
             return _original(new, legacy)
-        comment = self._new(new, held=held)
+        comment = new.stored(id_at(self._clock.tick()), held=held)
         put_key = {
             "Item": remembered
             | {
@@ -191,10 +191,6 @@ class DynamoDBStore:
         if stored["fingerprint"]["S"] != content:
             raise KeyReused
         return _original(new, stored)
-
-    def _new(self, new: NewComment, *, held: bool) -> Comment:
-        tick = self._clock.tick()
-        return new.stored(id_at(tick), created_at(tick), held=held)
 
     def _find(self, content_id: int, comment_id: str, *, held: bool) -> Comment | None:
         item = self._get(_key(content_id, comment_id, held=held))
@@ -294,5 +290,4 @@ def _comment(item: Mapping[str, Any]) -> Comment:
 
 def _original(new: NewComment, key_item: Mapping[str, Any]) -> Comment:
     """Return the comment as it was stored when the key was first used."""
-    comment_id = key_item["id"]["S"]
-    return new.stored(comment_id, created_at(tick_of(comment_id)), held=key_item["held"]["BOOL"])
+    return new.stored(key_item["id"]["S"], held=key_item["held"]["BOOL"])

@@ -25,7 +25,7 @@ import gevent
 
 from comments.config import DATA
 from comments.errors import KeyReused, ServiceError, StoreError
-from comments.ids import Clock, created_at, id_at, tick_of
+from comments.ids import Clock, id_at, tick_of
 from comments.schemas import Comment, NewComment
 from comments.stores import (
     KEY_SECONDS,
@@ -53,16 +53,15 @@ TABLE = """(
     content_id INTEGER NOT NULL, id TEXT NOT NULL, email TEXT NOT NULL, comment TEXT NOT NULL, created_at TEXT NOT NULL,
     PRIMARY KEY ({key})
 ) WITHOUT ROWID, STRICT"""
-MIGRATIONS = (
-    [f"CREATE TABLE comment {TABLE.format(key='content_id, id')}"],
-    [
-        f"CREATE TABLE held {TABLE.format(key='id')}",
-        """CREATE TABLE idempotency_key (key TEXT NOT NULL PRIMARY KEY, fingerprint TEXT NOT NULL, id TEXT NOT NULL,
-            held INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID, STRICT""",
-        "CREATE INDEX idempotency_key_expires_at ON idempotency_key (expires_at)",
-    ],
+SCHEMA_VERSION = 2
+SCHEMA = (
+    f"CREATE TABLE IF NOT EXISTS comment {TABLE.format(key='content_id, id')}",
+    f"CREATE TABLE IF NOT EXISTS held {TABLE.format(key='id')}",
+    """CREATE TABLE IF NOT EXISTS idempotency_key (key TEXT NOT NULL PRIMARY KEY, fingerprint TEXT NOT NULL,
+        id TEXT NOT NULL, held INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID, STRICT""",
+    "CREATE INDEX IF NOT EXISTS idempotency_key_expires_at ON idempotency_key (expires_at)",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
-"""Statements that upgrade the schema to each version from the previous one. Append only."""
 
 PERMISSIONS = "make the file and its directory writable for the service's user"
 REMEDIES = {
@@ -105,7 +104,12 @@ class SQLiteStore:
                 self._write.execute("PRAGMA synchronous = FULL")  # a commit returns once it is on disk
                 self._write.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
                 with self._transaction() as db:
-                    _migrate(db, self._path)
+                    version = db.execute("PRAGMA user_version").fetchone()[0]
+                    if version > SCHEMA_VERSION:
+                        newer = "was written by a newer version of this service; run that version"
+                        raise StoreError(f"COMMENTS_STORE: {path} {newer}")
+                    for statement in SCHEMA if version < SCHEMA_VERSION else ():
+                        db.execute(statement)
             self._read = _connect(self._path, "ro", timeout=TIMEOUT)  # read-only: it never checkpoints
             opened.pop_all()
         self._closing = False
@@ -276,17 +280,6 @@ def _connect(path: Path, mode: str, *, timeout: float) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
 
 
-def _migrate(db: sqlite3.Connection, path: Path) -> None:
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
-        raise StoreError(f"COMMENTS_STORE: {path} was written by a newer version of this service; run that version")
-    for statements in MIGRATIONS[version:]:
-        for statement in statements:
-            db.execute(statement)
-    if version < len(MIGRATIONS):
-        db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-
-
 def _add_once(db: sqlite3.Connection, clock: Clock, new: NewComment, key: str, *, held: bool) -> Comment:
     scoped, content = key_hash(new.content_id, key), fingerprint(new)
     if key:
@@ -296,11 +289,10 @@ def _add_once(db: sqlite3.Connection, clock: Clock, new: NewComment, key: str, *
         )
         for hashed, earlier, comment_id, was_held in seen:
             if earlier == content:
-                return new.stored(comment_id, created_at(tick_of(comment_id)), held=bool(was_held))
+                return new.stored(comment_id, held=bool(was_held))
             if hashed == scoped:
                 raise KeyReused
-    tick = _next_tick(db, clock, new.content_id)
-    comment = new.stored(id_at(tick), created_at(tick), held=held)
+    comment = new.stored(id_at(_next_tick(db, clock, new.content_id)), held=held)
     _insert(db, comment)
     if key:
         _remember(db, scoped, content, comment["id"], held=held)
