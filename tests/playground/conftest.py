@@ -72,12 +72,14 @@ def was_up(docker: None) -> bool:  # noqa: ARG001 - needs Docker
 @pytest.fixture(scope="session")
 def playground(was_up: bool) -> Iterator[dict[str, str]]:
     """Yield the environment of a playground with the service deployed."""
-    if not was_up:
-        started = playground_command("up")
-        assert started.returncode == 0, started.stdout + started.stderr
-    yield load_environment()
-    if not was_up:
-        assert playground_command("down").returncode == 0
+    try:
+        if not was_up:
+            started = playground_command("up")
+            assert started.returncode == 0, started.stdout + started.stderr
+        yield load_environment()
+    finally:
+        if not was_up:
+            assert playground_command("down").returncode == 0
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
