@@ -31,7 +31,7 @@ DEFAULT_STAGE = "dev"
 
 
 class ConfigurationError(Exception):
-    """The configuration is invalid. Commands print the message, which is one line, and exit 1."""
+    """The configuration is invalid. Commands print its message, which is one line, and exit with 1 or 2."""
 
 
 class StageError(ConfigurationError):
@@ -138,13 +138,14 @@ class Stage:
     account: str | None = None
     """AWS account ID; None uses the account of the credentials."""
     region: str | None = None
-    """AWS region; None uses AWS_REGION or the profile's region."""
+    """AWS region; None uses AWS_REGION or the profile's region. All stages of an account must use the same one."""
     registry_account: str | None = None
     """Account of the image registry; None is the stage's own account."""
     github: Repository | None = GITHUB
 
     min_tasks: int = 2
-    """Two tasks in two zones survive the loss of either. A task of this size costs about $9 a month (ARM: $7)."""
+    """Two tasks in two zones survive the loss of either. A task of this size costs about $9 a month (ARM: $7), and its
+    public address $3.65."""
     max_tasks: int = 4
     cpu: int = 256
     """In 1/1024 of a virtual CPU."""
@@ -159,7 +160,8 @@ class Stage:
     """Resolution of the CPU metric that scaling follows: 60 s, or 20 s for $0.70 a month, which detects a spike in a
     minute and a half instead of six (docs/performance.md)."""
     requests_per_target: int = 6000
-    """Requests per minute and task: 100 a second, two thirds of the capacity of a quarter of a vCPU."""
+    """Target for requests per minute and task. 6000 is 100 a second, a little less than what a quarter of a vCPU serves at
+    `cpu_target` (docs/performance.md)."""
     egress: Egress = Egress.PUBLIC_IP
     blocking_severity: Severity = Severity.CRITICAL
     """Scan findings of this severity or higher block a release unless .trivyignore.yaml lists them."""
@@ -174,7 +176,8 @@ class Stage:
     log_days: int = 30
     """Log retention in days; must be a period that CloudWatch supports."""
     alarm_email: str | None = None
-    """Address that receives alarms after confirming its subscription. A protected stage needs an address or NOBODY."""
+    """Address that receives alarms once its owner confirms the subscription. Without one, alarms notify no one and there
+    is no budget. A protected stage needs an address or NOBODY."""
     monthly_budget: int | None = None
     """Monthly budget in USD. `alarm_email` is notified at 80 and 100 percent. Free."""
     web_acl: bool = True

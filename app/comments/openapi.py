@@ -9,8 +9,9 @@ from comments.errors import ERRORS
 from comments.schemas import PATH, Error, Held
 
 DESCRIPTION = (
-    "Comments per article. All errors share one JSON format, `Error`. A load balancer in front of the service may"
-    " respond with 502, 503 and 504 as HTML, and a web ACL with 403 and 429 as `Error`."
+    "Post, list and moderate comments. Each `content_id` identifies one thread. All errors share one JSON format,"
+    " `Error`. A load balancer in front of the service may respond with 502, 503 and 504 as HTML, and a web ACL with 403"
+    " and 429 as `Error`, without `Retry-After`."
 )
 _RETRY = {
     "Retry-After": {

@@ -74,7 +74,7 @@ const load = async () => {
   by("more").hidden = !response.link.includes('results="true"');
   by("sign-in").hidden = true;
   by("work").hidden = false;
-  say(by("entries").children.length ? "" : "No pending comments.");
+  say(by("entries").children.length ? "" : next.isPending ? "No pending comments." : "No comments.");
   return items[0];
 };
 
