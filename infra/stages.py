@@ -160,7 +160,7 @@ class Stage:
     """Resolution of the CPU metric that scaling follows: 60 s, or 20 s for $0.70 a month, which detects a spike in a
     minute and a half instead of six (docs/performance.md)."""
     requests_per_target: int = 6000
-    """Target for requests per minute and task. 6000 is 100 a second, a little less than what a quarter of a vCPU serves at
+    """Target for requests per minute and task. 6000 is 100 a second, a little less than a quarter of a vCPU serves at
     `cpu_target` (docs/performance.md)."""
     egress: Egress = Egress.PUBLIC_IP
     blocking_severity: Severity = Severity.CRITICAL
@@ -176,8 +176,8 @@ class Stage:
     log_days: int = 30
     """Log retention in days; must be a period that CloudWatch supports."""
     alarm_email: str | None = None
-    """Address that receives alarms once its owner confirms the subscription. Without one, alarms notify no one and there
-    is no budget. A protected stage needs an address or NOBODY."""
+    """Address that receives alarms once its owner confirms the subscription. Without one, alarms notify no one, and
+    there is no budget. A protected stage needs an address or NOBODY."""
     monthly_budget: int | None = None
     """Monthly budget in USD. `alarm_email` is notified at 80 and 100 percent. Free."""
     web_acl: bool = True

@@ -14,13 +14,13 @@ from enum import StrEnum
 from infra.stages import REGISTRY_STACK, Stage, stage_named
 from release.build import build, push
 from release.command import note, publish, run_command, step
-from release.deploy import base_url, deploy
+from release.deploy import base_url, deploy, running_digest
 from release.errors import CommandError, DeploymentError, NotReadyError, ScanError
 from release.explain import explain
 from release.images import Images, wait_for_scan
 from release.preflight import Plan, plan
 from release.verify import verify
-from release.watch import Watch, probe_traffic
+from release.watch import Evidence, Watch, probe_traffic
 
 
 class Phase(StrEnum):
@@ -33,7 +33,7 @@ class Phase(StrEnum):
     DEPLOY = "deploy"
     """Deploy the stacks with an image that is in the registry."""
     VERIFY = "verify"
-    """Check from outside that this image runs and responds, then tag it as proven."""
+    """Check from outside that this image runs and responds, then tag it as verified."""
 
 
 def release(stage: Stage, *, tag: str | None, only: Phase | None = None) -> None:
@@ -47,20 +47,22 @@ def release(stage: Stage, *, tag: str | None, only: Phase | None = None) -> None
         return
     digest = Images(planned.aws).digest(planned.tag)
     if not digest:
-        raise NotReadyError(f"the registry has no image {planned.tag}: run the step push first")
+        advice = "ECR accepted the push but does not list it" if Phase.PUSH in phases else "run the step push first"
+        raise NotReadyError(f"the registry has no image {planned.tag}: {advice}")
     if Phase.PUSH in phases or Phase.DEPLOY in phases:
         with step("scan"):
             note(check_scan(planned, digest))
+    before = running_digest(planned.aws) if Phase.DEPLOY in phases else None
     if Phase.DEPLOY in phases:
         with step(f"service at {digest}"):
             deploy_and_watch(planned, *planned.registry, stage.data_stack, stage.service_stack, digest=digest)
     if Phase.VERIFY in phases:
         with step("verify"):
-            address = verify(planned.aws, digest)
-        with step(f"tag as proven: {planned.proven_tag}"):
-            Images(planned.aws).add_tag(digest, planned.proven_tag)
+            address = verify(planned.aws, digest, before=before)
+        with step(f"tag as verified: {planned.verified_tag}"):
+            Images(planned.aws).add_tag(digest, planned.verified_tag)
         print(f"address  {address}", f"digest   {digest}", f"logs     make logs ENV={stage.name}", sep="\n")
-        publish(address=address, digest=digest, tag=planned.proven_tag)
+        publish(address=address, digest=digest, tag=planned.verified_tag)
 
 
 def build_and_push(planned: Plan, phases: list[Phase]) -> None:
@@ -94,7 +96,7 @@ def check_scan(planned: Plan, digest: str) -> str:
     try:
         findings = wait_for_scan(images, digest, planned.gate)
     except ScanError as blocked:
-        if planned.proven_tag not in images.tags(digest):
+        if planned.verified_tag not in images.tags(digest):
             raise
         return f"allowed, because {stage.name} has run it before: {blocked.summary}"
     return "not scanned: the playground has no scanner" if stage.is_playground else f"passed: {findings}"
@@ -107,7 +109,10 @@ def deploy_and_watch(planned: Plan, *names: str, digest: str | None = None) -> N
         with watch, probe_traffic(base_url(planned.aws)):
             deploy(planned.aws, *names, digest=digest)
     except DeploymentError as failure:
-        raise DeploymentError(failure.summary, *explain(watch.evidence, failure.details)) from failure
+        # What happens in the service explains no failure of another stack.
+        of_the_service = failure.summary.startswith(f"{planned.aws.stage.service_stack}:")
+        evidence = watch.evidence if of_the_service else Evidence()
+        raise DeploymentError(failure.summary, *explain(evidence, failure.details)) from failure
 
 
 def main() -> None:

@@ -131,4 +131,9 @@ def _playground_variables() -> dict[str, str]:
         lines = (folder / "env").read_text().splitlines()
     except FileNotFoundError:
         raise NotReadyError(f"no playground in {folder}: start one with `make playground`") from None
-    return dict(line.split("=", 1) for line in lines)
+    variables = dict(line.split("=", 1) for line in lines if "=" in line)
+    if missing := {"PLAYGROUND_URL", "PLAYGROUND_REGISTRY"} - variables.keys():
+        raise NotReadyError(
+            f"{folder / 'env'} lacks {', '.join(sorted(missing))}: run `make playground-down` and `make playground`"
+        )
+    return variables

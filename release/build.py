@@ -56,9 +56,10 @@ def source_of_image(root: Path = PROJECT_ROOT) -> tuple[str, str]:
 
     With the current commit instead, an unchanged image would get another digest and every task would be replaced.
     """
-    (last,) = run(["git", "log", "-1", "--format=%H %ct", "--", *IMAGE_FILES], cwd=root)
+    log = ["git", "log", "-1", "--no-show-signature", "--format=%H %ct"]
     changed = run(["git", "status", "--porcelain", "--", *IMAGE_FILES], cwd=root)
-    commit, time = last.split()
+    last = run([*log, "--", *IMAGE_FILES], cwd=root) or run(log, cwd=root)
+    commit, time = last[-1].split()
     return commit[:12] + ("-dirty" if changed else ""), time
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,7 +68,7 @@ def run(
             raise
     if process.returncode:
         shown = " ".join(command[:2])
-        raise CommandError(f"{shown} ended with status {process.returncode}", *lines[-TAIL_LINES:])
+        raise CommandError(f"{shown} exited with status {process.returncode}", *lines[-TAIL_LINES:])
     return lines
 
 
@@ -131,6 +132,10 @@ def run_command(name: str, command: Callable[[], int | None], *, failed: int = F
         status = NOTHING_CHANGED
     except (BotoCoreError, ClientError) as error:
         _print_error(f"{name} failed: {explain_aws_error(error)}")
+        status = failed
+    except Exception as error:  # noqa: BLE001  # a bug: print one line with its location
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        _print_error(f"{name} failed because of a bug: {error!r} at {place.filename}:{place.lineno}")
         status = failed
     sys.stdout.flush()
     sys.exit(status)

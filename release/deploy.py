@@ -90,7 +90,7 @@ def deploy(aws: Aws, *names: str, digest: str | None = None) -> None:
         except CommandError as error:
             output = "\n".join(error.details)
             if attempt < ATTEMPTS and _CONCURRENT_UPDATE.search(output):
-                note("another release is updating the stack; waiting for it to end before the next attempt")
+                note("another release is updating the stack; retrying when it has finished")
                 continue
             for name, mark in marks.items():
                 if reasons := failures_since(aws, name, mark):
@@ -98,7 +98,8 @@ def deploy(aws: Aws, *names: str, digest: str | None = None) -> None:
                     outcome = _OUTCOMES.get(stack["StackStatus"] if stack else "", "the deployment failed")
                     raise DeploymentError(f"{name}: {outcome}", *reasons[:_REASONS_SHOWN]) from error
             summary = explain_denial(output) or f"cdk could not deploy {' and '.join(names)}"
-            raise DeploymentError(summary, *error.details) from error
+            lines = [line for line in error.details if not NOISE.search(line) and not explain_denial(line)]
+            raise DeploymentError(summary, *lines) from error
         return
 
 
@@ -156,7 +157,7 @@ def wait_until_stable(aws: Aws, name: str) -> None:
         if stack["StackStatus"] == "REVIEW_IN_PROGRESS":  # a change set that was never executed; cdk replaces it
             return
         if not announced:
-            note(f"{name} is {stack['StackStatus']} because of another or an interrupted release; waiting for its end")
+            note(f"{name} is {stack['StackStatus']}: waiting for another or an interrupted release to finish")
             announced = True
         time.sleep(POLL_SECONDS)
     if stack and stack["StackStatus"] == "UPDATE_ROLLBACK_FAILED":

@@ -9,14 +9,17 @@ import argparse
 import os
 import re
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.stages import PREVIEW, Stage, stage_named
 from release import deploy
 from release.aws import Aws
 from release.command import FAILED, note, run_command, step
-from release.errors import DeploymentError, NotReadyError, ReleaseError
-from release.images import PROVEN_IN
+from release.errors import DeploymentError, NotReadyError, ReleaseError, explain_aws_error
+from release.images import PROMOTED_FROM
 
 ATTEMPTS = 3
 """Number of attempts to delete the data stack: access logs arrive until minutes after the load balancer is deleted."""
@@ -30,7 +33,7 @@ def destroy(stage: Stage, *, confirmed: str) -> None:
     """
     if stage.protect:
         raise NotReadyError(
-            f"{stage.name} protects its comments: set protect=False for it in infra/stages.py, release that,"
+            f"{stage.name} protects its comments: set protect=False for it in infra/stages.py, deploy that,"
             " and run this again to delete them"
         )
     require_name(stage, typed=confirmed)
@@ -48,12 +51,13 @@ def destroy(stage: Stage, *, confirmed: str) -> None:
 
 def require_name(stage: Stage, *, typed: str) -> None:
     """Raise NotReadyError unless the user typed the name of a stage such as prod; ask for it on a terminal."""
-    if stage.name not in PROVEN_IN:
+    if stage.name not in PROMOTED_FROM:
         return
     if not typed and sys.stdin.isatty():
-        typed = input(
-            f"This permanently deletes {stage.name} and all its comments. Type its name to continue: "
-        ).strip()
+        with suppress(EOFError):
+            typed = input(
+                f"This permanently deletes {stage.name} and all its comments. Type its name to continue: "
+            ).strip()
     if typed != stage.name:
         raise NotReadyError(
             f"{stage.name} was not destroyed: type its name when asked, or run `make destroy ENV={stage.name}"
@@ -115,7 +119,10 @@ def reap(*, days: int) -> int:
         try:
             destroy(stage_named(name), confirmed="")
         except ReleaseError as error:
-            print(f"{name} remains: {error.summary}")
+            print(f"{name} remains: {error.summary}", *error.details, sep="\n    ")
+            status = FAILED
+        except (BotoCoreError, ClientError) as error:
+            print(f"{name} remains: {explain_aws_error(error)}")
             status = FAILED
     return status
 
@@ -124,7 +131,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m release.destroy", description="Permanently delete a stage.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("stage", nargs="?", help="dev, prod, playground or pr-N")
-    what.add_argument("--outdated", type=int, metavar="DAYS", help="previews that were not deployed for these days")
+    what.add_argument(
+        "--outdated", type=int, metavar="DAYS", help="destroy previews that have not been deployed for DAYS days"
+    )
     arguments = parser.parse_args()
     if arguments.outdated is not None:
         run_command("reap", lambda: reap(days=arguments.outdated))

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import re
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ProfileNotFound,
+    SSOTokenLoadError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
 
 from infra.permissions import STACK_DEPLOYER, TRUSTS
 from infra.stages import ACCESS_STACK, BOOTSTRAP_QUALIFIER
@@ -39,6 +47,7 @@ class NotVerifiedError(ReleaseError):
     """The deployment succeeded, but another image runs or the API doesn't respond as expected."""
 
 
+_SIGN_IN = "the AWS credentials have expired: sign in again (aws sso login), then run this again"
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _DENIAL = re.compile(
     r"User: (?P<who>arn:\S+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
@@ -58,11 +67,15 @@ def explain_aws_error(error: BotoCoreError | ClientError) -> str:
     """Explain an error of boto3 in one line with the next step."""
     if isinstance(error, NoCredentialsError):
         return "no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID"
-    if isinstance(error, BotoCoreError):  # names the next step, as for a missing profile or an expired SSO session
+    if isinstance(error, ProfileNotFound):
+        return f"{error}: set AWS_PROFILE to an existing profile"
+    if isinstance(error, SSOTokenLoadError | TokenRetrievalError | UnauthorizedSSOTokenError):
+        return _SIGN_IN
+    if isinstance(error, BotoCoreError):
         return str(error)
     code = error.response.get("Error", {}).get("Code", "unknown")
     if code in _EXPIRED:
-        return "the AWS credentials have expired: sign in again (aws sso login), then run this again"
+        return _SIGN_IN
     message = error.response.get("Error", {}).get("Message", str(error))
     return explain_denial(message) or f"AWS rejected {error.operation_name}: {code}: {message}"
 

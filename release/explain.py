@@ -29,16 +29,16 @@ CASES = LOGGED | {
     " policy; `make drift` shows changes made by hand",
     r"can't find the specified secret|secrets.*ResourceNotFoundException": "a secret is missing: restore it with"
     " `aws secretsmanager restore-secret` within 30 days",
-    r"CannotPull.*(not found|manifest unknown|does not exist)": "the image is no longer in the registry: run the"
-    " release again to build it, or release another TAG",
+    r"CannotPull.*(not found|manifest unknown|does not exist)": "the image is no longer in the registry: deploy"
+    " again to build it, or deploy another TAG",
     r"logger args.*does not exist": "the log group is missing: create it again with `aws logs create-log-group`, then"
-    " run the release again",
+    " deploy again",
     r"reached the limit on|maximum number of|limit ?exceeded": "a quota of the account is exhausted: destroy previews"
     " (make reap), or request an increase in Service Quotas",
-    r"capacity is unavailable": "AWS has no capacity right now: run the release again later, or lower Stage.spot_share",
+    r"capacity is unavailable": "AWS has no capacity right now: deploy again later, or lower Stage.spot_share",
     r"CannotPull|ResourceInitializationError|unable to place a task": "ECS can't start the task: see the reason below",
     r"security token included in the request is expired|ExpiredToken": "the AWS credentials have expired: sign in again"
-    " (aws sso login), then run the release again",
+    " (aws sso login), then deploy again",
 }
 """More specific patterns come first."""
 _ALARMS = re.compile(r"alarm\(s\)(?: detected:)? ([\w-]+(?:, [\w-]+)*)")
@@ -91,7 +91,7 @@ def _crashes(evidence: Evidence) -> Iterator[str]:
     errors = [error for task in ended for line in task.log_lines if (error := _error_in(line))]
     for (name, code), times in Counter(item for task in ended for item in task.exit_codes.items()).items():
         why = errors[-1] if errors else "see its last log lines"
-        yield f"the container {name} exits with status {code}, {times} times: {why}"
+        yield f"the container {name} exits with status {code}{f', {times} times' if times > 1 else ''}: {why}"
 
 
 def _failed_health_checks(evidence: Evidence) -> Iterator[str]:
@@ -101,13 +101,13 @@ def _failed_health_checks(evidence: Evidence) -> Iterator[str]:
     reasons = _unhealthy_reasons(evidence)
     for reason in reasons:
         if "codes" in reason:
-            yield f"/healthz responds with the wrong status: {reason}; the task's log says why"
+            yield f"/healthz responds with the wrong status: {reason}; see the task's log"
         elif "timed out" in reason:
             yield f"/healthz responds too slowly: {reason}; check Stage.cpu and the work done at start-up"
         else:
             yield f"nothing responds to the health check: {reason}; check the port in the Dockerfile's CMD"
     if not reasons and any(task.failed_health_checks for task in evidence.stopped):
-        yield "tasks fail the load balancer's health check: see their log"
+        yield "tasks fail the load balancer's health check: see the tasks' log"
 
 
 def _unhealthy_reasons(evidence: Evidence) -> list[str]:

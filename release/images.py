@@ -19,7 +19,7 @@ from release.errors import NotReadyError, ReleaseError, ScanError
 if TYPE_CHECKING:
     from types_boto3_ecr.type_defs import ImageDetailTypeDef, ImageIdentifierTypeDef
 
-PROVEN_IN = {"prod": "dev"}
+PROMOTED_FROM = {"prod": "dev"}
 """Maps a stage that builds no images to the stage that must have run an image first."""
 _TAGS_SHOWN = 5
 
@@ -41,8 +41,11 @@ class Images:
         image = self._describe({"imageDigest": digest})
         return sorted(image.get("imageTags", [])) if image else []
 
-    def proven_in(self, stage: str) -> list[str]:
-        """Return the proven tags of a stage, those of its latest images, newest first."""
+    def verified_in(self, stage: str, *, other_than: str = "", first: str | None = None) -> list[str]:
+        """Return the tags of the latest images that a stage has run, newest first.
+
+        `other_than` is a digest to leave out, `first` one to put first.
+        """
         pages = self.ecr.get_paginator("describe_images").paginate(
             registryId=self.account, repositoryName=self.repository, filter={"tagStatus": "TAGGED"}
         )
@@ -50,8 +53,9 @@ class Images:
             images = [image for page in pages for image in page["imageDetails"]]
         except self.ecr.exceptions.RepositoryNotFoundException:
             return []
-        newest = sorted(images, key=lambda image: image["imagePushedAt"], reverse=True)
-        tags = [tag for image in newest for tag in image.get("imageTags", []) if tag.startswith(f"{stage}-")]
+        images = [image for image in images if image["imageDigest"] != other_than]
+        images.sort(key=lambda image: (image["imageDigest"] == first, image["imagePushedAt"]), reverse=True)
+        tags = [tag for image in images for tag in image.get("imageTags", []) if tag.startswith(f"{stage}-")]
         return tags[:_TAGS_SHOWN]
 
     def add_tag(self, digest: str, tag: str) -> None:
@@ -85,15 +89,15 @@ class Images:
 def require_releasable(stage: str, tag: str, images: Images) -> None:
     """Raise NotReadyError unless the tag names an image that the stage may run."""
     digest = images.digest(tag)
-    before = PROVEN_IN.get(stage)
+    before = PROMOTED_FROM.get(stage)
     if not digest:
-        advice = f"release it to {before} first, because {stage} builds no images" if before else "it may have expired"
+        advice = f"deploy it to {before} first, because {stage} builds no images" if before else "it may have expired"
         raise NotReadyError(
             f"the registry has no image {tag}: {advice}",
-            f"latest images that {before or stage} has run: {', '.join(images.proven_in(before or stage)) or 'none'}",
+            f"latest images that {before or stage} has run: {', '.join(images.verified_in(before or stage)) or 'none'}",
         )
     if before and not any(name.startswith(f"{before}-") for name in images.tags(digest)):
-        raise NotReadyError(f"{stage} only takes images that {before} has run: release this commit to {before} first")
+        raise NotReadyError(f"{stage} only takes images that {before} has run: deploy this commit to {before} first")
 
 
 # ---- the scan gate ----
@@ -109,12 +113,12 @@ _SEVERITIES = [*(severity.value for severity in Severity), "INFORMATIONAL", "UND
 """Most severe first."""
 
 
-def read_exceptions(file: Path = EXCEPTIONS, *, today: date) -> set[str]:
-    """Return the IDs of the findings that Trivy and this gate ignore today.
+def read_exceptions(file: Path = EXCEPTIONS, *, today: date) -> dict[str, date]:
+    """Return the IDs of the findings that Trivy and this gate ignore, with the days on which the exceptions expire.
 
     Raises NotReadyError for an entry without an ID, a statement and a date within LONGEST_EXCEPTION.
     """
-    ignored = set()
+    ignored: dict[str, date] = {}
     try:
         entries = (yaml.safe_load(file.read_text()) or {}).get("vulnerabilities") or []
     except yaml.YAMLError as error:
@@ -124,7 +128,7 @@ def read_exceptions(file: Path = EXCEPTIONS, *, today: date) -> set[str]:
             case {"id": str(name), "statement": str(statement), "expired_at": date() as expiry, **others} if (
                 not others and len(statement) >= _STATEMENT_LENGTH and expiry <= today + LONGEST_EXCEPTION
             ):
-                ignored |= {name} if today < expiry else set()
+                ignored[name] = expiry
             case _:
                 raise NotReadyError(
                     f"{file.name}, {entry}: expected id, statement (why the finding is harmless here) and expired_at (a"
@@ -147,11 +151,14 @@ class Gate:
 
     severity: Severity
     """Findings of this severity or higher block."""
-    exceptions: set[str]
+    exceptions: dict[str, date]
+    """IDs of findings that don't block, and the days on which their exceptions expire."""
+    today: date
 
     @classmethod
     def of(cls, severity: Severity) -> Gate:
-        return cls(severity, read_exceptions(today=datetime.now(UTC).date()))
+        today = datetime.now(UTC).date()
+        return cls(severity, read_exceptions(today=today), today)
 
     def check(self, digest: str, findings: list[Finding]) -> str:
         """Return a summary of the findings; raise ScanError with the blocking ones."""
@@ -159,13 +166,17 @@ class Gate:
         summary = ", ".join(f"{counts[name]} {name.lower()}" for name in _SEVERITIES if counts[name]) or "no findings"
         severities = _SEVERITIES[: _SEVERITIES.index(self.severity.value) + 1]
         severe = [found for found in findings if found.severity in severities]
-        if blocking := [found for found in severe if found.name not in self.exceptions]:
+        if blocking := [found for found in severe if self.exceptions.get(found.name, self.today) <= self.today]:
             raise ScanError(
                 f"the scan of {digest} found {summary}: rebuild on a fixed base image, or add an exception, with a"
                 f" reason and a date, to {EXCEPTIONS.name}",
-                *map(" ".join, blocking),
+                *(f"{' '.join(found)}{self._expired(found)}" for found in blocking),
             )
-        return f"{summary}{f', {len(severe)} of them excepted' if severe else ''}"
+        return f"{summary}{f', {len(severe)} of them ignored by {EXCEPTIONS.name}' if severe else ''}"
+
+    def _expired(self, finding: Finding) -> str:
+        expiry = self.exceptions.get(finding.name)
+        return f" (its exception expired on {expiry})" if expiry else ""
 
 
 def wait_for_scan(images: Images, digest: str, gate: Gate, *, seconds: float = SCAN_SECONDS) -> str:
@@ -208,5 +219,7 @@ def _findings(found: Any) -> Iterator[Finding]:
         yield Finding(each.get("severity", "UNDEFINED"), each["name"], package)
     for each in found.get("enhancedFindings", []):
         details = each["packageVulnerabilityDetails"]
-        packages = [f"{package['name']} {package['version']}" for package in details.get("vulnerablePackages", [])]
+        packages = [
+            f"{package['name']} {package.get('version', '')}" for package in details.get("vulnerablePackages", [])
+        ]
         yield Finding(each.get("severity", "UNTRIAGED"), details["vulnerabilityId"], ", ".join(packages))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from release.build import IMAGE_TAG, commit_in, tag_of_working_tree
 from release.command import note, run
 from release.deploy import describe, running_digest
 from release.errors import CommandError, NotReadyError, explain_aws_error
-from release.images import PROVEN_IN, Gate, Images, require_releasable
+from release.images import PROMOTED_FROM, Gate, Images, require_releasable
 
 DEFAULT_VPCS = 5
 """AWS: default quota of VPCs in a region."""
@@ -34,7 +35,7 @@ class Plan:
     gate: Gate
 
     @property
-    def proven_tag(self) -> str:
+    def verified_tag(self) -> str:
         """Tag that the digest gets once the stage has run it."""
         return f"{self.aws.stage.name}-{commit_in(self.tag)}"
 
@@ -61,7 +62,8 @@ def _plan(stage: Stage, *, chosen: str | None) -> Plan:
     gate = Gate.of(stage.blocking_severity)
     aws = Aws.of(stage)
     note(f"account {aws.account}, region {aws.region}")
-    builds = not chosen and stage.name not in PROVEN_IN
+    builds = not chosen and stage.name not in PROMOTED_FROM
+    require_tools(docker=builds)
     if not describe(aws, TOOLKIT_STACK):
         place = f"aws://{aws.account}/{aws.region}"
         raise NotReadyError(f"{place} is not bootstrapped: run `make bootstrap ENV={stage.name}` once")
@@ -73,6 +75,17 @@ def _plan(stage: Stage, *, chosen: str | None) -> Plan:
             for line in describe_change(images.tags(running), tag):
                 note(line)
     return Plan(aws=aws, tag=tag, builds=builds, gate=gate)
+
+
+def require_tools(*, docker: bool) -> None:
+    """Raise NotReadyError if the CDK CLI is missing, or if Docker's daemon is needed and doesn't respond."""
+    if not shutil.which("cdk"):
+        raise NotReadyError("the CDK CLI is missing: run `make setup`")
+    if docker:
+        try:
+            run(["docker", "version", "--format={{.Server.Version}}"])
+        except CommandError as error:
+            raise NotReadyError("Docker's daemon does not respond: start it", *error.details[-1:]) from error
 
 
 def require_vpc_quota(aws: Aws) -> None:

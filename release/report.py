@@ -9,6 +9,8 @@ import argparse
 import difflib
 import json
 import os
+import shlex
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +58,11 @@ def _extract(base: str, folder: Path) -> None:
 
 def _synthesize(root: Path, stage: str, output: Path) -> dict[str, str]:
     """Synthesize the app of a commit and return its templates by stack."""
-    run(["cdk", "synth", "--quiet", "--no-notices", f"--context=stage={stage}", f"--output={output}"], cwd=root)
+    # The CDK CLI would add the account of any credentials, which may be that of another stage.
+    settings = json.loads((root / "cdk.json").read_text())
+    context = json.dumps(settings["context"] | {"stage": stage})
+    _, *app = shlex.split(settings["app"])
+    run([sys.executable, *app], cwd=root, variables={"CDK_OUTDIR": str(output), "CDK_CONTEXT_JSON": context})
     return {path.name.removesuffix(_TEMPLATE): path.read_text() for path in sorted(output.glob(f"*{_TEMPLATE}"))}
 
 

@@ -118,8 +118,10 @@ def bill_of_materials(source: str, *, version: str, variables: dict[str, str]) -
     kinds = Counter(each["purl"].partition("/")[0].removeprefix("pkg:") for each in components if "purl" in each)
     print(f"packages: {', '.join(f'{times} {kind}' for kind, times in sorted(kinds.items())) or 'none'}")
     systems = [each["name"] for each in components if each["type"] == "operating-system"]
-    if not systems or "pypi" not in kinds:
-        raise ReleaseError("the bill of materials lacks the operating system or the packages of Python")
+    if not systems:
+        raise ReleaseError("the bill of materials lacks the operating system")
+    if "pypi" not in kinds:
+        raise ReleaseError("the bill of materials lacks Python packages")
 
 
 COMMANDS = {"endpoint": endpoint, "diff": diff, "drift": drift, "sbom": sbom}

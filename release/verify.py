@@ -1,13 +1,14 @@
-"""Verifies a release from outside: all tasks run its digest, and the API responds at the public address."""
+"""Verifies a deployment from outside: all tasks run its digest, and the API responds at the base URL."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import WaiterError
+from botocore.exceptions import ClientError, WaiterError
 
 from release.aws import Aws
 from release.command import note
@@ -33,12 +34,13 @@ _ACCEPTED = {
 _STORE_UNAVAILABLE = {(503, "UNAVAILABLE"), (200, "DEGRADED")}
 
 
-def verify(aws: Aws, digest: str) -> str:
-    """Return the public address once the digest runs and the API responds.
+def verify(aws: Aws, digest: str, *, before: str | None = None) -> str:
+    """Return the base URL once the digest runs and the API responds. `before` is the digest that ran previously.
 
     Raises NotVerifiedError with the causes and the command for a rollback, since ECS considers the deployment healthy.
     """
-    note(f"{running_tasks(aws, digest)} tasks run {digest}")
+    tasks = running_tasks(aws, digest)
+    note(f"{tasks} task{'s' if tasks > 1 else ''} run{'' if tasks > 1 else 's'} {digest}")
     address = base_url(aws)
     if not address:
         raise not_deployed(aws)
@@ -47,19 +49,21 @@ def verify(aws: Aws, digest: str) -> str:
         if problem := wait_for(address, path):
             causes = [f"cause: {cause}" for cause in store_causes(error_lines(aws, since=began))]
             raise NotVerifiedError(
-                f"GET {address}{path} does not respond as it should: {problem}", *causes, rollback_hint(aws, digest)
+                f"GET {address}{path} does not respond as it should: {problem}",
+                *causes,
+                rollback_hint(aws, digest, before),
             )
     note(f"API and store respond at {address}")
     return address
 
 
-def rollback_hint(aws: Aws, digest: str) -> str:
+def rollback_hint(aws: Aws, digest: str, before: str | None) -> str:
     """Return how to roll back to another image that the stage has run."""
-    stage, images = aws.stage.name, Images(aws)
-    tags = [tag for tag in images.proven_in(stage) if images.digest(tag) != digest]
+    stage = aws.stage.name
+    tags = Images(aws).verified_in(stage, other_than=digest, first=before)
     if not tags:
         return f"not rolled back: {stage} has run no other image"
-    others = f", or with {' or '.join(tags[1:])}" if tags[1:] else ""
+    others = f"; other tags: {', '.join(tags[1:])}" if tags[1:] else ""
     return f"not rolled back: to return to an earlier image, run `make deploy ENV={stage} TAG={tags[0]}`{others}"
 
 
@@ -73,9 +77,14 @@ def running_tasks(aws: Aws, digest: str) -> int:
             WaiterConfig={"Delay": POLL_SECONDS, "MaxAttempts": TASKS_SECONDS // POLL_SECONDS},
         )
     except WaiterError as error:
-        raise NotVerifiedError(f"the service {stage.service} is not stable: {error}") from error
+        if "Error" in error.last_response:
+            raise ClientError(error.last_response, "DescribeServices") from error
+        raise NotVerifiedError(
+            f"the service {stage.service} is not stable: {_unstable(error.last_response)}"
+        ) from error
     arns = aws.ecs.list_tasks(cluster=stage.cluster, serviceName=stage.service, desiredStatus="RUNNING")["taskArns"]
-    tasks = aws.ecs.describe_tasks(cluster=stage.cluster, tasks=arns)["tasks"] if arns else []
+    described = aws.ecs.describe_tasks(cluster=stage.cluster, tasks=arns)["tasks"] if arns else []
+    tasks = [task for task in described if task["lastStatus"] == "RUNNING"]  # autoscaling may be starting others
     if not tasks:
         raise NotVerifiedError(f"the service {stage.service} has no running tasks")
     digests = {container.get("imageDigest", "an unknown image") for task in tasks for container in task["containers"]}
@@ -86,6 +95,16 @@ def running_tasks(aws: Aws, digest: str) -> int:
             why = "ECS rolled it back, or someone changed it outside of CloudFormation; see `make drift`"
         raise NotVerifiedError(f"the service runs {', '.join(sorted(others))}, not {digest}: {why}")
     return len(tasks)
+
+
+def _unstable(response: Mapping[str, Any]) -> str:
+    """Describe a service that did not become stable."""
+    service = next(iter(response.get("services", [])), None)
+    if not service:
+        return "ECS does not list it"
+    reasons = [each.get("rolloutStateReason", "") for each in service["deployments"]]
+    tasks = f"{service['runningCount']} of {service['desiredCount']} tasks run"
+    return "; ".join([tasks, *filter(None, dict.fromkeys(reasons))])
 
 
 def wait_for(

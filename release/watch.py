@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -37,6 +38,7 @@ THREAD = 2**53 - 1
 """Highest content_id that the API accepts, unlikely to be a real thread. Listing it reads from the store."""
 ERRORS = '{ $.logger = "comments.errors" }'
 """Filter pattern of the log lines with the reason for a 5xx response."""
+_ERRORS_READ = 100
 _TASKS_READ = 3
 """Number of last stopped tasks whose log is read; all usually fail in the same way."""
 _TARGET_GROUP = re.compile(r"arn:\S+:targetgroup/([^/\s)]+)/\w+")
@@ -44,7 +46,7 @@ _TARGET_GROUP = re.compile(r"arn:\S+:targetgroup/([^/\s)]+)/\w+")
 
 @dataclass
 class StoppedTask:
-    """A task of the new deployment that failed."""
+    """A task that failed during the deployment."""
 
     id: str
     stop_code: str
@@ -111,6 +113,8 @@ class Watch:
 
     def __enter__(self) -> Self:
         self._poll()
+        if self.evidence.failure:  # without this baseline, earlier failures would look new
+            raise self.evidence.failure
         self.evidence = Evidence()
         self._thread.start()
         return self
@@ -138,8 +142,9 @@ class Watch:
                 if service["status"] == "ACTIVE":
                     news += self._record_service(service)
             arns = ecs.list_tasks(cluster=stage.cluster, desiredStatus="STOPPED")["taskArns"]
-            if new := [arn for arn in arns if self._is_new(arn)]:
+            if new := [arn for arn in arns if arn not in self._seen]:
                 for task in ecs.describe_tasks(cluster=stage.cluster, tasks=new)["tasks"]:
+                    self._seen.add(task["taskArn"])
                     news += self._record_task(task)
             self.evidence.failure = None
         except ecs.exceptions.ClusterNotFoundException:  # before the first deployment, or after its rollback
@@ -223,7 +228,7 @@ def get(url: str) -> tuple[int, bytes]:
 def error_lines(aws: Aws, *, since: float) -> list[str]:
     """Return the log lines with the reasons for 5xx responses, of any task; `since` is a Unix time."""
     try:
-        return [line for _, line in past_events(aws, since=since, pattern=ERRORS)]
+        return [line for _, line in islice(past_events(aws, since=since, pattern=ERRORS), _ERRORS_READ)]
     except aws.logs.exceptions.ResourceNotFoundException:
         return []
 

@@ -10,8 +10,8 @@ from comments.schemas import PATH, Error, Held
 
 DESCRIPTION = (
     "Post, list and moderate comments. Each `content_id` identifies one thread. All errors share one JSON format,"
-    " `Error`. A load balancer in front of the service may respond with 502, 503 and 504 as HTML, and a web ACL with 403"
-    " and 429 as `Error`, without `Retry-After`."
+    " `Error`. A load balancer in front of the service may respond with 502, 503 and 504 as HTML, and a web ACL with"
+    " 403 and 429 as `Error`, without `Retry-After`."
 )
 _RETRY = {
     "Retry-After": {

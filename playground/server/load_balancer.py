@@ -95,16 +95,17 @@ async def exchange(target: Target, method: str, path: str, headers: Record, body
     Raises httpx.ConnectError or httpx.ConnectTimeout if it can't be sent.
     """
     timeout = httpx.Timeout(idle_timeout(), connect=CONNECT_SECONDS)
-    request = httpx.Request(
-        method,
-        f"http://{target.ip}:{target.port}/",
-        headers=[(name, value) for name, value in headers.items() if name.lower() not in HOP_BY_HOP],
-        content=body or None,
-        extensions={"target": path.encode(), "timeout": timeout.as_dict()},
-    )
+    sent = [(name.encode("latin-1"), str(value).encode("latin-1")) for name, value in headers.items()]
     started = time.monotonic()
     async with contextlib.AsyncExitStack() as held:
         held.callback(TARGETS.give_back, target)
+        request = httpx.Request(
+            method,
+            f"http://{target.ip}:{target.port}/",
+            headers=[(name, value) for name, value in sent if name.lower().decode("latin-1") not in HOP_BY_HOP],
+            content=body or None,
+            extensions={"target": path.encode("latin-1"), "timeout": timeout.as_dict()},
+        )
         try:
             response = await client_of(target).send(request, stream=True)
         except (httpx.ConnectError, httpx.ConnectTimeout):
@@ -128,9 +129,10 @@ async def exchange(target: Target, method: str, path: str, headers: Record, body
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     answered: dict[str, list[str]] = {}
-    for name, value in response.headers.multi_items():
+    for raw_name, value in response.headers.raw:
+        name = raw_name.decode("latin-1").lower()
         if name not in HOP_BY_HOP:
-            answered.setdefault(name, []).append(value)
+            answered.setdefault(name, []).append(value.decode("latin-1"))
     return response.status_code, answered, StreamingResponse(stream)
 
 

@@ -116,14 +116,14 @@ def test_the_account_was_prepared_with_the_policy_before_the_bootstrap(cloud: Cl
 @pytest.fixture
 def older(cloud: Cloud, project: Clone) -> str:
     """Return the tag of an image that the stage ran before the current one."""
-    if len(proven(cloud)) == 1:  # the rollout tests have not run
+    if len(verified(cloud)) == 1:  # the rollout tests have not run
         project.append("app/api.py", "\n# another image\n")
         assert cloud.release(project.folder).returncode == 0
     running = cloud.task_definition()["containerDefinitions"][0]["image"].partition("@")[2]
-    return next(tag for tag, digest in proven(cloud).items() if digest != running)
+    return next(tag for tag, digest in verified(cloud).items() if digest != running)
 
 
-def proven(cloud: Cloud) -> dict[str, str]:
+def verified(cloud: Cloud) -> dict[str, str]:
     """Return the digests of images that the stage has run, by tag, oldest first."""
     images = cloud.client("ecr").describe_images(repositoryName="comments")["imageDetails"]
     images.sort(key=lambda image: image["imagePushedAt"])
@@ -135,7 +135,7 @@ def test_the_role_of_prod_rolls_back_and_cannot_bring_an_image_of_its_own(cloud:
     back = cloud.release(PROJECT, "playground", "--tag", older, variables=cloud.under(PROD, "environment:prod"))
     assert back.returncode == 0, back.stdout + back.stderr
     running = cloud.task_definition()["containerDefinitions"][0]["image"].partition("@")[2]
-    assert running == proven(cloud)[older]
+    assert running == verified(cloud)[older]
     ecr = cloud.client("ecr", **lowered(cloud.assume(PROD, token("environment:prod"))))
     with pytest.raises(ClientError, match="AccessDenied"):
         ecr.get_authorization_token()

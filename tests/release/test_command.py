@@ -57,7 +57,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_a_tool_that_fails_or_is_missing_is_named() -> None:
-    with pytest.raises(CommandError, match="sh -c ended with status 7") as failed:
+    with pytest.raises(CommandError, match="sh -c exited with status 7") as failed:
         run(["sh", "-c", "seq 100; echo reason >&2; exit 7"])
     assert failed.value.details[-2:] == ("100", "reason")
     with pytest.raises(NotReadyError, match="no-such-tool is not installed"):

@@ -20,7 +20,7 @@ from tests.release.conftest import store_image
 COMMIT = "0123456789ab"
 DIGEST = "sha256:" + "1" * 64
 TODAY = date(2026, 3, 1)
-GATE = Gate(Severity.CRITICAL, set())
+GATE = Gate(Severity.CRITICAL, {}, TODAY)
 
 
 def test_a_tag_is_set_once_and_never_moved(aws: Aws, images: Images) -> None:
@@ -35,14 +35,24 @@ def test_a_tag_is_set_once_and_never_moved(aws: Aws, images: Images) -> None:
 
 
 def test_prod_takes_what_dev_has_run_and_nothing_else(aws: Aws, images: Images) -> None:
-    with pytest.raises(NotReadyError, match=f"no image {COMMIT}: release it to dev first"):
+    with pytest.raises(NotReadyError, match=f"no image {COMMIT}: deploy it to dev first"):
         require_releasable("prod", COMMIT, images)
     digest = store_image(aws, COMMIT)
     images.add_tag(digest, f"pr-7-{COMMIT}")
-    with pytest.raises(NotReadyError, match="release this commit to dev first"):
+    with pytest.raises(NotReadyError, match="deploy this commit to dev first"):
         require_releasable("prod", COMMIT, images)
     images.add_tag(digest, f"dev-{COMMIT}")
     require_releasable("prod", COMMIT, images)
+
+
+def test_a_rollback_is_offered_to_the_latest_other_images_and_first_to_the_one_before(aws: Aws, images: Images) -> None:
+    older, before, latest = (store_image(aws, digits * 12) for digits in "abc")
+    for number in range(6):
+        images.add_tag(latest, f"dev-{number:012}")
+    images.add_tag(older, f"dev-{'a' * 12}")
+    images.add_tag(before, f"dev-{'b' * 12}")
+    assert images.verified_in("dev", other_than=latest, first=older) == [f"dev-{'a' * 12}", f"dev-{'b' * 12}"]
+    assert images.verified_in("dev", other_than=latest, first=before)[0] == f"dev-{'b' * 12}"
 
 
 def test_an_account_without_a_registry_has_no_image(aws: Aws) -> None:
@@ -144,7 +154,7 @@ vulnerabilities:
 """
 
 
-def exceptions(tmp_path: Path, text: str, *, today: date = TODAY) -> set[str]:
+def exceptions(tmp_path: Path, text: str, *, today: date = TODAY) -> dict[str, date]:
     file = tmp_path / "exceptions.yaml"
     file.write_text(text)
     return read_exceptions(file, today=today)
@@ -152,10 +162,11 @@ def exceptions(tmp_path: Path, text: str, *, today: date = TODAY) -> set[str]:
 
 def test_an_exception_covers_its_finding_until_it_expires(ecr: tuple[Images, Stubber], tmp_path: Path) -> None:
     found = scan("COMPLETE", CVE_1="CRITICAL")
-    assert "excepted" in judged(ecr, found, gate=replace(GATE, exceptions=exceptions(tmp_path, ENTRY)))
-    expired = exceptions(tmp_path, ENTRY, today=date(2026, 4, 1))
-    with pytest.raises(ScanError):
-        judged(ecr, found, gate=replace(GATE, exceptions=expired))
+    gate = replace(GATE, exceptions=exceptions(tmp_path, ENTRY))
+    assert "ignored" in judged(ecr, found, gate=gate)
+    with pytest.raises(ScanError) as blocked:
+        judged(ecr, found, gate=replace(gate, today=date(2026, 4, 1)))
+    assert "expired on 2026-04-01" in blocked.value.details[0]
 
 
 @pytest.mark.parametrize(

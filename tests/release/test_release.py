@@ -5,6 +5,7 @@ AWS's APIs are MiniStack's. Docker and the CDK CLI only record how they were cal
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import pytest
@@ -61,7 +62,7 @@ def tools(aws: Aws, images: Images, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setattr(build, "run", tools.run)
     monkeypatch.setattr(deploy, "run", tools.run)
     monkeypatch.setattr(command, "wait_for_scan", lambda *_: "no findings")
-    monkeypatch.setattr(command, "verify", lambda *_: "http://example.com")
+    monkeypatch.setattr(command, "verify", lambda *_, **__: "http://example.com")
     yield tools
     aws.cloudformation.delete_stack(StackName=TOOLKIT_STACK)
 
@@ -131,19 +132,19 @@ def test_a_failed_deployment_names_its_cause(tools: Tools) -> None:
     with pytest.raises(DeploymentError) as failed:
         release(tools.aws.stage, tag=COMMIT)
     assert failed.value.details[0].startswith("cause: the AWS credentials have expired")
-    assert tags(tools.aws) == [COMMIT], "it is not proven"
+    assert tags(tools.aws) == [COMMIT], "it is not verified"
 
 
-@pytest.mark.parametrize(("proven_in", "released"), [("playground", True), ("pr-7", False)])
+@pytest.mark.parametrize(("verified_in", "released"), [("playground", True), ("pr-7", False)])
 def test_a_rollback_does_not_wait_for_a_vulnerability_that_was_found_since(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch, proven_in: str, released: bool
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, verified_in: str, released: bool
 ) -> None:
     def block(*_: object) -> str:
         raise ScanError("the scan found 1 critical")
 
     monkeypatch.setattr(command, "wait_for_scan", block)
-    monkeypatch.setattr(Images, "tags", lambda *_: [COMMIT, f"{proven_in}-{COMMIT}"])
-    plan = Plan(aws=aws, tag=COMMIT, builds=False, gate=Gate(Severity.CRITICAL, set()))
+    monkeypatch.setattr(Images, "tags", lambda *_: [COMMIT, f"{verified_in}-{COMMIT}"])
+    plan = Plan(aws=aws, tag=COMMIT, builds=False, gate=Gate(Severity.CRITICAL, {}, date(2026, 3, 1)))
     if released:
         assert "has run it before" in check_scan(plan, "sha256:1")
     else:

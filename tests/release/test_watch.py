@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from release import watch
@@ -100,6 +101,37 @@ def test_a_deployment_continues_when_it_can_no_longer_be_watched(cluster: Aws) -
         stubber.add_client_error("describe_services", "ExpiredTokenException")
     evidence = deployment_failed(soon_expired, stubber.activate)
     assert "ExpiredTokenException" in str(evidence.failure)
+
+
+def test_a_stopped_task_is_recorded_even_if_it_can_not_be_described_at_first(cluster: Aws) -> None:
+    flaky, arn = replace(cluster), f"arn:aws:ecs:us-east-1:000000000000:task/{cluster.stage.cluster}/0a1b"
+    task = {
+        "taskArn": arn,
+        "stopCode": "TaskFailedToStart",
+        "stoppedReason": "no image",
+        "containers": [{"name": "api"}],
+    }
+    stubber = Stubber(flaky.ecs)
+    for _ in range(2):
+        stubber.add_response("describe_services", {"services": []})
+        stubber.add_response("list_tasks", {"taskArns": [arn]})
+        stubber.add_client_error("describe_tasks", "ThrottlingException")
+    stubber.add_response("describe_services", {"services": []})
+    stubber.add_response("list_tasks", {"taskArns": [arn]})
+    stubber.add_response("describe_tasks", {"tasks": [task]})
+    watched = Watch(flaky)
+    with stubber:
+        for _ in range(3):
+            watched._poll()
+    assert [each.reasons for each in watched.evidence.stopped] == [("no image",)]
+
+
+def test_a_deployment_that_can_not_be_watched_from_the_start_is_not_begun(cluster: Aws) -> None:
+    expired = replace(cluster)
+    with Stubber(expired.ecs) as stubber:
+        stubber.add_client_error("describe_services", "ExpiredTokenException")
+        with pytest.raises(ClientError, match="ExpiredToken"):
+            Watch(expired).__enter__()
 
 
 @pytest.mark.parametrize("status", [200, 500])
