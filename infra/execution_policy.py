@@ -48,7 +48,7 @@ STATEMENTS = (
         why=_NO_NAME,
     ),
     Statement(
-        sid="Scaling",
+        sid="ScalingAndTaskDefinitions",
         actions=(
             "application-autoscaling:*",
             "ecs:CreateCluster",
@@ -70,7 +70,7 @@ STATEMENTS = (
         ),
     ),
     Statement(
-        sid="State",
+        sid="NamedResources",
         actions=(
             "dynamodb:*",
             "ecr:*",
@@ -102,7 +102,7 @@ STATEMENTS = (
         resources=(arn("logs", "log-group:/comments/*"), arn("logs", "log-group:aws-waf-logs-comments-*")),
     ),
     Statement(
-        sid="LogsOfTheAccount",
+        sid="AccountLevelActions",
         actions=(
             "billing:GetBillingViewData",
             "cloudwatch:DescribeAlarms",

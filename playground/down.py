@@ -11,7 +11,7 @@ from pathlib import Path
 from playground.client import read_environment
 from playground.state import Playground, PlaygroundError
 
-OURS = ("env", "prepared", "server.log", "dynamodb.log", "permissions", "tmp", "cdk")
+CREATED_FILES = ("env", "prepared", "server.log", "dynamodb.log", "permissions", "tmp", "cdk")
 """Files and folders that a playground creates. Nothing else is deleted, in case the configured folder is wrong."""
 TERM_SECONDS = 15.0
 REMOVAL_SECONDS = 20.0
@@ -27,7 +27,7 @@ def take_down(playground: Playground, note: Callable[[str], None]) -> None:
     remove_files(playground)
 
 
-def mark(playground: Playground) -> str:
+def process_tag(playground: Playground) -> str:
     """Return the suffix of the command-line argument that identifies a playground's processes."""
     return f"playground={playground.folder}"
 
@@ -47,7 +47,7 @@ def command_lines() -> dict[int, list[str]]:
 
 
 def processes_of(playground: Playground) -> list[int]:
-    ours = mark(playground)
+    ours = process_tag(playground)
     return [
         pid for pid, args in command_lines().items() if pid != os.getpid() and any(arg.endswith(ours) for arg in args)
     ]
@@ -110,7 +110,7 @@ def registry_prefix(playground: Playground) -> str:
 
 
 def remove_files(playground: Playground) -> None:
-    for name in OURS:
+    for name in CREATED_FILES:
         path = playground.folder / name
         if path.is_dir():
             shutil.rmtree(path)

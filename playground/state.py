@@ -29,7 +29,7 @@ class Playground:
 
     folder: Path
     gateway_port: int
-    balancer_port: int
+    load_balancer_port: int
 
     @classmethod
     def from_environment(cls) -> "Playground":
@@ -37,7 +37,7 @@ class Playground:
         return cls(
             folder=Path(os.environ.get("PLAYGROUND_DIR") or PROJECT / ".playground").resolve(),
             gateway_port=port_from_environment("PLAYGROUND_GATEWAY_PORT", 4566),
-            balancer_port=port_from_environment("PLAYGROUND_PORT", 8080),
+            load_balancer_port=port_from_environment("PLAYGROUND_PORT", 8080),
         )
 
     @property
@@ -76,7 +76,7 @@ class Playground:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.balancer_port}"
+        return f"http://127.0.0.1:{self.load_balancer_port}"
 
     def client_environment(self) -> dict[str, str]:
         """Return the variables for clients: local endpoints, and fake credentials that don't work on real AWS."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from infra import execution_policy
 from infra.stages import ACCESS_STACK
 from playground.client import is_serving, read_environment
-from playground.down import mark
+from playground.down import process_tag
 from playground.state import ACCOUNT, PROJECT, REGION, Playground, PlaygroundError
 
 EMULATOR = PROJECT / "node_modules" / "amplify-dynamodb-simulator" / "emulator"
@@ -64,13 +64,13 @@ def start_server(playground: Playground) -> None:
         "MINISTACK_REGION": REGION,
         "PLAYGROUND_DIR": str(playground.folder),
         "PLAYGROUND_GATEWAY_PORT": str(playground.gateway_port),
-        "PLAYGROUND_PORT": str(playground.balancer_port),
+        "PLAYGROUND_PORT": str(playground.load_balancer_port),
         "PYTHONUNBUFFERED": "1",
         "TMPDIR": str(playground.scratch),
     }
     with playground.log_file.open("w") as log:
         server = subprocess.Popen(
-            [str(INTERPRETER), "-m", "playground.server", f"--{mark(playground)}"],
+            [str(INTERPRETER), "-m", "playground.server", f"--{process_tag(playground)}"],
             cwd=PROJECT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -182,7 +182,7 @@ def require_ports(playground: Playground) -> None:
     """Check that both ports are free; raises PlaygroundError otherwise."""
     for variable, port in (
         ("PLAYGROUND_GATEWAY_PORT", playground.gateway_port),
-        ("PLAYGROUND_PORT", playground.balancer_port),
+        ("PLAYGROUND_PORT", playground.load_balancer_port),
     ):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""`make quick`'s selection of tests, and what several folders need: Docker and a browser."""
+"""Test selection for make quick, and shared Docker and browser fixtures."""
 
 import os
 import shutil

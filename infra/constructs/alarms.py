@@ -71,7 +71,7 @@ class Alarms(Construct):
                 metric=load_balancer.metrics.target_response_time(statistic="p99", period=MINUTE),
                 threshold=1,
                 periods=2,
-                impact="Pages load slowly: 1 % of requests take longer than a second.",
+                impact="Pages load slowly: at least 1 % of requests take longer than a second.",
                 first=self._logs("slowest routes"),
             ),
         )
@@ -127,7 +127,7 @@ class Alarms(Construct):
             metric=service.metric_memory_utilization(statistic="n", period=MINUTE),
             threshold=min_tasks,
             periods=5,
-            impact=f"Comments may be slow or missing: fewer than {min_tasks} tasks have been running for five minutes.",
+            impact=f"Comments may be slow or down: fewer than {min_tasks} tasks have been running for five minutes.",
             first=self._events(),
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             missing_data=cloudwatch.TreatMissingData.BREACHING,  # without tasks there is no data

@@ -80,7 +80,7 @@ def watch_alarms() -> None:
     _evaluate_all_alarms()
 
 
-def run_balancer() -> None:
+def run_load_balancer() -> None:
     """Serve the load balancer on a separate event loop, so that a busy API doesn't delay requests."""
 
     async def main() -> None:
@@ -88,7 +88,7 @@ def run_balancer() -> None:
         never = asyncio.Event()
         await serve(
             cast(Framework, load_balancer.serve),
-            configured(f"127.0.0.1:{SETTINGS.balancer_port}"),
+            configured(f"127.0.0.1:{SETTINGS.load_balancer_port}"),
             shutdown_trigger=never.wait,
         )
         checks.cancel()
@@ -108,7 +108,7 @@ def main() -> None:
     ecr.install()
     cloudformation.install()
     log.info("ministack %s with %d patches", SUPPORTED, len(PATCHES))
-    for target in (run_balancer, ecs_service.run_forever, ecs_tasks.watch_exits_forever):
+    for target in (run_load_balancer, ecs_service.run_forever, ecs_tasks.watch_exits_forever):
         threading.Thread(target=target, daemon=True, name=target.__qualname__).start()
     every(1, watch_alarms)
     every(2, autoscaling.step)

@@ -34,7 +34,7 @@ def _settings() -> Settings:
     return Settings(
         folder=playground.folder,
         gateway_port=playground.gateway_port,
-        balancer_port=playground.balancer_port,
+        load_balancer_port=playground.load_balancer_port,
         dynamodb_port=port_from_environment("PLAYGROUND_DYNAMODB_PORT", 8000),
     )
 
@@ -78,7 +78,7 @@ def patch(owner: Any, name: str, *, gap: str) -> Callable[[F], F]:
             raise SystemExit(f"ministack {SUPPORTED} has no {name} to patch ({gap})")
         wanted, given = inspect.signature(entries[name]), inspect.signature(replacement)
         if not _accepts(given, wanted):
-            raise SystemExit(f"ministack {SUPPORTED} has {name}{wanted}, the playground replaces {name}{given} ({gap})")
+            raise SystemExit(f"ministack {SUPPORTED} has {name}{wanted}, but the patch has {name}{given} ({gap})")
         entries[name] = replacement
         PATCHES.append(Patch(name, gap))
         return replacement

@@ -33,7 +33,7 @@ class Target:
     dead: bool = False
     registered_at: float = field(default_factory=time.monotonic)
 
-    def settle(self, health: Health, reason: str = "", description: str = "") -> None:
+    def set_health(self, health: Health, reason: str = "", description: str = "") -> None:
         if self.health is not Health.DRAINING:
             self.health, self.reason, self.description = health, reason, description
 
@@ -44,13 +44,13 @@ class Target:
         if failure is None:
             self.passed, self.failed = self.passed + 1, 0
             if self.health is Health.INITIAL or self.passed >= healthy_threshold:
-                self.settle(Health.HEALTHY)
+                self.set_health(Health.HEALTHY)
             return
         self.passed, self.failed = 0, self.failed + 1
         if self.failed >= unhealthy_threshold:
-            self.settle(Health.UNHEALTHY, *failure)
+            self.set_health(Health.UNHEALTHY, *failure)
         elif self.health is Health.INITIAL:
-            self.settle(Health.INITIAL, "Elb.InitialHealthChecking", "Initial health checks in progress")
+            self.set_health(Health.INITIAL, "Elb.InitialHealthChecking", "Initial health checks in progress")
 
 
 class Targets:
@@ -72,7 +72,9 @@ class Targets:
     def deregister(self, target: Target) -> None:
         """Stop sending new requests to a target; call `forget` to remove it after draining."""
         with self._lock:
-            target.settle(Health.DRAINING, "Target.DeregistrationInProgress", "Target deregistration is in progress")
+            target.set_health(
+                Health.DRAINING, "Target.DeregistrationInProgress", "Target deregistration is in progress"
+            )
 
     def forget(self, target: Target) -> None:
         """Remove a target from its group without waiting for requests in flight."""
@@ -113,7 +115,7 @@ class Targets:
             chosen.in_flight += 1
             return chosen
 
-    def give_back(self, target: Target) -> None:
+    def release(self, target: Target) -> None:
         """End a request that `take` assigned to this target."""
         with self._lock:
             target.in_flight -= 1

@@ -70,7 +70,7 @@ def store(path: Path) -> Iterator[SQLiteStore]:
         yield opened
 
 
-def say(store: SQLiteStore, text: str, content_id: int = 1, key: str = "") -> str:
+def add_comment(store: SQLiteStore, text: str, content_id: int = 1, key: str = "") -> str:
     return store.add(NewComment(content_id=content_id, email="alice@example.com", comment=text), key=key)["id"]
 
 
@@ -100,8 +100,8 @@ def test_a_file_of_release_0_1_keeps_its_comments_and_keys(path: Path) -> None:
     for count in (1, 2):
         with closing(SQLiteStore(path)) as store:
             assert store.get(1, OLD) == OLD_COMMENT
-            assert say(store, "published", key="key of alice") == OLD
-            assert say(store, "new") > OLD
+            assert add_comment(store, "published", key="key of alice") == OLD
+            assert add_comment(store, "new") > OLD
             assert texts(store) == ["published"] + ["new"] * count
             for held in store.list_held(limit=10).comments:
                 assert store.approve(2, held["id"])
@@ -141,15 +141,15 @@ def test_a_write_that_waits_too_long_fails_and_is_never_applied(
     lock: Callable[[Path], AbstractContextManager[None]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    say(store, "before")
+    add_comment(store, "before")
     monkeypatch.setattr(sqlite, "TIMEOUT", 0.2)
     with lock(path), ThreadPoolExecutor(3) as pool:
-        writes = [pool.submit(say, store, "refused") for _ in range(3)]
+        writes = [pool.submit(add_comment, store, "refused") for _ in range(3)]
         for write in writes:
             assert isinstance(write.exception(), StoreError)
         assert texts(store) == ["before"]
     monkeypatch.undo()
-    say(store, "after")
+    add_comment(store, "after")
     assert texts(store) == ["before", "after"]
 
 
@@ -181,7 +181,7 @@ def test_a_bug_in_one_write_fails_no_other_and_is_not_reported_as_a_damaged_file
         insert(db, comment)
 
     app = client_of(store).application
-    say(store, "before")
+    add_comment(store, "before")
     monkeypatch.setattr(sqlite, "_insert", fail_for_five)
     with ThreadPoolExecutor(10) as pool:
         with lock_of_another_process(path):
@@ -244,7 +244,7 @@ def filled(path: Path) -> bytes:
     """A file with 40 threads, over about a hundred pages."""
     with closing(SQLiteStore(path)) as store:
         for content_id in range(1, 41):
-            say(store, "x" * 9000, content_id)
+            add_comment(store, "x" * 9000, content_id)
     return path.read_bytes()
 
 
@@ -270,7 +270,7 @@ def test_damaged_pages_fail_only_the_threads_on_them(path: Path, filled: bytes) 
         for content_id in range(1, 41):
             try:
                 assert set(texts(store, content_id)) <= {"x" * 9000}
-                say(store, "after", content_id)
+                add_comment(store, "after", content_id)
             except StoreError as error:
                 errors.append(error.message)
     assert 0 < len(errors) < 40

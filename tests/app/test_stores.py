@@ -20,7 +20,7 @@ ONCE = NewComment(content_id=1, email="alice@example.com", comment="once")
 TWICE = NewComment(content_id=1, email="alice@example.com", comment="twice")
 
 
-def say(store: CommentStore, text: str, content_id: int = 1, *, held: bool = False) -> Comment:
+def add_comment(store: CommentStore, text: str, content_id: int = 1, *, held: bool = False) -> Comment:
     return store.add(NewComment(content_id=content_id, email="alice@example.com", comment=text), held=held)
 
 
@@ -62,14 +62,14 @@ def test_a_comment_is_read_as_it_was_added(store: CommentStore) -> None:
 
 
 def test_a_comment_is_only_found_in_its_thread(store: CommentStore) -> None:
-    one, eleven = say(store, "one", 1), say(store, "eleven", 11)
+    one, eleven = add_comment(store, "one", 1), add_comment(store, "eleven", 11)
     assert (thread(store, 1), thread(store, 11), thread(store, 111)) == ([one], [eleven], [])
     assert store.get(11, one["id"]) is None
     assert store.get(1, MISSING) is None
 
 
 def test_pages_contain_every_comment_once_in_either_order(store: CommentStore) -> None:
-    expected = [say(store, str(number)) for number in range(25)]
+    expected = [add_comment(store, str(number)) for number in range(25)]
     for limit in (1, 7, 24, 25, 26):
         assert thread(store, limit=limit) == expected
         assert thread(store, limit=limit, newest_first=True) == expected[::-1]
@@ -78,7 +78,7 @@ def test_pages_contain_every_comment_once_in_either_order(store: CommentStore) -
 
 
 def test_a_page_ends_after_a_megabyte_of_utf_8(store: CommentStore) -> None:
-    first = say(store, "\u00e9" * MAX_COMMENT)
+    first = add_comment(store, "\u00e9" * MAX_COMMENT)
     store.restore([first | {"id": f"01a20cac-8b1e-7c9d-9d3f-{number:012x}"} for number in range(120)])
     page = store.list_comments(1, limit=1000)
     size = sum(len(comment["comment"].encode()) for comment in page.comments)
@@ -154,7 +154,7 @@ def test_stored_keys_reveal_neither_the_key_nor_the_comment(store: CommentStore,
 
 def test_a_comment_is_moderated_only_in_its_thread_and_only_once(store: CommentStore) -> None:
     for is_held in (True, False):
-        gone = say(store, "gone", held=is_held)
+        gone = add_comment(store, "gone", held=is_held)
         assert not store.delete(2, gone["id"])
         assert store.approve(2, gone["id"]) is None
         assert store.delete(1, gone["id"])
@@ -165,7 +165,7 @@ def test_a_comment_is_moderated_only_in_its_thread_and_only_once(store: CommentS
 
 
 def test_a_comment_that_is_imported_again_after_its_approval_can_be_deleted(store: CommentStore) -> None:
-    waiting = say(store, "x", held=True)
+    waiting = add_comment(store, "x", held=True)
     published = store.approve(1, waiting["id"])
     assert published
     assert store.delete(1, published["id"])
@@ -175,7 +175,7 @@ def test_a_comment_that_is_imported_again_after_its_approval_can_be_deleted(stor
 
 
 def test_held_comments_of_all_threads_are_paged_in_order(store: CommentStore) -> None:
-    expected = [say(store, str(number), content_id=1 + number % 3, held=True) for number in range(25)]
+    expected = [add_comment(store, str(number), content_id=1 + number % 3, held=True) for number in range(25)]
     for limit in (1, 7, 24, 25, 26):
         assert held(store, limit) == expected
     assert not store.list_held(limit=25).more
@@ -184,7 +184,7 @@ def test_held_comments_of_all_threads_are_paged_in_order(store: CommentStore) ->
 
 def test_megabytes_of_held_comments_are_paged_in_order(store: CommentStore) -> None:
     """On DynamoDB, each shard is cut after 1 MB, and each at another id."""
-    first = say(store, "\u00e9" * MAX_COMMENT, held=True)
+    first = add_comment(store, "\u00e9" * MAX_COMMENT, held=True)
     comments = [first | {"id": f"01a20cac-8b1e-7c9d-9d3f-{number:012x}"} for number in range(240)]
     store.restore(comments)
     assert held(store) == [*comments, first]
@@ -192,7 +192,7 @@ def test_megabytes_of_held_comments_are_paged_in_order(store: CommentStore) -> N
 
 def test_a_comment_is_either_approved_or_deleted_but_not_both(store: CommentStore) -> None:
     for _ in range(20):
-        comment = say(store, "x", held=True)
+        comment = add_comment(store, "x", held=True)
         with ThreadPoolExecutor(2) as pool:
             approval = pool.submit(store.approve, 1, comment["id"])
             deleted = pool.submit(store.delete, 1, comment["id"]).result()
@@ -214,7 +214,9 @@ def small_scans(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
 @pytest.mark.usefixtures("small_scans")
 def test_a_scan_returns_every_comment_once(store: CommentStore) -> None:
     assert list(store.scan()) == []
-    comments = [say(store, str(number), content_id=1 + number % 5, held=number % 4 == 0) for number in range(30)]
+    comments = [
+        add_comment(store, str(number), content_id=1 + number % 5, held=number % 4 == 0) for number in range(30)
+    ]
     comments.append(store.add(ONCE, key="k"))
     found = list(store.scan())
     assert ordered(found) == comments
@@ -223,7 +225,7 @@ def test_a_scan_returns_every_comment_once(store: CommentStore) -> None:
 
 @pytest.mark.usefixtures("small_scans")
 def test_a_comment_that_is_approved_during_a_scan_is_not_missed(store: CommentStore) -> None:
-    expected = {say(store, str(number), held=True)["comment"] for number in range(6)}
+    expected = {add_comment(store, str(number), held=True)["comment"] for number in range(6)}
     found = set()
     for comment in store.scan():
         found.add(comment["comment"])
@@ -233,7 +235,7 @@ def test_a_comment_that_is_approved_during_a_scan_is_not_missed(store: CommentSt
 
 
 def test_a_restore_does_not_change_existing_comments(store: CommentStore) -> None:
-    waiting, published = say(store, "waiting", held=True), say(store, "published")
+    waiting, published = add_comment(store, "waiting", held=True), add_comment(store, "published")
     not_held: Comment = {**waiting}
     del not_held["held"]
     changed: Comment = {**published, "comment": "changed"}

@@ -26,7 +26,7 @@ def token(cloud: Cloud) -> str:
     return str(secret["SecretString"])
 
 
-def test_a_reader_posts_through_the_balancer_once(server: Deployed, cloud: Cloud, page: Page) -> None:  # noqa: F811  # imported fixture
+def test_a_comment_posted_through_the_load_balancer_is_stored_once(server: Deployed, cloud: Cloud, page: Page) -> None:  # noqa: F811  # imported fixture
     page.goto(server.url)
     thread = Thread(page)
     expect(page.locator("pre").first).to_contain_text(f"{server.url}/embed.js")
@@ -44,7 +44,7 @@ def test_a_reader_posts_through_the_balancer_once(server: Deployed, cloud: Cloud
     assert axe(page) == []
 
 
-def test_the_status_page_tells_what_was_deployed(server: Deployed, cloud: Cloud, page: Page) -> None:  # noqa: F811  # imported fixture
+def test_the_status_page_shows_the_deployed_version(server: Deployed, cloud: Cloud, page: Page) -> None:  # noqa: F811  # imported fixture
     digest = cloud.task_definition()["containerDefinitions"][0]["image"].partition("@")[2]
     status, told = call(f"{server.url}/api/status")
     assert status == 200

@@ -33,7 +33,7 @@ def test_a_release_that_is_interrupted_at_any_step_is_finished_by_the_next(cloud
     assert traffic.failures == []
 
 
-def test_two_releases_at_a_time_end_in_one_of_them_whole(cloud: Cloud, clone: Callable[[str], Clone]) -> None:
+def test_concurrent_releases_end_in_one_complete_deployment(cloud: Cloud, clone: Callable[[str], Clone]) -> None:
     projects = [clone("one"), clone("two")]
     for project in projects:
         project.append("app/api.py", f"\n# {project.folder.name} at the same time\n")

@@ -33,18 +33,18 @@ class Installation:
 
     folder: Path
     gateway_port: int
-    balancer_port: int
+    load_balancer_port: int
 
     def run(self, command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         own = {
             "PLAYGROUND_DIR": str(self.folder),
             "PLAYGROUND_GATEWAY_PORT": str(self.gateway_port),
-            "PLAYGROUND_PORT": str(self.balancer_port),
+            "PLAYGROUND_PORT": str(self.load_balancer_port),
         }
         return playground_command(command, **(own | variables))
 
     def processes(self) -> list[int]:
-        return processes_of(Playground(self.folder, self.gateway_port, self.balancer_port))
+        return processes_of(Playground(self.folder, self.gateway_port, self.load_balancer_port))
 
     def containers(self) -> list[str]:
         listed = ["docker", "ps", "--all", "--quiet", "--filter", f"label=comments.playground={self.folder}"]
@@ -91,7 +91,7 @@ def test_without_docker_it_says_what_is_missing(installation: Installation) -> N
     assert installation.leftovers() == []
 
 
-def test_without_a_docker_daemon_it_says_so(installation: Installation) -> None:
+def test_up_without_a_docker_daemon_is_an_error(installation: Installation) -> None:
     assert "start it" in only_line(installation.run("up", DOCKER_HOST="unix:///nonexistent/docker.sock"))
     assert installation.leftovers() == []
 
@@ -104,7 +104,7 @@ def test_a_stale_folder_is_refused_until_it_is_taken_down(installation: Installa
     assert installation.leftovers() == []
 
 
-def test_a_strangers_file_survives(installation: Installation) -> None:
+def test_down_keeps_files_it_did_not_create(installation: Installation) -> None:
     installation.folder.mkdir()
     (installation.folder / "thesis.txt").write_text("all of it")
     assert "thesis.txt" in only_line(installation.run("down"))
@@ -122,7 +122,7 @@ def shared(playground: dict[str, str], was_up: bool) -> Installation:  # noqa: A
     """The playground shared with earlier tests; this file removes it."""
     needs(not was_up, "the playground was up before the tests, which leave it as it is")
     own = Playground.from_environment()
-    return Installation(own.folder, own.gateway_port, own.balancer_port)
+    return Installation(own.folder, own.gateway_port, own.load_balancer_port)
 
 
 def test_it_listens_on_loopback_and_the_bridge_alone(shared: Installation) -> None:
@@ -133,12 +133,12 @@ def test_it_listens_on_loopback_and_the_bridge_alone(shared: Installation) -> No
     assert [one for one in addresses - {"127.0.0.1"} if ipaddress.ip_address(one) not in bridge] == []
 
 
-def test_docker_never_hears_of_amazons_registry(shared: Installation) -> None:
+def test_docker_never_contacts_ecr(shared: Installation) -> None:
     assert shared.images()
     assert "amazonaws" not in subprocess.check_output(["docker", "image", "ls", "--no-trunc"], text=True)
 
 
-def test_what_it_cannot_do_is_refused(shared: Installation, cloud: Cloud) -> None:
+def test_unsupported_features_are_rejected(shared: Installation, cloud: Cloud) -> None:
     """Unsupported settings and actions fail; they are not silently ignored."""
     assert shared.processes()
     cloudformation = cloud.client("cloudformation")
@@ -162,7 +162,7 @@ def test_what_it_cannot_do_is_refused(shared: Installation, cloud: Cloud) -> Non
         ecs.execute_command(cluster=NAME, task="any", command="sh", interactive=True)
 
 
-def test_one_that_is_half_gone_is_taken_down_completely(shared: Installation) -> None:
+def test_down_removes_a_partial_playground(shared: Installation) -> None:
     assert len(shared.processes()) == 2
     for process in shared.processes():
         os.kill(process, signal.SIGKILL)

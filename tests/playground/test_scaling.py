@@ -32,7 +32,7 @@ def tasks(cloud: Cloud) -> int:
 
 
 @pytest.mark.usefixtures("small_target")
-def test_load_brings_more_tasks_that_share_it_and_go_with_it(cloud: Cloud) -> None:
+def test_load_adds_tasks_which_are_removed_after_it(cloud: Cloud) -> None:
     with load_for_five_tasks(cloud) as load:
         wait_until(lambda: tasks(cloud) > 2, "requests per target have brought more tasks")
         cloud.settle()

@@ -45,7 +45,7 @@ def test_an_unhealthy_target_returns_after_the_threshold_of_good_checks(targets:
     assert check(target, True) is Health.HEALTHY
 
 
-def test_requests_go_round_among_the_healthy(targets: Targets) -> None:
+def test_round_robin_uses_only_healthy_targets(targets: Targets) -> None:
     first, second, sick = (targets.register(GROUP, f"10.0.0.{number}", 8000) for number in (1, 2, 3))
     check(first, True)
     check(second, True)
@@ -67,13 +67,13 @@ def test_least_outstanding_requests_spares_the_busy(targets: Targets) -> None:
     assert taken(targets, 3, least_outstanding=True) == [idle] * 3
 
 
-def test_a_draining_target_gets_nothing_new_and_keeps_what_it_holds(targets: Targets) -> None:
+def test_a_draining_target_finishes_its_requests_and_gets_no_new_ones(targets: Targets) -> None:
     target = targets.register(GROUP, "10.0.0.1", 8000)
     check(target, True)
     taken(targets, 2)
     targets.deregister(target)
     assert taken(targets, 1) == [None]
-    targets.give_back(target)
+    targets.release(target)
     assert target.in_flight == 1
     assert check(target, True) is Health.DRAINING
 

@@ -1,4 +1,4 @@
-"""What an account has before it is prepared, from IAM on this machine."""
+"""Bootstrap of accounts in different initial states, with emulated IAM."""
 
 import shutil
 from collections.abc import Iterator

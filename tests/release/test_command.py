@@ -1,4 +1,4 @@
-"""How a command ends: its exit status, its last lines, and the end of the tools that it started."""
+"""Exit status and last lines of a command, and termination of its tools."""
 
 import signal
 import subprocess

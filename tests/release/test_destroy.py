@@ -1,4 +1,4 @@
-"""What a stage leaves behind, what it refuses to lose, and which previews `make reap` destroys."""
+"""Deleting stages, protection of prod, and make reap."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""What stops a release before anything is changed: one line that says what to do, and exit status 2."""
+"""Failed prerequisites stop a release before any change, with one line and exit status 2."""
 
 import shutil
 import uuid

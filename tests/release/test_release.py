@@ -112,7 +112,7 @@ def test_a_rollback_deploys_the_image_of_its_tag(tools: Tools) -> None:
 
 
 @pytest.mark.parametrize("pushed_by_another", [True, False])
-def test_a_push_that_came_second_takes_the_image_of_the_first(tools: Tools, pushed_by_another: bool) -> None:
+def test_a_concurrent_push_of_the_same_tag_is_reused(tools: Tools, pushed_by_another: bool) -> None:
     def refuse(tag: str) -> None:
         if pushed_by_another:
             store_image(tools.aws, tag)

@@ -1,4 +1,4 @@
-"""Which responses count as the API's, which tasks as the release, and how to return from one that fails here."""
+"""Accepted responses and tasks, and the rollback hint."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""What is seen of a deployment while it runs, from ECS on this machine."""
+"""Evidence collected during a deployment, from emulated ECS."""
 
 import threading
 import time

@@ -72,7 +72,7 @@ class Users:
         wait_until(lambda: len(self.acknowledged) > before + 10, self.server.process)
 
 
-def test_kills_of_workers_and_masters_lose_double_and_hide_nothing(tmp_path: Path) -> None:
+def test_kill_9_loses_duplicates_or_hides_no_comment(tmp_path: Path) -> None:
     needs(sys.platform == "linux", "finds the workers of a master in /proc")
     settings = {"WEB_CONCURRENCY": "2"}
     with ThreadPoolExecutor(5) as pool, ExitStack() as servers:

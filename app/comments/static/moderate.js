@@ -1,5 +1,5 @@
 // Moderation through the API. The token is kept in the tab's session storage. Comments become text nodes, never markup.
-const by = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 const TOKEN = "comments.token";
 let token = sessionStorage.getItem(TOKEN) || "";
 let next;
@@ -11,7 +11,7 @@ const make = (tag, attributes = {}, ...children) => {
   return element;
 };
 
-const say = (text) => { by("state").textContent = text; };
+const showStatus = (text) => { byId("state").textContent = text; };
 
 /** Call the API as the moderator. Returns null if the request failed, after showing the reason. */
 const request = async (url, method = "GET") => {
@@ -20,9 +20,9 @@ const request = async (url, method = "GET") => {
     const body = await response.json().catch(() => ({ message: `the service responded with ${response.status}` }));
     if (response.ok) return { body, link: response.headers.get("Link") || "" };
     if (response.status === 401) signOut("The token is wrong.");
-    else say(`The request failed: ${body.message}.`);
+    else showStatus(`The request failed: ${body.message}.`);
   } catch {
-    say("The service is unreachable.");
+    showStatus("The service is unreachable.");
   }
   return null;
 };
@@ -30,12 +30,12 @@ const request = async (url, method = "GET") => {
 const signOut = (reason) => {
   token = "";
   sessionStorage.removeItem(TOKEN);
-  by("entries").replaceChildren();
-  by("work").hidden = true;
-  by("more").hidden = true;
-  by("sign-in").hidden = false;
-  say(reason);
-  by("token").focus();
+  byId("entries").replaceChildren();
+  byId("work").hidden = true;
+  byId("more").hidden = true;
+  byId("sign-in").hidden = false;
+  showStatus(reason);
+  byId("token").focus();
 };
 
 const entry = (comment, isPending) => {
@@ -53,8 +53,8 @@ const entry = (comment, isPending) => {
       if (!(await request(url, method))) return;
       const neighbor = item.nextElementSibling || item.previousElementSibling;
       item.remove();
-      say(done);
-      (neighbor || by("heading")).focus();
+      showStatus(done);
+      (neighbor || byId("heading")).focus();
     });
     row.append(button);
   };
@@ -68,39 +68,39 @@ const load = async () => {
   const response = await request(next.url);
   if (!response) return;
   const items = response.body.map((comment) => entry(comment, next.isPending));
-  by("entries").append(...items);
+  byId("entries").append(...items);
   const page = /<([^>]+)>/.exec(response.link);
   if (page) next.url = page[1];
-  by("more").hidden = !response.link.includes('results="true"');
-  by("sign-in").hidden = true;
-  by("work").hidden = false;
-  say(by("entries").children.length ? "" : next.isPending ? "No pending comments." : "No comments.");
+  byId("more").hidden = !response.link.includes('results="true"');
+  byId("sign-in").hidden = true;
+  byId("work").hidden = false;
+  showStatus(byId("entries").children.length ? "" : next.isPending ? "No pending comments." : "No comments.");
   return items[0];
 };
 
 const list = async (heading, url, isPending) => {
-  by("entries").replaceChildren();
-  by("more").hidden = true;
-  by("heading").textContent = heading;
+  byId("entries").replaceChildren();
+  byId("more").hidden = true;
+  byId("heading").textContent = heading;
   next = { url, isPending };
-  say("Loading…");
+  showStatus("Loading…");
   await load();
 };
 const listPending = () => list("Pending comments", "/api/moderation/held?limit=50", true);
 
-by("sign-in").addEventListener("submit", (event) => {
+byId("sign-in").addEventListener("submit", (event) => {
   event.preventDefault();
-  token = by("token").value.trim();
-  by("token").value = "";
+  token = byId("token").value.trim();
+  byId("token").value = "";
   sessionStorage.setItem(TOKEN, token);
   listPending();
 });
-by("thread").addEventListener("submit", (event) => {
+byId("thread").addEventListener("submit", (event) => {
   event.preventDefault();
-  const thread = by("content-id").value.trim();
+  const thread = byId("content-id").value.trim();
   list(`Comments on article ${thread}`, `/api/comment/list/${encodeURIComponent(thread)}?limit=50`, false);
 });
-by("pending").addEventListener("click", listPending);
-by("sign-out").addEventListener("click", () => signOut("You are signed out."));
-by("more").addEventListener("click", async () => (await load())?.focus());
+byId("pending").addEventListener("click", listPending);
+byId("sign-out").addEventListener("click", () => signOut("You are signed out."));
+byId("more").addEventListener("click", async () => (await load())?.focus());
 if (token) listPending();
