@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -26,6 +27,8 @@ NAMESPACE = "AWS/ApplicationELB"
 LISTENER_PORT = 80
 SERVER_ERROR = 500
 CONNECT_SECONDS = 2.0
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""All targets use plain HTTP. Without this, each client would load the certificates of all authorities."""
 HOP_BY_HOP = {"connection", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 
 _load_balancer: ContextVar[str] = ContextVar("load_balancer")
@@ -136,15 +139,16 @@ async def exchange(target: Target, method: str, path: str, headers: Record, body
     return response.status_code, answered, StreamingResponse(stream)
 
 
-_clients: dict[Target, httpx.AsyncClient] = {}
-"""Keep-alive connections to each target; used in the load balancer's event loop only."""
+_clients: dict[tuple[asyncio.AbstractEventLoop, Target], httpx.AsyncClient] = {}
+"""Keep-alive connections by event loop and target. MiniStack's gateway can also forward requests, in its own loop."""
 
 
 def client_of(target: Target) -> httpx.AsyncClient:
-    if target not in _clients:
+    key = asyncio.get_running_loop(), target
+    if key not in _clients:
         limits = httpx.Limits(max_connections=None, keepalive_expiry=idle_timeout())
-        _clients[target] = httpx.AsyncClient(limits=limits, trust_env=False)
-    return _clients[target]
+        _clients[key] = httpx.AsyncClient(limits=limits, trust_env=False, verify=NO_TLS)
+    return _clients[key]
 
 
 def idle_timeout() -> float:
@@ -306,15 +310,17 @@ target also becomes healthy in less than one interval."""
 async def check_forever() -> None:
     """Check every target until it drains, then close its connections; runs in the load balancer's event loop."""
     checkers: dict[Target, asyncio.Task[None]] = {}
-    async with httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False) as client:
+    limits = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(limits=limits, trust_env=False, verify=NO_TLS) as client:
         while True:
             registered = TARGETS.all()
             checkers = {target: checker for target, checker in checkers.items() if not checker.done()}
             for target in registered:
                 if target not in checkers and target.health is not Health.DRAINING:
                     checkers[target] = asyncio.create_task(check(target, client))
-            for target in _clients.keys() - set(registered):
-                await _clients.pop(target).aclose()
+            loop = asyncio.get_running_loop()
+            for key in [key for key in _clients if key[0] is loop and key[1] not in registered]:
+                await _clients.pop(key).aclose()
             await asyncio.sleep(NEW_TARGETS_SECONDS)
 
 
@@ -342,8 +348,9 @@ async def probe(target: Target, group: Record, client: httpx.AsyncClient) -> tup
     address = f"{target.ip}:{target.port if port == 'traffic-port' else port}"
     url, headers = f"http://{address}{group.get('HealthCheckPath') or '/'}", {"User-Agent": "ELB-HealthChecker/2.0"}
     try:
-        response = await client.get(url, headers=headers, timeout=group["HealthCheckTimeoutSeconds"])
-    except httpx.TimeoutException:
+        async with asyncio.timeout(group["HealthCheckTimeoutSeconds"]):
+            response = await client.get(url, headers=headers, timeout=None)
+    except TimeoutError:
         return "Target.Timeout", "Request timed out"
     except httpx.TransportError:
         return "Target.FailedHealthChecks", "Health checks failed"

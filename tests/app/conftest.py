@@ -5,6 +5,7 @@ import itertools
 import json
 import logging
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -50,10 +51,12 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that no client of another test process takes before it is used: below Linux's ephemeral range."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def accepts_connections(port: int) -> bool:

@@ -79,6 +79,11 @@ def lose(exchange: Exchange) -> None:
     reset(exchange)
 
 
+def lose_writes(exchange: Exchange) -> None:
+    """Lose the responses to writes, which are applied, and forward everything else."""
+    (lose if exchange.operation in {"PutItem", "TransactWriteItems"} else well)(exchange)
+
+
 def hang(exchange: Exchange) -> None:
     """Never respond, and do not forward the request."""
     exchange.server.stopping.wait(30)

@@ -307,6 +307,14 @@ def test_a_client_cannot_evade_the_limit_with_a_forged_header(sqlite: CommentSto
     assert post(behind_proxy, {"X-Forwarded-For": "10.0.0.1, 203.0.113.10"}).status_code == 200
 
 
+def test_behind_two_proxies_the_first_ones_entry_counts(sqlite: CommentStore) -> None:
+    """As behind CloudFront and a load balancer."""
+    client = client_of(sqlite, post_limit="1/hour", trusted_proxies=2)
+    for visitor, edge, expected in (("9", "1", 200), ("9", "2", 429), ("10", "1", 200)):
+        forwarded = {"X-Forwarded-For": f"10.0.0.{edge}, 203.0.113.{visitor}, 130.176.0.{edge}"}
+        assert post(client, forwarded).status_code == expected
+
+
 # ---- email masking ----
 
 
@@ -370,6 +378,8 @@ def test_pages_of_configured_origins_may_call_the_api(
     ):
         assert response.headers.get("Access-Control-Allow-Origin") == allowed
         assert "Access-Control-Allow-Credentials" not in response.headers
+        if allowed == origin != "*" and origins != "*":
+            assert "Origin" in response.headers["Vary"], "a cache must not share the response between origins"
         if allowed:
             exposed = response.headers["Access-Control-Expose-Headers"]
             assert exposed == "Link, Location, Retry-After, X-Request-Id"

@@ -3,10 +3,12 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from aws_cdk.assertions import Template
 
 from infra.constructs.cloudfront import LISTS, VIEWER_ADDRESS_HEADER
 from tests.infra.synthesis import (
@@ -26,36 +28,49 @@ CACHING_DISABLED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 ALL_VIEWER = "216adef6-5c7f-47e4-b989-5492eafa07d3"
 """IDs of AWS's managed policies."""
 BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
-SERVICE = templates(CLOUDFRONT).service
-DISTRIBUTION: dict[str, Any] = the(SERVICE, "AWS::CloudFront::Distribution")["DistributionConfig"]
-EVERYTHING_ELSE: dict[str, Any] = DISTRIBUTION["DefaultCacheBehavior"]
-(LIST,) = DISTRIBUTION["CacheBehaviors"]
+
+
+def service() -> Template:
+    return templates(CLOUDFRONT).service
+
+
+def distribution() -> dict[str, Any]:
+    return dict(the(service(), "AWS::CloudFront::Distribution")["DistributionConfig"])
+
+
+def everything_else() -> dict[str, Any]:
+    return dict(distribution()["DefaultCacheBehavior"])
+
+
+def lists() -> dict[str, Any]:
+    (behavior,) = distribution()["CacheBehaviors"]
+    return dict(behavior)
 
 
 def logical_id(kind: str) -> str:
-    (name,) = SERVICE.find_resources(f"AWS::CloudFront::{kind}")
+    (name,) = service().find_resources(f"AWS::CloudFront::{kind}")
     return name
 
 
 def test_the_base_url_is_that_of_the_distribution_and_the_service_trusts_both_proxies() -> None:
     """X-Forwarded-For: what the visitor sent, then the visitor's address, then CloudFront's."""
     name = {"Fn::GetAtt": [logical_id("Distribution"), "DomainName"]}
-    assert SERVICE.find_outputs("BaseUrl")["BaseUrl"]["Value"] == {"Fn::Join": ["", ["https://", name]]}
-    assert environment(SERVICE)["COMMENTS_TRUSTED_PROXIES"] == "2"
+    assert service().find_outputs("BaseUrl")["BaseUrl"]["Value"] == {"Fn::Join": ["", ["https://", name]]}
+    assert environment(service())["COMMENTS_TRUSTED_PROXIES"] == "2"
 
 
 def test_a_stage_with_https_gets_the_moderator_token_and_passes_the_check_of_prod() -> None:
-    assert [secret["Name"] for secret in container(SERVICE)["Secrets"]] == ["COMMENTS_MODERATOR_TOKEN"]
+    assert [secret["Name"] for secret in container(service())["Secrets"]] == ["COMMENTS_MODERATOR_TOKEN"]
     assert replace(templates(CLOUDFRONT).stage, alarm_email=EMAIL).missing_for_production() == []
 
 
 def test_the_load_balancer_is_internal_and_accepts_connections_from_its_vpc_only() -> None:
-    balancer = the(SERVICE, BALANCER)
+    balancer = the(service(), BALANCER)
     assert balancer["Scheme"] == "internal"
     assert the(templates("prod").service, BALANCER)["Scheme"] == "internet-facing"
     (group,) = balancer["SecurityGroups"]
-    (rule,) = SERVICE.to_json()["Resources"][group["Fn::GetAtt"][0]]["Properties"]["SecurityGroupIngress"]
-    assert rule["CidrIp"] == the(SERVICE, "AWS::EC2::VPC")["CidrBlock"]
+    (rule,) = service().to_json()["Resources"][group["Fn::GetAtt"][0]]["Properties"]["SecurityGroupIngress"]
+    assert rule["CidrIp"] == the(service(), "AWS::EC2::VPC")["CidrBlock"]
     assert (rule["FromPort"], rule["ToPort"]) == (80, 80)
 
 
@@ -87,7 +102,7 @@ def test_tasks_stay_in_their_own_subnets() -> None:
 
 
 def test_the_vpc_origin_uses_http_and_has_no_tag_because_it_cannot_be_updated_while_attached() -> None:
-    origin = the(SERVICE, "AWS::CloudFront::VpcOrigin")
+    origin = the(service(), "AWS::CloudFront::VpcOrigin")
     assert "Tags" not in origin
     assert origin["VpcOriginEndpointConfig"]["OriginProtocolPolicy"] == "http-only"
 
@@ -96,39 +111,44 @@ def test_switching_the_entrance_makes_a_new_load_balancer_and_a_new_target_group
     """A target group belongs to one load balancer, so one that stayed would make CloudFormation fail."""
     for kind in ("LoadBalancer", "Listener", "TargetGroup"):
         public = templates("prod").service.find_resources(f"AWS::ElasticLoadBalancingV2::{kind}")
-        assert not public.keys() & SERVICE.find_resources(f"AWS::ElasticLoadBalancingV2::{kind}").keys()
+        assert not public.keys() & service().find_resources(f"AWS::ElasticLoadBalancingV2::{kind}").keys()
 
 
 def test_only_lists_are_cached_for_one_second_at_most_by_query_and_by_origin() -> None:
-    assert EVERYTHING_ELSE["CachePolicyId"] == CACHING_DISABLED
-    assert {"POST", "DELETE"} <= set(EVERYTHING_ELSE["AllowedMethods"])
-    assert (LIST["PathPattern"], LIST["CachePolicyId"]) == (LISTS, {"Ref": logical_id("CachePolicy")})
-    policy = the(SERVICE, "AWS::CloudFront::CachePolicy")["CachePolicyConfig"]
+    assert everything_else()["CachePolicyId"] == CACHING_DISABLED
+    assert {"POST", "DELETE"} <= set(everything_else()["AllowedMethods"])
+    assert (lists()["PathPattern"], lists()["CachePolicyId"]) == (LISTS, {"Ref": logical_id("CachePolicy")})
+    policy = the(service(), "AWS::CloudFront::CachePolicy")["CachePolicyConfig"]
     assert (policy["MinTTL"], policy["DefaultTTL"], policy["MaxTTL"]) == (0, 0, 1)
     key = policy["ParametersInCacheKeyAndForwardedToOrigin"]
     assert key["QueryStringsConfig"] == {"QueryStringBehavior": "all"}
     assert key["HeadersConfig"] == {"HeaderBehavior": "whitelist", "Headers": ["Origin"]}
-    errors = DISTRIBUTION["CustomErrorResponses"]
+    errors = distribution()["CustomErrorResponses"]
     assert {each["ErrorCachingMinTTL"] for each in errors} == {0}
     assert {404, 500, 502, 503, 504} <= {each["ErrorCode"] for each in errors}
 
 
-@pytest.mark.parametrize("behavior", [EVERYTHING_ELSE, LIST], ids=["everything else", "lists"])
-def test_visitors_are_redirected_to_https_and_the_service_gets_what_they_sent(behavior: dict[str, Any]) -> None:
-    assert behavior["ViewerProtocolPolicy"] == "redirect-to-https"
-    assert behavior["OriginRequestPolicyId"] == ALL_VIEWER
-    assert behavior["ResponseHeadersPolicyId"] == {"Ref": logical_id("ResponseHeadersPolicy")}
-    headers = the(SERVICE, "AWS::CloudFront::ResponseHeadersPolicy")["ResponseHeadersPolicyConfig"]
+@pytest.mark.parametrize("behavior", [everything_else, lists])
+def test_visitors_are_redirected_to_https_and_the_service_gets_what_they_sent(
+    behavior: Callable[[], dict[str, Any]],
+) -> None:
+    settings = behavior()
+    assert settings["ViewerProtocolPolicy"] == "redirect-to-https"
+    assert settings["OriginRequestPolicyId"] == ALL_VIEWER
+    assert settings["ResponseHeadersPolicyId"] == {"Ref": logical_id("ResponseHeadersPolicy")}
+    headers = the(service(), "AWS::CloudFront::ResponseHeadersPolicy")["ResponseHeadersPolicyConfig"]
     hsts = headers["SecurityHeadersConfig"]["StrictTransportSecurity"]
     assert hsts == {"AccessControlMaxAgeSec": 31536000, "IncludeSubdomains": False, "Override": True}
 
 
-@pytest.mark.parametrize("behavior", [EVERYTHING_ELSE, LIST], ids=["everything else", "lists"])
-def test_the_web_acl_counts_by_the_header_that_the_edge_sets_on_every_request(behavior: dict[str, Any]) -> None:
-    (association,) = behavior["FunctionAssociations"]
+@pytest.mark.parametrize("behavior", [everything_else, lists])
+def test_the_web_acl_counts_by_the_header_that_the_edge_sets_on_every_request(
+    behavior: Callable[[], dict[str, Any]],
+) -> None:
+    (association,) = behavior()["FunctionAssociations"]
     assert association["EventType"] == "viewer-request"
     assert association["FunctionARN"] == {"Fn::GetAtt": [logical_id("Function"), "FunctionARN"]}
-    rules = {rule["Name"]: rule for rule in the(SERVICE, "AWS::WAFv2::WebACL")["Rules"]}
+    rules = {rule["Name"]: rule for rule in the(service(), "AWS::WAFv2::WebACL")["Rules"]}
     limit = rules["post-rate"]["Statement"]["RateBasedStatement"]
     assert limit["AggregateKeyType"] == "FORWARDED_IP"
     assert limit["ForwardedIPConfig"] == {"HeaderName": VIEWER_ADDRESS_HEADER, "FallbackBehavior": "MATCH"}
@@ -138,7 +158,7 @@ def test_the_web_acl_counts_by_the_header_that_the_edge_sets_on_every_request(be
 
 def test_a_forged_header_is_overwritten_at_the_edge() -> None:
     needs(shutil.which("node"), "no Node")
-    code = the(SERVICE, "AWS::CloudFront::Function")["FunctionCode"]
+    code = the(service(), "AWS::CloudFront::Function")["FunctionCode"]
     headers = {VIEWER_ADDRESS_HEADER: {"value": "203.0.113.9"}, "accept": {"value": "*/*"}}
     event = {"viewer": {"ip": "198.51.100.7"}, "request": {"headers": headers}}
     script = f"{code}\nconsole.log(JSON.stringify(handler({json.dumps(event)})))"

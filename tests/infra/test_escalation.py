@@ -20,6 +20,10 @@ from tests.infra.synthesis import ACCOUNT, REGION, every, grants, iam_actions, l
 EXECUTION = f"cdk-{BOOTSTRAP_QUALIFIER}-cfn-exec-role-{ACCOUNT}-{REGION}"
 PUBLISHING = f"cdk-{BOOTSTRAP_QUALIFIER}-file-publishing-role-{ACCOUNT}-{REGION}"
 """CDK: writes to the bootstrap's bucket."""
+UNUSED = tuple(
+    f"cdk-{BOOTSTRAP_QUALIFIER}-{kind}-role-{ACCOUNT}-{REGION}" for kind in ("deploy", "image-publishing", "lookup")
+)
+"""Other roles of the bootstrap. With the first, a workflow could update every stack of the account."""
 ADMINISTRATOR = "administrator"
 WORKLOAD = "CommentsService-prod-ApiTaskRole"
 OTHERS = ("Admin", "CommentsAdmin", f"cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-{REGION}")
@@ -98,7 +102,7 @@ def account() -> dict[str, list[Allow]]:
             role["Properties"]["RoleName"]: list(allows(statements_of(access, logical)))
             for logical, role in access.find_resources("AWS::IAM::Role").items()
         },
-        **{role: [] for role in (PUBLISHING, *OTHERS)},
+        **{role: [] for role in (PUBLISHING, *UNUSED, *OTHERS)},
         EXECUTION: managed[execution_policy.NAME],
         WORKLOAD: managed[BOUNDARY_NAME],
     }
@@ -140,6 +144,21 @@ def reachable(start: str) -> set[str]:
 def test_a_workflow_reaches_the_roles_of_its_deployment_and_no_others(trust: Trust) -> None:
     deploys = {"comments-cdk-deploy", PUBLISHING, EXECUTION, WORKLOAD}
     assert reachable(trust.role) == {trust.role} | (set() if trust.role == "comments-read" else deploys)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        Allow("iam:createrole", f"arn:aws:iam::{ACCOUNT}:role/CommentsService-*", {}),
+        Allow("iam:attachrolepolicy", f"arn:aws:iam::{ACCOUNT}:role/CommentsService-*", {}),
+        Allow("lambda:updatefunctioncode", "*", {}),
+        Allow("cloudformation:updatestack", "*", {}),
+    ],
+    ids=lambda mistake: mistake.action,
+)
+def test_one_more_permission_of_cloudformation_would_be_a_path(monkeypatch: pytest.MonkeyPatch, mistake: Allow) -> None:
+    monkeypatch.setitem(account(), EXECUTION, [*account()[EXECUTION], mistake])
+    assert ADMINISTRATOR in reachable("comments-preview")
 
 
 def test_the_roles_and_policies_that_are_in_use_cannot_be_changed() -> None:

@@ -21,7 +21,7 @@ FAULTS = {
     "lost-response": faults.lose,
     "time-out": faults.hang,
 }
-"""Retried after a pause, not retried, applied without a response, and never applied; tests/app has more of each."""
+"""Retried after a pause, not retried, processed without a response, and never processed; tests/app has more of each."""
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,18 @@ def test_a_failing_store_is_503_and_affects_nothing_else(service: Server, store:
         assert response.result().status == 503
         assert response.result().headers["Retry-After"]
     store.always = faults.well
-    for request in posts:  # some may be stored already, and only their response was lost
+    for request in posts:
         assert ask(service, request).status == 200
     stored = Counter(each["comment"] for each in ask(service, THREAD).json())
     assert [stored[text] for text in texts] == [1] * CLIENTS
+
+
+def test_a_comment_is_stored_once_although_all_responses_to_its_write_were_lost(service: Server, store: Faults) -> None:
+    request = post(comment(b'"written"'), b"Idempotency-Key: written")
+    store.always = faults.lose_writes
+    assert ask(service, request).status == 503
+    store.always = faults.well
+    stored = [each["id"] for each in ask(service, THREAD).json() if each["comment"] == "written"]
+    assert len(stored) == 1
+    assert ask(service, request).json()["id"] == stored[0]
+    assert [each["comment"] for each in ask(service, THREAD).json()].count("written") == 1

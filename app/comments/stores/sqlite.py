@@ -55,11 +55,11 @@ TABLE = """(
 ) WITHOUT ROWID, STRICT"""
 SCHEMA_VERSION = 2
 SCHEMA = (
-    f"CREATE TABLE IF NOT EXISTS comment {TABLE.format(key='content_id, id')}",
-    f"CREATE TABLE IF NOT EXISTS held {TABLE.format(key='id')}",
-    """CREATE TABLE IF NOT EXISTS idempotency_key (key TEXT NOT NULL PRIMARY KEY, fingerprint TEXT NOT NULL,
+    f"CREATE TABLE comment {TABLE.format(key='content_id, id')}",
+    f"CREATE TABLE held {TABLE.format(key='id')}",
+    """CREATE TABLE idempotency_key (key TEXT NOT NULL PRIMARY KEY, fingerprint TEXT NOT NULL,
         id TEXT NOT NULL, held INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID, STRICT""",
-    "CREATE INDEX IF NOT EXISTS idempotency_key_expires_at ON idempotency_key (expires_at)",
+    "CREATE INDEX idempotency_key_expires_at ON idempotency_key (expires_at)",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 
