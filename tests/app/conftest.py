@@ -183,7 +183,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
-        """Send a request on a connection of its own; return the status and the JSON of the response."""
+        """Send a request on a new connection; return the status and the JSON of the response."""
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
             headers = {name.replace("_", "-"): value for name, value in headers.items()}
             data = json.dumps(body) if body is not None else None

@@ -87,7 +87,7 @@ def test_only_a_release_that_was_overtaken_is_retried(
 
 def waited(aws: Aws, *statuses: str) -> None:
     """Wait for a stack with these statuses in turn; a real one passes through them in its own time."""
-    own = replace(aws)  # with a client of its own
+    own = replace(aws)  # with separate clients
     with Stubber(own.cloudformation) as stubber:
         for status in statuses:
             stack = {"StackName": "x", "CreationTime": "2026-01-01", "StackStatus": status}

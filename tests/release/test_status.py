@@ -64,7 +64,7 @@ def test_a_resource_that_could_not_be_compared_is_not_called_unchanged(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`cdk drift` takes it for unchanged."""
-    own = replace(aws)  # with a client of its own
+    own = replace(aws)  # with separate clients
     monkeypatch.setattr(Aws, "of", lambda _: own)
     monkeypatch.setattr(status, "describe", lambda _, name: name == STACK)
     monkeypatch.setattr(deploy, "run", lambda *_, **__: [])

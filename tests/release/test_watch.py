@@ -95,7 +95,7 @@ def test_a_service_that_does_not_exist_yet_is_no_failure(aws: Aws) -> None:
 
 
 def test_a_deployment_continues_when_it_can_no_longer_be_watched(cluster: Aws) -> None:
-    soon_expired = replace(cluster)  # with clients of its own
+    soon_expired = replace(cluster)  # with separate clients
     stubber = Stubber(soon_expired.ecs)
     for _ in range(1000):
         stubber.add_client_error("describe_services", "ExpiredTokenException")
