@@ -10,7 +10,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
 UV := .venv/bin/uv
-INSTALL := $(UV) pip install -q --require-hashes --python
+INSTALL := $(UV) pip install -q --require-hashes --compile-bytecode --python
 APP := .venv/.app
 DEV := .venv/.dev
 PLAYGROUND := .venv-playground/.done
@@ -30,7 +30,8 @@ define venv
 	@test -x $(1)/bin/python || { echo 'setting up $(1)' >&2; $(PYTHON) -m venv $(1); }
 endef
 
-# uv installs everything else in seconds. Like pip, it verifies the hashes in the lock files.
+# uv installs everything else in seconds. Like pip, it verifies the hashes in the lock files. Bytecode is compiled here,
+# because with PYTHONDONTWRITEBYTECODE, as in many containers, each synthesis would compile the CDK again: three seconds.
 $(UV): requirements-dev.txt
 	$(call venv,.venv)
 	@sed -n '/^uv==/,/# via/p' requirements-dev.txt | .venv/bin/python -m pip install -q --disable-pip-version-check -r /dev/stdin
