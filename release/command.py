@@ -43,33 +43,56 @@ def run(
     NotReadyError if it isn't installed.
     """
     lines: list[str] = []
-    try:
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env=os.environ | dict(variables),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            process_group=0,  # to terminate it with its children: node may run behind a wrapper
-        )
-    except FileNotFoundError:
-        raise NotReadyError(f"{command[0]} is not installed or not in PATH") from None
-    with process:
+    with _delayed_interrupts() as deliver_interrupts:
         try:
-            for line in process.stdout or ():
-                lines.append(line.rstrip())
-                on_line(lines[-1])
-        except BaseException:  # including Ctrl-C: the tool must not keep running
-            _terminate(process)
-            raise
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=os.environ | dict(variables),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                process_group=0,  # to terminate it with its children: node may run behind a wrapper
+            )
+        except FileNotFoundError:
+            raise NotReadyError(f"{command[0]} is not installed or not in PATH") from None
+        with process:
+            try:
+                deliver_interrupts()
+                for line in process.stdout or ():
+                    lines.append(line.rstrip())
+                    on_line(lines[-1])
+            except BaseException:  # including Ctrl-C: the tool must not keep running
+                _terminate(process)
+                raise
     if process.returncode:
         shown = " ".join(command[:2])
         raise CommandError(f"{shown} exited with status {process.returncode}", *lines[-TAIL_LINES:])
     return lines
+
+
+@contextmanager
+def _delayed_interrupts() -> Iterator[Callable[[], None]]:
+    """Delay interrupts until the yielded function is called: one during Popen() would leave the tool running."""
+    received: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def deliver() -> None:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        while received:
+            signal.raise_signal(received.pop())
+
+    for number, handler in handlers.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, lambda number, _frame: received.append(number))
+    try:
+        yield deliver
+    finally:
+        deliver()
 
 
 def _terminate(process: subprocess.Popen[str]) -> None:
