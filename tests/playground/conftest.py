@@ -26,15 +26,28 @@ from tests.playground.traffic import TALLIES
 PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
 TIMEOUT_SECONDS = 300.0
-ORDER = ("rollouts", "scaling", "failures", "interruptions", "logs", "browser", "roles", "cdk", "runbook", "lifecycle")
-"""Order of the test files that share the playground. Later files reuse earlier deployments; the last one removes it.
-Tests of other folders come last, because one process runs all of these, which takes longest."""
+GROUPS = {
+    "deployments": ("rollouts", "scaling", "failures", "interruptions"),
+    "commands": ("server", "targets", "logs", "browser", "roles", "cdk", "runbook", "lifecycle"),
+}
+"""Test files that share a playground, in their order: later ones reuse earlier deployments, the last one removes it.
+Tests of other folders come last, because these take longest."""
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+if WORKER:  # tests may run at the same time in several processes, each with a playground of its own
+    os.environ["PLAYGROUND_DIR"] = str(PROJECT / f".playground-{WORKER}")
+    os.environ["PLAYGROUND_GATEWAY_PORT"] = str(4566 + WORKER)
+    os.environ["PLAYGROUND_PORT"] = str(8080 + WORKER)
 
 
+@pytest.hookimpl(tryfirst=True)  # before the other tests get their groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
-    places = {here / f"test_{name}.py": place for place, name in enumerate(ORDER)}
-    items.sort(key=lambda item: places.get(item.path, -1 if item.path.is_relative_to(here) else len(places)))
+    files = {here / f"test_{name}.py": group for group, names in GROUPS.items() for name in names}
+    order = list(files)
+    items.sort(key=lambda item: order.index(item.path) if item.path in files else len(order))
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.xdist_group(files[item.path]))
 
 
 @pytest.fixture(autouse=True)
