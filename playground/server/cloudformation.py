@@ -1,5 +1,6 @@
 """CloudFormation: resource types that MiniStack lacks, and waiting for ECS deployments to finish."""
 
+import re
 import string
 import time
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from typing import Any
 
 from ministack.core.responses import new_uuid
 from ministack.services import ec2, ecs
-from ministack.services.cloudformation import _stack_events, provisioners, stacks
+from ministack.services.cloudformation import _stack_events, handlers, provisioners, stacks
 
 from playground.server import autoscaling, ecs_launch, iam
 from playground.server.patching import Record, patch
@@ -200,6 +201,8 @@ def wait_for_deployment(service: Record) -> None:
     deployment = ecs._primary_deployment(service)
     deadline = time.monotonic() + SERVICE_PATIENCE_SECONDS
     while time.monotonic() < deadline:
+        if deployment["rolloutState"] == "IN_PROGRESS":  # another one may have replaced it, but only a failure is final
+            deployment = ecs._primary_deployment(service)
         if service["status"] != "ACTIVE" or deployment["rolloutState"] == "COMPLETED":
             return
         if deployment["rolloutState"] == "FAILED":
@@ -209,6 +212,22 @@ def wait_for_deployment(service: Record) -> None:
             )
         time.sleep(POLL_SECONDS)
     raise ValueError('Resource handler returned message: "Exceeded attempts to wait" (service did not stabilize)')
+
+
+def rejected_during_update(action: str, message: str) -> None:
+    stock = handlers._ACTION_HANDLERS[action]
+
+    @patch(handlers._ACTION_HANDLERS, action, gap=f"{action} is accepted during an update")
+    def handle(params: Record) -> Any:
+        stack = handlers._resolve_stack(handlers._p(params, "StackName"))
+        if stack and re.match("UPDATE_.*IN_PROGRESS", stack["StackStatus"]):
+            return handlers._error("ValidationError", message.format(stack["StackId"], stack["StackStatus"]))
+        return stock(params)
+
+
+for name in ("CreateChangeSet", "ExecuteChangeSet"):
+    rejected_during_update(name, "Stack:{} is in {} state and can not be updated.")
+rejected_during_update("DeleteStack", "Stack [{}] cannot be deleted while in status {}")
 
 
 stock_runs_on_worker_thread, stock_sends_back = stacks._runs_on_worker_thread, stacks._sends_back_failed_update
