@@ -26,12 +26,10 @@ from tests.playground.traffic import TALLIES
 PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
 TIMEOUT_SECONDS = 300.0
-GROUPS = {
-    "deployments": ("rollouts", "scaling", "failures", "interruptions"),
-    "commands": ("server", "targets", "logs", "browser", "roles", "cdk", "runbook", "lifecycle"),
-}
-"""Test files that share a playground, in their order: later ones reuse earlier deployments, the last one removes it.
-Tests of other folders come last, because these take longest."""
+FAILURES = ("failures", "interruptions", "roles")
+OPERATIONS = ("rollouts", "scaling", "server", "targets", "logs", "browser", "cdk", "runbook", "lifecycle")
+"""Two groups of test files. The files of a group share a playground, in this order: later ones reuse earlier
+deployments, and lifecycle removes it. Tests of other folders come last, because these take longest."""
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 if WORKER:  # tests may run at the same time in several processes, each with a playground of its own
     os.environ["PLAYGROUND_DIR"] = str(PROJECT / f".playground-{WORKER}")
@@ -42,12 +40,12 @@ if WORKER:  # tests may run at the same time in several processes, each with a p
 @pytest.hookimpl(tryfirst=True)  # before the other tests get their groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
-    files = {here / f"test_{name}.py": group for group, names in GROUPS.items() for name in names}
-    order = list(files)
-    items.sort(key=lambda item: order.index(item.path) if item.path in files else len(order))
+    order = [here / f"test_{name}.py" for name in (*FAILURES, *OPERATIONS)]
+    items.sort(key=lambda item: order.index(item.path) if item.path in order else len(order))
     for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.xdist_group(files[item.path]))
+        if item.path in order:
+            group = "failures" if item.path in order[: len(FAILURES)] else "operations"
+            item.add_marker(pytest.mark.xdist_group(f"playground-{group}"))
 
 
 @pytest.fixture(autouse=True)
