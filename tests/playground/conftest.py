@@ -27,7 +27,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
 TIMEOUT_SECONDS = 300.0
 FAILURES = ("failures", "interruptions", "roles")
-OPERATIONS = ("rollouts", "scaling", "server", "targets", "logs", "browser", "cdk", "runbook", "lifecycle")
+OPERATIONS = ("server", "targets", "logs", "browser", "cdk", "runbook", "rollouts", "scaling", "lifecycle")
 """Two groups of test files. The files of a group share a playground, in this order: later ones reuse earlier
 deployments, and lifecycle removes it. Tests of other folders come last, because these take longest."""
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
