@@ -229,12 +229,13 @@ def trusts(stages: Iterable[Stage]) -> list[Trust]:
 
 
 def _deploy(stage: Stage) -> Trust:
-    """Return the role that deploys a stage. A protected stage runs images of another stage, so it can't push."""
+    """Return the role that deploys a stage. If the stage takes another's images, it can't push."""
+    limit = "; can't push images" if stage.promotes_from else ""
     return Trust(
         role=f"comments-deploy-{stage.name}",
         subjects=(f"environment:{stage.name}",),
-        statements=(DEPLOY, *_use_images(stage, push=not stage.protect), *RELEASE, *OBSERVE),
-        why=f"Deploys {stage.name} from its GitHub environment" + ("; can't push images" if stage.protect else ""),
+        statements=(DEPLOY, *_use_images(stage, push=not stage.promotes_from), *RELEASE, *OBSERVE),
+        why=f"Deploys {stage.name} from its GitHub environment{limit}",
     )
 
 

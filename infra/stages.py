@@ -142,6 +142,8 @@ class Stage:
     registry_account: str | None = None
     """Account of the image registry; None is the stage's own account."""
     github: Repository | None = GITHUB
+    promotes_from: str | None = None
+    """Name of the stage whose images this one takes once they have run there, instead of building its own."""
 
     min_tasks: int = 2
     """Two tasks in two zones survive the loss of either. A task of this size costs about $9 a month (ARM: $7), and its
@@ -302,6 +304,7 @@ STAGES = {
         # Set domain and alarm_email before the first deployment.
         Stage(
             name="prod",
+            promotes_from="dev",
             max_tasks=20,
             cpu_seconds=20,
             protect=True,
@@ -372,6 +375,8 @@ def _check_fields(stage: Stage) -> None:
     where = f"stage {stage.name} in infra/stages.py"
     if not 1 <= stage.min_tasks <= stage.max_tasks:
         raise StageError(f"{where}: min_tasks is {stage.min_tasks}; it must be from 1 to max_tasks, {stage.max_tasks}")
+    if stage.promotes_from and stage.promotes_from not in STAGES.keys() - {stage.name}:
+        raise StageError(f"{where}: promotes_from is {stage.promotes_from!r}; it must name another stage")
     if stage.cpu_seconds not in (20, 60):
         raise StageError(f"{where}: cpu_seconds is {stage.cpu_seconds}; ECS supports 20 and 60")
     if stage.spot_share not in range(101):

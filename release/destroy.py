@@ -19,7 +19,6 @@ from release import deploy
 from release.aws import Aws
 from release.command import FAILED, note, run_command, step
 from release.errors import DeploymentError, NotReadyError, ReleaseError, explain_aws_error
-from release.images import PROMOTED_FROM
 
 ATTEMPTS = 3
 """Number of attempts to delete the data stack: access logs arrive until minutes after the load balancer is deleted."""
@@ -50,8 +49,8 @@ def destroy(stage: Stage, *, confirmed: str) -> None:
 
 
 def require_name(stage: Stage, *, typed: str) -> None:
-    """Raise NotReadyError unless the user typed the name of a stage such as prod; ask for it on a terminal."""
-    if stage.name not in PROMOTED_FROM:
+    """Raise NotReadyError unless the user typed the name of a production stage; ask for it on a terminal."""
+    if not stage.promotes_from:
         return
     if not typed and sys.stdin.isatty():
         with suppress(EOFError):

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from infra.stages import Severity
+from infra.stages import Severity, Stage
 from release.aws import PROJECT_ROOT, Aws
 from release.errors import NotReadyError, ReleaseError, ScanError
 
 if TYPE_CHECKING:
     from types_boto3_ecr.type_defs import ImageDetailTypeDef, ImageIdentifierTypeDef
 
-PROMOTED_FROM = {"prod": "dev"}
-"""Maps a stage that builds no images to the stage that must have run an image first."""
 _TAGS_SHOWN = 5
 
 
@@ -86,18 +84,18 @@ class Images:
         return next(iter(found["imageDetails"]), None)
 
 
-def require_releasable(stage: str, tag: str, images: Images) -> None:
+def require_releasable(stage: Stage, tag: str, images: Images) -> None:
     """Raise NotReadyError unless the tag names an image that the stage may run."""
     digest = images.digest(tag)
-    before = PROMOTED_FROM.get(stage)
+    before, name = stage.promotes_from, stage.name
     if not digest:
-        advice = f"deploy it to {before} first, because {stage} builds no images" if before else "it may have expired"
+        advice = f"deploy it to {before} first, because {name} builds no images" if before else "it may have expired"
         raise NotReadyError(
             f"the registry has no image {tag}: {advice}",
-            f"latest images that {before or stage} has run: {', '.join(images.verified_in(before or stage)) or 'none'}",
+            f"latest images that {before or name} has run: {', '.join(images.verified_in(before or name)) or 'none'}",
         )
-    if before and not any(name.startswith(f"{before}-") for name in images.tags(digest)):
-        raise NotReadyError(f"{stage} only takes images that {before} has run: deploy this commit to {before} first")
+    if before and not any(tag.startswith(f"{before}-") for tag in images.tags(digest)):
+        raise NotReadyError(f"{name} only takes images that {before} has run: deploy this commit to {before} first")
 
 
 # ---- the scan gate ----

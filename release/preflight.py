@@ -15,7 +15,7 @@ from release.build import IMAGE_TAG, commit_in, tag_of_working_tree
 from release.command import note, run
 from release.deploy import describe, running_digest
 from release.errors import CommandError, NotReadyError, explain_aws_error
-from release.images import PROMOTED_FROM, Gate, Images, require_releasable
+from release.images import Gate, Images, require_releasable
 
 DEFAULT_VPCS = 5
 """AWS: default quota of VPCs in a region."""
@@ -62,7 +62,7 @@ def _plan(stage: Stage, *, chosen: str | None) -> Plan:
     gate = Gate.of(stage.blocking_severity)
     aws = Aws.of(stage)
     note(f"account {aws.account}, region {aws.region}")
-    builds = not chosen and stage.name not in PROMOTED_FROM
+    builds = not chosen and not stage.promotes_from
     require_tools(docker=builds)
     if not describe(aws, TOOLKIT_STACK):
         place = f"aws://{aws.account}/{aws.region}"
@@ -70,7 +70,7 @@ def _plan(stage: Stage, *, chosen: str | None) -> Plan:
     require_vpc_quota(aws)
     if not builds:
         images = Images(aws)
-        require_releasable(stage.name, tag, images)
+        require_releasable(stage, tag, images)
         if running := running_digest(aws):
             for line in describe_change(images.tags(running), tag):
                 note(line)

@@ -50,6 +50,8 @@ def test_a_preview_is_named_after_its_pull_request(name: str) -> None:
         ({"settings": (("PATH", "/bin"),)}, "only COMMENTS_ variables without"),
         ({"settings": (("COMMENTS_MODERATION", "on"),)}, "COMMENTS_MODERATION needs a moderator token"),
         ({"settings": (("COMMENTS_STATUS_THREAD", "1"),)}, "COMMENTS_STATUS_THREAD needs a moderator token"),
+        ({"promotes_from": "dev"}, "promotes_from is 'dev'; it must name another stage"),
+        ({"promotes_from": "stagin"}, "promotes_from is 'stagin'"),
         ({"domain": DOMAIN, "entrance": Entrance.CLOUDFRONT}, "domain requires Entrance.LOAD_BALANCER"),
         ({"architecture": Architecture.ARM64}, "architecture is X86_64, but it runs the images of dev"),
     ],

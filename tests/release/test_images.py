@@ -36,13 +36,13 @@ def test_a_tag_is_set_once_and_never_moved(aws: Aws, images: Images) -> None:
 
 def test_prod_takes_what_dev_has_run_and_nothing_else(aws: Aws, images: Images) -> None:
     with pytest.raises(NotReadyError, match=f"no image {COMMIT}: deploy it to dev first"):
-        require_releasable("prod", COMMIT, images)
+        require_releasable(STAGES["prod"], COMMIT, images)
     digest = store_image(aws, COMMIT)
     images.add_tag(digest, f"pr-7-{COMMIT}")
     with pytest.raises(NotReadyError, match="deploy this commit to dev first"):
-        require_releasable("prod", COMMIT, images)
+        require_releasable(STAGES["prod"], COMMIT, images)
     images.add_tag(digest, f"dev-{COMMIT}")
-    require_releasable("prod", COMMIT, images)
+    require_releasable(STAGES["prod"], COMMIT, images)
 
 
 def test_a_rollback_is_offered_to_the_latest_other_images_and_first_to_the_one_before(aws: Aws, images: Images) -> None:
@@ -57,7 +57,7 @@ def test_a_rollback_is_offered_to_the_latest_other_images_and_first_to_the_one_b
 
 def test_an_account_without_a_registry_has_no_image(aws: Aws) -> None:
     with pytest.raises(NotReadyError, match="no image"):
-        require_releasable("dev", COMMIT, Images(aws))
+        require_releasable(STAGES["dev"], COMMIT, Images(aws))
 
 
 # ---- the scan gate, with responses of ECR that the engine on this machine doesn't give ----
