@@ -5,9 +5,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from comments.stores import CommentStore
-from tests.app.conftest import ALICE, TOKEN, UNKNOWN, client_of, post
+from tests.app.conftest import ALICE, AUTH, TOKEN, UNKNOWN, client_of, post
 
-AUTH = {"Authorization": f"Bearer {TOKEN}"}
 ROUTES = [
     ("GET", "/api/moderation/held"),
     ("POST", f"/api/moderation/1/{UNKNOWN}/approve"),
@@ -76,25 +75,6 @@ def test_a_deleted_comment_is_gone_whether_published_or_held(moderated: FlaskCli
         assert moderated.delete(f"/api/moderation/1/{comment_id}", headers=AUTH).status_code == 404
     assert moderated.get("/api/comment/list/1").status_code == 404
     assert held(moderated) == []
-
-
-@pytest.mark.parametrize(("method", "path"), ROUTES[1:])
-def test_an_unknown_comment_is_not_found(on_sqlite: FlaskClient, method: str, path: str) -> None:
-    response = on_sqlite.open(path, method=method, headers=AUTH)
-    assert response.status_code == 404
-    message = f"comment {UNKNOWN} not found in content_id 1"
-    assert response.get_json() == {"status": "NOT-FOUND", "message": message}
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "field"),
-    [("GET", f"/held?{query}", query.partition("=")[0]) for query in ("limit=0", "after=x", "order=desc", "page=2")]
-    + [("DELETE", f"/0/{UNKNOWN}", "content_id"), ("DELETE", "/1/x", "id"), ("POST", "/1/x/approve", "id")],
-)
-def test_an_invalid_value_in_a_url_is_named(on_sqlite: FlaskClient, method: str, path: str, field: str) -> None:
-    response = on_sqlite.open(f"/api/moderation{path}", method=method, headers=AUTH)
-    assert response.status_code == 400
-    assert [error["field"] for error in response.get_json()["errors"]] == [field]
 
 
 @pytest.mark.parametrize(
