@@ -19,11 +19,6 @@ def moderated(store: CommentStore) -> FlaskClient:
     return client_of(store, moderator_token=TOKEN, moderation=True)
 
 
-@pytest.fixture
-def on_sqlite(sqlite: CommentStore) -> FlaskClient:
-    return client_of(sqlite, moderator_token=TOKEN, moderation=True)
-
-
 def approve(client: FlaskClient, comment_id: str) -> TestResponse:
     return client.post(f"/api/moderation/1/{comment_id}/approve", headers=AUTH)
 
@@ -59,11 +54,11 @@ def test_a_new_comment_is_published_under_a_new_id_when_it_is_approved(moderated
     assert held(moderated) == []
 
 
-def test_the_moderators_own_comment_is_published_immediately(on_sqlite: FlaskClient) -> None:
-    assert post(on_sqlite, {"Authorization": "Bearer wrong"}, comment="not the moderator").status_code == 202
-    assert post(on_sqlite, AUTH, comment="the moderator").status_code == 200
-    listed = on_sqlite.get("/api/comment/list/1").get_json()
-    assert [comment["comment"] for comment in listed] == ["the moderator"]
+def test_the_moderators_own_comment_is_published_immediately(moderated: FlaskClient) -> None:
+    assert post(moderated, {"Authorization": "Bearer wrong"}, comment="not the moderator").status_code == 202
+    assert post(moderated, AUTH, comment="the moderator").status_code == 200
+    (listed,) = moderated.get("/api/comment/list/1").get_json()
+    assert listed["comment"] == "the moderator"
 
 
 def test_a_deleted_comment_is_gone_whether_published_or_held(moderated: FlaskClient) -> None:
@@ -82,16 +77,16 @@ def test_a_deleted_comment_is_gone_whether_published_or_held(moderated: FlaskCli
     [None, "", "Bearer", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}",
      f"Bearer {TOKEN.upper()}", "Bearer \u00fc", "Bearer \x80\xff"],
 )  # fmt: skip
-def test_without_the_token_nothing_happens(on_sqlite: FlaskClient, given: str | None) -> None:
-    comment_id = post(on_sqlite).get_json()["id"]
+def test_without_the_token_nothing_happens(moderated: FlaskClient, given: str | None) -> None:
+    comment_id = post(moderated).get_json()["id"]
     for method, path in ROUTES:
         headers = {} if given is None else {"Authorization": given}
-        response = on_sqlite.open(path.replace(UNKNOWN, comment_id), method=method, headers=headers)
+        response = moderated.open(path.replace(UNKNOWN, comment_id), method=method, headers=headers)
         assert response.status_code == 401
         assert response.headers["WWW-Authenticate"] == "Bearer"
         assert response.get_json()["status"] == "UNAUTHORIZED"
         assert TOKEN not in response.text
-    assert held(on_sqlite) == [comment_id]
+    assert held(moderated) == [comment_id]
 
 
 def test_the_routes_do_not_exist_unless_a_token_is_set(sqlite: CommentStore) -> None:
@@ -114,8 +109,7 @@ def test_only_the_moderator_posts_to_the_status_thread(sqlite: CommentStore) -> 
 @pytest.mark.parametrize("emails", ["mask", "hide"])
 def test_only_the_moderator_sees_email_addresses(sqlite: CommentStore, emails: str) -> None:
     client = client_of(sqlite, moderator_token=TOKEN, moderation=True, emails=emails)
-    posted = post(client)
-    assert "alice@example.com" not in posted.text
+    assert "alice@example.com" not in post(client).text
     (waiting,) = client.get("/api/moderation/held", headers=AUTH).get_json()
     approved = approve(client, waiting["id"])
     assert waiting["email"] == approved.get_json()["email"] == "alice@example.com"
