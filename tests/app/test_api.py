@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from unittest.mock import Mock
 
 import gevent
@@ -47,6 +48,7 @@ def test_the_response_to_a_post_is_the_whole_comment_and_its_url(client: FlaskCl
     assert comment.pop("message") == "comment created and associated with content_id 1"
     assert ID.fullmatch(comment["id"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", comment["created_at"])
+    assert abs(datetime.fromisoformat(comment["created_at"]) - datetime.now(UTC)) < timedelta(minutes=1)
     assert comment == ALICE | {"id": comment["id"], "created_at": comment["created_at"]}
     assert response.headers["Location"] == f"/api/comment/1/{comment['id']}"
     assert client.get(response.headers["Location"]).get_json() == comment
@@ -63,21 +65,20 @@ def test_a_key_belongs_to_one_comment_of_one_thread(client: FlaskClient) -> None
     assert post(client, key, content_id=2).status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("order", "expected"),
-    [("", [["1", "2"], ["3", "4"], ["5"]]), ("&order=desc", [["5", "4"], ["3", "2"], ["1"]])],
-)
-def test_the_link_of_each_page_leads_to_the_next(client: FlaskClient, order: str, expected: list[list[str]]) -> None:
-    ids = post_all(client, "1", "2", "3", "4", "5")
+@pytest.mark.parametrize("limit", [1, 2, 4, 5, 6])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_the_link_of_each_page_leads_to_the_next(client: FlaskClient, order: str, limit: int) -> None:
+    ids = post_all(client, *"12345")
     assert ids == sorted(ids)
-    pages, url, more = [], f"/api/comment/list/1?limit=2{order}", True
+    pages, url, more = [], f"/api/comment/list/1?limit={limit}&order={order}", True
     while more:
         response = client.get(url)
-        pages.append(texts(response))
+        pages.append("".join(texts(response)))
         link = LINK.fullmatch(response.headers["Link"])
         assert link
         url, more = link[1], 'results="true"' in link[0]
-    assert pages == expected
+    expected = "12345" if order == "asc" else "54321"
+    assert pages == [expected[start : start + limit] for start in range(0, 5, limit)]
 
 
 def test_the_id_of_a_comment_is_an_exact_position(client: FlaskClient) -> None:
@@ -154,12 +155,20 @@ def test_a_body_that_is_not_a_json_object_is_rejected(on_sqlite: FlaskClient, bo
         ({"email": "a@b", "comment": "x"}, {}),
         ({"email": "\u00fc@\u00fc.example", "comment": "x" * 10_000}, {}),
         ({"email": "a" * 64 + "@" + "b" * 189, "comment": "\u00fc" * 10_000}, {}),
-        ({"email": '"q"@x.test', "comment": "1\n\t2"}, {}),
+        ({"email": '"q"@x.test', "comment": '1\n\t2 " \\ <b>&amp;</b> jo\u00e3o \U0001f600 \u202e.'}, {}),
         ({"content_id": 2**53 - 1}, {}),
         ({"content_id": 7.0}, {"content_id": 7}),
         ({"comment": " \n hello \t"}, {"comment": "hello"}),
     ],
-    ids=["shortest", "longest comment", "longest body", "newline and tab", "largest content_id", "7.0", "white space"],
+    ids=[
+        "shortest",
+        "longest comment",
+        "longest body",
+        "special characters",
+        "largest content_id",
+        "7.0",
+        "white space",
+    ],
 )
 def test_values_within_the_limits_are_stored(
     client: FlaskClient, given: dict[str, object], stored: dict[str, object]

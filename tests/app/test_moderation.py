@@ -19,8 +19,8 @@ def moderated(store: CommentStore) -> FlaskClient:
     return client_of(store, moderator_token=TOKEN, moderation=True)
 
 
-def approve(client: FlaskClient, comment_id: str) -> TestResponse:
-    return client.post(f"/api/moderation/1/{comment_id}/approve", headers=AUTH)
+def approve(client: FlaskClient, comment_id: str, content_id: int = 1) -> TestResponse:
+    return client.post(f"/api/moderation/{content_id}/{comment_id}/approve", headers=AUTH)
 
 
 def held(client: FlaskClient) -> list[str]:
@@ -61,13 +61,17 @@ def test_the_moderators_own_comment_is_published_immediately(moderated: FlaskCli
     assert listed["comment"] == "the moderator"
 
 
-def test_a_deleted_comment_is_gone_whether_published_or_held(moderated: FlaskClient) -> None:
+def test_a_comment_is_deleted_in_its_thread_and_gone_whether_published_or_held(moderated: FlaskClient) -> None:
     for comment_id in (post(moderated, AUTH).get_json()["id"], post(moderated).get_json()["id"]):
+        assert moderated.delete(f"/api/moderation/2/{comment_id}", headers=AUTH).status_code == 404
+        assert approve(moderated, comment_id, content_id=2).status_code == 404
         deleted = moderated.delete(f"/api/moderation/1/{comment_id}", headers=AUTH)
         assert deleted.status_code == 200
         message = f"comment {comment_id} of content_id 1 deleted"
         assert deleted.get_json() == {"status": "SUCCESS", "message": message, "id": comment_id}
         assert moderated.delete(f"/api/moderation/1/{comment_id}", headers=AUTH).status_code == 404
+        assert approve(moderated, comment_id).status_code == 404
+        assert moderated.get(f"/api/comment/1/{comment_id}").status_code == 404
     assert moderated.get("/api/comment/list/1").status_code == 404
     assert held(moderated) == []
 

@@ -116,6 +116,14 @@ def test_a_file_of_a_newer_version_is_rejected_and_left_unchanged(path: Path) ->
         assert db.execute("SELECT name FROM sqlite_schema").fetchall() == []
 
 
+def test_a_stored_key_reveals_neither_the_key_nor_the_comment(store: SQLiteStore, path: Path) -> None:
+    add_comment(store, "a secret text", key="secret-key")
+    with closing(sqlite3.connect(path)) as db:
+        (remembered,) = db.execute("SELECT * FROM idempotency_key")
+    for secret in ("secret", "alice"):
+        assert secret not in str(remembered)
+
+
 # Several processes and many requests; tests/resilience has more
 
 
