@@ -13,8 +13,6 @@ from urllib.parse import urlsplit
 
 
 class Exchange(BaseHTTPRequestHandler):
-    """One request and its response."""
-
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: "Faults"
@@ -47,7 +45,6 @@ Fault = Callable[[Exchange], None]
 
 
 def well(exchange: Exchange) -> None:
-    """Forward the request."""
     exchange.respond(*exchange.forward())
 
 

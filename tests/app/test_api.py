@@ -100,7 +100,7 @@ def test_an_unchanged_page_is_not_sent_again(client: FlaskClient) -> None:
     assert client.get("/api/comment/list/1", headers=unchanged).status_code == 200
 
 
-# ---- validation: the field is named, and nothing is stored; test_schemas.py generates more bodies ----
+# ---- validation: the field is named, and nothing is stored; Schemathesis generates more requests ----
 
 
 def reject(client: FlaskClient, body: object) -> TestResponse:
