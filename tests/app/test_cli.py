@@ -49,8 +49,9 @@ def run(*arguments: object, stdin: bytes = b"") -> tuple[int, bytes, list[str]]:
             patch.setattr(sys, name, opened.enter_context(TextIOWrapper(file, write_through=True)))
         with pytest.raises(SystemExit) as ended:
             main()
-        out, err = (os.pread(files[name].fileno(), 2**30, 0) for name in ("stdout", "stderr"))
-        return int(ended.value.code or 0), out, err.decode().splitlines()
+        for file in files.values():
+            file.seek(0)
+        return int(ended.value.code or 0), files["stdout"].read(), files["stderr"].read().decode().splitlines()
 
 
 def fail(*arguments: object, status: int = 1, stdin: bytes = b"") -> str:

@@ -106,7 +106,7 @@ def test_new_items_have_the_shapes_that_release_0_1_reads(store: DynamoDBStore, 
     published, held = store.add(ALICE, key="key of alice"), store.add(BOB, held=True)
     approved = store.approve(2, store.add(BOB, held=True)["id"])
     assert approved
-    stored = {item["pk"]: item for item in boto3.resource("dynamodb").Table(table).scan()["Items"]}
+    stored: dict[Any, Any] = {item["pk"]: item for item in boto3.resource("dynamodb").Table(table).scan()["Items"]}
     assert len(stored) == 5  # with the approval, a key that release 0.1 does not ask for
     assert stored["thread#1"] == PUBLISHED_ITEM | place(published)
     bobs = {"pk": "thread#2", "email": "bob@example.com", "comment": "held"}
