@@ -3,7 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from unittest.mock import Mock
+from types import SimpleNamespace
 
 import gevent
 import pytest
@@ -199,8 +199,10 @@ def test_a_body_is_at_most_64_kib_of_json(
 
 def test_a_body_that_takes_too_long_is_rejected(on_sqlite: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("comments.api.BODY_TIMEOUT", 0.01)
-    dripping = {"wsgi.input": Mock(read=lambda *_: gevent.sleep(5)), "CONTENT_LENGTH": "100"}
-    response = on_sqlite.post("/api/comment/new", content_type="application/json", environ_overrides=dripping)
+    body = json.dumps(ALICE).encode()
+    late = SimpleNamespace(read=lambda *_: gevent.sleep(1) or body)
+    environ = {"wsgi.input": late, "CONTENT_LENGTH": str(len(body))}
+    response = on_sqlite.post("/api/comment/new", content_type="application/json", environ_overrides=environ)
     assert fields(response) == ["body"]
 
 
