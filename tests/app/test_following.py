@@ -100,20 +100,15 @@ def comment_at(moment: float) -> Comment:
     return {"id": id_, "content_id": 1, "email": "a@example.com", "comment": "x", "created_at": ""}
 
 
-def page(*moments: float, more: bool) -> Page:
-    return Page([comment_at(moment) for moment in moments], more=more)
-
-
-def after(moment: float) -> Cursor:
-    return Cursor(comment_at(moment)["id"])
-
-
 def test_only_recent_comments_are_repeated() -> None:
-    now = ids.ticks(100)
-    assert following(None, page(98, 99, more=False), overlap=0, read_at=now) == after(99)
-    assert following(after(99), page(more=False), overlap=0, read_at=now) == after(99)
-    assert following(None, page(79, 80, more=False), overlap=10, read_at=now) == after(80)
-    assert following(after(95), page(more=False), overlap=10, read_at=ids.ticks(200)) == after(95)
+    def position(after: Cursor | None, *moments: int, overlap: int, read_at: int = 100) -> Cursor:
+        page = Page([comment_at(moment) for moment in moments], more=False)
+        return following(after, page, overlap=overlap, read_at=ids.ticks(read_at))
+
+    last, early, old = (Cursor(comment_at(moment)["id"]) for moment in (99, 95, 80))
+    assert position(None, 98, 99, overlap=0) == position(last, overlap=0) == last
+    assert position(None, 79, 80, overlap=10) == old
+    assert position(early, overlap=10, read_at=200) == early
 
 
 OVERLAP = 10
