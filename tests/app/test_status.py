@@ -67,10 +67,10 @@ def test_a_failing_store_is_shown_with_the_last_messages_and_no_internals(
         patch.setattr(sqlite, "ping", Mock(side_effect=failure))
         response, page = client.get("/api/status"), client.get("/status")
     assert (response.status_code, page.status_code) == (200, 200)
-    status = Status.model_validate(response.get_json())
-    assert (status.status, status.store.status, status.store.reason) == ("DEGRADED", "UNAVAILABLE", reason)
-    assert [message.comment for message in status.messages] == ["We are working on it."]
-    assert status.messages_read_at == before["messages_read_at"]
+    status = response.get_json()
+    store = {"status": "UNAVAILABLE", "reason": reason, "milliseconds": status["store"]["milliseconds"]}
+    assert status == before | {"status": "DEGRADED", "store": store}
+    assert [message["comment"] for message in status["messages"]] == ["We are working on it."]
     assert "Comments are unavailable" in page.text
     assert "We are working on it." in page.text
     assert "secret" not in response.text + page.text
