@@ -69,9 +69,13 @@ def test_a_comment_is_deleted_in_its_thread_and_gone_whether_published_or_held(m
         assert deleted.status_code == 200
         message = f"comment {comment_id} of content_id 1 deleted"
         assert deleted.get_json() == {"status": "SUCCESS", "message": message, "id": comment_id}
-        assert moderated.delete(f"/api/moderation/1/{comment_id}", headers=AUTH).status_code == 404
-        assert approve(moderated, comment_id).status_code == 404
-        assert moderated.get(f"/api/comment/1/{comment_id}").status_code == 404
+        not_found = {"status": "NOT-FOUND", "message": f"comment {comment_id} not found in content_id 1"}
+        for response in (
+            moderated.delete(f"/api/moderation/1/{comment_id}", headers=AUTH),
+            approve(moderated, comment_id),
+            moderated.get(f"/api/comment/1/{comment_id}"),
+        ):
+            assert (response.status_code, response.get_json()) == (404, not_found)
     assert moderated.get("/api/comment/list/1").status_code == 404
     assert held(moderated) == []
 
