@@ -21,14 +21,13 @@ def lines_of(log: Log, logger: str) -> list[dict[str, Any]]:
     return [entry for entry in log.entries if entry["logger"] == f"comments.{logger}"]
 
 
-def metrics_of(line: dict[str, Any]) -> dict[str, float]:
-    """Return the metrics of a route as CloudWatch reads them: each name must be a field of the line."""
+def check_metrics(line: dict[str, Any], **units: str) -> None:
+    """Check the metrics of a route as CloudWatch reads them: each name must be a field of the line."""
+    metrics = [{"Name": name, "Unit": unit} for name, unit in units.items()]
+    directive = {"Namespace": "comments/test", "Dimensions": [["route"]], "Metrics": metrics}
+    assert line["_aws"] == {"Timestamp": line["_aws"]["Timestamp"], "CloudWatchMetrics": [directive]}
     assert isinstance(line["_aws"]["Timestamp"], int)
-    (directive,) = line["_aws"]["CloudWatchMetrics"]
-    assert directive["Namespace"] == "comments/test"
-    assert directive["Dimensions"] == [["route"]]
-    assert {metric["Unit"] for metric in directive["Metrics"]} <= {"Milliseconds", "Count"}
-    return {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
+    assert units.keys() <= line.keys()
 
 
 def test_a_request_writes_one_line_with_metrics_of_its_route(client: FlaskClient, log: Log) -> None:
@@ -40,7 +39,7 @@ def test_a_request_writes_one_line_with_metrics_of_its_route(client: FlaskClient
         "client": "127.0.0.1", "bytes": len(response.data), "trace_id": "Root=1-67891233-abcdef",
     }.items()  # fmt: skip
     assert line["time"].endswith("Z")
-    assert metrics_of(line) == {"duration_ms": line["duration_ms"]}
+    check_metrics(line, duration_ms="Milliseconds")
     assert line["duration_ms"] > 0
     client.get("/nobody/knows/2")
     assert lines_of(log, "request")[1]["route"] == "unknown"
@@ -57,7 +56,8 @@ def test_a_failure_and_its_cause_are_errors_with_one_request_id(
     assert cause["level"] == request["level"] == "error"
     assert cause["request_id"] == request["request_id"] == response.headers["X-Request-Id"]
     assert request["status"] == response.status_code == status
-    assert metrics_of(request)["failed"] == 1
+    check_metrics(request, duration_ms="Milliseconds", failed="Count")
+    assert request["failed"] == 1
 
 
 @pytest.mark.parametrize(
