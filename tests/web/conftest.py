@@ -17,6 +17,8 @@ addEventListener("securitypolicyviolation", (event) => report(`${event.violatedD
 window.alert = () => report("markup in a comment was executed");
 """
 
+SETTINGS = {"COMMENTS_CORS_ORIGINS": "*", "COMMENTS_MODERATOR_TOKEN": TOKEN}
+
 Embed = Callable[..., Article]
 Publish = Callable[[str, dict[str, str]], str]
 
@@ -37,22 +39,18 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not problems
 
 
-def settings(**more: str) -> dict[str, str]:
-    return {"COMMENTS_CORS_ORIGINS": "*", "COMMENTS_MODERATOR_TOKEN": TOKEN, **more}
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that tests share; each uses another thread."""
     more = {"COMMENTS_STATUS_THREAD": "9", "COMMENTS_COMMIT": "0123456789ab"}
-    with serving(tmp_path_factory.mktemp("server"), settings(**more)) as started:
+    with serving(tmp_path_factory.mktemp("server"), SETTINGS | more) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def moderated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that holds comments for approval."""
-    with serving(tmp_path_factory.mktemp("moderated"), settings(COMMENTS_MODERATION="on")) as started:
+    with serving(tmp_path_factory.mktemp("moderated"), SETTINGS | {"COMMENTS_MODERATION": "on"}) as started:
         yield started
 
 
