@@ -199,10 +199,14 @@ def test_a_body_is_at_most_64_kib_of_json(
 
 
 def test_a_body_that_takes_too_long_is_rejected(on_sqlite: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("comments.api.BODY_TIMEOUT", 0.01)
     body = json.dumps(ALICE).encode()
-    late = SimpleNamespace(read=lambda *_: gevent.sleep(1) or body)
-    environ = {"wsgi.input": late, "CONTENT_LENGTH": str(len(body))}
+
+    def read(_: int) -> bytes:
+        gevent.sleep(1)
+        return body
+
+    monkeypatch.setattr("comments.api.BODY_TIMEOUT", 0.01)
+    environ = {"wsgi.input": SimpleNamespace(read=read), "CONTENT_LENGTH": str(len(body))}
     response = on_sqlite.post("/api/comment/new", content_type="application/json", environ_overrides=environ)
     assert fields(response) == ["body"]
 

@@ -29,7 +29,7 @@ def test_the_task_role_allows_exactly_the_calls_of_the_store(
     texts = {"pk": "held#2", "sk": HELD, "email": "a@example.com", "comment": "first", "created_at": "2026"}
     item = {name: {"S": text} for name, text in texts.items()} | {"content_id": {"N": "1"}}
 
-    def respond(model: Any, params: dict[str, Any], **_: object) -> tuple[Any, dict[str, Any]]:
+    def respond(model: Any, params: dict[str, Any], **_: object) -> Any:
         """Respond with a held comment, and with nothing to a request for a key; record the permissions of the call."""
         body = json.loads(params["body"])
         changes = body.get("TransactItems", [])
