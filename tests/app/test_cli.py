@@ -184,7 +184,8 @@ def test_the_default_store_is_the_one_of_the_service(url: str, monkeypatch: pyte
 
 
 def test_an_export_does_not_create_the_store(url: str, tmp_path: Path) -> None:
-    assert "--store: there is no SQLite database at" in fail("export", "--store", url, status=2)
+    missing = f"--store: there is no SQLite database at {tmp_path}/other.db"
+    assert missing in fail("export", "--store", url, status=2)
     assert not list(tmp_path.iterdir())
 
 

@@ -15,10 +15,6 @@ from comments.stores import CommentStore
 from tests.app.conftest import TOKEN, client_of
 
 DIGEST = f"sha256:{'ab' * 32}"
-ON_ECS = {
-    "Image": f"registry.example/comments@{DIGEST}",
-    "Labels": {"com.amazonaws.ecs.task-arn": "arn:aws:ecs:eu-west-1:000000000000:task/comments-dev/1"},
-}
 
 
 def open_client(store: CommentStore) -> FlaskClient:
@@ -105,7 +101,8 @@ def test_on_ecs_the_digest_of_the_image_is_shown_once_it_can_be_read(
     for invalid in ("", "not JSON", "[]", "{}", '{"Image": 1, "Labels": []}'):
         metadata.write_text(invalid)
         assert client.get("/api/status").get_json()["digest"] is None
-    metadata.write_text(json.dumps(ON_ECS))
+    labels = {"com.amazonaws.ecs.task-arn": "arn:aws:ecs:eu-west-1:000000000000:task/comments-dev/1"}
+    metadata.write_text(json.dumps({"Image": f"registry.example/comments@{DIGEST}", "Labels": labels}))
     assert client.get("/api/status").get_json()["digest"] == DIGEST
     metadata.unlink()  # from now on, it is known
     status = client.get("/api/status").get_json()
