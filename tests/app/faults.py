@@ -3,18 +3,17 @@
 import json
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
 
 class Exchange(BaseHTTPRequestHandler):
-    """One request and its response."""
-
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: "Faults"
@@ -47,7 +46,6 @@ Fault = Callable[[Exchange], None]
 
 
 def well(exchange: Exchange) -> None:
-    """Forward the request."""
     exchange.respond(*exchange.forward())
 
 
@@ -86,13 +84,11 @@ def lose_writes(exchange: Exchange) -> None:
 
 def hang(exchange: Exchange) -> None:
     """Never respond, and do not forward the request."""
-    exchange.server.stopping.wait(30)
+    time.sleep(30)
     reset(exchange)
 
 
 class Faults(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
     request_queue_size = 128
 
     def __init__(self, engine: str) -> None:
@@ -102,7 +98,6 @@ class Faults(ThreadingHTTPServer):
         self.operations: list[str] = []
         self.script: list[Fault] = []
         self.always: Fault = well
-        self.stopping = Event()
 
     def handle_error(self, *_: object) -> None:
         """Print nothing: clients that give up are part of the tests."""
@@ -113,5 +108,4 @@ def serving(engine: str) -> Iterator[Faults]:
     with Faults(engine) as server:
         Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
-        server.stopping.set()
         server.shutdown()

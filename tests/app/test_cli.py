@@ -3,11 +3,12 @@
 import base64
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
@@ -16,12 +17,8 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from pydantic import ValidationError
 
-from comments.app import parse_json
-from comments.cli import StoredComment, main
+from comments.cli import main
 from comments.ids import id_at, now, ticks
 from comments.schemas import MAX_COMMENT, Comment, NewComment
 from comments.stores import open_store
@@ -42,24 +39,19 @@ def run(*arguments: object, stdin: bytes = b"") -> tuple[int, bytes, list[str]]:
 
     Standard streams are files, since commands use their descriptors, which click's CliRunner does not provide.
     """
-    with TemporaryFile() as source, TemporaryFile() as out, TemporaryFile() as err:
-        source.write(stdin)
-        source.seek(0)
-        with (
-            pytest.MonkeyPatch.context() as patch,
-            TextIOWrapper(source) as sys_stdin,
-            TextIOWrapper(out) as sys_stdout,
-            TextIOWrapper(err, write_through=True) as sys_stderr,
-        ):
-            patch.setattr("sys.argv", ["comments", *map(str, arguments)])
-            patch.setattr("sys.stdin", sys_stdin)
-            patch.setattr("sys.stdout", sys_stdout)
-            patch.setattr("sys.stderr", sys_stderr)
-            with pytest.raises(SystemExit) as ended:
-                main()
-            out.seek(0)
-            err.seek(0)
-            return int(ended.value.code or 0), out.read(), err.read().decode().splitlines()
+    with ExitStack() as opened:
+        patch = opened.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(sys, "argv", ["comments", *map(str, arguments)])
+        files = {name: opened.enter_context(TemporaryFile()) for name in ("stdin", "stdout", "stderr")}
+        files["stdin"].write(stdin)
+        files["stdin"].seek(0)
+        for name, file in files.items():
+            patch.setattr(sys, name, opened.enter_context(TextIOWrapper(file, write_through=True)))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        for file in files.values():
+            file.seek(0)
+        return int(ended.value.code or 0), files["stdout"].read(), files["stderr"].read().decode().splitlines()
 
 
 def fail(*arguments: object, status: int = 1, stdin: bytes = b"") -> str:
@@ -67,6 +59,7 @@ def fail(*arguments: object, status: int = 1, stdin: bytes = b"") -> str:
     returned, _, err = run(*arguments, stdin=stdin)
     assert (returned, len(err)) == (status, 1), err
     assert err[0].startswith("error: ")
+    assert err[0].isprintable()
     return err[0]
 
 
@@ -79,13 +72,9 @@ def export(url: str) -> bytes:
 def some_comments(count: int) -> list[Comment]:
     """Return comments of the last day in seven threads; every fifth one is held."""
     comments = []
-    for number in range(count):
-        comment_id = id_at(now() - ticks(86_000 - number))
-        text = f"{number} {TEXTS[number % len(TEXTS)] if number < 10 else 'x' * 150}"
-        new = NewComment(
-            content_id=1 + number % 7 if number else 2**53 - 1, email=f"u{number}@example.com", comment=text
-        )
-        comments.append(new.stored(comment_id, held=number % 5 == 4))
+    for number, text in enumerate([*TEXTS, *["x" * 150] * count][:count]):
+        new = NewComment(content_id=number % 7 or 2**53 - 1, email=f"u{number}@example.com", comment=f"{number} {text}")
+        comments.append(new.stored(id_at(now() - ticks(86_000 - number)), held=number % 5 == 4))
     return comments
 
 
@@ -164,8 +153,7 @@ def test_an_export_to_a_full_disk_leaves_no_file(url: str, tmp_path: Path) -> No
     output = tmp_path / "out.jsonl"
     process = start("export", "--store", url, "--output", output, preexec_fn=limit)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert err == f"error: {output}: File too large\n".encode()
+    assert (process.returncode, err) == (1, f"error: {output}: File too large\n".encode())
     assert not list(tmp_path.glob("out*"))
 
 
@@ -180,15 +168,14 @@ def test_no_other_file_is_overwritten(url: str, tmp_path: Path) -> None:
 
 def test_a_closed_pipe_is_one_error(url: str) -> None:
     fill(url, some_comments(700))
-    with start("export", "--store", url) as process:
-        assert process.stdout
-        assert process.stderr
-        os.read(process.stdout.fileno(), 1)
-        process.stdout.close()
-        assert process.stderr.read() == (
-            b"error: the program that reads the output exited before the export was complete\n"
-        )
-    assert process.returncode == 1
+    reading, writing = os.pipe()
+    process = start("export", "--store", url, stdout=writing)
+    os.close(writing)
+    assert os.read(reading, 1)
+    os.close(reading)
+    _, err = process.communicate(timeout=60)
+    message = b"error: the program that reads the output exited before the export was complete\n"
+    assert (process.returncode, err) == (1, message)
 
 
 def test_the_default_store_is_the_one_of_the_service(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,18 +184,17 @@ def test_the_default_store_is_the_one_of_the_service(url: str, monkeypatch: pyte
     assert run("export") == (0, export(url), ["3 exported"])
 
 
-def test_an_export_does_not_create_the_store(tmp_path: Path) -> None:
-    path = tmp_path / "typo.db"
-    assert f"--store: there is no SQLite database at {path}" in fail("export", "--store", f"sqlite:///{path}", status=2)
+def test_an_export_does_not_create_the_store(url: str, tmp_path: Path) -> None:
+    missing = f"--store: there is no SQLite database at {tmp_path}/other.db"
+    assert missing in fail("export", "--store", url, status=2)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("dynamodb")
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
-    line = as_lines(some_comments(1))[0]
-    assert "table no-such-table:" in fail("import", "-", "--store", "dynamodb://no-such-table", stdin=line)
-    output = tmp_path / "out"
-    assert "table no-such-table:" in fail("export", "--store", "dynamodb://no-such-table", "--output", output)
+    store = ("--store", "dynamodb://no-such-table")
+    assert "table no-such-table:" in fail("import", "-", *store, stdin=line())
+    assert "table no-such-table:" in fail("export", *store, "--output", tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 
@@ -218,7 +204,7 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
         ([], 2, "Missing command"),
         (["export", "--store", "mysql://x"], 2, "--store must be sqlite:///PATH or dynamodb://TABLE"),
         (["import", "-", "--store", "sqlite:////no/such/x.db"], 1, "--store: the directory /no/such does not exist"),
-        (["import", "/no/such/file"], 1, "/no/such/file: No such file or directory"),
+        (["import", "/no/such\x1b[2J\n"], 1, "/no/such?[2J?: No such file or directory"),
         (["import", "-", "--threads", "x.json"], 2, "need --from isso"),
         (["import", "-", "--from", "isso"], 2, "needs --threads MAPPING.json"),
     ],
@@ -241,25 +227,19 @@ BAD = [
     (line(id=id_at(now() + ticks(10**6))), "id", "must not be in the future"),
     (line(created_at="2026-06-31T00:00:00.000Z"), "created_at", "must be a UTC time such as"),
     (line(created_at="2026-06-30T00:00:00.000+01:00"), "created_at", "must be a UTC time such as"),
-    (line(created_at=1), "created_at", "must be a string"),
     (line(held="yes"), "held", "must be a boolean"),
-    (line(comment="x" * (MAX_COMMENT + 1)), "comment", "must have at most 10000 characters"),
     (line(author="me"), "author", "is unknown"),
     (b"", "body", "is not valid JSON"),
     (b"[1]", "body", "must be a JSON object"),
-    (b"[" * 100_000, "body", "is not valid JSON"),
-    (line()[:-1] + b',"email":"b@example.com"}', "body", "is not valid JSON"),
     (line().replace(b"good", b"\xff"), "body", "is not valid JSON"),
-    (line().replace(b"good", b"\\ud800"), "body", "is not valid JSON"),
 ]
 
 
 def test_an_import_stops_at_the_first_bad_line(url: str) -> None:
     message = fail("import", "-", "--store", url, stdin=b"\n".join([line(), line(email="x"), line()]))
     assert message.startswith("error: line 2: email: must be an address with one @")
-    message = fail("import", "-", "--store", url, stdin=line() + b"\n" + line()[:50])
-    assert message.startswith("error: line 2: body: is not valid JSON")
-    assert "the file may be truncated" in message
+    truncated = fail("import", "-", "--store", url, stdin=line() + b"\n" + line()[:50])
+    assert re.match("error: line 2: body: is not valid JSON.*the file may be truncated", truncated)
 
 
 def test_skipped_lines_are_reported_in_full_with_their_reasons(url: str, tmp_path: Path) -> None:
@@ -286,25 +266,8 @@ def test_an_id_may_occur_in_two_threads(store_url: str) -> None:
     assert sorted(json.loads(each)["content_id"] for each in export(store_url).splitlines()) == [1, 2]
 
 
-@given(st.text(min_size=1, max_size=200), st.booleans())
-def test_every_valid_comment_survives_an_export(text: str, held: bool) -> None:
-    try:
-        new = NewComment(content_id=1, email="a@example.com", comment=text)
-    except ValidationError:
-        assume(False)
-    exported = orjson.dumps(comment := new.stored(GOOD["id"], held=held))
-    assert StoredComment.parse(parse_json(exported)) == comment
-    assert b"\n" not in exported
-
-
 def test_a_huge_line_is_not_read_into_memory(url: str, tmp_path: Path) -> None:
     with (tmp_path / "zeros").open("wb") as sparse:
         sparse.truncate(2**33)
     message = fail("import", tmp_path / "zeros", "--store", url, "--skip-bad", tmp_path / "bad")
     assert "line 1 has more than 1048576 bytes" in message
-
-
-def test_errors_contain_no_control_characters(url: str) -> None:
-    message = fail("import", "-", "--store", url, stdin=line(**{"\x1b[2J\n": 1}))
-    assert "?[2J?: is unknown" in message
-    assert message.isprintable()

@@ -1,5 +1,7 @@
 """Settings from the environment, and the errors that name a wrong variable."""
 
+import re
+
 import pytest
 
 from comments.config import ConfigError, load_settings, unknown_variables
@@ -15,12 +17,10 @@ def test_by_default_comments_are_stored_beside_the_code_and_everything_else_is_o
 
 
 def test_settings_are_read_from_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMMENTS_STORE", "dynamodb://comments-dev")
     monkeypatch.setenv("COMMENTS_MODERATOR_TOKEN", TOKEN)
     monkeypatch.setenv("COMMENTS_MODERATION", "on")
     monkeypatch.setenv("COMMENTS_CORS_ORIGINS", "https://a.example, http://localhost:8080")
     settings = load_settings()
-    assert settings.store == "dynamodb://comments-dev"
     assert settings.moderator_token.get_secret_value() == TOKEN
     assert settings.moderation
     assert settings.cors_origins == ("https://a.example", "http://localhost:8080")
@@ -60,17 +60,13 @@ def test_settings_are_read_from_variables(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_an_invalid_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
     monkeypatch.setenv(f"COMMENTS_{name}", value)
-    with pytest.raises(ConfigError) as error:
+    with pytest.raises(ConfigError, match=f"^COMMENTS_{name} .*{re.escape(message)}"):
         load_settings()
-    assert str(error.value).startswith(f"COMMENTS_{name} ")
-    assert message in str(error.value)
 
 
-def test_all_invalid_variables_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMMENTS_EMAILS", "x")
-    monkeypatch.setenv("COMMENTS_METRICS", "AWS/ECS")
+def test_all_invalid_variables_are_named_at_once() -> None:
     with pytest.raises(ConfigError, match=r"COMMENTS_METRICS .*; COMMENTS_EMAILS "):
-        load_settings()
+        load_settings(emails="x", metrics="AWS/ECS")
 
 
 @pytest.mark.parametrize("value", [TOKEN + " ", TOKEN[:15]])

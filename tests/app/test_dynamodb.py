@@ -27,42 +27,42 @@ EXPIRES_AT = int(time.time()) + KEY_SECONDS
 
 # What release 0.1 wrote when alice posted with the key "key of alice", and bob, pending approval, with "key of bob".
 PUBLISHED_ITEM: dict[str, Any] = {
-    "pk": {"S": "thread#1"},
-    "sk": {"S": "01a2172b-ac72-78ca-94af-54ee8d4129f5"},
-    "email": {"S": "alice@example.com"},
-    "comment": {"S": "published"},
-    "created_at": {"S": "2026-11-26T09:24:27.890Z"},
+    "pk": "thread#1",
+    "sk": PUBLISHED_ID,
+    "email": "alice@example.com",
+    "comment": "published",
+    "created_at": "2026-11-26T09:24:27.890Z",
 }
 HELD_ITEM: dict[str, Any] = {
-    "pk": {"S": "held#0"},
-    "sk": {"S": "01a2172b-ae5e-74f7-96a7-8a457f49d6fc"},
-    "content_id": {"N": "2"},
-    "email": {"S": "bob@example.com"},
-    "comment": {"S": "held"},
-    "created_at": {"S": "2026-11-26T09:24:28.382Z"},
+    "pk": "held#0",
+    "sk": HELD_ID,
+    "content_id": 2,
+    "email": "bob@example.com",
+    "comment": "held",
+    "created_at": "2026-11-26T09:24:28.382Z",
 }
 PUBLISHED_KEY: dict[str, Any] = {
-    "pk": {"S": "key#a34f17e689774b9d48e089b773e90235fdc7d8f8b984e5255a656bbd4dd0b7d7"},
-    "sk": {"S": "-"},
-    "fingerprint": {"S": "9cf5c7693e6b575a6322591006d6037831a3f42fa22cc5a62f97a7abfa7c990c"},
-    "id": {"S": "01a2172b-ac72-78ca-94af-54ee8d4129f5"},
-    "held": {"BOOL": False},
-    "expires_at": {"N": str(EXPIRES_AT)},
+    "pk": "key#a34f17e689774b9d48e089b773e90235fdc7d8f8b984e5255a656bbd4dd0b7d7",
+    "sk": "-",
+    "fingerprint": "9cf5c7693e6b575a6322591006d6037831a3f42fa22cc5a62f97a7abfa7c990c",
+    "id": PUBLISHED_ID,
+    "held": False,
+    "expires_at": EXPIRES_AT,
 }
-EXPIRED_KEY = f"key#{hashlib.sha256(b'expired').hexdigest()}"
 HELD_KEY = PUBLISHED_KEY | {
-    "pk": {"S": "key#e737386ba7d8efdb2a513c0c194afcee56ab5f7f17ede91ff14b6e3053ad2127"},
-    "fingerprint": {"S": "7917d5f6ff5c7de732f7b4154eb106c490d27b65d074136eb656ab9f46b84d74"},
-    "id": {"S": "01a2172b-ae5e-74f7-96a7-8a457f49d6fc"},
-    "held": {"BOOL": True},
+    "pk": "key#e737386ba7d8efdb2a513c0c194afcee56ab5f7f17ede91ff14b6e3053ad2127",
+    "fingerprint": "7917d5f6ff5c7de732f7b4154eb106c490d27b65d074136eb656ab9f46b84d74",
+    "id": HELD_ID,
+    "held": True,
 }
 
 
 @pytest.fixture
 def table(proxy: faults.Faults, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty table, which boto3 accesses through the proxy."""
+    """An empty table, which boto3 accesses through the proxy without waiting before a retry."""
     name = create_table()
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", proxy.url)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     return name
 
 
@@ -70,11 +70,6 @@ def table(proxy: faults.Faults, monkeypatch: pytest.MonkeyPatch) -> str:
 def store(table: str) -> Iterator[DynamoDBStore]:
     with closing(DynamoDBStore(table)) as opened:
         yield opened
-
-
-@pytest.fixture
-def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
 
 
 def everything(store: DynamoDBStore) -> list[Comment]:
@@ -89,9 +84,9 @@ def everything(store: DynamoDBStore) -> list[Comment]:
 
 
 def test_items_of_release_0_1_are_readable(store: DynamoDBStore, table: str) -> None:
-    expired = PUBLISHED_KEY | {"pk": {"S": EXPIRED_KEY}, "expires_at": {"N": str(int(time.time()) - 1)}}
-    for item in (PUBLISHED_ITEM, HELD_ITEM, PUBLISHED_KEY, HELD_KEY, expired):
-        boto3.client("dynamodb").put_item(TableName=table, Item=item)
+    expired = {"pk": f"key#{hashlib.sha256(b'expired').hexdigest()}", "expires_at": int(time.time()) - 1}
+    for item in (PUBLISHED_ITEM, HELD_ITEM, PUBLISHED_KEY, HELD_KEY, PUBLISHED_KEY | expired):
+        boto3.resource("dynamodb").Table(table).put_item(Item=item)
     assert everything(store) == [PUBLISHED, HELD]
     assert store.add(ALICE, key="key of alice") == PUBLISHED
     assert store.add(BOB, key="key of bob", held=True) == HELD
@@ -105,36 +100,27 @@ def test_items_of_release_0_1_are_readable(store: DynamoDBStore, table: str) -> 
 
 
 def test_new_items_have_the_shapes_that_release_0_1_reads(store: DynamoDBStore, table: str) -> None:
-    published, held, waiting = (
-        store.add(ALICE, key="key of alice"),
-        store.add(BOB, held=True),
-        store.add(BOB, held=True),
-    )
-    approved = store.approve(2, waiting["id"])
+    def place(comment: Comment) -> dict[str, str]:
+        return {"sk": comment["id"], "created_at": comment["created_at"]}
+
+    published, held = store.add(ALICE, key="key of alice"), store.add(BOB, held=True)
+    approved = store.approve(2, store.add(BOB, held=True)["id"])
     assert approved
-    stored = {item["pk"]["S"]: item for item in boto3.client("dynamodb").scan(TableName=table)["Items"]}
+    stored: dict[Any, Any] = {item["pk"]: item for item in boto3.resource("dynamodb").Table(table).scan()["Items"]}
     assert len(stored) == 5  # with the approval, a key that release 0.1 does not ask for
-    assert stored["thread#1"] == PUBLISHED_ITEM | {
-        "sk": {"S": published["id"]}, "created_at": {"S": published["created_at"]},
-    }  # fmt: skip
-    assert stored["thread#2"] == PUBLISHED_ITEM | {
-        "pk": {"S": "thread#2"}, "sk": {"S": approved["id"]}, "created_at": {"S": waiting["created_at"]},
-        "email": {"S": "bob@example.com"}, "comment": {"S": "held"},
-    }  # fmt: skip
+    assert stored["thread#1"] == PUBLISHED_ITEM | place(published)
+    bobs = {"pk": "thread#2", "email": "bob@example.com", "comment": "held"}
+    assert stored["thread#2"] == PUBLISHED_ITEM | bobs | place(approved)
     shard = f"held#{int(held['id'][-1], 16) % 4}"
-    assert stored[shard] == HELD_ITEM | {
-        "pk": {"S": shard}, "sk": {"S": held["id"]}, "created_at": {"S": held["created_at"]},
-    }  # fmt: skip
-    scoped = hashlib.sha256(b"1\nkey of alice").hexdigest()
-    key = stored[f"key#{scoped}"]
-    assert EXPIRES_AT <= int(key["expires_at"]["N"]) < EXPIRES_AT + 3600
-    assert key == PUBLISHED_KEY | {"pk": key["pk"], "id": {"S": published["id"]}, "expires_at": key["expires_at"]}
+    assert stored[shard] == HELD_ITEM | {"pk": shard} | place(held)
+    key = stored["key#" + hashlib.sha256(b"1\nkey of alice").hexdigest()]
+    assert EXPIRES_AT <= key["expires_at"] < EXPIRES_AT + 3600
+    assert key == PUBLISHED_KEY | {"pk": key["pk"], "id": published["id"], "expires_at": key["expires_at"]}
 
 
 # Errors that pass
 
 
-@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize("key", ["", "k"])
 @pytest.mark.parametrize("fault", [faults.refuse(400, "ThrottlingException"), faults.html, faults.reset, faults.lose])
 def test_a_comment_is_stored_once_despite_transient_errors(
@@ -148,37 +134,37 @@ def test_a_comment_is_stored_once_despite_transient_errors(
     assert proxy.script == []
 
 
-@pytest.mark.usefixtures("no_backoff")
-@pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
-def test_a_write_is_repeated_after_a_conflict(store: DynamoDBStore, proxy: faults.Faults, code: str) -> None:
-    proxy.script = [faults.well, *[faults.cancelled(code)] * 3]
+CONFLICT = faults.refuse(400, "TransactionConflictException")
+
+
+@pytest.mark.parametrize(
+    ("in_transaction", "in_deletion", "times"),
+    [
+        (faults.cancelled("TransactionConflict"), CONFLICT, 3),
+        (faults.cancelled("ThrottlingError"), CONFLICT, 3),
+        (faults.cancelled("ProvisionedThroughputExceeded"), CONFLICT, 3),
+        (faults.lose, faults.lose, ATTEMPTS - 1),
+    ],
+)
+def test_a_write_is_repeated_after_a_conflict_or_a_lost_response(
+    store: DynamoDBStore, proxy: faults.Faults, in_transaction: faults.Fault, in_deletion: faults.Fault, times: int
+) -> None:
+    proxy.script = [faults.well, *[in_transaction] * times]
     held = store.add(BOB, key="k", held=True)
-    proxy.script += [faults.well, *[faults.cancelled(code)] * 3]
+    proxy.script += [faults.well, *[in_transaction] * times]
     assert store.add(BOB, key="k", held=True) == held
-    proxy.script += [faults.well, *[faults.cancelled(code)] * 3]
+    proxy.script += [faults.well, *[in_transaction] * times]
     published = store.approve(2, held["id"])
     assert published
     assert everything(store) == [published]
-    proxy.script += [faults.well, faults.well, *[faults.refuse(400, "TransactionConflictException")] * 3]
-    assert store.delete(2, published["id"])
-    assert everything(store) == []
-
-
-def test_a_moderators_request_whose_response_was_lost_succeeds(store: DynamoDBStore, proxy: faults.Faults) -> None:
-    held = store.add(BOB, held=True)
-    proxy.script = [faults.well, faults.lose, faults.lose]
-    published = store.approve(2, held["id"])
-    assert published
-    assert everything(store) == [published]
-    proxy.script = [faults.well, faults.well, faults.lose, faults.lose]
+    proxy.script += [faults.well, faults.well, *[in_deletion] * times]
     assert store.delete(2, published["id"])
     assert everything(store) == []
     assert proxy.script == []
 
 
-@pytest.mark.usefixtures("no_backoff")
 def test_an_import_whose_responses_are_lost_stores_everything_once(store: DynamoDBStore, proxy: faults.Faults) -> None:
-    proxy.script = [faults.lose] * 3
+    proxy.script = [faults.lose_writes] * 3  # one or two writes: each is after a read
     store.restore([PUBLISHED, HELD])
     assert store.restore([PUBLISHED, HELD]) == 0
     assert everything(store) == [PUBLISHED, HELD]
@@ -187,7 +173,6 @@ def test_an_import_whose_responses_are_lost_stores_everything_once(store: Dynamo
 # Errors that stay; tests/resilience/test_faults.py has more
 
 
-@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize(
     ("fault", "attempts"),
     [
@@ -224,9 +209,8 @@ def test_conflicts_that_last_end_with_an_error(
 
 def test_a_store_that_accepts_no_connections_is_an_error(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dynamodb, "CONNECT_TIMEOUT", 0.1)
-    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
+    with full, socket.socket() as first, socket.socket() as second:
         for waiting in (first, second):  # more than the backlog: further connections get no response
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
@@ -242,7 +226,7 @@ def test_a_store_that_accepts_no_connections_is_an_error(table: str, monkeypatch
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "You must specify a region"),
+        ({}, "You must specify a region"),
         ({"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL_DYNAMODB": "localhost:8000"}, "localhost:8000"),
         ({"AWS_PROFILE": "missing"}, "missing"),
     ],
@@ -251,10 +235,9 @@ def test_invalid_aws_settings_are_an_error_at_start(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], message: str
 ) -> None:
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    for name, value in variables.items():
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"AWS_CONFIG_FILE": "/dev/null"} | variables).items():
         monkeypatch.setenv(name, value)
-        if not value:
-            monkeypatch.delenv(name)
     with pytest.raises(StoreError, match=f"COMMENTS_STORE: cannot connect to DynamoDB: .*{message}"):
         open_store("dynamodb://comments")

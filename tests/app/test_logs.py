@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from comments.errors import StoreError
 from comments.stores import CommentStore
-from tests.app.conftest import TOKEN, Log, client_of, post
+from tests.app.conftest import AUTH, TOKEN, Log, client_of, post
 
 
 @pytest.fixture
@@ -17,53 +17,47 @@ def client(sqlite: CommentStore) -> FlaskClient:
     return client_of(sqlite, metrics="comments/test", moderator_token=TOKEN, moderation=True)
 
 
-def request_lines(log: Log) -> list[dict[str, Any]]:
-    return [entry for entry in log.entries if entry["message"] == "request"]
+def lines_of(log: Log, logger: str) -> list[dict[str, Any]]:
+    return [entry for entry in log.entries if entry["logger"] == f"comments.{logger}"]
 
 
-def metrics_of(line: dict[str, Any]) -> dict[str, float]:
-    """Return the metrics of a route as CloudWatch reads them: each name must be a field of the line."""
+def check_metrics(line: dict[str, Any], **units: str) -> None:
+    """Check the metrics of a route as CloudWatch reads them: each name must be a field of the line."""
+    metrics = [{"Name": name, "Unit": unit} for name, unit in units.items()]
+    directive = {"Namespace": "comments/test", "Dimensions": [["route"]], "Metrics": metrics}
+    assert line["_aws"] == {"Timestamp": line["_aws"]["Timestamp"], "CloudWatchMetrics": [directive]}
     assert isinstance(line["_aws"]["Timestamp"], int)
-    (directive,) = line["_aws"]["CloudWatchMetrics"]
-    assert directive["Namespace"] == "comments/test"
-    assert directive["Dimensions"] == [["route"]]
-    assert {metric["Unit"] for metric in directive["Metrics"]} <= {"Milliseconds", "Count"}
-    return {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
+    assert units.keys() <= line.keys()
 
 
 def test_a_request_writes_one_line_with_metrics_of_its_route(client: FlaskClient, log: Log) -> None:
     response = client.get("/api/comment/list/1", headers={"X-Amzn-Trace-Id": "Root=1-67891233-abcdef"})
-    (line,) = request_lines(log)
+    (line,) = lines_of(log, "request")
     assert line.items() >= {
         "level": "info", "logger": "comments.request", "request_id": response.headers["X-Request-Id"],
         "method": "GET", "route": "/api/comment/list/<content_id>", "path": "/api/comment/list/1", "status": 404,
         "client": "127.0.0.1", "bytes": len(response.data), "trace_id": "Root=1-67891233-abcdef",
     }.items()  # fmt: skip
     assert line["time"].endswith("Z")
-    assert metrics_of(line) == {"duration_ms": line["duration_ms"]}
+    check_metrics(line, duration_ms="Milliseconds")
     assert line["duration_ms"] > 0
     client.get("/nobody/knows/2")
-    assert request_lines(log)[1]["route"] == "unknown"
+    assert lines_of(log, "request")[1]["route"] == "unknown"
 
 
-@pytest.mark.parametrize(("error", "status"), [(StoreError("the cause"), 503), (RuntimeError("the cause"), 500)])
+@pytest.mark.parametrize(("error", "status"), [(StoreError, 503), (RuntimeError, 500)])
 def test_a_failure_and_its_cause_are_errors_with_one_request_id(
-    client: FlaskClient,
-    sqlite: CommentStore,
-    monkeypatch: pytest.MonkeyPatch,
-    log: Log,
-    error: Exception,
-    *,
-    status: int,
+    client: FlaskClient, sqlite: CommentStore, log: Log, error: type[Exception], status: int
 ) -> None:
-    monkeypatch.setattr(sqlite, "list_comments", Mock(side_effect=error))
+    sqlite.list_comments = Mock(side_effect=error("the cause"))  # type: ignore[method-assign]
     response = client.get("/api/comment/list/1")
     cause, request = log.entries[-2:]
     assert "the cause" in str(cause)
     assert cause["level"] == request["level"] == "error"
     assert cause["request_id"] == request["request_id"] == response.headers["X-Request-Id"]
     assert request["status"] == response.status_code == status
-    assert metrics_of(request)["failed"] == 1
+    check_metrics(request, duration_ms="Milliseconds", failed="Count")
+    assert request["failed"] == 1
 
 
 @pytest.mark.parametrize(
@@ -74,25 +68,22 @@ def test_a_failure_and_its_cause_are_errors_with_one_request_id(
 def test_a_plain_request_id_of_the_client_is_kept(client: FlaskClient, log: Log, given: str, *, kept: bool) -> None:
     response = client.get("/nothing", headers={"X-Request-Id": given})
     request_id = response.headers["X-Request-Id"]
-    assert request_id == request_lines(log)[0]["request_id"]
+    assert request_id == lines_of(log, "request")[0]["request_id"]
     assert request_id == given if kept else len(request_id) == 16
 
 
 def test_a_successful_health_check_is_not_logged(client: FlaskClient, log: Log) -> None:
     client.get("/healthz")
     client.post("/healthz")
-    assert [line["status"] for line in request_lines(log)] == [405]
+    assert [line["status"] for line in lines_of(log, "request")] == [405]
 
 
-def test_nothing_that_visitors_send_is_logged(
-    client: FlaskClient, sqlite: CommentStore, monkeypatch: pytest.MonkeyPatch, log: Log
-) -> None:
-    for error in (None, StoreError("down"), RuntimeError("bug")):
-        if error:
-            monkeypatch.setattr(sqlite, "add", Mock(side_effect=error))
+def test_nothing_that_visitors_send_is_logged(client: FlaskClient, sqlite: CommentStore, log: Log) -> None:
+    for add in (sqlite.add, Mock(side_effect=StoreError("down")), Mock(side_effect=RuntimeError("bug"))):
+        sqlite.add = add  # type: ignore[method-assign]
         post(client, {"Idempotency-Key": "secret-key"}, comment="secret text")
         post(client, email="alice@example.com@")
-        post(client, {"Authorization": f"Bearer {TOKEN}"}, comment="secret text")
+        post(client, AUTH, comment="secret text")
         client.get("/api/moderation/held", headers={"Authorization": "Bearer secret-guess"})
         client.get("/api/comment/list/alice@example.com?token=secret-guess")
         client.get("/%0a%7b%22level%22:%22secret%22%7d", headers={"X-Amzn-Trace-Id": 'secret"'})
@@ -120,15 +111,13 @@ def test_messages_of_gunicorn_and_flask_are_redacted(
 
 
 def test_every_act_of_the_moderator_is_logged(client: FlaskClient, log: Log) -> None:
-    auth = {"Authorization": f"Bearer {TOKEN}"}
     held = post(client).get_json()["id"]
-    approved = client.post(f"/api/moderation/1/{held}/approve", headers=auth)
+    approved = client.post(f"/api/moderation/1/{held}/approve", headers=AUTH)
     published = approved.get_json()["id"]
-    deleted = client.delete(f"/api/moderation/1/{published}", headers=auth)
-    client.delete(f"/api/moderation/1/{published}", headers=auth)  # it is gone
-    first, second = [entry for entry in log.entries if entry["logger"] == "comments.audit"]
-    common = {"message": "moderation", "content_id": 1, "client": "127.0.0.1"}
-    assert first.items() >= (common | {"action": "approve", "id": held, "published_id": published}).items()
-    assert second.items() >= (common | {"action": "delete", "id": published}).items()
-    assert first["request_id"] == approved.headers["X-Request-Id"]
-    assert second["request_id"] == deleted.headers["X-Request-Id"]
+    deleted = client.delete(f"/api/moderation/1/{published}", headers=AUTH)
+    client.delete(f"/api/moderation/1/{published}", headers=AUTH)  # it is gone
+    requests = [response.headers["X-Request-Id"] for response in (approved, deleted)]
+    acts = [{"action": "approve", "id": held, "published_id": published}, {"action": "delete", "id": published}]
+    for line, request_id, act in zip(lines_of(log, "audit"), requests, acts, strict=True):
+        expected = {"content_id": 1, "client": "127.0.0.1", "request_id": request_id, **act}
+        assert line.items() >= expected.items()

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from tests.app.conftest import ROOT, Server, wait_until
 
@@ -34,10 +33,9 @@ def test_a_stop_finishes_the_requests_under_way_and_all_output_is_json(serve: Ca
 
 def test_a_service_that_cannot_start_exits_with_the_reason() -> None:
     """tests/image and test_sqlite.py show the same for stores that cannot be opened."""
-    ended = subprocess.run(
-        [Path(sys.executable).with_name("gunicorn"), "--bind", "127.0.0.1:0", "api:app"],
-        cwd=ROOT / "app", env=os.environ | {"COMMENTS_STORE": "mysql://x"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "api:app"]
+    environ = os.environ | {"COMMENTS_STORE": "mysql://x"}
+    ended = subprocess.run(command, cwd=ROOT / "app", env=environ, capture_output=True, text=True, check=False)
     assert ended.returncode != 0
     (error,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
     assert error.startswith("error: COMMENTS_STORE must be sqlite:///PATH or dynamodb://TABLE")

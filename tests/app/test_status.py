@@ -15,10 +15,6 @@ from comments.stores import CommentStore
 from tests.app.conftest import TOKEN, client_of
 
 DIGEST = f"sha256:{'ab' * 32}"
-ON_ECS = {
-    "Image": f"registry.example/comments@{DIGEST}",
-    "Labels": {"com.amazonaws.ecs.task-arn": "arn:aws:ecs:eu-west-1:000000000000:task/comments-dev/1"},
-}
 
 
 def open_client(store: CommentStore) -> FlaskClient:
@@ -31,8 +27,7 @@ def announce(store: CommentStore, text: str) -> None:
 
 def test_it_shows_what_runs_and_how_fast_the_store_responds(store: CommentStore) -> None:
     response = open_client(store).get("/api/status")
-    assert response.status_code == 200
-    assert response.headers["Cache-Control"] == "no-store"
+    assert (response.status_code, response.headers["Cache-Control"]) == (200, "no-store")
     status = Status.model_validate(response.get_json())
     assert status.status == status.store.status == "OK"
     assert status.store.milliseconds >= 0
@@ -68,10 +63,10 @@ def test_a_failing_store_is_shown_with_the_last_messages_and_no_internals(
         patch.setattr(sqlite, "ping", Mock(side_effect=failure))
         response, page = client.get("/api/status"), client.get("/status")
     assert (response.status_code, page.status_code) == (200, 200)
-    status = Status.model_validate(response.get_json())
-    assert (status.status, status.store.status, status.store.reason) == ("DEGRADED", "UNAVAILABLE", reason)
-    assert [message.comment for message in status.messages] == ["We are working on it."]
-    assert status.messages_read_at == before["messages_read_at"]
+    status = response.get_json()
+    store = {"status": "UNAVAILABLE", "reason": reason, "milliseconds": status["store"]["milliseconds"]}
+    assert status == before | {"status": "DEGRADED", "store": store}
+    assert [message["comment"] for message in status["messages"]] == ["We are working on it."]
     assert "Comments are unavailable" in page.text
     assert "We are working on it." in page.text
     assert "secret" not in response.text + page.text
@@ -96,17 +91,18 @@ def test_a_store_that_hangs_is_asked_once_however_many_clients_ask(
     assert client.get("/api/status").get_json()["status"] == "OK"
 
 
-@pytest.mark.parametrize("invalid", ["", "not JSON", "[]", "{}", '{"Image": 1, "Labels": []}'])
 def test_on_ecs_the_digest_of_the_image_is_shown_once_it_can_be_read(
-    sqlite: CommentStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, invalid: str
+    sqlite: CommentStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     metadata = tmp_path / "task"
     monkeypatch.setenv("ECS_CONTAINER_METADATA_URI_V4", metadata.as_uri())
     client = open_client(sqlite)
     assert client.get("/api/status").get_json()["digest"] is None
-    metadata.write_text(invalid)
-    assert client.get("/api/status").get_json()["digest"] is None
-    metadata.write_text(json.dumps(ON_ECS))
+    for invalid in ("", "not JSON", "[]", "{}", '{"Image": 1, "Labels": []}'):
+        metadata.write_text(invalid)
+        assert client.get("/api/status").get_json()["digest"] is None
+    labels = {"com.amazonaws.ecs.task-arn": "arn:aws:ecs:eu-west-1:000000000000:task/comments-dev/1"}
+    metadata.write_text(json.dumps({"Image": f"registry.example/comments@{DIGEST}", "Labels": labels}))
     assert client.get("/api/status").get_json()["digest"] == DIGEST
     metadata.unlink()  # from now on, it is known
     status = client.get("/api/status").get_json()

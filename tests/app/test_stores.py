@@ -1,21 +1,17 @@
 """The CommentStore protocol. Every test runs on SQLite and on DynamoDB Local."""
 
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import datetime
-from pathlib import Path
+from functools import partial
 
-import boto3
 import pytest
 
 from comments.errors import KeyReused
 from comments.schemas import MAX_COMMENT, Comment, NewComment
 from comments.stores import KEY_SECONDS, PAGE_BYTES, CommentStore, Page, open_store
 
-MISSING = "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52"
 ONCE = NewComment(content_id=1, email="alice@example.com", comment="once")
 TWICE = NewComment(content_id=1, email="alice@example.com", comment="twice")
 
@@ -24,25 +20,23 @@ def add_comment(store: CommentStore, text: str, content_id: int = 1, *, held: bo
     return store.add(NewComment(content_id=content_id, email="alice@example.com", comment=text), held=held)
 
 
-def pages(read: Callable[[str], Page]) -> Iterator[Comment]:
+def all_pages(read: Callable[..., Page], limit: int = 1000) -> list[Comment]:
     """Read all pages, each after the last comment of the one before."""
-    after = ""
-    while True:
-        page = read(after)
-        yield from page.comments
-        if not page.more:
-            return
-        after = page.comments[-1]["id"]
+    comments: list[Comment] = []
+    more = True
+    while more:
+        page = read(after=comments[-1]["id"] if comments else "", limit=limit)
+        comments += page.comments
+        more = page.more
+    return comments
 
 
-def thread(store: CommentStore, content_id: int = 1, limit: int = 1000, *, newest_first: bool = False) -> list[Comment]:
-    return list(
-        pages(lambda after: store.list_comments(content_id, after=after, limit=limit, newest_first=newest_first))
-    )
+def thread(store: CommentStore, content_id: int = 1) -> list[Comment]:
+    return all_pages(partial(store.list_comments, content_id))
 
 
 def held(store: CommentStore, limit: int = 1000) -> list[Comment]:
-    return list(pages(lambda after: store.list_held(after=after, limit=limit)))
+    return all_pages(store.list_held, limit)
 
 
 def ordered(comments: list[Comment]) -> list[Comment]:
@@ -52,29 +46,10 @@ def ordered(comments: list[Comment]) -> list[Comment]:
 # Comments and pages
 
 
-def test_a_comment_is_read_as_it_was_added(store: CommentStore) -> None:
-    text = 'quotes " \\ <b>&amp;</b>\n\tjo\u00e3o \U0001f600 \u202e'
-    added = store.add(NewComment(content_id=2**53 - 1, email="jo\u00e3o@example.com", comment=text))
-    assert (added["email"], added["comment"]) == ("jo\u00e3o@example.com", text)
-    assert abs(datetime.fromisoformat(added["created_at"]).timestamp() - time.time()) < 60
-    assert thread(store, 2**53 - 1) == [added]
-    assert store.get(2**53 - 1, added["id"]) == added
-
-
 def test_a_comment_is_only_found_in_its_thread(store: CommentStore) -> None:
     one, eleven = add_comment(store, "one", 1), add_comment(store, "eleven", 11)
     assert (thread(store, 1), thread(store, 11), thread(store, 111)) == ([one], [eleven], [])
     assert store.get(11, one["id"]) is None
-    assert store.get(1, MISSING) is None
-
-
-def test_pages_contain_every_comment_once_in_either_order(store: CommentStore) -> None:
-    expected = [add_comment(store, str(number)) for number in range(25)]
-    for limit in (1, 7, 24, 25, 26):
-        assert thread(store, limit=limit) == expected
-        assert thread(store, limit=limit, newest_first=True) == expected[::-1]
-    assert not store.list_comments(1, limit=25).more
-    assert store.list_comments(1, limit=24).more
 
 
 def test_a_page_ends_after_a_megabyte_of_utf_8(store: CommentStore) -> None:
@@ -136,32 +111,7 @@ def test_rejected_keys_do_not_fail_concurrent_comments(store: CommentStore) -> N
     assert thread(store) == [first, *ordered([comment for comment in added if comment])]
 
 
-def test_stored_keys_reveal_neither_the_key_nor_the_comment(store: CommentStore, store_url: str) -> None:
-    store.delete(1, store.add(ONCE, key="secret")["id"])
-    scheme, _, place = store_url.partition("://")
-    if scheme == "sqlite":
-        with closing(sqlite3.connect(Path(place[1:]))) as db:
-            remembered = db.execute("SELECT * FROM idempotency_key").fetchall()
-    else:
-        remembered = boto3.client("dynamodb").scan(TableName=place)["Items"]
-    assert len(remembered) == 1
-    for text in ("secret", "alice", "once"):
-        assert text not in str(remembered)
-
-
 # Moderation
-
-
-def test_a_comment_is_moderated_only_in_its_thread_and_only_once(store: CommentStore) -> None:
-    for is_held in (True, False):
-        gone = add_comment(store, "gone", held=is_held)
-        assert not store.delete(2, gone["id"])
-        assert store.approve(2, gone["id"]) is None
-        assert store.delete(1, gone["id"])
-        assert not store.delete(1, gone["id"])
-        assert store.approve(1, gone["id"]) is None
-        assert store.get(1, gone["id"]) is None
-    assert thread(store) + held(store) == []
 
 
 def test_a_comment_that_is_imported_again_after_its_approval_can_be_deleted(store: CommentStore) -> None:
@@ -179,7 +129,6 @@ def test_held_comments_of_all_threads_are_paged_in_order(store: CommentStore) ->
     for limit in (1, 7, 24, 25, 26):
         assert held(store, limit) == expected
     assert not store.list_held(limit=25).more
-    assert store.list_held(after=expected[4]["id"], limit=2).comments == expected[5:7]
 
 
 def test_megabytes_of_held_comments_are_paged_in_order(store: CommentStore) -> None:
@@ -205,33 +154,24 @@ def test_a_comment_is_either_approved_or_deleted_but_not_both(store: CommentStor
 # Export and import
 
 
-@pytest.fixture(params=[1, 4, 1000])
-def small_scans(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("page", [1, 4, 1000])
+def test_a_scan_returns_every_comment_once_and_misses_none_that_is_approved(
+    store: CommentStore, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
     for module in ("comments.stores", "comments.stores.sqlite"):
-        monkeypatch.setattr(f"{module}.SCAN_PAGE", request.param)
-
-
-@pytest.mark.usefixtures("small_scans")
-def test_a_scan_returns_every_comment_once(store: CommentStore) -> None:
+        monkeypatch.setattr(f"{module}.SCAN_PAGE", page)
     assert list(store.scan()) == []
     comments = [
         add_comment(store, str(number), content_id=1 + number % 5, held=number % 4 == 0) for number in range(30)
     ]
     comments.append(store.add(ONCE, key="k"))
-    found = list(store.scan())
-    assert ordered(found) == comments
-    assert [comment for comment in found if comment.get("held")] == held(store)
-
-
-@pytest.mark.usefixtures("small_scans")
-def test_a_comment_that_is_approved_during_a_scan_is_not_missed(store: CommentStore) -> None:
-    expected = {add_comment(store, str(number), held=True)["comment"] for number in range(6)}
+    assert ordered(list(store.scan())) == comments
     found = set()
     for comment in store.scan():
         found.add(comment["comment"])
         for waiting in held(store)[:1]:
-            store.approve(1, waiting["id"])
-    assert found == expected
+            store.approve(waiting["content_id"], waiting["id"])
+    assert found == {comment["comment"] for comment in comments}
 
 
 def test_a_restore_does_not_change_existing_comments(store: CommentStore) -> None:

@@ -4,10 +4,9 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from http.client import HTTPMessage, parse_headers
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import pytest
 
@@ -18,8 +17,7 @@ __all__ = ["dynamodb", "serve", "server"]
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(NamedTuple):
     status: int
     headers: HTTPMessage
     body: bytes
@@ -39,10 +37,10 @@ class Connection:
 
     def response(self) -> Response | None:
         """Return the next response, or None if the server closed the connection instead."""
-        try:
-            if not (line := self._reader.readline()):
-                return None
-        except ConnectionError:
+        line = b""
+        with suppress(ConnectionError):
+            line = self._reader.readline()
+        if not line:
             return None
         status = int(line.removeprefix(b"HTTP/1.1 ")[:3])
         headers = parse_headers(self._reader)

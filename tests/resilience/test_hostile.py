@@ -27,7 +27,6 @@ HOSTILE = {
     "target of 5,000 bytes": (414, get(LIST + b"9" * 5000)),
     "encoded NUL": (404, get(b"/embed.js%00mallory")),
     "forged log line": (404, get(b"/%22%7d%0a%7b%22level%22:%22error%22,%22message%22:%22mallory%22%7d")),
-    "thread in Arabic digits": (400, get(LIST + b"%d9%a1")),
     # Headers
     "header of 9,000 bytes": (431, get(MISSING, b"X-A: " + b"mallory" * 1300)),
     "bare LF": (400, get(MISSING, b"X-A: 1\nX-B: 2")),
@@ -41,10 +40,8 @@ HOSTILE = {
     "token in a header with an underscore": (401, get(HELD, b"HTTP_AUTHORIZATION: Bearer moderator-of-the-test")),
     # Bodies; tests/app has more.
     "compressed body": (400, post(b"\x1f\x8b\x08\x00\x00\x00\x00\x00", b"Content-Encoding: gzip")),
-    "60,000 open lists": (400, post(b"[" * 60_000)),
     "number of 60,000 digits": (400, post(comment(content_id=b"9" * 60_000))),
     "prototype": (400, post(comment()[:-1] + b', "__proto__": {"mallory": true}}')),
-    "email with a line break": (400, post(comment(email=b'"a@b.example\\r\\nBcc: mallory@c.example"'))),
     "markup": (200, post(comment(b'"<script>alert(\\"mallory\\")</script>"'))),
 }
 

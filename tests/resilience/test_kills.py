@@ -14,6 +14,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
+from comments.paging import START
 from tests.app.conftest import Server, serving, wait_until
 from tests.machine import needs
 from tests.resilience.conftest import processes
@@ -30,15 +31,13 @@ class Users:
         self.followed: list[str] = []
         self.stop = threading.Event()
 
-    def connect(self) -> HTTPConnection:
-        return HTTPConnection("127.0.0.1", self.server.port, timeout=10)
-
     def ask(self, method: str, path: str, body: str | None = None, key: str = "") -> tuple[Any, str]:
         """Retry until the response is 200; return its body and the path in its Link header."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": key} if body else {}
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            with suppress(OSError, HTTPException), closing(self.connect()) as connection:
+            address = f"127.0.0.1:{self.server.port}"  # of the newest server
+            with suppress(OSError, HTTPException), closing(HTTPConnection(address, timeout=10)) as connection:
                 connection.request(method, path, body, headers)
                 response = connection.getresponse()
                 text = response.read().decode()
@@ -52,10 +51,9 @@ class Users:
         self.acknowledged[text] = self.ask("POST", "/api/comment/new", new, text)[0]["id"]
 
     def keep_posting(self, name: str) -> None:
-        for number in itertools.count():
-            if self.stop.is_set():
-                return
-            self.post(f"{name}-{number}")
+        numbers = itertools.count()
+        while not self.stop.is_set():
+            self.post(f"{name}-{next(numbers)}")
 
     def follow(self, posters: list[Future[None]]) -> None:
         path, last_page = "/api/comment/list/1", False
@@ -67,7 +65,6 @@ class Users:
             last_page = finished and 'results="false"' in link
 
     def wait_for_more(self) -> None:
-        """Wait until comments are acknowledged again."""
         before = len(self.acknowledged)
         wait_until(lambda: len(self.acknowledged) > before + 10, self.server.process)
 
@@ -95,10 +92,8 @@ def test_kill_9_loses_duplicates_or_hides_no_comment(tmp_path: Path) -> None:
         for future in (*posters, follower):
             future.result()
         listed: list[dict[str, str]] = []
-        path = "/api/comment/list/1?limit=1000"
-        while page := users.ask("GET", path)[0]:
+        while page := users.ask("GET", f"/api/comment/list/1?after={listed[-1]['id'] if listed else START}")[0]:
             listed += page
-            path = f"/api/comment/list/1?limit=1000&after={page[-1]['id']}"
     assert users.acknowledged.items() <= {comment["comment"]: comment["id"] for comment in listed}.items()
     assert max(Counter(comment["comment"] for comment in listed).values()) == 1
     assert set(users.followed) == {comment["id"] for comment in listed}

@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -40,15 +41,14 @@ def slow_clients(port: int, first: bytes, then: bytes) -> Iterator[None]:
             for client in clients:
                 client.send(then)
 
-    with ExitStack() as open_connections:
-        clients = [open_connections.enter_context(connect(port, receive_buffer=4096)) for _ in range(SLOW)]
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(port, receive_buffer=4096)) for _ in range(SLOW)]
         for client in clients:
             client.send(first)
-        thread = threading.Thread(target=drip, args=(clients,))
-        thread.start()
+        dripping = stack.enter_context(ThreadPoolExecutor(1)).submit(drip, clients)
+        stack.callback(stop.set)
         yield
-        stop.set()
-        thread.join()
+    dripping.result()
 
 
 @pytest.mark.parametrize(("first", "then"), KINDS.values(), ids=KINDS)

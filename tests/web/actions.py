@@ -72,8 +72,7 @@ def call(url: str, method: str = "GET", body: object = None, token: str = "") ->
     address = urlsplit(url)
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     with closing(HTTPConnection(address.netloc, timeout=10)) as connection:
-        path = address.path + (f"?{address.query}" if address.query else "")
-        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        connection.request(method, address.path, json.dumps(body) if body is not None else None, headers)
         response = connection.getresponse()
         return response.status, json.load(response)
 

@@ -2,11 +2,12 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
 from playwright.sync_api import Browser, Page
+from werkzeug import Response
+from werkzeug.serving import make_server
 
 from tests.app.conftest import Server, serving
 from tests.web.actions import TOKEN, Article
@@ -16,7 +17,10 @@ addEventListener("securitypolicyviolation", (event) => report(`${event.violatedD
 window.alert = () => report("markup in a comment was executed");
 """
 
+SETTINGS = {"COMMENTS_CORS_ORIGINS": "*", "COMMENTS_MODERATOR_TOKEN": TOKEN}
+
 Embed = Callable[..., Article]
+Publish = Callable[[str, dict[str, str]], str]
 
 content_ids = itertools.count(100)
 
@@ -35,61 +39,42 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not problems
 
 
-def settings(**more: str) -> dict[str, str]:
-    return {"COMMENTS_CORS_ORIGINS": "*", "COMMENTS_MODERATOR_TOKEN": TOKEN, **more}
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that tests share; each uses another thread."""
     more = {"COMMENTS_STATUS_THREAD": "9", "COMMENTS_COMMIT": "0123456789ab"}
-    with serving(tmp_path_factory.mktemp("server"), settings(**more)) as started:
+    with serving(tmp_path_factory.mktemp("server"), SETTINGS | more) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def moderated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that holds comments for approval."""
-    with serving(tmp_path_factory.mktemp("moderated"), settings(COMMENTS_MODERATION="on")) as started:
+    with serving(tmp_path_factory.mktemp("moderated"), SETTINGS | {"COMMENTS_MODERATION": "on"}) as started:
         yield started
-
-
-class Magazine(ThreadingHTTPServer):
-    """Another site. A real server: Chromium blocks pages of unknown address from loading scripts from 127.0.0.1."""
-
-    html = ""
-    headers: dict[str, str]
-
-    def publish(self, html: str, headers: dict[str, str]) -> str:
-        self.html, self.headers = html, headers
-        return f"http://localhost:{self.server_port}"
 
 
 @pytest.fixture(scope="session")
-def magazine() -> Iterator[Magazine]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            for name, value in ({"Content-Type": "text/html; charset=utf-8"} | started.headers).items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(started.html.encode())
+def publish() -> Iterator[Publish]:
+    """Another site. A real server: Chromium blocks pages of unknown address from loading scripts from 127.0.0.1."""
+    site = make_server("127.0.0.1", 0, Response(), threaded=True)
 
-        def log_message(self, *_: object) -> None:
-            pass
+    def publish(html: str, headers: dict[str, str]) -> str:
+        site.app = Response(html, headers=headers, content_type="text/html; charset=utf-8")
+        return f"http://localhost:{site.server_port}"
 
-    with Magazine(("127.0.0.1", 0), Handler) as started:
-        Thread(target=started.serve_forever, daemon=True).start()
-        yield started
-        started.shutdown()
+    Thread(target=site.serve_forever, daemon=True).start()
+    yield publish
+    site.shutdown()
+    site.server_close()
 
 
 @pytest.fixture
-def embed(page: Page, server: Server, magazine: Magazine) -> Embed:
+def embed(page: Page, server: Server, publish: Publish) -> Embed:
     """Create an article of another site with an empty thread."""
 
     def create(on: Server = server) -> Article:
-        return Article(page, on.url, next(content_ids), magazine.publish)
+        return Article(page, on.url, next(content_ids), publish)
 
     return create
 

@@ -8,18 +8,9 @@ from tests.app.conftest import Server
 from tests.web.actions import ROOT, TOKEN, post, sign_in
 
 IMAGES = ROOT / "docs/images"
-COMMENTS = (
-    ("alice@example.com", "first post!"),
-    ("alice@example.com", "ok, now I am gonna say something more useful"),
-    ("bob@example.com", "I agree"),
-)
 MESSAGES = (
     "Tonight from 10 to 11 pm comments are read-only: we are moving to a larger disk.",
     "Maintenance finished ten minutes early. Thank you for your patience.",
-)
-PENDING = (
-    ("charlie@example.com", "Indeed, dear Bob, I believe so as well"),
-    ("eve@example.com", "<b>Nah</b>, you both are wrong"),
 )
 NAME_THE_SERVICE = """
 for (const element of document.querySelectorAll("pre")) {
@@ -29,12 +20,13 @@ for (const element of document.querySelectorAll("pre")) {
 
 
 def test_screenshots(server: Server, moderated: Server, page: Page) -> None:
-    for email, text in COMMENTS:
-        post(server.url, text, email=email)
-    for text in MESSAGES:
-        post(server.url, text, email="operator@example.com", content_id=9, token=TOKEN)
-    for email, text in PENDING:
-        post(moderated.url, text, email=email)
+    post(server.url, "first post!")
+    post(server.url, "ok, now I am gonna say something more useful")
+    post(server.url, "I agree", email="bob@example.com")
+    for message in MESSAGES:
+        post(server.url, message, content_id=9, token=TOKEN)
+    post(moderated.url, "Indeed, dear Bob, I believe so as well", email="charlie@example.com")
+    post(moderated.url, "<b>Nah</b>, you both are wrong", email="eve@example.com")
     sign_in(page, moderated.url)
     for name, url in (
         ("moderate.png", f"{moderated.url}/moderate"),

@@ -14,7 +14,7 @@ def lose_the_response(route: Route) -> None:
     route.abort()
 
 
-def test_the_first_comment_replaces_the_empty_state(article: Article) -> None:
+def test_the_first_comment_replaces_the_empty_state_and_sets_no_cookies(article: Article) -> None:
     thread = article.open()
     expect(thread.status("No comments yet.")).to_be_visible()
     thread.post("  first post!\n\nwith a second paragraph ")
@@ -22,17 +22,15 @@ def test_the_first_comment_replaces_the_empty_state(article: Article) -> None:
     expect(thread.status("No comments yet.")).to_have_count(0)
     expect(thread.comment).to_have_value("")
     assert thread.texts() == article.listed() == ["first post!\n\nwith a second paragraph"]
+    assert article.page.context.cookies() == []
 
 
 def test_comments_show_what_the_service_returns_of_an_email(article: Article) -> None:
     """COMMENTS_EMAILS masks or omits addresses in responses."""
-    answer = {
-        "id": "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52",
-        "comment": "who am I?",
-        "created_at": "2026-11-24T08:00:00Z",
-    }
-    article.page.route("**/api/comment/list/**", lambda route: route.fulfill(json=[answer]))
+    answer = {"comment": "who am I?", "created_at": "2026-11-24T08:00:00Z"}
+    hidden = answer | {"id": "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52"}
     masked = answer | {"id": "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a53", "email": "a***@example.com"}
+    article.page.route("**/api/comment/list/**", lambda route: route.fulfill(json=[hidden]))
     article.page.route("**/api/comment/new", lambda route: route.fulfill(json=masked))
     thread = article.open()
     expect(thread.items).to_contain_text(["Anonymous"])
