@@ -59,7 +59,7 @@ def test_the_moderator_deletes_a_comment_with_the_stages_secret(server: Deployed
     body = {"email": "eve@example.com", "comment": "to be deleted", "content_id": 4711}
     assert call(f"{server.url}/api/comment/new", "POST", body)[0] == 200
     sign_in(page, server.url, token)
-    page.get_by_label("Published comments on article").fill("4711")
+    page.get_by_label("Published comments in thread").fill("4711")
     page.get_by_role("button", name="Show", exact=True).click()
     page.get_by_role("button", name="Delete").last.click()
     expect(page.get_by_text("The comment was deleted.")).to_be_visible()

@@ -75,7 +75,7 @@ def test_a_tag_in_the_head_appends_the_thread_to_the_body(article: Article) -> N
 @pytest.mark.parametrize("number", ["", 'data-content-id="1/../9"', 'data-content-id="zero"'])
 def test_a_tag_without_a_valid_number_explains_the_attribute(article: Article, number: str) -> None:
     thread = article.open(f'<script src="{article.url}/embed.js" {number}></script>')
-    expect(thread.status("The script tag needs data-content-id, the number of the article.")).to_be_visible()
+    expect(thread.status("The script tag needs data-content-id, the number of the thread.")).to_be_visible()
     expect(thread.send).to_be_hidden()
 
 

@@ -51,9 +51,9 @@ def test_a_published_comment_is_deleted(url: str, page: Page) -> None:
     post(url, "to keep", content_id=7, token=TOKEN)
     sign_in(page, url)
     expect(page.get_by_text("No pending comments.")).to_be_visible()
-    page.get_by_label("Published comments on article").fill("7")
+    page.get_by_label("Published comments in thread").fill("7")
     page.get_by_role("button", name="Show", exact=True).click()
-    expect(page.get_by_role("heading", name="Comments on article 7")).to_be_visible()
+    expect(page.get_by_role("heading", name="Comments in thread 7")).to_be_visible()
     page.get_by_role("listitem").filter(has_text="to delete").get_by_role("button", name="Delete").click()
     expect(page.get_by_role("listitem")).to_have_count(1)
     assert listed(url, 7) == ["to keep"]

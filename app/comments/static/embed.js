@@ -190,6 +190,6 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     load();
   } else {
     form.hidden = true;
-    state.textContent = "The script tag needs data-content-id, the number of the article.";
+    state.textContent = "The script tag needs data-content-id, the number of the thread.";
   }
 })();

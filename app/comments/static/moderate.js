@@ -43,7 +43,7 @@ const entry = (comment, isPending) => {
   const when = new Date(comment.created_at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   const row = make("div", { class: "row" });
   const item = make("li", { tabindex: "-1" },
-    make("div", { class: "by" }, make("b", {}, author), make("span", { class: "soft" }, `article ${comment.content_id}`),
+    make("div", { class: "by" }, make("b", {}, author), make("span", { class: "soft" }, `thread ${comment.content_id}`),
       make("time", { datetime: comment.created_at }, when)),
     make("p", { dir: "auto" }, comment.comment), row);
   const action = (label, kind, url, method, done) => {
@@ -98,7 +98,7 @@ byId("sign-in").addEventListener("submit", (event) => {
 byId("thread").addEventListener("submit", (event) => {
   event.preventDefault();
   const thread = byId("content-id").value.trim();
-  list(`Comments on article ${thread}`, `/api/comment/list/${encodeURIComponent(thread)}?limit=50`, false);
+  list(`Comments in thread ${thread}`, `/api/comment/list/${encodeURIComponent(thread)}?limit=50`, false);
 });
 byId("pending").addEventListener("click", listPending);
 byId("sign-out").addEventListener("click", () => signOut("You are signed out."));
