@@ -6,8 +6,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,8 +20,6 @@ from tests.machine import needs
 
 PROJECT = Path(__file__).resolve().parents[2]
 TOOLS = [str(Path(sys.executable).parent), str(PROJECT / "node_modules" / ".bin"), "/usr/local/bin", "/usr/bin", "/bin"]
-
-
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 
@@ -80,31 +76,36 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_of_the_project(tmp_path_factory.mktemp("project"))
 
 
+@pytest.fixture
+def copy(project: Path, tmp_path: Path) -> Path:
+    """A copy of the project that a test may change."""
+    return shutil.copytree(project, tmp_path / "copy")
+
+
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """MiniStack as it comes, with nothing deployed, and the variables that lead to it as to a playground."""
     python = PROJECT / ".venv-playground/bin/python"
     needs(python.exists(), "no .venv-playground: run `make test`, which makes it")
     folder = tmp_path_factory.mktemp("engine")
-    port = _free_port()
-    environment = nobody(folder) | {
-        "GATEWAY_PORT": str(port),
-        "STATE_DIR": str(folder),
-        "TMPDIR": str(folder),
-        "IOT_MTLS_ENABLED": "0",  # it would listen on every address
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }
-    with (folder / "log").open("w") as log:
+    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        file, port = listening.fileno(), listening.getsockname()[1]
+        settings = {
+            "GATEWAY_PORT": str(port),
+            "STATE_DIR": str(folder),
+            "TMPDIR": str(folder),
+            "IOT_MTLS_ENABLED": "0",  # it would listen on every address
+        }
         server = subprocess.Popen(
-            [str(python), "-c", _SERVE, str(port)], env=environment, stdout=log, stderr=subprocess.STDOUT
+            [python, "-m", "hypercorn", "--workers=0", f"--bind=fd://{file}", "ministack.app:app"],
+            env=nobody(folder) | credentials | settings,
+            pass_fds=[file],
         )
     try:
-        _wait_for(f"http://127.0.0.1:{port}/_ministack/health", server, folder / "log")
-        yield {
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=60).close()
+        yield credentials | {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -115,17 +116,6 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     finally:
         server.terminate()
         server.wait(20)
-
-
-_SERVE = """
-import asyncio, sys
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
-from ministack.app import app
-config = Config()
-config.bind = ["127.0.0.1:" + sys.argv[1]]
-asyncio.run(serve(app, config))
-"""
 
 
 @pytest.fixture
@@ -181,22 +171,3 @@ def playground_environment(engine: dict[str, str], tmp_path: Path) -> dict[str, 
     folder.mkdir()
     (folder / "env").write_text("".join(f"{name}={value}\n" for name, value in engine.items()))
     return nobody(tmp_path) | {"PLAYGROUND_DIR": str(folder)}
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
-def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)

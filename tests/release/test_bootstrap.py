@@ -1,6 +1,5 @@
 """Bootstrap of accounts in different initial states, with emulated IAM."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -11,29 +10,35 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from infra import execution_policy
+from infra.app import app_of
 from infra.permissions import TRUSTS
 from infra.stages import ACCESS_STACK, STAGES, TOOLKIT_STACK, Repository
+from release import deploy
 from release.aws import Aws
-from release.bootstrap import create_service_linked_role, describe_isolation, provider_exists, require_repository
-from release.deploy import wait_until_stable
+from release.bootstrap import (
+    bootstrap,
+    create_service_linked_role,
+    describe_isolation,
+    provider_exists,
+    require_repository,
+)
 from release.errors import NotReadyError
 from tests.release.conftest import TOPIC, create_stack, nobody, run
 
-URL = "https://token.actions.githubusercontent.com"
+REPOSITORY = Repository(name="example/comments", owner_id=1001, repository_id=2002)
 
 
 @pytest.fixture
-def provider(aws: Aws) -> Iterator[None]:
-    iam = aws.untyped("iam")
-    arn = iam.create_open_id_connect_provider(Url=URL, ClientIDList=["sts.amazonaws.com"])["OpenIDConnectProviderArn"]
-    yield
+def provider(aws: Aws) -> Iterator[str]:
+    iam, url = aws.untyped("iam"), "https://token.actions.githubusercontent.com"
+    arn = iam.create_open_id_connect_provider(Url=url, ClientIDList=["sts.amazonaws.com"])["OpenIDConnectProviderArn"]
+    yield arn
     iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn)
 
 
 @pytest.mark.usefixtures("provider")
 def test_the_provider_of_our_own_stack_stays_in_it(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise it would leave the template, and CloudFormation would delete it."""
-    assert provider_exists(aws)
     create_stack(aws, ACCESS_STACK, {"Topic": TOPIC})
     assert provider_exists(aws)
     ours = {"StackResources": [{"ResourceType": "AWS::IAM::OIDCProvider"}]}  # MiniStack's stacks cannot hold one
@@ -45,9 +50,7 @@ def test_the_provider_of_our_own_stack_stays_in_it(aws: Aws, monkeypatch: pytest
 @pytest.fixture
 def gh(tmp_path: Path) -> Path:
     """A folder with a `gh` that knows one repository."""
-    folder = tmp_path / "gh"
-    folder.mkdir()
-    command = folder / "gh"
+    command = tmp_path / "gh"
     command.write_text(
         """#!/bin/sh
         case "$*" in
@@ -58,39 +61,37 @@ def gh(tmp_path: Path) -> Path:
         """
     )
     command.chmod(0o755)
-    return folder
+    return tmp_path
 
 
-def test_gh_looks_up_the_line_to_write(project: Path, tmp_path: Path, gh: Path) -> None:
+def test_gh_looks_up_the_line_to_write(project: Path, gh: Path) -> None:
     """The repository is data: a later plain `cdk deploy --all` would otherwise delete its roles."""
     command = ("release.bootstrap", "dev", "--github", "Example/comments")
-    done = run(*command, cwd=project, environment=nobody(tmp_path) | {"PATH": str(gh)})
+    done = run(*command, cwd=project, environment=nobody(gh) | {"PATH": str(gh)})
     assert done.returncode == 2, done.stdout
     line = 'GITHUB: Repository | None = Repository(name="example/comments", owner_id=1001, repository_id=2002)'
     assert line in done.stdout
-    without = run(*command, cwd=project, environment=nobody(tmp_path) | {"PATH": "/nowhere"})
-    assert without.returncode == 2, without.stdout
-    assert "https://api.github.com/repos/Example/comments" in without.stdout
 
 
 def test_what_gh_finds_must_be_what_is_written(monkeypatch: pytest.MonkeyPatch, gh: Path) -> None:
+    stage = replace(STAGES["dev"], github=REPOSITORY)
     monkeypatch.setenv("PATH", f"{gh}:/usr/bin:/bin")
-    require_repository(STAGES["playground"], "example/comments")
-    other = Repository(name="example/comments", owner_id=1001, repository_id=9)
+    require_repository(stage, "example/comments")
     with pytest.raises(NotReadyError, match="does not have example/comments with these IDs"):
-        require_repository(replace(STAGES["playground"], github=other), "example/comments")
+        require_repository(replace(stage, github=replace(REPOSITORY, repository_id=9)), "example/comments")
     with pytest.raises(NotReadyError, match="can't look up example/none"):
-        require_repository(STAGES["playground"], "example/none")
+        require_repository(stage, "example/none")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(NotReadyError, match=r"https://api\.github\.com/repos/example/comments"):
+        require_repository(stage, "example/comments")
 
 
 def test_an_account_that_prod_shares_is_explained() -> None:
-    github = STAGES["playground"].github
-    shared, separate = describe_isolation(replace(STAGES["dev"], github=github))
+    shared, separate = describe_isolation(replace(STAGES["dev"], github=REPOSITORY))
     assert "prod shares its account with dev and previews" in shared
     assert "any pull request from a branch of the repository" in shared
     assert "set account" in separate
-    alone = replace(STAGES["prod"], github=github, account="222222222222")
-    assert describe_isolation(alone) == []
+    assert describe_isolation(replace(STAGES["prod"], github=REPOSITORY, account="222222222222")) == []
 
 
 @pytest.mark.parametrize(
@@ -106,34 +107,26 @@ def test_a_service_linked_role_may_exist(aws: Aws, monkeypatch: pytest.MonkeyPat
             create_service_linked_role(aws, "ecs.amazonaws.com")
 
 
-@pytest.mark.usefixtures("provider")
 def test_an_account_that_has_the_provider_is_prepared_with_it(
-    aws: Aws, project: Path, playground_environment: dict[str, str], tmp_path: Path
+    aws: Aws, provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """First the roles and the policy, in a stack without a bootstrap; then the bootstrap, which takes the policy."""
-    environment = playground_environment | {"CDK_VALIDATION": "false"}
-    command = ("release.bootstrap", "playground")
-    refused = run(*command, cwd=project, environment=environment)
-    assert refused.returncode == 2, refused.stdout
-    assert "set create_provider=False of the Repository in infra/stages.py" in refused.stdout
-
-    copy = tmp_path / "copy"
-    shutil.copytree(project, copy)
-    stages_file = copy / "infra/stages.py"
-    name = 'name="example/comments"'
-    stages_file.write_text(stages_file.read_text().replace(name, f"{name}, create_provider=False"))
-    done = run(*command, cwd=copy, environment=environment)
-    assert done.returncode == 0, done.stdout
+    monkeypatch.setattr(Aws, "of", lambda stage: replace(aws, stage=stage))
+    with pytest.raises(NotReadyError, match=r"set create_provider=False of the Repository in infra/stages\.py"):
+        bootstrap(aws.stage, github=None)
+    stage = replace(aws.stage, github=replace(REPOSITORY, create_provider=False))
+    app_of(stage, outdir=str(tmp_path)).synth()
+    monkeypatch.setattr(deploy, "_assembly", lambda _: tmp_path)
+    bootstrap(stage, github=None)
     iam = aws.untyped("iam")
-    (found,) = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
     for trust in TRUSTS:
         (statement,) = iam.get_role(RoleName=trust.role)["Role"]["AssumeRolePolicyDocument"]["Statement"]
-        assert statement["Principal"]["Federated"] == found["Arn"]
+        assert statement["Principal"]["Federated"] == provider
     executing = f"cdk-comments-cfn-exec-role-{aws.account}-{aws.region}"
     (attached,) = iam.list_attached_role_policies(RoleName=executing)["AttachedPolicies"]
     assert attached["PolicyName"] == execution_policy.NAME
-    assert "ecs.amazonaws.com: service-linked role created" in done.stdout
+    assert "ecs.amazonaws.com: service-linked role created" in capsys.readouterr().out
     for name in (TOOLKIT_STACK, ACCESS_STACK):
         aws.cloudformation.update_termination_protection(EnableTerminationProtection=False, StackName=name)
         aws.cloudformation.delete_stack(StackName=name)
-        wait_until_stable(aws, name)
+        deploy.wait_until_stable(aws, name)
