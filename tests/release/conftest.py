@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,12 +57,15 @@ def nobody(home: Path) -> dict[str, str]:
     }
 
 
-def run(module: str, *arguments: str, cwd: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def run(
+    module: str, *arguments: str, cwd: Path, environment: dict[str, str], stdin: int | None = None
+) -> subprocess.CompletedProcess[str]:
     """The command as make calls it; both streams are one, as a person sees them."""
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=cwd,
-        env=dict(environment),
+        env=environment,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
