@@ -18,35 +18,40 @@ from release.logs import request_lines, request_pattern, run_query
 from tests.release.conftest import run
 
 Write = Callable[..., None]
+Shown = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
 def log(aws: Aws) -> Iterator[Write]:
     """Return what writes a line into the stage's log, dated that many seconds ago."""
-    group, stream = aws.stage.app_log_group, "api/api/1"
-    aws.logs.create_log_group(logGroupName=group)
-    aws.logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    where = {"logGroupName": aws.stage.app_log_group, "logStreamName": "api/api/1"}
+    aws.logs.create_log_group(logGroupName=aws.stage.app_log_group)
+    aws.logs.create_log_stream(**where)
 
     def write(message: str, *, seconds_ago: int = 0) -> None:
-        at = int(time.time() * 1000) - seconds_ago * 1000
-        aws.logs.put_log_events(
-            logGroupName=group, logStreamName=stream, logEvents=[{"timestamp": at, "message": message}]
-        )
+        at = int((time.time() - seconds_ago) * 1000)
+        aws.logs.put_log_events(**where, logEvents=[{"timestamp": at, "message": message}])
 
     yield write
-    aws.logs.delete_log_group(logGroupName=group)
+    aws.logs.delete_log_group(logGroupName=aws.stage.app_log_group)
 
 
-def test_lines_are_shown_from_the_given_time_on_without_their_metrics(
-    project: Path, log: Write, playground_environment: dict[str, str]
-) -> None:
+@pytest.fixture
+def shown(project: Path, playground_environment: dict[str, str]) -> Callable[..., tuple[int, str]]:
+    """Return what runs the command and returns its exit status and output."""
+
+    def shown(*arguments: str) -> tuple[int, str]:
+        done = run("release.logs", *arguments, cwd=project, environment=playground_environment)
+        return done.returncode, done.stdout
+
+    return shown
+
+
+def test_lines_are_shown_from_the_given_time_on_without_their_metrics(log: Write, shown: Shown) -> None:
     log("two hours ago", seconds_ago=7200)
     log('{"message":"just now","_aws":{"Timestamp":1}}')
-    shown = run("release.logs", "playground", cwd=project, environment=playground_environment)
-    assert shown.returncode == 0
-    assert shown.stdout == '{"message":"just now"}\n'
-    more = run("release.logs", "playground", "--since", "1d", cwd=project, environment=playground_environment)
-    assert "two hours ago\n" in more.stdout
+    assert shown("playground") == (0, '{"message":"just now"}\n')
+    assert "two hours ago\n" in shown("playground", "--since", "1d")[1]
 
 
 def test_following_continues_with_new_lines_until_ctrl_c(
@@ -65,25 +70,21 @@ def test_following_continues_with_new_lines_until_ctrl_c(
         assert following.wait(20) == 0
 
 
-def test_the_story_of_a_request_is_its_lines_with_the_traceback_below(
-    project: Path, log: Write, playground_environment: dict[str, str]
-) -> None:
+def test_the_story_of_a_request_is_its_lines_with_the_traceback_below(log: Write, shown: Shown) -> None:
     raised = "Traceback:\n  here"
     log(json.dumps({"level": "error", "request_id": "abc", "message": "boom", "traceback": raised}), seconds_ago=2)
     log(json.dumps({"level": "info", "request_id": "abc", "message": "request", "method": "GET", "status": 500}))
-    shown = run("release.logs", "playground", "--request", "abc", cwd=project, environment=playground_environment)
-    assert shown.returncode == 0, shown.stdout
-    heading, first, *below, last = shown.stdout.splitlines()
+    status, output = shown("playground", "--request", "abc")
+    assert status == 0, output
+    heading, first, *below, last = output.splitlines()
     assert heading.split()[:2] == ["level", "request_id"]
     assert "boom" in first
     assert [line.strip() for line in below] == ["Traceback:", "here"]
     assert "500" in last
 
 
-def test_a_request_without_log_lines_is_an_error_with_the_next_step(
-    log: Write, aws: Aws, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    del log  # nothing was written
+@pytest.mark.usefixtures("log")
+def test_a_request_without_log_lines_is_an_error_with_the_next_step(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "INGESTION_SECONDS", 0)
     with pytest.raises(NotReadyError, match="--since"):
         request_lines(aws, request_pattern("abc"), since=0)
@@ -100,13 +101,11 @@ def test_a_request_without_log_lines_is_an_error_with_the_next_step(
         (["playground"], "no log group /comments/playground/app: run `make deploy ENV=playground`"),
     ],
 )
-def test_an_invalid_request_names_the_next_step(
-    project: Path, playground_environment: dict[str, str], arguments: list[str], message: str
-) -> None:
-    done = run("release.logs", *arguments, cwd=project, environment=playground_environment)
-    assert done.returncode == 2
-    assert message in done.stdout
-    assert "Traceback" not in done.stdout
+def test_an_invalid_request_names_the_next_step(shown: Shown, arguments: list[str], message: str) -> None:
+    status, output = shown(*arguments)
+    assert status == 2
+    assert message in output
+    assert "Traceback" not in output
 
 
 def test_a_saved_query_is_run_by_logs_insights(dev: Aws) -> None:
