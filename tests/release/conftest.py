@@ -6,8 +6,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -101,7 +104,15 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
             "IOT_MTLS_ENABLED": "0",  # it would listen on every address
         }
         server = subprocess.Popen(
-            [python, "-m", "hypercorn", "--workers=0", f"--bind=fd://{file}", "ministack.app:app"],
+            [
+                python,
+                "-m",
+                "hypercorn",
+                "--workers=0",
+                "--graceful-timeout=0",
+                f"--bind=fd://{file}",
+                "ministack.app:app",
+            ],
             env=nobody(folder) | credentials | settings,
             pass_fds=[file],
         )
@@ -174,3 +185,25 @@ def playground_environment(engine: dict[str, str], tmp_path: Path) -> dict[str, 
     folder.mkdir()
     (folder / "env").write_text("".join(f"{name}={value}\n" for name, value in engine.items()))
     return nobody(tmp_path) | {"PLAYGROUND_DIR": str(folder)}
+
+
+@contextmanager
+def serve(respond: Callable[[str], tuple[int, str]]) -> Iterator[str]:
+    """Respond to GET with status and body by path, and yield the base URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = respond(self.path)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output clean."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()

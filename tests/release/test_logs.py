@@ -24,16 +24,18 @@ Shown = Callable[..., tuple[int, str]]
 @pytest.fixture
 def log(aws: Aws) -> Iterator[Write]:
     """Return what writes a line into the stage's log, dated that many seconds ago."""
-    where = {"logGroupName": aws.stage.app_log_group, "logStreamName": "api/api/1"}
-    aws.logs.create_log_group(logGroupName=aws.stage.app_log_group)
-    aws.logs.create_log_stream(**where)
+    group, stream = aws.stage.app_log_group, "api/api/1"
+    aws.logs.create_log_group(logGroupName=group)
+    aws.logs.create_log_stream(logGroupName=group, logStreamName=stream)
 
     def write(message: str, *, seconds_ago: int = 0) -> None:
         at = int((time.time() - seconds_ago) * 1000)
-        aws.logs.put_log_events(**where, logEvents=[{"timestamp": at, "message": message}])
+        aws.logs.put_log_events(
+            logGroupName=group, logStreamName=stream, logEvents=[{"timestamp": at, "message": message}]
+        )
 
     yield write
-    aws.logs.delete_log_group(logGroupName=aws.stage.app_log_group)
+    aws.logs.delete_log_group(logGroupName=group)
 
 
 @pytest.fixture

@@ -1,12 +1,8 @@
 """Accepted responses and tasks, and the rollback hint."""
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -16,7 +12,9 @@ from release import verify
 from release.aws import Aws
 from release.errors import NotVerifiedError
 from release.images import Images
+from tests.release.conftest import serve
 
+Response = tuple[int, str]
 DIGEST = "sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
 HEALTHY = (200, '{"status": "OK"}')
@@ -26,44 +24,34 @@ SILENT = (503, '{"status": "UNAVAILABLE", "message": "comments are temporarily u
 DEGRADED = (200, '{"status": "DEGRADED", "store": {"status": "UNAVAILABLE", "reason": "AccessDeniedException"}}')
 
 
-@contextmanager
-def server(
-    *, health: list[tuple[int, str]], thread: tuple[int, str] = NO_COMMENTS, status: tuple[int, str] = GOOD_STATUS
-) -> Iterator[str]:
-    """Serve the health answers in turn, the last one for ever."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            code, body = thread if "/list/" in self.path else status
-            if self.path == "/healthz":
-                code, body = health.pop(0) if len(health) > 1 else health[0]
-            self.send_response(code)
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *_: Any) -> None:
-            """Keep the test's output clean."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{listening.server_port}"
-        listening.shutdown()
-
-
 @pytest.fixture
 def deployed(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
     """A stage whose tasks run the digest, and which has run another image before."""
     monkeypatch.setattr(verify, "POLL_SECONDS", 0)
     monkeypatch.setattr(verify, "running_tasks", lambda *_: 2)
     monkeypatch.setattr(verify, "error_lines", lambda *_, **__: [])
+    monkeypatch.setattr(verify, "wait_for", partial(verify.wait_for, seconds=60, store_seconds=0))
     monkeypatch.setattr(Images, "verified_in", lambda *_, **__: ["dev-aaaaaaaaaaaa"])
     return dev
 
 
-def verified(aws: Aws, url: str, monkeypatch: pytest.MonkeyPatch, *, patience: float = 60) -> str:
-    monkeypatch.setattr(verify, "base_url", lambda _: url)
-    monkeypatch.setattr(verify, "wait_for", partial(verify.wait_for, seconds=patience, store_seconds=0))
-    return verify.verify(aws, DIGEST)
+def verified(
+    aws: Aws,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    health: Sequence[Response] = (HEALTHY,),
+    thread: Response = NO_COMMENTS,
+    status: Response = GOOD_STATUS,
+) -> None:
+    """Verify a stage whose API responds so, to health checks in turn."""
+    checks = iter(health)
+
+    def respond(path: str) -> Response:
+        return next(checks) if path == "/healthz" else thread if "/list/" in path else status
+
+    with serve(respond) as url:
+        monkeypatch.setattr(verify, "base_url", lambda _: url)
+        assert verify.verify(aws, DIGEST) == url
 
 
 @pytest.mark.parametrize(
@@ -76,56 +64,49 @@ def verified(aws: Aws, url: str, monkeypatch: pytest.MonkeyPatch, *, patience: f
     ids=["comments", "after a while", "an image from before the status page"],
 )
 def test_a_response_of_the_api_is_accepted(
-    deployed: Aws,
-    monkeypatch: pytest.MonkeyPatch,
-    health: list[tuple[int, str]],
-    thread: tuple[int, str],
-    status: tuple[int, str],
+    deployed: Aws, monkeypatch: pytest.MonkeyPatch, health: list[Response], thread: Response, status: Response
 ) -> None:
-    with server(health=list(health), thread=thread, status=status) as url:
-        assert verified(deployed, url, monkeypatch) == url
+    verified(deployed, monkeypatch, health=health, thread=thread, status=status)
 
 
 @pytest.mark.parametrize("thread", [(404, "<html>not found"), (404, '{"status": "OTHER"}'), (200, "{}")])
 def test_another_response_is_not_verified_and_the_rollback_command_is_named(
-    deployed: Aws, monkeypatch: pytest.MonkeyPatch, thread: tuple[int, str]
+    deployed: Aws, monkeypatch: pytest.MonkeyPatch, thread: Response
 ) -> None:
-    with server(health=[HEALTHY], thread=thread) as url, pytest.raises(NotVerifiedError) as failed:
-        verified(deployed, url, monkeypatch, patience=0)
-    assert "/api/comment/list/" in failed.value.summary
+    monkeypatch.setattr(verify, "wait_for", partial(verify.wait_for, seconds=0))
+    with pytest.raises(NotVerifiedError, match="/api/comment/list/") as failed:
+        verified(deployed, monkeypatch, thread=thread)
     assert "make deploy ENV=dev TAG=dev-aaaaaaaaaaaa" in failed.value.details[-1]
 
 
 def test_an_address_that_does_not_respond_is_not_verified(deployed: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "wait_for", partial(verify.wait_for, seconds=0))
+    monkeypatch.setattr(verify, "base_url", lambda _: "http://127.0.0.1:1")
     monkeypatch.setattr(Images, "verified_in", lambda *_, **__: [])
     with pytest.raises(NotVerifiedError, match="/healthz does not respond") as failed:
-        verified(deployed, "http://127.0.0.1:1", monkeypatch, patience=0)
+        verify.verify(deployed, DIGEST)
     assert "no other image" in failed.value.details[-1]
 
 
-@pytest.mark.parametrize(("thread", "status"), [(SILENT, DEGRADED), (NO_COMMENTS, DEGRADED)])
+@pytest.mark.parametrize("thread", [SILENT, NO_COMMENTS])
 def test_a_store_that_does_not_respond_is_explained_and_not_waited_for_as_long(
-    deployed: Aws, monkeypatch: pytest.MonkeyPatch, thread: tuple[int, str], status: tuple[int, str]
+    deployed: Aws, monkeypatch: pytest.MonkeyPatch, thread: Response
 ) -> None:
     error = "the store failed: table comments-dev: ResourceNotFoundException: non-existent table"
     monkeypatch.setattr(verify, "error_lines", lambda *_, **__: [json.dumps({"message": error})])
-    with server(health=[HEALTHY], thread=thread, status=status) as url, pytest.raises(NotVerifiedError) as failed:
-        verified(deployed, url, monkeypatch)
+    with pytest.raises(NotVerifiedError) as failed:
+        verified(deployed, monkeypatch, thread=thread, status=DEGRADED)
     assert "cause: the table comments-dev is missing" in failed.value.details[0]
 
 
-def running(aws: Aws, *digests: str, stable: bool = True) -> int:
-    """Verify a service of which ECS says these things."""
-    deployments = [{"id": f"ecs-svc/{number}"} for number in range(1 if stable else 2)]
-    service = {"deployments": deployments, "runningCount": len(digests), "desiredCount": len(digests)}
-    tasks = [
-        {"taskArn": f"arn:aws:ecs:::task/{n}", "lastStatus": "RUNNING", "containers": [{"imageDigest": digest}]}
-        for n, digest in enumerate(digests)
-    ]
-    tasks.append({"taskArn": "arn:aws:ecs:::task/new", "lastStatus": "PENDING", "containers": [{"name": "api"}]})
+def running(aws: Aws, *digests: str) -> int:
+    """Verify a service of which ECS says that it runs these, and that a task is starting."""
+    service = {"deployments": [{"id": "ecs-svc/1"}], "runningCount": len(digests), "desiredCount": len(digests)}
+    tasks = [{"lastStatus": "RUNNING", "containers": [{"imageDigest": digest}]} for digest in digests]
+    tasks.append({"lastStatus": "PENDING", "containers": [{"name": "api"}]})
     with Stubber(aws.ecs) as stubber:
         stubber.add_response("describe_services", {"services": [service]})
-        stubber.add_response("list_tasks", {"taskArns": [task["taskArn"] for task in tasks]})
+        stubber.add_response("list_tasks", {"taskArns": ["arn:aws:ecs:::task/1"]})
         stubber.add_response("describe_tasks", {"tasks": tasks})
         return verify.running_tasks(aws, DIGEST)
 
@@ -141,13 +122,13 @@ def test_an_error_of_aws_is_not_called_an_unstable_service(dev: Aws) -> None:
             verify.running_tasks(dev, DIGEST)
 
 
-def test_a_service_that_does_not_settle_is_described(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "TASKS_SECONDS", verify.POLL_SECONDS)
+def test_a_service_that_does_not_become_stable_is_described(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "TASKS_SECONDS", verify.POLL_SECONDS)  # looks once
     deployments = [{"id": "1", "rolloutStateReason": "still in progress"}, {"id": "2"}]
     service = {"deployments": deployments, "runningCount": 1, "desiredCount": 2}
     with Stubber(dev.ecs) as stubber:
         stubber.add_response("describe_services", {"services": [service]})
-        with pytest.raises(NotVerifiedError, match="1 of 2 tasks run; still in progress"):
+        with pytest.raises(NotVerifiedError, match="not stable: 1 of 2 tasks run; still in progress"):
             verify.running_tasks(dev, DIGEST)
 
 
@@ -165,9 +146,3 @@ def test_other_tasks_or_none_are_not_verified(
     monkeypatch.setattr(verify, "running_digest", lambda _: deployed)
     with pytest.raises(NotVerifiedError, match=problem):
         running(dev, *digests)
-
-
-def test_a_service_that_does_not_become_stable_is_not_verified(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "TASKS_SECONDS", verify.POLL_SECONDS)  # looks once
-    with pytest.raises(NotVerifiedError, match="not stable"):
-        running(dev, DIGEST, stable=False)
