@@ -97,12 +97,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     with socket.create_server(("127.0.0.1", 0)) as listening:
         file, port = listening.fileno(), listening.getsockname()[1]
-        settings = {
-            "GATEWAY_PORT": str(port),
-            "STATE_DIR": str(folder),
-            "TMPDIR": str(folder),
-            "IOT_MTLS_ENABLED": "0",  # it would listen on every address
-        }
+        settings = {"GATEWAY_PORT": str(port), "STATE_DIR": str(folder), "TMPDIR": str(folder)}
+        settings["IOT_MTLS_ENABLED"] = "0"  # it would listen on every address
         server = subprocess.Popen(
             [
                 python,

@@ -14,6 +14,11 @@ from release.watch import Evidence, StoppedTask
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "failures.md"
 MESSAGES = tomllib.loads((Path(__file__).parent / "recorded.toml").read_text())
+DEV = "arn:aws:sts::111122223333:assumed-role/comments-deploy-dev/workflow"
+CDK = "arn:aws:sts::111122223333:assumed-role/cdk-comments-cfn-exec-role-111122223333-eu-west-1/AWSCloudFormation"
+TASK = "arn:aws:sts::111122223333:assumed-role/CommentsService-dev-ApiTaskRole1A2B/3c4d"
+ALICE = "arn:aws:iam::111122223333:user/people/alice"
+UNALLOWED = "because no identity-based policy allows it"
 BREAKER = 'Service (AWS::ECS::Service): "ECS Deployment Circuit Breaker was triggered"'
 
 
@@ -76,20 +81,19 @@ def test_every_case_is_in_the_document() -> None:
     assert [meaning for meaning in CASES.values() if meaning.partition(":")[0] not in document] == []
 
 
-IN_TEXT = ("Traceback (most recent call last):", '  File "/srv/app/api.py", line 7', "ModuleNotFoundError: No 'flask'")
-IN_JSON = logged(
-    message="Exception in worker process",
-    traceback='Traceback (most recent call last):\n  File "x.py", line 3, in <module>\nRuntimeError: cannot start',
-)
-SETTING = "error: COMMENTS_STORE must be sqlite:///PATH or dynamodb://TABLE"
+RAISED = 'Traceback (most recent call last):\n  File "x.py", line 3, in <module>\nRuntimeError: cannot start'
+BOOT = logged(message="Worker failed to boot.")
 
 
 @pytest.mark.parametrize(
     ("log", "error"),
     [
-        (IN_TEXT, "ModuleNotFoundError: No 'flask'"),
-        ((IN_JSON, logged(message="Worker failed to boot.")), "RuntimeError: cannot start at x.py:3"),
-        ((SETTING, logged(message="Worker failed to boot.")), "COMMENTS_STORE must be"),
+        (tuple(RAISED.splitlines()), "RuntimeError: cannot start"),
+        (
+            (logged(message="Exception in worker process", traceback=RAISED), BOOT),
+            "RuntimeError: cannot start at x.py:3",
+        ),
+        (("error: COMMENTS_STORE must be sqlite:///PATH or dynamodb://TABLE", BOOT), "COMMENTS_STORE must be"),
     ],
     ids=["outside the server", "inside the server", "a setting"],
 )
@@ -124,35 +128,27 @@ def test_a_failed_health_check_is_a_wrong_response_a_slow_one_none_or_a_killed_w
     assert re.search(cause, found)
 
 
-@pytest.mark.parametrize(
-    "said", ["alarm(s) comments-dev-5xx detected in ALARM state", "alarm(s) detected: comments-dev-5xx"]
-)
-def test_an_alarm_that_caused_a_rollback_is_named(said: str) -> None:
-    for found in (causes(Evidence(rollouts_failed=[said])), causes(Evidence(), f"Service: rolled back ({said}.)")):
-        assert re.search(r"comments-dev-5xx in docs/operations\.md", found[0])
-
-
-DENIED = (
-    "the store failed: table comments-dev: An error occurred (AccessDeniedException) when calling the Query"
-    " operation: User: arn:aws:sts::000000000000:assumed-role/CommentsService-dev-Task/1 is not authorized to perform:"
-    " dynamodb:Query on resource: x because no identity-based policy allows it"
-)
-GONE = "the store failed: table comments-dev: An error occurred (ResourceNotFoundException): non-existent table"
+def test_an_alarm_that_caused_a_rollback_is_named() -> None:
+    for said in ("alarm(s) comments-dev-5xx detected in ALARM state", "alarm(s) detected: comments-dev-5xx"):
+        for found in (causes(Evidence(rollouts_failed=[said])), causes(Evidence(), f"Service: rolled back ({said}.)")):
+            assert re.search(r"comments-dev-5xx in docs/operations\.md", found[0])
 
 
 @pytest.mark.parametrize(
-    ("message", "cause", "next_step"),
+    ("error", "cause"),
     [
-        (DENIED, "CommentsService-dev-Task lacks dynamodb:Query", "infra/stacks/service.py"),
-        (GONE, "table comments-dev is missing", "restore it from a backup"),
-        ("the store failed: table x: Connect timeout", "the store doesn't respond", "Connect timeout"),
+        (
+            f"(AccessDeniedException): User: {TASK} is not authorized to perform: dynamodb:Query on resource: x",
+            "CommentsService-dev-ApiTaskRole1A2B lacks dynamodb:Query.*infra/stacks/service.py",
+        ),
+        ("(ResourceNotFoundException): non-existent table", "table comments-dev is missing.*restore it from a backup"),
+        ("Connect timeout", "the store doesn't respond.*Connect timeout"),
     ],
 )
-def test_a_store_that_fails_is_explained_by_the_services_log(message: str, cause: str, next_step: str) -> None:
-    evidence = Evidence(errors=[logged(message=message)] * 9)
+def test_a_store_that_fails_is_explained_by_the_services_log(error: str, cause: str) -> None:
+    evidence = Evidence(errors=[logged(message=f"the store failed: table comments-dev: {error}")] * 9)
     (found,) = causes(evidence)
-    assert cause in found
-    assert next_step in found
+    assert re.search(cause, found)
     assert str(explain(evidence, [])).count("error: the store failed") == 1
 
 
@@ -168,12 +164,6 @@ def test_an_unknown_failure_shows_the_last_events_and_cloudformations_reason() -
 
 
 # ---- permissions ----
-
-DEV = "arn:aws:sts::111122223333:assumed-role/comments-deploy-dev/workflow"
-CDK = "arn:aws:sts::111122223333:assumed-role/cdk-comments-cfn-exec-role-111122223333-eu-west-1/AWSCloudFormation"
-TASK = "arn:aws:sts::111122223333:assumed-role/CommentsService-dev-ApiTaskRole1A2B/3c4d"
-ALICE = "arn:aws:iam::111122223333:user/people/alice"
-UNALLOWED = "because no identity-based policy allows it"
 
 
 @pytest.mark.parametrize(

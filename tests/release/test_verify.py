@@ -1,8 +1,8 @@
 """Accepted responses and tasks, and the rollback hint."""
 
 import json
-from collections.abc import Sequence
 from functools import partial
+from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
@@ -12,9 +12,11 @@ from release import verify
 from release.aws import Aws
 from release.errors import NotVerifiedError
 from release.images import Images
+from release.watch import THREAD
 from tests.release.conftest import serve
 
 Response = tuple[int, str]
+LIST = f"/api/comment/list/{THREAD}"
 DIGEST = "sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
 HEALTHY = (200, '{"status": "OK"}')
@@ -26,57 +28,44 @@ DEGRADED = (200, '{"status": "DEGRADED", "store": {"status": "UNAVAILABLE", "rea
 
 @pytest.fixture
 def deployed(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
-    """A stage whose tasks run the digest, and which has run another image before."""
+    """A stage whose tasks run the digest, and whose log says that the table is missing."""
+    error = "the store failed: table comments-dev: ResourceNotFoundException: non-existent table"
     monkeypatch.setattr(verify, "POLL_SECONDS", 0)
     monkeypatch.setattr(verify, "running_tasks", lambda *_: 2)
-    monkeypatch.setattr(verify, "error_lines", lambda *_, **__: [])
-    monkeypatch.setattr(verify, "wait_for", partial(verify.wait_for, seconds=60, store_seconds=0))
-    monkeypatch.setattr(Images, "verified_in", lambda *_, **__: ["dev-aaaaaaaaaaaa"])
+    monkeypatch.setattr(verify, "error_lines", lambda *_, **__: [json.dumps({"message": error})])
     return dev
 
 
-def verified(
-    aws: Aws,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    health: Sequence[Response] = (HEALTHY,),
-    thread: Response = NO_COMMENTS,
-    status: Response = GOOD_STATUS,
-) -> None:
-    """Verify a stage whose API responds so, to health checks in turn."""
-    checks = iter(health)
-
-    def respond(path: str) -> Response:
-        return next(checks) if path == "/healthz" else thread if "/list/" in path else status
-
-    with serve(respond) as url:
-        monkeypatch.setattr(verify, "base_url", lambda _: url)
-        assert verify.verify(aws, DIGEST) == url
-
-
 @pytest.mark.parametrize(
-    ("health", "thread", "status"),
+    ("responses", "seconds", "problem"),
     [
-        ([HEALTHY], (200, "[]"), GOOD_STATUS),
-        ([(503, "<html>"), (502, "<html>"), HEALTHY], NO_COMMENTS, GOOD_STATUS),
-        ([HEALTHY], NO_COMMENTS, NO_COMMENTS),
+        ({LIST: [(200, "[]")]}, 0, ""),
+        ({"/healthz": [(503, "<html>"), (502, "<html>"), HEALTHY]}, 60, ""),
+        ({"/api/status": [NO_COMMENTS]}, 0, ""),
+        ({LIST: [(404, "<html>not found")]}, 0, f"{LIST}.*404: <html>not found"),
+        ({LIST: [(404, '{"status": "OTHER"}')]}, 0, f"{LIST}.*404: .*OTHER"),
+        ({LIST: [(200, "{}")]}, 0, f"{LIST}.*200: {{}}"),
+        ({LIST: [SILENT]}, 60, f"{LIST}.*503: .*UNAVAILABLE"),
+        ({"/api/status": [DEGRADED]}, 60, "/api/status.*200: .*DEGRADED"),
     ],
-    ids=["comments", "after a while", "an image from before the status page"],
+    ids=["comments", "later", "an older image", "another proxy", "another API", "another type", "no store", "degraded"],
 )
-def test_a_response_of_the_api_is_accepted(
-    deployed: Aws, monkeypatch: pytest.MonkeyPatch, health: list[Response], thread: Response, status: Response
+def test_the_api_must_respond_and_a_failing_store_is_not_waited_for_as_long(
+    deployed: Aws, monkeypatch: pytest.MonkeyPatch, responses: dict[str, list[Response]], seconds: float, problem: str
 ) -> None:
-    verified(deployed, monkeypatch, health=health, thread=thread, status=status)
-
-
-@pytest.mark.parametrize("thread", [(404, "<html>not found"), (404, '{"status": "OTHER"}'), (200, "{}")])
-def test_another_response_is_not_verified_and_the_rollback_command_is_named(
-    deployed: Aws, monkeypatch: pytest.MonkeyPatch, thread: Response
-) -> None:
-    monkeypatch.setattr(verify, "wait_for", partial(verify.wait_for, seconds=0))
-    with pytest.raises(NotVerifiedError, match="/api/comment/list/") as failed:
-        verified(deployed, monkeypatch, thread=thread)
-    assert "make deploy ENV=dev TAG=dev-aaaaaaaaaaaa" in failed.value.details[-1]
+    left = {"/healthz": [HEALTHY], LIST: [NO_COMMENTS], "/api/status": [GOOD_STATUS]} | responses
+    monkeypatch.setattr(verify, "wait_for", partial(verify.wait_for, seconds=seconds, store_seconds=0))
+    monkeypatch.setattr(Images, "verified_in", lambda *_, **__: ["dev-aaaaaaaaaaaa"])
+    with serve(lambda path: left[path].pop(0)) as url:
+        monkeypatch.setattr(verify, "base_url", lambda _: url)
+        if not problem:
+            assert verify.verify(deployed, DIGEST) == url
+            return
+        with pytest.raises(NotVerifiedError, match=problem) as failed:
+            verify.verify(deployed, DIGEST)
+    cause, rollback = failed.value.details
+    assert cause.startswith("cause: the table comments-dev is missing")
+    assert "make deploy ENV=dev TAG=dev-aaaaaaaaaaaa" in rollback
 
 
 def test_an_address_that_does_not_respond_is_not_verified(deployed: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,17 +75,6 @@ def test_an_address_that_does_not_respond_is_not_verified(deployed: Aws, monkeyp
     with pytest.raises(NotVerifiedError, match="/healthz does not respond") as failed:
         verify.verify(deployed, DIGEST)
     assert "no other image" in failed.value.details[-1]
-
-
-@pytest.mark.parametrize("thread", [SILENT, NO_COMMENTS])
-def test_a_store_that_does_not_respond_is_explained_and_not_waited_for_as_long(
-    deployed: Aws, monkeypatch: pytest.MonkeyPatch, thread: Response
-) -> None:
-    error = "the store failed: table comments-dev: ResourceNotFoundException: non-existent table"
-    monkeypatch.setattr(verify, "error_lines", lambda *_, **__: [json.dumps({"message": error})])
-    with pytest.raises(NotVerifiedError) as failed:
-        verified(deployed, monkeypatch, thread=thread, status=DEGRADED)
-    assert "cause: the table comments-dev is missing" in failed.value.details[0]
 
 
 def running(aws: Aws, *digests: str) -> int:
@@ -109,10 +87,6 @@ def running(aws: Aws, *digests: str) -> int:
         stubber.add_response("list_tasks", {"taskArns": ["arn:aws:ecs:::task/1"]})
         stubber.add_response("describe_tasks", {"tasks": tasks})
         return verify.running_tasks(aws, DIGEST)
-
-
-def test_a_complete_deployment_of_the_digest_is_verified_while_autoscaling_starts_a_task(dev: Aws) -> None:
-    assert running(dev, DIGEST, DIGEST) == 2
 
 
 def test_an_error_of_aws_is_not_called_an_unstable_service(dev: Aws) -> None:
@@ -132,17 +106,13 @@ def test_a_service_that_does_not_become_stable_is_described(dev: Aws, monkeypatc
             verify.running_tasks(dev, DIGEST)
 
 
-@pytest.mark.parametrize(
-    ("digests", "deployed", "problem"),
-    [
+def test_a_deployment_is_verified_if_all_tasks_run_its_digest(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert running(dev, DIGEST, DIGEST) == 2
+    for digests, last, problem in (
         ([DIGEST, OTHER], DIGEST, f"the service runs {OTHER}, not {DIGEST}: ECS rolled it back"),
         ([OTHER, OTHER], OTHER, f"another release has deployed {OTHER}"),
         ([], DIGEST, "no running tasks"),
-    ],
-)
-def test_other_tasks_or_none_are_not_verified(
-    dev: Aws, monkeypatch: pytest.MonkeyPatch, digests: list[str], deployed: str, problem: str
-) -> None:
-    monkeypatch.setattr(verify, "running_digest", lambda _: deployed)
-    with pytest.raises(NotVerifiedError, match=problem):
-        running(dev, *digests)
+    ):
+        monkeypatch.setattr(verify, "running_digest", Mock(return_value=last))
+        with pytest.raises(NotVerifiedError, match=problem):
+            running(dev, *digests)
