@@ -39,7 +39,7 @@ def log(aws: Aws) -> Iterator[Write]:
 
 
 @pytest.fixture
-def shown(project: Path, playground_environment: dict[str, str]) -> Callable[..., tuple[int, str]]:
+def shown(project: Path, playground_environment: dict[str, str]) -> Shown:
     """Return what runs the command and returns its exit status and output."""
 
     def shown(*arguments: str) -> tuple[int, str]:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from queue import Queue
+from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
-from botocore.stub import Stubber
 
 from release import watch
 from release.aws import Aws
@@ -85,38 +85,32 @@ def test_a_service_that_does_not_exist_yet_is_no_failure(aws: Aws) -> None:
     assert evidence.events == []
 
 
-def test_a_deployment_continues_when_it_can_no_longer_be_watched(cluster: Aws) -> None:
-    stubber = Stubber(cluster.ecs)
-    for _ in range(1000):
-        stubber.add_client_error("describe_services", "ExpiredTokenException")
-    evidence = deployment_failed(cluster, stubber.activate)
-    stubber.deactivate()
-    assert "ExpiredTokenException" in str(evidence.failure)
+def test_a_deployment_that_can_no_longer_be_watched_continues_but_is_not_begun_so(
+    cluster: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expired = ClientError({"Error": {"Code": "ExpiredTokenException"}}, "DescribeServices")
+
+    def expire() -> None:
+        monkeypatch.setattr(cluster.ecs, "describe_services", Mock(side_effect=expired))
+
+    assert deployment_failed(cluster, expire).failure is expired
+    with pytest.raises(ClientError, match="ExpiredToken"):
+        deployment_failed(cluster)
 
 
-def test_a_stopped_task_is_recorded_even_if_it_can_not_be_described_at_first(cluster: Aws) -> None:
-    arn = f"arn:aws:ecs:us-east-1:000000000000:task/{cluster.stage.cluster}/0a1b"
-    reason = {"stopCode": "TaskFailedToStart", "stoppedReason": "no image"}
+def test_a_stopped_task_is_recorded_even_if_it_can_not_be_described_at_first(
+    cluster: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = {"taskArn": "arn:aws:ecs:us-east-1:000000000000:task/comments/0a1b", "containers": [{"name": "api"}]}
+    ending = {"stopCode": "TaskFailedToStart", "stoppedReason": "no image"}
+    throttled = ClientError({"Error": {"Code": "ThrottlingException"}}, "DescribeTasks")
+    monkeypatch.setattr(cluster.ecs, "list_tasks", Mock(return_value={"taskArns": [task["taskArn"]]}))
+    described = Mock(side_effect=[throttled, throttled, {"tasks": [task | ending]}])
+    monkeypatch.setattr(cluster.ecs, "describe_tasks", described)
     watched = Watch(cluster)
-    with Stubber(cluster.ecs) as stubber:
-        for failing in (True, True, False):
-            stubber.add_response("describe_services", {"services": []})
-            stubber.add_response("list_tasks", {"taskArns": [arn]})
-            if failing:
-                stubber.add_client_error("describe_tasks", "ThrottlingException")
-            else:
-                stubber.add_response(
-                    "describe_tasks", {"tasks": [{"taskArn": arn, "containers": [{"name": "api"}], **reason}]}
-                )
-            watched._poll()
+    for _ in range(3):
+        watched._poll()
     assert [each.reasons for each in watched.evidence.stopped] == [("no image",)]
-
-
-def test_a_deployment_that_can_not_be_watched_from_the_start_is_not_begun(cluster: Aws) -> None:
-    with Stubber(cluster.ecs) as stubber:
-        stubber.add_client_error("describe_services", "ExpiredTokenException")
-        with pytest.raises(ClientError, match="ExpiredToken"):
-            Watch(cluster).__enter__()
 
 
 @pytest.mark.parametrize("status", [200, 500])
