@@ -77,9 +77,10 @@ def test_a_repository_must_be_owner_and_name(name: str) -> None:
 
 
 def test_without_a_repository_nothing_on_github_is_trusted() -> None:
+    found = variant(github=None)
     assert roles(github=None).keys() == {"comments-cdk-deploy"}
-    variant(github=None).access.resource_count_is("AWS::IAM::OIDCProvider", 0)
-    for alarm in every(variant(github=None).service, "AWS::CloudWatch::Alarm"):
+    found.access.resource_count_is("AWS::IAM::OIDCProvider", 0)
+    for alarm in every(found.service, "AWS::CloudWatch::Alarm"):
         assert " Then: docs/operations.md#" in alarm["AlarmDescription"], "it can't link to the repository"
 
 

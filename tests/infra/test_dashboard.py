@@ -1,6 +1,6 @@
 import json
 
-from tests.infra.synthesis import environment, every, templates, the
+from tests.infra.synthesis import environment, every, templates, the, variant
 
 
 def test_the_dashboard_finds_routes_by_a_search_and_shows_every_alarm() -> None:
@@ -12,6 +12,8 @@ def test_the_dashboard_finds_routes_by_a_search_and_shows_every_alarm() -> None:
     searches = [each for each in metrics if "SEARCH" in each]
     assert len(searches) == 3
     assert all(f'{{"{environment(service)["COMMENTS_METRICS"]}",route}}' in each for each in searches)
+    without_metrics = variant("prod", route_metrics=False).service
+    assert "SEARCH" not in str(the(without_metrics, "AWS::CloudWatch::Dashboard"))
     assert all(alarm in str(body) for alarm in service.find_resources("AWS::CloudWatch::Alarm"))
 
 

@@ -51,16 +51,13 @@ def test_only_autoscaling_sets_the_number_of_tasks_by_the_fields_of_the_stage() 
     assert "Monitoring" not in the(service, SERVICE)
 
 
-def test_prod_scales_by_a_cpu_metric_of_20_seconds() -> None:
+def test_prod_scales_by_a_cpu_metric_of_20_seconds_and_survives_the_loss_of_a_zone() -> None:
     prod = templates("prod").service
     asked = the(prod, SERVICE)["Monitoring"]["MetricConfigurations"]
     assert asked == [{"MetricNames": ["CPUUtilization"], "ResolutionSeconds": 20}]
     assert scaling(prod)["ECSServiceAverageCPUUtilizationHighResolution"]["ScaleOutCooldown"] == 20
-
-
-def test_prod_survives_the_loss_of_a_zone() -> None:
     assert STAGES["prod"].min_tasks >= 2
-    assert the(templates("prod").service, SERVICE)["AvailabilityZoneRebalancing"] == "ENABLED"
+    assert the(prod, SERVICE)["AvailabilityZoneRebalancing"] == "ENABLED"
 
 
 def test_the_container_has_a_read_only_root_and_no_privileges_and_never_waits_for_the_log() -> None:

@@ -3,9 +3,10 @@ import pytest
 from tests.infra.synthesis import NAT, TLS, every, templates, the
 
 
-def test_two_zones_are_chosen_when_it_is_deployed() -> None:
+def test_two_zones_are_chosen_when_it_is_deployed_and_rejected_connections_are_logged() -> None:
     zones = {str(subnet["AvailabilityZone"]) for subnet in every(templates("dev").service, "AWS::EC2::Subnet")}
     assert zones == {str({"Fn::Select": [index, {"Fn::GetAZs": ""}]}) for index in (0, 1)}
+    assert the(templates("dev").service, "AWS::EC2::FlowLog")["TrafficType"] == "REJECT"
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,3 @@ def test_only_the_load_balancer_may_connect_to_a_task_which_connects_only_to_htt
     (rule,) = (rule for rule in every(service, "AWS::EC2::SecurityGroupIngress") if tasks in str(rule["GroupId"]))
     assert (rule["FromPort"], rule["ToPort"]) == (8000, 8000)
     assert rule["SourceSecurityGroupId"] == {"Fn::GetAtt": [balancer, "GroupId"]}
-
-
-def test_rejected_connections_are_logged() -> None:
-    assert the(templates("dev").service, "AWS::EC2::FlowLog")["TrafficType"] == "REJECT"

@@ -1,16 +1,18 @@
 import json
+from collections.abc import Mapping
+from typing import Any
 
-from tests.infra.synthesis import Resource, templates
+from tests.infra.synthesis import templates
 
 
-def repository(name: str) -> Resource:
+def repository(name: str) -> Mapping[str, Any]:
     found = templates("dev").registry.find_resources("AWS::ECR::Repository", {"Properties": {"RepositoryName": name}})
     (only,) = found.values()
     return only
 
 
-def rules(name: str) -> list[Resource]:
-    """Return the lifecycle rules by priority, without priorities."""
+def kept(name: str) -> list[dict[str, Any]]:
+    """Return the images that each lifecycle rule selects, by priority."""
     policy = json.loads(repository(name)["Properties"]["LifecyclePolicy"]["LifecyclePolicyText"])
     return [rule["selection"] for rule in sorted(policy["rules"], key=lambda rule: rule["rulePriority"])]
 
@@ -23,18 +25,12 @@ def test_images_are_immutable_scanned_and_survive_the_stack_but_not_a_failed_fir
     assert "EmptyOnDelete" not in images["Properties"]
 
 
-def test_thirty_releases_of_every_stage_are_kept_and_those_of_prod_take_precedence() -> None:
+def test_thirty_releases_of_every_stage_are_kept_and_those_of_prod_take_precedence_but_previews_expire() -> None:
     """An image of prod must not count among the 30 of dev, where newer ones would expire it."""
-    kept = {"tagStatus": "tagged", "countType": "imageCountMoreThan", "countNumber": 30}
-    old = {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 14}
-    assert rules("comments") == [kept | {"tagPrefixList": ["prod-"]}, kept | {"tagPrefixList": ["dev-"]}, old]
-
-
-def test_previews_have_a_repository_of_their_own_whose_images_expire() -> None:
-    old = {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 30}
-    assert rules("comments-previews") == [old]
+    thirty = {"tagStatus": "tagged", "countType": "imageCountMoreThan", "countNumber": 30}
+    old = {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days"}
+    stages = [thirty | {"tagPrefixList": [f"{stage}-"]} for stage in ("prod", "dev")]
+    assert kept("comments") == [*stages, old | {"countNumber": 14}]
+    assert kept("comments-previews") == [old | {"countNumber": 30}]
     assert repository("comments-previews")["DeletionPolicy"] == "Delete"
-
-
-def test_stages_of_one_account_have_the_same_registry() -> None:
-    assert templates("dev").registry.to_json() == templates("prod").registry.to_json()
+    assert templates("dev").registry.to_json() == templates("prod").registry.to_json(), "one account has one registry"

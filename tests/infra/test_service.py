@@ -72,11 +72,6 @@ def test_a_preview_is_one_task_without_extras() -> None:
         service.resource_count_is(f"AWS::{kind}", 0)
 
 
-def test_a_stage_without_route_metrics_has_none_on_its_dashboard() -> None:
-    dashboard = the(variant("prod", route_metrics=False).service, "AWS::CloudWatch::Dashboard")
-    assert "SEARCH" not in str(dashboard)
-
-
 def test_a_budget_warns_at_80_and_100_percent_where_there_is_an_address() -> None:
     budget = the(templates(NAT).service, "AWS::Budgets::Budget")
     assert budget["Budget"] == budget["Budget"] | {

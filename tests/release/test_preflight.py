@@ -81,7 +81,7 @@ def test_an_exceeded_vpc_quota_fails_before_anything_is_created(
 
 def test_a_rollback_names_each_commit_that_it_adds_or_undoes(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet")
-    commits = []
+    commits: list[str] = []
     for name in ("one", "two", "three", "beside"):
         if name == "beside":
             git(tmp_path, "checkout", "--quiet", "-b", name, commits[0])

@@ -68,8 +68,9 @@ def test_a_failed_deployment_is_explained_by_its_own_tasks_and_their_last_lines(
         group, stream, now = cluster.stage.app_log_group, f"api/api/{task}", int(time.time() * 1000)
         cluster.logs.create_log_stream(logGroupName=group, logStreamName=stream)
         for line in ("the first line", "the last line"):  # they arrive after the end
-            lines = [{"timestamp": now, "message": line}]
-            cluster.logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=lines)
+            cluster.logs.put_log_events(
+                logGroupName=group, logStreamName=stream, logEvents=[{"timestamp": now, "message": line}]
+            )
 
     evidence = deployment_failed(cluster, meanwhile)
     assert len(evidence.stopped) == 1
