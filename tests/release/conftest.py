@@ -1,7 +1,6 @@
 """A copy of the project to release from, the commands as make runs them, and AWS's APIs on this machine."""
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -22,7 +21,6 @@ from release.images import Images
 from tests.machine import needs
 
 PROJECT = Path(__file__).resolve().parents[2]
-TOOLS = [str(Path(sys.executable).parent), str(PROJECT / "node_modules" / ".bin"), "/usr/local/bin", "/usr/bin", "/bin"]
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 
@@ -39,22 +37,11 @@ def commit_all(folder: Path) -> str:
     return git(folder, "rev-parse", "--short=12", "HEAD").strip()
 
 
-def copy_of_the_project(folder: Path) -> Path:
-    """A clean repository with the files of the working tree, committed or not."""
-    for path in git(PROJECT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
-        if (PROJECT / path).is_file():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / path, folder / path)
-    git(folder, "init", "--quiet")
-    commit_all(folder)
-    return folder
-
-
 def nobody(home: Path) -> dict[str, str]:
     """The environment of a person without AWS settings, and with no way out of this machine."""
     return {
         "HOME": str(home),
-        "PATH": os.pathsep.join(TOOLS),
+        "PATH": f"{Path(sys.executable).parent}:{PROJECT}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin",
         "AWS_EC2_METADATA_DISABLED": "true",
         "HTTPS_PROXY": "http://127.0.0.1:1",
     }
@@ -79,7 +66,15 @@ def run(
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_of_the_project(tmp_path_factory.mktemp("project"))
+    """A clean repository with the files of the working tree, committed or not."""
+    folder = tmp_path_factory.mktemp("project")
+    for path in git(PROJECT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
+        if (PROJECT / path).is_file():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / path, folder / path)
+    git(folder, "init", "--quiet")
+    commit_all(folder)
+    return folder
 
 
 @pytest.fixture
