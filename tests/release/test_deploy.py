@@ -5,7 +5,6 @@ import uuid
 from unittest.mock import Mock
 
 import pytest
-from botocore.stub import Stubber
 
 from release import deploy
 from release.aws import Aws
@@ -70,26 +69,22 @@ def test_only_a_release_that_was_overtaken_is_retried(
     assert cdk.call_count == attempts
 
 
-def waited(aws: Aws, *statuses: str) -> None:
-    """Wait for a stack with these statuses in turn; a real one passes through them in its own time."""
-    with Stubber(aws.cloudformation) as stubber:
-        for status in statuses:
-            stack = {"StackName": "x", "CreationTime": "2026-01-01", "StackStatus": status}
-            stubber.add_response("describe_stacks", {"Stacks": [stack]})
-        deploy.wait_until_stable(aws, "x")
-        stubber.assert_no_pending_responses()
-
-
-def test_an_update_in_progress_is_waited_for(
+def test_an_update_in_progress_is_waited_for_and_a_rollback_that_failed_names_the_way_out(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def passes_through(*statuses: str) -> Mock:
+        polled = Mock(side_effect=[{"Stacks": [{"StackName": "x", "StackStatus": status}]} for status in statuses])
+        monkeypatch.setattr(aws.cloudformation, "describe_stacks", polled)
+        return polled
+
     monkeypatch.setattr(deploy, "POLL_SECONDS", 0)
-    waited(aws, "UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+    polled = passes_through("UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+    deploy.wait_until_stable(aws, "x")
+    assert polled.call_count == 3
     (line,) = capsys.readouterr().out.splitlines()
     assert "another or an interrupted release" in line
-    waited(aws, "REVIEW_IN_PROGRESS")  # a change set that was never executed, which cdk replaces
-
-
-def test_a_rollback_that_failed_names_the_way_out(aws: Aws) -> None:
+    passes_through("REVIEW_IN_PROGRESS")  # a change set that was never executed, which cdk replaces
+    deploy.wait_until_stable(aws, "x")
+    passes_through("UPDATE_ROLLBACK_FAILED")
     with pytest.raises(DeploymentError, match="aws cloudformation continue-update-rollback --stack-name x"):
-        waited(aws, "UPDATE_ROLLBACK_FAILED")
+        deploy.wait_until_stable(aws, "x")
