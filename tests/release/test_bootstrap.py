@@ -1,8 +1,10 @@
 """Bootstrap of accounts in different initial states, with emulated IAM."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
@@ -12,6 +14,7 @@ from infra import execution_policy
 from infra.app import app_of
 from infra.permissions import TRUSTS
 from infra.stages import ACCESS_STACK, STAGES, TOOLKIT_STACK, Repository
+from release import bootstrap as module
 from release import deploy
 from release.aws import Aws
 from release.bootstrap import (
@@ -21,8 +24,8 @@ from release.bootstrap import (
     provider_exists,
     require_repository,
 )
-from release.errors import NotReadyError
-from tests.release.conftest import TOPIC, create_stack, nobody, run
+from release.errors import CommandError, NotReadyError
+from tests.release.conftest import TOPIC, create_stack
 
 REPOSITORY = Repository(name="example/comments", owner_id=1001, repository_id=2002)
 
@@ -46,43 +49,26 @@ def test_the_provider_of_our_own_stack_stays_in_it(aws: Aws, monkeypatch: pytest
     aws.cloudformation.delete_stack(StackName=ACCESS_STACK)
 
 
-@pytest.fixture
-def gh(tmp_path: Path) -> Path:
-    """A folder with a `gh` that knows one repository."""
-    command = tmp_path / "gh"
-    command.write_text(
-        """#!/bin/sh
-        case "$*" in
-        "api repos/"[Ee]"xample/comments")
-            echo '{"full_name":"example/comments","owner":{"id":1001},"id":2002}' ;;
-        *) echo "gh: Not Found (HTTP 404)" >&2; exit 1 ;;
-        esac
-        """
-    )
-    command.chmod(0o755)
-    return tmp_path
-
-
-def test_gh_looks_up_the_line_to_write(project: Path, gh: Path) -> None:
+def test_gh_looks_up_the_line_to_write_and_must_find_what_is_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The repository is data: a later plain `cdk deploy --all` would otherwise delete its roles."""
-    command = ("release.bootstrap", "dev", "--github", "Example/comments")
-    done = run(*command, cwd=project, environment=nobody(gh) | {"PATH": str(gh)})
-    assert done.returncode == 2, done.stdout
+    gh = Mock(return_value=['{"full_name":"example/comments","owner":{"id":1001},"id":2002}'])
+    monkeypatch.setattr(module, "run", gh)
+    monkeypatch.setattr(sys, "argv", ["bootstrap", "dev", "--github", "Example/comments"])
+    with pytest.raises(SystemExit, match="2"):
+        module.main()
     line = 'GITHUB: Repository | None = Repository(name="example/comments", owner_id=1001, repository_id=2002)'
-    assert line in done.stdout
-
-
-def test_what_gh_finds_must_be_what_is_written(monkeypatch: pytest.MonkeyPatch, gh: Path) -> None:
+    assert line in capsys.readouterr().err
+    gh.assert_called_once_with(["gh", "api", "repos/Example/comments"])
     stage = replace(STAGES["dev"], github=REPOSITORY)
-    monkeypatch.setenv("PATH", f"{gh}:/usr/bin:/bin")
     require_repository(stage, "example/comments")
     with pytest.raises(NotReadyError, match="does not have example/comments with these IDs"):
         require_repository(replace(stage, github=replace(REPOSITORY, repository_id=9)), "example/comments")
-    with pytest.raises(NotReadyError, match="can't look up example/none"):
-        require_repository(stage, "example/none")
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(NotReadyError, match=r"https://api\.github\.com/repos/example/comments"):
-        require_repository(stage, "example/comments")
+    for error in (CommandError("gh: Not Found (HTTP 404)"), NotReadyError("gh is not installed")):
+        gh.side_effect = error
+        with pytest.raises(NotReadyError, match=r"can't look up a/b: .*https://api\.github\.com/repos/a/b"):
+            require_repository(stage, "a/b")
 
 
 def test_an_account_that_prod_shares_is_explained() -> None:
