@@ -78,9 +78,6 @@ def test_every_description_has_a_command_for_the_stage_and_links_to_its_section_
         assert len(text) <= 512, name  # EventBridge's limit; CloudWatch's is 1,024
         linked.add(match[2])
     assert linked == set(re.findall(r"^## (\S+)$", RUNBOOK, re.MULTILINE)), "alarms and sections match"
-
-
-def test_the_runbook_names_only_saved_queries_that_exist() -> None:
     named = set(re.findall(r"\*([a-z ]+)\*", RUNBOOK))
     assert named
-    assert named <= QUERIES.keys()
+    assert named <= QUERIES.keys(), "saved queries exist"
