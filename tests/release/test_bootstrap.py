@@ -56,7 +56,7 @@ def test_gh_looks_up_the_line_to_write_and_must_find_what_is_written(
     gh = Mock(return_value=['{"full_name":"example/comments","owner":{"id":1001},"id":2002}'])
     monkeypatch.setattr(module, "run", gh)
     monkeypatch.setattr(sys, "argv", ["bootstrap", "dev", "--github", "Example/comments"])
-    with pytest.raises(SystemExit, match="2"):
+    with pytest.raises(SystemExit, match=r"^2$"):
         module.main()
     line = 'GITHUB: Repository | None = Repository(name="example/comments", owner_id=1001, repository_id=2002)'
     assert line in capsys.readouterr().err

@@ -68,6 +68,6 @@ def test_a_commit_that_is_not_here_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["report", "nowhere"])
-    with pytest.raises(SystemExit, match="2"):
+    with pytest.raises(SystemExit, match=r"^2$"):
         report.main()
     assert "no commit nowhere here: run `git fetch`, or set BASE" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """`make endpoint`, `make diff`, `make drift` and `make sbom`."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -53,10 +54,13 @@ def test_drift_shows_what_was_changed_by_hand_and_what_is_not_checked(
     (tmp_path / "manifest.json").write_text(json.dumps({"version": "38.0.0", "artifacts": {STACK: artifact}}))
     (tmp_path / "empty.json").write_text("{}")
     monkeypatch.setattr(deploy, "_assembly", lambda _: tmp_path)
-    assert status.drift(foundation.stage) == NO_CHANGES
+    monkeypatch.setattr(sys, "argv", ["status", "drift", "playground"])
+    with pytest.raises(SystemExit, match=f"^{NO_CHANGES}$"):
+        status.main()
     assert f"{STACK}: not checked: AWS::ECS::Cluster\n" in capsys.readouterr().out
     foundation.logs.put_retention_policy(logGroupName="/drift/log", retentionInDays=7)
-    assert status.drift(foundation.stage) == CHANGES
+    with pytest.raises(SystemExit, match=f"^{CHANGES}$"):
+        status.main()
     assert "RetentionInDays" in capsys.readouterr().out
 
 
