@@ -119,8 +119,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
             "PLAYGROUND_REGISTRY": f"localhost:{port}",
         }
     finally:
-        server.terminate()
-        server.wait(20)
+        server.kill()
+        server.wait()
 
 
 @pytest.fixture
