@@ -84,11 +84,8 @@ def test_spot_takes_its_share_beyond_the_first_task() -> None:
 
 def test_arm_and_container_insights_are_options() -> None:
     """Container Insights would write into a log group of its own, which ECS makes and nobody deletes."""
-    for stage, architecture, insights in (
-        ("dev", "X86_64", "disabled"),
-        ("pr-1", "X86_64", "disabled"),
-        (NAT, "ARM64", "enabled"),
-    ):
+    default = "X86_64", "disabled"
+    for stage, (architecture, insights) in {"dev": default, "pr-1": default, NAT: ("ARM64", "enabled")}.items():
         service = templates(stage).service
         assert the(service, "AWS::ECS::TaskDefinition")["RuntimePlatform"]["CpuArchitecture"] == architecture
         setting = {"Name": "containerInsights", "Value": insights}

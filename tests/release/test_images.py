@@ -80,23 +80,19 @@ def judge(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., s
         stubber.assert_no_pending_responses()
 
 
-def scan(status: str, *, reason: str = "", more: str = "", **names: str) -> dict[str, Any]:
-    """A page of findings, given as CVE_2026_1="HIGH"; `more` announces another page."""
+def scan(status: str, **severities: str) -> dict[str, Any]:
+    """Return a page of findings, given as CVE_2026_1="HIGH"."""
     package = [{"key": "package_name", "value": "zlib"}, {"key": "package_version", "value": "1.3"}]
     findings = [
         {"name": name.replace("_", "-"), "severity": severity, "attributes": package}
-        for name, severity in names.items()
+        for name, severity in severities.items()
     ]
-    page = {
-        "imageScanStatus": {"status": status, "description": reason},
-        "imageScanFindings": {"findings": findings},
-    }
-    return page | ({"nextToken": more} if more else {})
+    return {"imageScanStatus": {"status": status}, "imageScanFindings": {"findings": findings}}
 
 
 def test_a_scan_is_waited_for_and_every_page_counts(judge: Callable[..., str]) -> None:
-    pages = scan("COMPLETE", more="2", CVE_1="LOW", CVE_2="HIGH"), scan("COMPLETE", CVE_3="HIGH", CVE_4="LOW")
-    assert judge(None, scan("IN_PROGRESS"), *pages) == "2 high, 2 low"
+    first, last = scan("COMPLETE", CVE_1="LOW", CVE_2="HIGH"), scan("COMPLETE", CVE_3="HIGH", CVE_4="LOW")
+    assert judge(None, scan("IN_PROGRESS"), first | {"nextToken": "2"}, last) == "2 high, 2 low"
 
 
 DETAILS = {"vulnerabilityId": "CVE-1", "vulnerablePackages": [{"name": "zlib", "version": "1.3"}]}
@@ -104,6 +100,7 @@ ENHANCED = {
     "imageScanStatus": {"status": "ACTIVE"},
     "imageScanFindings": {"enhancedFindings": [{"severity": "CRITICAL", "packageVulnerabilityDetails": DETAILS}]},
 }
+UNSUPPORTED = {"imageScanStatus": {"status": "UNSUPPORTED_IMAGE", "description": "the operating system is unknown"}}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +108,7 @@ ENHANCED = {
     [
         (scan("COMPLETE", CVE_1="CRITICAL", CVE_2="LOW"), "1 critical, 1 low", ("CRITICAL CVE-1 zlib 1.3",)),
         (ENHANCED, "1 critical", ("CRITICAL CVE-1 zlib 1.3",)),
-        (scan("UNSUPPORTED_IMAGE", reason="the operating system is unknown"), "the operating system is unknown", ()),
+        (UNSUPPORTED, "the operating system is unknown", ()),
         (None, "is scanning on push enabled", ()),
     ],
     ids=["basic scanning", "enhanced scanning", "a failed scan", "no scan"],

@@ -5,20 +5,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from botocore.stub import Stubber
 
 from infra.queries import QUERIES
-from release import logs
+from release import logs as module
 from release.aws import Aws
 from release.errors import NotReadyError
 from release.logs import request_lines, request_pattern, run_query
 from tests.release.conftest import run
 
 Write = Callable[..., None]
-Shown = Callable[..., tuple[int, str]]
+Logs = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -39,21 +40,16 @@ def log(aws: Aws) -> Iterator[Write]:
 
 
 @pytest.fixture
-def shown(project: Path, playground_environment: dict[str, str]) -> Shown:
-    """Return what runs the command and returns its exit status and output."""
-
-    def shown(*arguments: str) -> tuple[int, str]:
-        done = run("release.logs", *arguments, cwd=project, environment=playground_environment)
-        return done.returncode, done.stdout
-
-    return shown
+def logs(project: Path, playground_environment: dict[str, str]) -> Logs:
+    return partial(run, "release.logs", cwd=project, environment=playground_environment)
 
 
-def test_lines_are_shown_from_the_given_time_on_without_their_metrics(log: Write, shown: Shown) -> None:
+def test_lines_are_shown_from_the_given_time_on_without_their_metrics(log: Write, logs: Logs) -> None:
     log("two hours ago", seconds_ago=7200)
     log('{"message":"just now","_aws":{"Timestamp":1}}')
-    assert shown("playground") == (0, '{"message":"just now"}\n')
-    assert "two hours ago\n" in shown("playground", "--since", "1d")[1]
+    shown = logs("playground")
+    assert (shown.returncode, shown.stdout) == (0, '{"message":"just now"}\n')
+    assert "two hours ago\n" in logs("playground", "--since", "1d").stdout
 
 
 def test_following_continues_with_new_lines_until_ctrl_c(
@@ -72,13 +68,13 @@ def test_following_continues_with_new_lines_until_ctrl_c(
         assert following.wait(20) == 0
 
 
-def test_the_story_of_a_request_is_its_lines_with_the_traceback_below(log: Write, shown: Shown) -> None:
+def test_the_story_of_a_request_is_its_lines_with_the_traceback_below(log: Write, logs: Logs) -> None:
     raised = "Traceback:\n  here"
     log(json.dumps({"level": "error", "request_id": "abc", "message": "boom", "traceback": raised}), seconds_ago=2)
     log(json.dumps({"level": "info", "request_id": "abc", "message": "request", "method": "GET", "status": 500}))
-    status, output = shown("playground", "--request", "abc")
-    assert status == 0, output
-    heading, first, *below, last = output.splitlines()
+    shown = logs("playground", "--request", "abc")
+    assert shown.returncode == 0, shown.stdout
+    heading, first, *below, last = shown.stdout.splitlines()
     assert heading.split()[:2] == ["level", "request_id"]
     assert "boom" in first
     assert [line.strip() for line in below] == ["Traceback:", "here"]
@@ -87,7 +83,7 @@ def test_the_story_of_a_request_is_its_lines_with_the_traceback_below(log: Write
 
 @pytest.mark.usefixtures("log")
 def test_a_request_without_log_lines_is_an_error_with_the_next_step(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "INGESTION_SECONDS", 0)
+    monkeypatch.setattr(module, "INGESTION_SECONDS", 0)
     with pytest.raises(NotReadyError, match="--since"):
         request_lines(aws, request_pattern("abc"), since=0)
 
@@ -103,11 +99,11 @@ def test_a_request_without_log_lines_is_an_error_with_the_next_step(aws: Aws, mo
         (["playground"], "no log group /comments/playground/app: run `make deploy ENV=playground`"),
     ],
 )
-def test_an_invalid_request_names_the_next_step(shown: Shown, arguments: list[str], message: str) -> None:
-    status, output = shown(*arguments)
-    assert status == 2
-    assert message in output
-    assert "Traceback" not in output
+def test_an_invalid_request_names_the_next_step(logs: Logs, arguments: list[str], message: str) -> None:
+    done = logs(*arguments)
+    assert done.returncode == 2
+    assert message in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 def test_a_saved_query_is_run_by_logs_insights(dev: Aws) -> None:
