@@ -107,8 +107,12 @@ def test_one_preview_that_cannot_be_destroyed_does_not_keep_the_others(
             raise DeploymentError("it resists")
 
     monkeypatch.setattr(module, "destroy", destroy)
-    monkeypatch.setattr(module, "outdated", lambda *_, **__: ["pr-7", "pr-8"])
     monkeypatch.setattr(Aws, "of", lambda _: aws)
-    assert module.reap(days=3) == 1
+    for name in ("pr-7", "pr-8"):
+        create_stack(aws, f"CommentsService-{name}", {"Topic": TOPIC})
+    assert module.reap(days=3) == 0
+    assert module.reap(days=-1) == 1
+    for name in destroyed:
+        aws.cloudformation.delete_stack(StackName=f"CommentsService-{name}")
     assert destroyed == ["pr-7", "pr-8"]
     assert "pr-7 remains: it resists" in capsys.readouterr().out
