@@ -67,8 +67,7 @@ def the(template: Template, resource_type: str, properties: Resource | None = No
     """Return the properties of the only resource of its type (and, if given, with these properties)."""
     found = template.find_resources(resource_type, {"Properties": properties} if properties else None)
     assert len(found) == 1, f"{len(found)} resources of {resource_type}, not one"
-    properties_found: Resource = next(iter(found.values()))["Properties"]
-    return properties_found
+    return dict(*(each["Properties"] for each in found.values()))
 
 
 def every(template: Template, resource_type: str) -> list[Resource]:
@@ -78,9 +77,8 @@ def every(template: Template, resource_type: str) -> list[Resource]:
 
 def container(template: Template) -> Resource:
     """Return the one container of the task."""
-    definitions: list[Resource] = the(template, "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
-    (only,) = definitions
-    return only
+    (only,) = the(template, "AWS::ECS::TaskDefinition")["ContainerDefinitions"]
+    return dict(only)
 
 
 def environment(template: Template) -> dict[str, str]:
@@ -133,5 +131,4 @@ def iam_actions(pattern: str) -> dict[str, dict[str, Any]]:
 
 @functools.cache
 def _iam_services() -> dict[str, dict[str, Any]]:
-    services: dict[str, dict[str, Any]] = json.loads((CFN_LINT / "AdditionalSpecs/Policies.json").read_text())
-    return services
+    return dict(json.loads((CFN_LINT / "AdditionalSpecs/Policies.json").read_text()))

@@ -14,7 +14,6 @@ from infra.stages import (
     PREVIEW,
     STAGES,
     Repository,
-    Stage,
     StageError,
     TargetError,
     stage_named,
@@ -65,17 +64,10 @@ def test_a_role_trusts_workflow_runs_of_one_repository_by_its_ids() -> None:
     assert found.keys() == {"comments-cdk-deploy", *RUNS}
     for name, runs in RUNS.items():
         (statement,) = found[name]["AssumeRolePolicyDocument"]["Statement"]
+        subjects = [f"repo:example@1001/comments@2002:{run}" for run in runs]
+        trusted = {"aud": "sts.amazonaws.com", "repository_id": "2002", "sub": subjects}
         assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
-        assert statement["Condition"].keys() == {"StringEquals"}, "a wildcard lets other repositories in"
-        trusted = statement["Condition"]["StringEquals"]
-        assert trusted[f"{ISSUER}:aud"] == "sts.amazonaws.com"
-        assert trusted[f"{ISSUER}:repository_id"] == "2002"
-        assert list_of(trusted[f"{ISSUER}:sub"]) == [f"repo:example@1001/comments@2002:{run}" for run in runs]
-
-
-def test_the_name_alone_is_accepted_on_request() -> None:
-    subjects = replace(GITHUB, accept_name_subject=True).subjects("environment:dev")
-    assert subjects == ["repo:example@1001/comments@2002:environment:dev", "repo:example/comments:environment:dev"]
+        assert statement["Condition"] == {"StringEquals": {f"{ISSUER}:{key}": value for key, value in trusted.items()}}
 
 
 @pytest.mark.parametrize("name", ["comments", "https://github.com/a/b", "a/*", "-a/b", "a/b/c"])
@@ -85,9 +77,10 @@ def test_a_repository_must_be_owner_and_name(name: str) -> None:
 
 
 def test_without_a_repository_nothing_on_github_is_trusted() -> None:
+    found = variant(github=None)
     assert roles(github=None).keys() == {"comments-cdk-deploy"}
-    variant(github=None).access.resource_count_is("AWS::IAM::OIDCProvider", 0)
-    for alarm in every(variant(github=None).service, "AWS::CloudWatch::Alarm"):
+    found.access.resource_count_is("AWS::IAM::OIDCProvider", 0)
+    for alarm in every(found.service, "AWS::CloudWatch::Alarm"):
         assert " Then: docs/operations.md#" in alarm["AlarmDescription"], "it can't link to the repository"
 
 
@@ -127,58 +120,47 @@ def test_the_reading_role_changes_nothing_and_reads_no_content() -> None:
     assert not [action for action in content if READ.grants(action)]
 
 
-class TestAccounts:
-    """Each account has the roles of its own stages."""
+def test_an_account_has_only_the_roles_and_repositories_of_its_own_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [stage.name for stage in stages_in_account_of(DEV)] == ["dev", "prod", "pr-N"], "that of the credentials"
+    monkeypatch.setitem(STAGES, "prod", replace(PROD, account=TWO))
+    monkeypatch.setattr(stages, "PREVIEW", replace(PREVIEW, account="333333333333"))
+    found = {}
+    for name in ("dev", "prod", "pr-7"):
+        stage = stage_named(name)
+        repositories = {each.image_repository for each in stages_in_registry_of(stage) if not each.is_playground}
+        found[name] = {trust.role for trust in trusts(stages_in_account_of(stage))}, repositories
+    assert found == {
+        "dev": ({"comments-deploy-dev", "comments-read"}, {"comments"}),
+        "prod": ({"comments-deploy-prod", "comments-read"}, {"comments"}),
+        "pr-7": ({"comments-preview"}, {"comments-previews"}),
+    }
 
-    def test_stages_without_an_account_share_that_of_the_credentials(self) -> None:
-        assert [stage.name for stage in stages_in_account_of(DEV)] == ["dev", "prod", "pr-N"]
 
-    def test_an_account_has_only_the_roles_and_repositories_of_its_own_stages(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setitem(STAGES, "prod", replace(PROD, account=TWO))
-        monkeypatch.setattr(stages, "PREVIEW", replace(PREVIEW, account="333333333333"))
-        found = {}
-        for name in ("dev", "prod", "pr-7"):
-            stage = stage_named(name)
-            repositories = {each.image_repository for each in stages_in_registry_of(stage) if not each.is_playground}
-            found[name] = {trust.role for trust in trusts(stages_in_account_of(stage))}, repositories
-        assert found == {
-            "dev": ({"comments-deploy-dev", "comments-read"}, {"comments"}),
-            "prod": ({"comments-deploy-prod", "comments-read"}, {"comments"}),
-            "pr-7": ({"comments-preview"}, {"comments-previews"}),
-        }
+@pytest.mark.parametrize("fields", [{"account": TWO}, {"account": ONE, "registry_account": TWO}])
+def test_a_stage_without_an_account_is_rejected_in_the_account_of_another(
+    monkeypatch: pytest.MonkeyPatch, fields: dict[str, str]
+) -> None:
+    """With prod's credentials, dev would put its roles next to prod, or take prod out of the lifecycle rules."""
+    monkeypatch.setitem(STAGES, "prod", replace(PROD, **fields))  # type: ignore[arg-type]  # any field
+    credentials = {"CDK_DEFAULT_ACCOUNT": TWO, "AWS_REGION": "eu-west-1"}
+    with pytest.raises(TargetError, match=rf"{TWO} is the account of prod or of its images: set"):
+        target_of(DEV, credentials)
+    assert target_of(replace(DEV, account=TWO), credentials).account == TWO
 
-    @pytest.mark.parametrize(
-        "prod",
-        [replace(PROD, account=TWO), replace(PROD, account=ONE, registry_account=TWO)],
-        ids=["account", "registry"],
-    )
-    def test_a_stage_without_an_account_is_rejected_in_the_account_of_another(
-        self, monkeypatch: pytest.MonkeyPatch, prod: Stage
-    ) -> None:
-        """With prod's credentials, dev would put its roles next to prod, or take prod out of the lifecycle rules."""
-        monkeypatch.setitem(STAGES, "prod", prod)
-        credentials = {"CDK_DEFAULT_ACCOUNT": TWO, "AWS_REGION": "eu-west-1"}
-        with pytest.raises(TargetError, match=rf"{TWO} is the account of prod or of its images: set"):
-            target_of(DEV, credentials)
-        assert target_of(replace(DEV, account=TWO), credentials).account == TWO
 
-    def test_a_stage_may_pull_and_tag_images_of_another_account_but_not_push(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Both the role's policy and the repository's must allow it."""
-        dev, prod = replace(DEV, account=ONE), replace(PROD, account=TWO, registry_account=ONE)
-        monkeypatch.setitem(STAGES, "dev", dev)
-        monkeypatch.setitem(STAGES, "prod", prod)
-        assert stages_in_registry_of(dev) == stages_in_registry_of(prod)
-        found = synthesize(prod)
-        assert f":{ONE}:repository/comments" in str(every(found.service, "AWS::IAM::Policy"))
-        statements = the(found.registry, "AWS::ECR::Repository")["RepositoryPolicyText"]["Statement"]
-        actions = {action for statement in statements for action in list_of(statement["Action"])}
-        assert {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:PutImage"} <= actions
-        assert not {"ecr:UploadLayerPart", "ecr:InitiateLayerUpload"} & actions
-        assert all(TWO in str(statement["Principal"]) for statement in statements)
+def test_a_stage_may_pull_and_tag_images_of_another_account_but_not_push(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both the role's policy and the repository's must allow it."""
+    dev, prod = replace(DEV, account=ONE), replace(PROD, account=TWO, registry_account=ONE)
+    monkeypatch.setitem(STAGES, "dev", dev)
+    monkeypatch.setitem(STAGES, "prod", prod)
+    assert stages_in_registry_of(dev) == stages_in_registry_of(prod)
+    found = synthesize(prod)
+    assert f":{ONE}:repository/comments" in str(every(found.service, "AWS::IAM::Policy"))
+    statements = the(found.registry, "AWS::ECR::Repository")["RepositoryPolicyText"]["Statement"]
+    actions = {action for statement in statements for action in list_of(statement["Action"])}
+    assert {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:PutImage"} <= actions
+    assert not {"ecr:UploadLayerPart", "ecr:InitiateLayerUpload"} & actions
+    assert all(TWO in str(statement["Principal"]) for statement in statements)
 
 
 def test_only_the_access_stack_is_deployed_without_the_own_bootstrap() -> None:

@@ -17,11 +17,17 @@ def alarms(stage: str) -> dict[str, dict[str, Any]]:
     return {alarm["AlarmName"].removeprefix(prefix): alarm for alarm in found}
 
 
-def test_deployment_alarms_watch_the_load_balancer() -> None:
+def test_deployment_alarms_watch_the_load_balancer_and_too_few_tasks_are_an_alarm() -> None:
+    found = alarms("prod")
     for name, metric in (("5xx", "HTTPCode_Target_5XX_Count"), ("latency", "TargetResponseTime")):
-        alarm = alarms("prod")[name]
-        assert alarm["MetricName"] == metric
-        assert [dimension["Name"] for dimension in alarm["Dimensions"]] == ["LoadBalancer"]
+        assert found[name]["MetricName"] == metric
+        assert [dimension["Name"] for dimension in found[name]["Dimensions"]] == ["LoadBalancer"]
+    assert found["tasks"] == found["tasks"] | {
+        "MetricName": "MemoryUtilization",  # not of CPU, which some stages have three values a minute of
+        "Statistic": "SampleCount",
+        "ComparisonOperator": "LessThanThreshold",
+        "Threshold": STAGES["prod"].min_tasks,
+    }
 
 
 @pytest.mark.parametrize("stage", ["prod", "pr-1"])
@@ -32,13 +38,6 @@ def test_no_alarm_outlasts_its_cause_or_fires_on_silence(stage: str) -> None:
         assert (periods or {alarm["Period"]}) == {60}, name
         silence = "breaching" if name == "tasks" else "notBreaching"  # without tasks there is no data
         assert alarm["TreatMissingData"] == silence, name
-
-
-def test_too_few_tasks_are_an_alarm() -> None:
-    alarm = alarms("prod")["tasks"]
-    # Not of CPU, which some stages have three values a minute of.
-    assert (alarm["MetricName"], alarm["Statistic"]) == ("MemoryUtilization", "SampleCount")
-    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", STAGES["prod"].min_tasks)
 
 
 def test_the_topic_is_notified_of_every_alarm_and_of_failed_deployments() -> None:
@@ -79,9 +78,6 @@ def test_every_description_has_a_command_for_the_stage_and_links_to_its_section_
         assert len(text) <= 512, name  # EventBridge's limit; CloudWatch's is 1,024
         linked.add(match[2])
     assert linked == set(re.findall(r"^## (\S+)$", RUNBOOK, re.MULTILINE)), "alarms and sections match"
-
-
-def test_the_runbook_names_only_saved_queries_that_exist() -> None:
     named = set(re.findall(r"\*([a-z ]+)\*", RUNBOOK))
     assert named
-    assert named <= QUERIES.keys()
+    assert named <= QUERIES.keys(), "saved queries exist"

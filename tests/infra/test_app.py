@@ -13,16 +13,16 @@ from infra.stages import STAGES, ConfigurationError
 from tests.infra.synthesis import ACCOUNT, PROJECT, REGION, variant
 
 
-def test_without_context_and_credentials_it_synthesizes_dev(tmp_path: Path) -> None:
-    """As the CDK CLI runs it, with the flags of cdk.json."""
+def test_the_app_needs_no_credentials_and_the_service_follows_what_it_refers_to(tmp_path: Path) -> None:
+    """As the CDK CLI and `make report` run it, with the context of cdk.json."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
-    context = json.dumps(json.loads((PROJECT / "cdk.json").read_text())["context"])
-    environment |= {"CDK_CONTEXT_JSON": context, "CDK_OUTDIR": str(tmp_path), "CDK_VALIDATION": "false"}
+    context = json.loads((PROJECT / "cdk.json").read_text())["context"] | {"stage": "pr-7"}
+    environment |= {"CDK_CONTEXT_JSON": json.dumps(context), "CDK_OUTDIR": str(tmp_path), "CDK_VALIDATION": "false"}
     subprocess.run([sys.executable, "-m", "infra.app"], cwd=PROJECT, env=environment, check=True)
     names = {path.name.removesuffix(".template.json") for path in tmp_path.glob("*.template.json")}
-    assert names == {"CommentsAccess", "CommentsRegistry", "CommentsFoundation-dev", "CommentsService-dev"}
+    assert names == {"CommentsAccess", "CommentsRegistry", "CommentsFoundation-pr-7", "CommentsService-pr-7"}
     artifacts = json.loads((tmp_path / "manifest.json").read_text())["artifacts"]
-    assert {"CommentsRegistry", "CommentsFoundation-dev"} <= set(artifacts["CommentsService-dev"]["dependencies"])
+    assert {"CommentsRegistry", "CommentsFoundation-pr-7"} <= set(artifacts["CommentsService-pr-7"]["dependencies"])
 
 
 def test_nothing_is_looked_up() -> None:

@@ -1,8 +1,6 @@
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from constructs import IConstruct
 
 from infra import checks
 from infra.stacks import data
@@ -12,10 +10,7 @@ from infra.stages import STAGES, Architecture, Egress, Entrance
 def test_a_finding_without_acknowledgement_is_reported_with_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def forget(_: IConstruct, __: Mapping[str, str]) -> None:
-        """Acknowledge nothing."""
-
-    monkeypatch.setattr(data, "acknowledge", forget)
+    monkeypatch.setattr(data, "acknowledge", lambda *_: None)
     found = checks.construct_findings(STAGES["dev"], tmp_path)
     assert {finding.split()[0] for finding in found} == {"AwsSolutions-S1", "AwsSolutions-SMG4"}
     assert any("CommentsFoundation-dev/Moderator" in finding for finding in found)

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -38,28 +37,16 @@ def distribution() -> dict[str, Any]:
     return dict(the(service(), "AWS::CloudFront::Distribution")["DistributionConfig"])
 
 
-def everything_else() -> dict[str, Any]:
-    return dict(distribution()["DefaultCacheBehavior"])
-
-
-def lists() -> dict[str, Any]:
-    (behavior,) = distribution()["CacheBehaviors"]
-    return dict(behavior)
-
-
-def logical_id(kind: str) -> str:
+def reference(kind: str) -> dict[str, str]:
     (name,) = service().find_resources(f"AWS::CloudFront::{kind}")
-    return name
+    return {"Ref": name}
 
 
-def test_the_base_url_is_that_of_the_distribution_and_the_service_trusts_both_proxies() -> None:
+def test_it_has_https_without_a_domain_and_the_service_trusts_both_proxies() -> None:
     """X-Forwarded-For: what the visitor sent, then the visitor's address, then CloudFront's."""
-    name = {"Fn::GetAtt": [logical_id("Distribution"), "DomainName"]}
+    name = {"Fn::GetAtt": [reference("Distribution")["Ref"], "DomainName"]}
     assert service().find_outputs("BaseUrl")["BaseUrl"]["Value"] == {"Fn::Join": ["", ["https://", name]]}
     assert environment(service())["COMMENTS_TRUSTED_PROXIES"] == "2"
-
-
-def test_a_stage_with_https_gets_the_moderator_token_and_passes_the_check_of_prod() -> None:
     assert [secret["Name"] for secret in container(service())["Secrets"]] == ["COMMENTS_MODERATOR_TOKEN"]
     assert replace(templates(CLOUDFRONT).stage, alarm_email=EMAIL).missing_for_production() == []
 
@@ -115,45 +102,45 @@ def test_switching_the_entrance_makes_a_new_load_balancer_and_a_new_target_group
 
 
 def test_only_lists_are_cached_for_one_second_at_most_by_query_and_by_origin() -> None:
-    assert everything_else()["CachePolicyId"] == CACHING_DISABLED
-    assert {"POST", "DELETE"} <= set(everything_else()["AllowedMethods"])
-    assert (lists()["PathPattern"], lists()["CachePolicyId"]) == (LISTS, {"Ref": logical_id("CachePolicy")})
+    (lists,) = distribution()["CacheBehaviors"]
+    everything_else = distribution()["DefaultCacheBehavior"]
+    assert everything_else["CachePolicyId"] == CACHING_DISABLED
+    assert {"POST", "DELETE"} <= set(everything_else["AllowedMethods"])
+    assert (lists["PathPattern"], lists["CachePolicyId"]) == (LISTS, reference("CachePolicy"))
     policy = the(service(), "AWS::CloudFront::CachePolicy")["CachePolicyConfig"]
     assert (policy["MinTTL"], policy["DefaultTTL"], policy["MaxTTL"]) == (0, 0, 1)
     key = policy["ParametersInCacheKeyAndForwardedToOrigin"]
     assert key["QueryStringsConfig"] == {"QueryStringBehavior": "all"}
     assert key["HeadersConfig"] == {"HeaderBehavior": "whitelist", "Headers": ["Origin"]}
-    errors = distribution()["CustomErrorResponses"]
-    assert {each["ErrorCachingMinTTL"] for each in errors} == {0}
-    assert {404, 500, 502, 503, 504} <= {each["ErrorCode"] for each in errors}
+    errors = {each["ErrorCode"]: each["ErrorCachingMinTTL"] for each in distribution()["CustomErrorResponses"]}
+    assert set(errors.values()) == {0}
+    assert {404, 500, 502, 503, 504} <= errors.keys()
 
 
-@pytest.mark.parametrize("behavior", [everything_else, lists])
-def test_visitors_are_redirected_to_https_and_the_service_gets_what_they_sent(
-    behavior: Callable[[], dict[str, Any]],
-) -> None:
-    settings = behavior()
-    assert settings["ViewerProtocolPolicy"] == "redirect-to-https"
-    assert settings["OriginRequestPolicyId"] == ALL_VIEWER
-    assert settings["ResponseHeadersPolicyId"] == {"Ref": logical_id("ResponseHeadersPolicy")}
+def test_visitors_are_redirected_to_https_and_the_service_gets_what_they_sent_and_their_address() -> None:
+    function = {"Fn::GetAtt": [reference("Function")["Ref"], "FunctionARN"]}
+    settings = {
+        "ViewerProtocolPolicy": "redirect-to-https",
+        "OriginRequestPolicyId": ALL_VIEWER,
+        "ResponseHeadersPolicyId": reference("ResponseHeadersPolicy"),
+        "FunctionAssociations": [{"EventType": "viewer-request", "FunctionARN": function}],
+    }
+    for behavior in (distribution()["DefaultCacheBehavior"], *distribution()["CacheBehaviors"]):
+        assert behavior | settings == behavior
     headers = the(service(), "AWS::CloudFront::ResponseHeadersPolicy")["ResponseHeadersPolicyConfig"]
     hsts = headers["SecurityHeadersConfig"]["StrictTransportSecurity"]
     assert hsts == {"AccessControlMaxAgeSec": 31536000, "IncludeSubdomains": False, "Override": True}
 
 
-@pytest.mark.parametrize("behavior", [everything_else, lists])
-def test_the_web_acl_counts_by_the_header_that_the_edge_sets_on_every_request(
-    behavior: Callable[[], dict[str, Any]],
-) -> None:
-    (association,) = behavior()["FunctionAssociations"]
-    assert association["EventType"] == "viewer-request"
-    assert association["FunctionARN"] == {"Fn::GetAtt": [logical_id("Function"), "FunctionARN"]}
-    rules = {rule["Name"]: rule for rule in the(service(), "AWS::WAFv2::WebACL")["Rules"]}
+def test_the_web_acl_counts_by_the_header_that_the_edge_sets_on_every_request() -> None:
+    rules, public = (
+        {rule["Name"]: rule for rule in the(template, "AWS::WAFv2::WebACL")["Rules"]}
+        for template in (service(), templates("prod").service)
+    )
     limit = rules["post-rate"]["Statement"]["RateBasedStatement"]
     assert limit["AggregateKeyType"] == "FORWARDED_IP"
     assert limit["ForwardedIPConfig"] == {"HeaderName": VIEWER_ADDRESS_HEADER, "FallbackBehavior": "MATCH"}
-    everywhere = {rule["Name"] for rule in the(templates("prod").service, "AWS::WAFv2::WebACL")["Rules"]}
-    assert everywhere - rules.keys() == {"AWSManagedRulesAmazonIpReputationList"}, "it sees the connecting address"
+    assert public.keys() - rules.keys() == {"AWSManagedRulesAmazonIpReputationList"}, "it sees the connecting address"
 
 
 def test_a_forged_header_is_overwritten_at_the_edge() -> None:

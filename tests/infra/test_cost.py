@@ -11,13 +11,12 @@ from infra.cost.traffic import Traffic
 from infra.stages import STAGES, Architecture, Egress, Stage
 from tests.infra.synthesis import CHECKED, CLOUDFRONT, synthesize
 
-Templates = list[Mapping[str, Any]]
 IDLE = Traffic(0)
 BUSY = Traffic(10_000_000)
 DEV, PROD = CHECKED["dev"], CHECKED["prod"]
 
 
-def of(stage: Stage) -> Templates:
+def of(stage: Stage) -> list[Mapping[str, Any]]:
     return [each.to_json() for each in synthesize(stage).all]
 
 

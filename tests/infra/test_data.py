@@ -6,11 +6,12 @@ from tests.infra.synthesis import every, templates, the, variant
 TABLE = "AWS::DynamoDB::GlobalTable"
 
 
-def test_the_table_is_billed_by_request_and_can_be_restored_to_any_second() -> None:
+def test_the_table_can_be_restored_to_any_second_and_the_moderators_secret_is_safe_in_headers_and_shells() -> None:
     table = the(templates("dev").data, TABLE)
     assert table["BillingMode"] == "PAY_PER_REQUEST"
-    (replica,) = table["Replicas"]
-    assert replica["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["Replicas"][0]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    secret = the(templates("dev").data, "AWS::SecretsManager::Secret")
+    assert secret["GenerateSecretString"]["ExcludePunctuation"] is True
 
 
 def test_prod_retains_everything_except_after_a_failed_first_creation() -> None:
@@ -45,11 +46,6 @@ def test_access_logs_are_private_and_written_by_load_balancers_of_this_account()
     assert allowed["Action"] == "s3:PutObject"
     assert allowed["Principal"] == {"Service": "logdelivery.elasticloadbalancing.amazonaws.com"}
     assert "/alb/AWSLogs/" in str(allowed["Resource"])
-
-
-def test_the_moderators_secret_is_safe_in_headers_and_shells() -> None:
-    secret = the(templates("dev").data, "AWS::SecretsManager::Secret")
-    assert secret["GenerateSecretString"]["ExcludePunctuation"] is True
 
 
 def test_no_stack_exports_anything_to_another() -> None:

@@ -28,10 +28,13 @@ def test_with_a_domain_it_serves_https_with_hsts_and_http_only_redirects() -> No
 def test_every_request_leaves_an_access_log_and_prod_is_protected_from_deletion() -> None:
     balancer = the(templates("prod").service, "AWS::ElasticLoadBalancingV2::LoadBalancer")
     found = attributes(balancer, "LoadBalancerAttributes")
-    assert (found["access_logs.s3.enabled"], found["access_logs.s3.prefix"]) == ("true", "alb")
     assert "comments-prod-logs-" in str(found["access_logs.s3.bucket"])
-    assert found["deletion_protection.enabled"] == "true"
-    assert found["routing.http.drop_invalid_header_fields.enabled"] == "true"
+    assert found == found | {
+        "access_logs.s3.enabled": "true",
+        "access_logs.s3.prefix": "alb",
+        "deletion_protection.enabled": "true",
+        "routing.http.drop_invalid_header_fields.enabled": "true",
+    }
 
 
 def test_a_task_is_healthy_after_ten_seconds_and_survives_two_slow_checks() -> None:

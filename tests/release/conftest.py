@@ -1,15 +1,15 @@
 """A copy of the project to release from, the commands as make runs them, and AWS's APIs on this machine."""
 
 import json
-import os
 import shutil
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
+import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -21,9 +21,6 @@ from release.images import Images
 from tests.machine import needs
 
 PROJECT = Path(__file__).resolve().parents[2]
-TOOLS = [str(Path(sys.executable).parent), str(PROJECT / "node_modules" / ".bin"), "/usr/local/bin", "/usr/bin", "/bin"]
-
-
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 
@@ -40,33 +37,25 @@ def commit_all(folder: Path) -> str:
     return git(folder, "rev-parse", "--short=12", "HEAD").strip()
 
 
-def copy_of_the_project(folder: Path) -> Path:
-    """A clean repository with the files of the working tree, committed or not."""
-    for path in git(PROJECT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
-        if (PROJECT / path).is_file():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / path, folder / path)
-    git(folder, "init", "--quiet")
-    commit_all(folder)
-    return folder
-
-
 def nobody(home: Path) -> dict[str, str]:
     """The environment of a person without AWS settings, and with no way out of this machine."""
     return {
         "HOME": str(home),
-        "PATH": os.pathsep.join(TOOLS),
+        "PATH": f"{Path(sys.executable).parent}:{PROJECT}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin",
         "AWS_EC2_METADATA_DISABLED": "true",
         "HTTPS_PROXY": "http://127.0.0.1:1",
     }
 
 
-def run(module: str, *arguments: str, cwd: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def run(
+    module: str, *arguments: str, cwd: Path, environment: dict[str, str], stdin: int | None = None
+) -> subprocess.CompletedProcess[str]:
     """The command as make calls it; both streams are one, as a person sees them."""
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=cwd,
-        env=dict(environment),
+        env=environment,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -77,7 +66,21 @@ def run(module: str, *arguments: str, cwd: Path, environment: Mapping[str, str])
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_of_the_project(tmp_path_factory.mktemp("project"))
+    """A clean repository with the files of the working tree, committed or not."""
+    folder = tmp_path_factory.mktemp("project")
+    for path in git(PROJECT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
+        if (PROJECT / path).is_file():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / path, folder / path)
+    git(folder, "init", "--quiet")
+    commit_all(folder)
+    return folder
+
+
+@pytest.fixture
+def copy(project: Path, tmp_path: Path) -> Path:
+    """A copy of the project that a test may change."""
+    return shutil.copytree(project, tmp_path / "copy")
 
 
 @pytest.fixture(scope="session")
@@ -86,25 +89,28 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     python = PROJECT / ".venv-playground/bin/python"
     needs(python.exists(), "no .venv-playground: run `make test`, which makes it")
     folder = tmp_path_factory.mktemp("engine")
-    port = _free_port()
-    environment = nobody(folder) | {
-        "GATEWAY_PORT": str(port),
-        "STATE_DIR": str(folder),
-        "TMPDIR": str(folder),
-        "IOT_MTLS_ENABLED": "0",  # it would listen on every address
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }
-    with (folder / "log").open("w") as log:
+    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        file, port = listening.fileno(), listening.getsockname()[1]
+        settings = {"GATEWAY_PORT": str(port), "STATE_DIR": str(folder), "TMPDIR": str(folder)}
+        settings["IOT_MTLS_ENABLED"] = "0"  # it would listen on every address
         server = subprocess.Popen(
-            [str(python), "-c", _SERVE, str(port)], env=environment, stdout=log, stderr=subprocess.STDOUT
+            [
+                python,
+                "-m",
+                "hypercorn",
+                "--workers=0",
+                "--graceful-timeout=0",
+                f"--bind=fd://{file}",
+                "ministack.app:app",
+            ],
+            env=nobody(folder) | credentials | settings,
+            pass_fds=[file],
         )
     try:
-        _wait_for(f"http://127.0.0.1:{port}/_ministack/health", server, folder / "log")
-        yield {
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=60).close()
+        yield credentials | {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -113,19 +119,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
             "PLAYGROUND_REGISTRY": f"localhost:{port}",
         }
     finally:
-        server.terminate()
-        server.wait(20)
-
-
-_SERVE = """
-import asyncio, sys
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
-from ministack.app import app
-config = Config()
-config.bind = ["127.0.0.1:" + sys.argv[1]]
-asyncio.run(serve(app, config))
-"""
+        server.kill()
+        server.wait()
 
 
 @pytest.fixture
@@ -183,20 +178,23 @@ def playground_environment(engine: dict[str, str], tmp_path: Path) -> dict[str, 
     return nobody(tmp_path) | {"PLAYGROUND_DIR": str(folder)}
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+@contextmanager
+def serve(respond: Callable[[str], tuple[int, str]]) -> Iterator[str]:
+    """Respond to GET with status and body by path, and yield the base URL."""
 
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = respond(self.path)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
 
-def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output clean."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()

@@ -7,10 +7,7 @@ from pathlib import Path
 from infra.permissions import SETTINGS
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "permissions.md"
-TESTED = "yes"
-_ROW = re.compile(
-    r"^\| (?P<actions>`.+`) \| (?P<roles>[^|]+) \| (?P<needed_for>[^|]+) \| (?P<tested>yes|no: [^|]+) \|$", re.MULTILINE
-)
+_ROW = re.compile(r"^\| (?P<actions>`.+`) \| (?P<roles>[^|]+) \| [^|]+ \| (?P<tested>yes|no: [^|]+) \|$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -20,25 +17,20 @@ class Row:
     actions: tuple[str, ...]
     roles: tuple[str, ...]
     """The last words of their names."""
-    needed_for: str
     tested: str
 
 
 def rows() -> list[Row]:
     found = []
     for match in _ROW.finditer(DOCUMENT.read_text()):
-        actions = [action for name in re.findall(r"`([^`]+)`", match["actions"]) for action in _actions(name)]
-        found.append(Row(tuple(actions), tuple(match["roles"].split(", ")), match["needed_for"], match["tested"]))
+        names = re.findall(r"`([^`]+)`", match["actions"])
+        actions = [action for name in names for action in (SETTINGS.actions if name == "SETTINGS" else (name,))]
+        found.append(
+            Row(tuple(each for each in actions if ":" in each), tuple(match["roles"].split(", ")), match["tested"])
+        )
     return found
-
-
-def _actions(name: str) -> tuple[str, ...]:
-    """Return the actions that a name in the first column stands for."""
-    if name == "SETTINGS":
-        return SETTINGS.actions
-    return (name,) if ":" in name else ()
 
 
 def not_enforced() -> set[tuple[str, str]]:
     """Return roles and actions that the playground does not test."""
-    return {(role, action) for row in rows() if row.tested != TESTED for role in row.roles for action in row.actions}
+    return {(role, action) for row in rows() if row.tested != "yes" for role in row.roles for action in row.actions}

@@ -19,17 +19,17 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_clean_tree_is_tagged_by_its_commit(repository: Path) -> None:
-    (repository / "secret").write_text("ignored")
-    tag = tag_of_working_tree(repository, clean=True)
-    assert tag == git(repository, "rev-parse", "--short=12", "HEAD").strip()
+def head(repository: Path) -> str:
+    return git(repository, "rev-parse", "--short=12", "HEAD").strip()
 
 
 def test_a_tag_names_one_content(repository: Path) -> None:
-    tags = [tag_of_working_tree(repository, clean=False)]
+    (repository / "secret").write_text("ignored")
+    tags = [tag_of_working_tree(repository, clean=True)]
     for file, content in (("app/api.py", "two\n"), ("app/api.py", "three\n"), ("new", "a"), ("new", "b")):
         (repository / file).write_text(content)
         tags.append(tag_of_working_tree(repository, clean=False))
+    assert tags[0] == head(repository)
     assert len(set(tags)) == 5
     assert all(tag.startswith(f"{tags[0]}-dirty-") for tag in tags[1:])
     (repository / "new").write_text("a")
@@ -39,9 +39,8 @@ def test_a_tag_names_one_content(repository: Path) -> None:
     assert commit_in(f"playground-{tags[3]}") == tags[3]
 
 
-@pytest.mark.parametrize("tag", ["0123456789ab", "dev-0123456789ab", "pr-12-0123456789ab"])
-def test_a_tag_names_its_commit_with_or_without_a_stage(tag: str) -> None:
-    assert commit_in(tag) == "0123456789ab"
+def test_a_tag_names_its_commit_with_or_without_a_stage() -> None:
+    assert {commit_in(f"{stage}0123456789ab") for stage in ("", "dev-", "pr-12-")} == {"0123456789ab"}
 
 
 @pytest.mark.parametrize("tag", ["latest", "0123456", "dev-", "0123456789abcdef", "dev-0123456789ab-x"])
@@ -53,11 +52,11 @@ def test_another_tag_names_no_commit(tag: str) -> None:
 def test_only_a_change_of_the_image_changes_the_commit_that_it_names(repository: Path) -> None:
     """Otherwise, each commit would replace every task."""
     named = source_of_image(repository)
-    assert named[0] == git(repository, "rev-parse", "--short=12", "HEAD").strip()
+    assert named[0] == head(repository)
     (repository / "README.md").write_text("another\n")
     commit_all(repository)
     assert source_of_image(repository) == named
     (repository / "app" / "api.py").write_text("two\n")
     assert source_of_image(repository)[0] == f"{named[0]}-dirty"
     commit_all(repository)
-    assert source_of_image(repository)[0] == git(repository, "rev-parse", "--short=12", "HEAD").strip()
+    assert source_of_image(repository)[0] == head(repository)

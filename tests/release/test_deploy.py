@@ -2,11 +2,9 @@
 
 import json
 import uuid
-from collections.abc import Iterator
-from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
-from botocore.stub import Stubber
 
 from release import deploy
 from release.aws import Aws
@@ -20,16 +18,10 @@ IMPOSSIBLE = {
 }
 
 
-@pytest.fixture
-def name(aws: Aws) -> Iterator[str]:
-    name = f"stack-{uuid.uuid4().hex[:8]}"
-    yield name
-    aws.cloudformation.delete_stack(StackName=name)
-
-
 def test_a_failed_deployment_gives_cloudformations_reasons_and_no_older_ones(
-    aws: Aws, name: str, monkeypatch: pytest.MonkeyPatch
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    name = f"stack-{uuid.uuid4().hex[:8]}"
     create_stack(aws, name, {"Topic": TOPIC})
 
     def update(*_: object, **__: object) -> None:
@@ -45,6 +37,7 @@ def test_a_failed_deployment_gives_cloudformations_reasons_and_no_older_ones(
         (reason,) = failed.value.details
         assert reason.startswith("Odd (AWS::Lambda::Function): ")
         assert "NoSuch" in reason
+    aws.cloudformation.delete_stack(StackName=name)
 
 
 # CloudFormation's messages: https://github.com/remind101/empire/issues/932, https://github.com/aws/aws-cdk/issues/26182
@@ -57,55 +50,41 @@ OVERTAKEN = [
 
 
 @pytest.mark.parametrize(
-    ("failures", "attempts", "failed"),
-    [
-        (OVERTAKEN, 4, False),
-        (OVERTAKEN * 2, 5, True),
-        (["Template error", "another run"], 1, True),
-    ],
+    ("failures", "attempts", "succeeds"),
+    [(OVERTAKEN, 4, True), (OVERTAKEN * 2, 5, False), (["Template error", "another run"], 1, False)],
     ids=["overtaken", "always overtaken", "another failure"],
 )
 def test_only_a_release_that_was_overtaken_is_retried(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch, failures: list[str], attempts: int, failed: bool
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, failures: list[str], attempts: int, succeeds: bool
 ) -> None:
-    runs: list[list[str]] = []
-
-    def cdk(command: list[str], **_: object) -> None:
-        runs.append(command)
-        if len(runs) <= len(failures):
-            raise CommandError("cdk deploy ended with status 1", failures[len(runs) - 1])
-
+    errors = [CommandError("cdk deploy ended with status 1", failure) for failure in failures]
+    cdk = Mock(side_effect=[*errors, []])
     monkeypatch.setattr(deploy, "run", cdk)
-    if failed:
-        with pytest.raises(DeploymentError) as error:
-            deploy.deploy(aws, "no-such-stack")
-        assert error.value.details == (failures[attempts - 1],)
-    else:
+    if succeeds:
         deploy.deploy(aws, "no-such-stack")
-    assert len(runs) == attempts
+    else:
+        with pytest.raises(DeploymentError) as failed:
+            deploy.deploy(aws, "no-such-stack")
+        assert failed.value.details == (failures[attempts - 1],)
+    assert cdk.call_count == attempts
 
 
-def waited(aws: Aws, *statuses: str) -> None:
-    """Wait for a stack with these statuses in turn; a real one passes through them in its own time."""
-    own = replace(aws)  # with separate clients
-    with Stubber(own.cloudformation) as stubber:
-        for status in statuses:
-            stack = {"StackName": "x", "CreationTime": "2026-01-01", "StackStatus": status}
-            stubber.add_response("describe_stacks", {"Stacks": [stack]})
-        deploy.wait_until_stable(own, "x")
-        stubber.assert_no_pending_responses()
-
-
-def test_an_update_in_progress_is_waited_for(
+def test_an_update_in_progress_is_waited_for_and_a_rollback_that_failed_names_the_way_out(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def passes_through(*statuses: str) -> Mock:
+        polled = Mock(side_effect=[{"Stacks": [{"StackName": "x", "StackStatus": status}]} for status in statuses])
+        monkeypatch.setattr(aws.cloudformation, "describe_stacks", polled)
+        return polled
+
     monkeypatch.setattr(deploy, "POLL_SECONDS", 0)
-    waited(aws, "UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+    polled = passes_through("UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+    deploy.wait_until_stable(aws, "x")
+    assert polled.call_count == 3
     (line,) = capsys.readouterr().out.splitlines()
     assert "another or an interrupted release" in line
-    waited(aws, "REVIEW_IN_PROGRESS")  # a change set that was never executed, which cdk replaces
-
-
-def test_a_rollback_that_failed_names_the_way_out(aws: Aws) -> None:
+    passes_through("REVIEW_IN_PROGRESS")  # a change set that was never executed, which cdk replaces
+    deploy.wait_until_stable(aws, "x")
+    passes_through("UPDATE_ROLLBACK_FAILED")
     with pytest.raises(DeploymentError, match="aws cloudformation continue-update-rollback --stack-name x"):
-        waited(aws, "UPDATE_ROLLBACK_FAILED")
+        deploy.wait_until_stable(aws, "x")

@@ -2,10 +2,7 @@
 
 import os
 import pty
-import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,61 +18,45 @@ from tests.release.conftest import TOPIC, create_stack, nobody, run
 
 
 def test_a_protected_stage_is_not_destroyed(project: Path, tmp_path: Path) -> None:
-    done = run("release.destroy", "prod", cwd=project, environment=nobody(tmp_path))
+    done = run("release.destroy", "prod", cwd=project, environment=nobody(tmp_path) | {"CONFIRM": "prod"})
     assert done.returncode == 2
     assert "set protect=False" in done.stdout
 
 
-@pytest.fixture
-def unprotected(project: Path, tmp_path: Path) -> Path:
-    """A copy of the project whose prod protects nothing any more."""
-    copy = tmp_path / "copy"
-    shutil.copytree(project, copy)
+@pytest.mark.parametrize(
+    ("confirm", "typed", "destroyed"),
+    [("", "", False), ("yes", "", False), ("prod", "", True), ("", "dev", False), ("", "prod", True)],
+)
+def test_prod_is_destroyed_by_its_name_alone_which_a_person_at_a_terminal_is_asked_for(
+    copy: Path, tmp_path: Path, confirm: str, typed: str, destroyed: bool
+) -> None:
     stages = copy / "infra/stages.py"
     stages.write_text(stages.read_text().replace("protect=True", "protect=False"))
-    return copy
-
-
-@pytest.mark.parametrize("typed", ["", "yes"])
-def test_prod_is_not_destroyed_without_its_name(unprotected: Path, tmp_path: Path, typed: str) -> None:
-    done = run("release.destroy", "prod", cwd=unprotected, environment=nobody(tmp_path) | {"CONFIRM": typed})
-    assert done.returncode == 2
-    assert "prod was not destroyed: type its name" in done.stdout
-
-
-def test_prod_is_destroyed_with_its_name(unprotected: Path, tmp_path: Path) -> None:
-    done = run("release.destroy", "prod", cwd=unprotected, environment=nobody(tmp_path) | {"CONFIRM": "prod"})
-    assert "no AWS credentials" in done.stdout  # it goes on to the account
-
-
-@pytest.mark.parametrize(("typed", "destroyed"), [("prod", True), ("dev", False)])
-def test_a_person_at_a_terminal_is_asked(unprotected: Path, tmp_path: Path, typed: str, destroyed: bool) -> None:
     person, terminal = pty.openpty()
-    command = [sys.executable, "-m", "release.destroy", "prod"]
-    process = subprocess.Popen(
-        command, cwd=unprotected, env=nobody(tmp_path), stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
     os.write(person, f"{typed}\n".encode())
-    said = process.communicate(timeout=60)[0].decode()
+    done = run(
+        *("release.destroy", "prod"),
+        cwd=copy,
+        environment=nobody(tmp_path) | {"CONFIRM": confirm},
+        stdin=terminal if typed else subprocess.DEVNULL,
+    )
     os.close(person)
     os.close(terminal)
-    assert "Type its name to continue" in said
-    assert ("no AWS credentials" in said) is destroyed
-    assert ("prod was not destroyed" in said) is not destroyed
+    assert done.returncode == (1 if destroyed else 2)
+    assert ("Type its name to continue" in done.stdout) is bool(typed)
+    assert ("no AWS credentials" in done.stdout) is destroyed  # it goes on to the account
+    assert ("prod was not destroyed: type its name" in done.stdout) is not destroyed
 
 
 @pytest.mark.parametrize("stage", ["dev", "pr-1"])
 def test_a_stage_that_is_destroyed_keeps_nothing_that_is_billed(stage: str) -> None:
     for template in (templates(stage).data, templates(stage).service):
         for name, resource in template.to_json()["Resources"].items():
+            properties = resource.get("Properties", {})
             assert resource.get("DeletionPolicy", "Delete") == "Delete", name
-            protection = resource.get("Properties", {}).get("DeletionProtectionEnabled", False)
-            assert protection is False, name
-            attributes = resource.get("Properties", {}).get("LoadBalancerAttributes", [])
-            assert {"Key": "deletion_protection.enabled", "Value": "true"} not in attributes
-    clusters = templates(stage).service.find_resources("AWS::ECS::Cluster").values()
-    # Container Insights would write into a log group of its own, which ECS makes and nobody deletes
-    assert [each["Properties"]["ClusterSettings"][0]["Value"] for each in clusters] == ["disabled"]
+            assert not properties.get("DeletionProtectionEnabled"), name
+            protected = {"Key": "deletion_protection.enabled", "Value": "true"}
+            assert protected not in properties.get("LoadBalancerAttributes", [])
 
 
 def test_a_stage_that_is_not_there_is_destroyed_already(project: Path, playground_environment: dict[str, str]) -> None:
@@ -90,9 +71,9 @@ def test_objects_that_s3_does_not_delete_are_a_failure(aws: Aws, monkeypatch: py
     s3.create_bucket(Bucket="kept")
     s3.put_object(Bucket="kept", Key="alb/line", Body=b"a line")
     refusal = {"Errors": [{"Key": "alb/line", "Code": "AccessDenied", "Message": "Access Denied"}]}
+    monkeypatch.setattr(Aws, "untyped", lambda *_: s3)
     with monkeypatch.context() as patched:
         patched.setattr(s3, "delete_objects", lambda **_: refusal)
-        patched.setattr(Aws, "untyped", lambda *_: s3)
         with pytest.raises(ReleaseError, match=r"1 of 1 objects of kept \(AccessDenied\).*s3:DeleteObject"):
             empty_bucket(aws, "kept")
     empty_bucket(aws, "kept")
@@ -100,37 +81,23 @@ def test_objects_that_s3_does_not_delete_are_a_failure(aws: Aws, monkeypatch: py
     empty_bucket(aws, "kept")
 
 
-STACKS = [
-    "CommentsFoundation-pr-7",
-    "CommentsService-pr-7",
-    "CommentsFoundation-pr-8",
-    "CommentsFoundation-dev",
-    "x-pr-9",
-]
+def test_previews_alone_are_outdated_and_only_after_three_days(aws: Aws) -> None:
+    def previews(*, in_days: int) -> list[str]:
+        return outdated(aws, days=3, now=datetime.now(UTC) + timedelta(days=in_days))
 
-
-@pytest.fixture
-def stacks(aws: Aws) -> Iterator[Aws]:
-    for name in STACKS:
+    stacks = [f"Comments{name}" for name in ("Foundation-pr-7", "Service-pr-7", "Foundation-pr-8", "Foundation-dev")]
+    for name in (*stacks, "x-pr-9"):
         create_stack(aws, name, {"Topic": TOPIC})
-    yield aws
-    for name in STACKS:
+    assert previews(in_days=2) == []
+    assert previews(in_days=4) == ["pr-7", "pr-8"]
+    aws.cloudformation.delete_stack(StackName="CommentsFoundation-pr-8")
+    assert previews(in_days=4) == ["pr-7"]
+    for name in (*stacks, "x-pr-9"):
         aws.cloudformation.delete_stack(StackName=name)
 
 
-def previews(aws: Aws, *, in_days: int) -> list[str]:
-    return outdated(aws, days=3, now=datetime.now(UTC) + timedelta(days=in_days))
-
-
-def test_previews_alone_are_outdated_and_only_after_three_days(stacks: Aws) -> None:
-    assert previews(stacks, in_days=2) == []
-    assert previews(stacks, in_days=4) == ["pr-7", "pr-8"]
-    stacks.cloudformation.delete_stack(StackName="CommentsFoundation-pr-8")
-    assert previews(stacks, in_days=4) == ["pr-7"]
-
-
 def test_one_preview_that_cannot_be_destroyed_does_not_keep_the_others(
-    stacks: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     destroyed = []
 
@@ -140,7 +107,12 @@ def test_one_preview_that_cannot_be_destroyed_does_not_keep_the_others(
             raise DeploymentError("it resists")
 
     monkeypatch.setattr(module, "destroy", destroy)
-    monkeypatch.setattr(Aws, "of", lambda _stage: stacks)
+    monkeypatch.setattr(Aws, "of", lambda _: aws)
+    for name in ("pr-7", "pr-8"):
+        create_stack(aws, f"CommentsService-{name}", {"Topic": TOPIC})
+    assert module.reap(days=3) == 0
     assert module.reap(days=-1) == 1
+    for name in destroyed:
+        aws.cloudformation.delete_stack(StackName=f"CommentsService-{name}")
     assert destroyed == ["pr-7", "pr-8"]
     assert "pr-7 remains: it resists" in capsys.readouterr().out

@@ -1,9 +1,8 @@
 """Tags and digests in a registry like AWS's, which image a stage may run, and the scan gate."""
 
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from infra.stages import STAGES, Severity
 from release import images as module
 from release.aws import Aws
 from release.errors import NotReadyError, ReleaseError, ScanError
-from release.images import EXCEPTIONS, Gate, Images, read_exceptions, require_releasable, wait_for_scan
+from release.images import Gate, Images, read_exceptions, require_releasable, wait_for_scan
 from tests.release.conftest import store_image
 
 COMMIT = "0123456789ab"
@@ -32,6 +31,11 @@ def test_a_tag_is_set_once_and_never_moved(aws: Aws, images: Images) -> None:
         images.add_tag(second, "dev-aaaaaaaaaaaa")
     with pytest.raises(ReleaseError, match="no longer has"):
         images.add_tag(DIGEST, f"dev-{COMMIT}")
+
+
+def test_an_account_without_a_registry_has_no_image(aws: Aws) -> None:
+    with pytest.raises(NotReadyError, match="no image"):
+        require_releasable(STAGES["dev"], COMMIT, Images(aws))
 
 
 def test_prod_takes_what_dev_has_run_and_nothing_else(aws: Aws, images: Images) -> None:
@@ -55,95 +59,73 @@ def test_a_rollback_is_offered_to_the_latest_other_images_and_first_to_the_one_b
     assert images.verified_in("dev", other_than=latest, first=before)[0] == f"dev-{'b' * 12}"
 
 
-def test_an_account_without_a_registry_has_no_image(aws: Aws) -> None:
-    with pytest.raises(NotReadyError, match="no image"):
-        require_releasable(STAGES["dev"], COMMIT, Images(aws))
-
-
 # ---- the scan gate, with responses of ECR that the engine on this machine doesn't give ----
 
 
 @pytest.fixture
-def ecr(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Images, Stubber]]:
+def judge(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """Return what waits for a scan with the given responses in turn; None for a scan that has not started."""
     monkeypatch.setattr(module, "POLL_SECONDS", 0)
-    images = Images(dev)
-    with Stubber(images.ecr) as stubber:
-        yield images, stubber
+    with Stubber(dev.ecr) as stubber:
+
+        def judge(*responses: dict[str, Any] | None, seconds: float = 60, gate: Gate = GATE) -> str:
+            for response in responses:
+                if response is None:
+                    stubber.add_client_error("describe_image_scan_findings", "ScanNotFoundException")
+                else:
+                    stubber.add_response("describe_image_scan_findings", response)
+            return wait_for_scan(Images(dev), DIGEST, gate, seconds=seconds)
+
+        yield judge
         stubber.assert_no_pending_responses()
 
 
-def judged(
-    ecr: tuple[Images, Stubber], *responses: dict[str, Any] | None, seconds: float = 60, gate: Gate = GATE
-) -> str:
-    """Wait for a scan with these responses in turn; None for a scan that has not started."""
-    images, stubber = ecr
-    for response in responses:
-        if response is None:
-            stubber.add_client_error("describe_image_scan_findings", "ScanNotFoundException")
-        else:
-            stubber.add_response("describe_image_scan_findings", response)
-    return wait_for_scan(images, DIGEST, gate, seconds=seconds)
-
-
-def scan(status: str, *, reason: str = "", more: str = "", **names: str) -> dict[str, Any]:
-    """A page of findings, given as CVE_2026_1="HIGH"; `more` announces another page."""
+def scan(status: str, **severities: str) -> dict[str, Any]:
+    """Return a page of findings, given as CVE_2026_1="HIGH"."""
+    package = [{"key": "package_name", "value": "zlib"}, {"key": "package_version", "value": "1.3"}]
     findings = [
-        {
-            "name": name.replace("_", "-"),
-            "severity": severity,
-            "attributes": [{"key": "package_name", "value": "zlib"}, {"key": "package_version", "value": "1.3"}],
-        }
-        for name, severity in names.items()
+        {"name": name.replace("_", "-"), "severity": severity, "attributes": package}
+        for name, severity in severities.items()
     ]
-    return {
-        "imageScanStatus": {"status": status, "description": reason},
-        "imageScanFindings": {"findings": findings},
-        **({"nextToken": more} if more else {}),
-    }
+    return {"imageScanStatus": {"status": status}, "imageScanFindings": {"findings": findings}}
 
 
-def test_a_scan_is_waited_for_and_every_page_counts(ecr: tuple[Images, Stubber]) -> None:
-    pages = scan("COMPLETE", more="2", CVE_1="LOW", CVE_2="HIGH"), scan("COMPLETE", CVE_3="HIGH", CVE_4="LOW")
-    assert judged(ecr, None, scan("IN_PROGRESS"), *pages) == "2 high, 2 low"
+def test_a_scan_is_waited_for_and_every_page_counts(judge: Callable[..., str]) -> None:
+    first, last = scan("COMPLETE", CVE_1="LOW", CVE_2="HIGH"), scan("COMPLETE", CVE_3="HIGH", CVE_4="LOW")
+    assert judge(None, scan("IN_PROGRESS"), first | {"nextToken": "2"}, last) == "2 high, 2 low"
 
 
 DETAILS = {"vulnerabilityId": "CVE-1", "vulnerablePackages": [{"name": "zlib", "version": "1.3"}]}
 ENHANCED = {
     "imageScanStatus": {"status": "ACTIVE"},
-    "imageScanFindings": {
-        "enhancedFindings": [{"severity": "CRITICAL", "packageVulnerabilityDetails": DETAILS}],
-    },
+    "imageScanFindings": {"enhancedFindings": [{"severity": "CRITICAL", "packageVulnerabilityDetails": DETAILS}]},
 }
+UNSUPPORTED = {"imageScanStatus": {"status": "UNSUPPORTED_IMAGE", "description": "the operating system is unknown"}}
 
 
 @pytest.mark.parametrize(
-    "found", [scan("COMPLETE", CVE_1="CRITICAL", CVE_2="LOW"), ENHANCED], ids=["basic", "enhanced"]
-)
-def test_a_critical_finding_blocks_the_release_and_is_named(ecr: tuple[Images, Stubber], found: dict[str, Any]) -> None:
-    with pytest.raises(ScanError, match="1 critical") as refused:
-        judged(ecr, found)
-    assert refused.value.details == ("CRITICAL CVE-1 zlib 1.3",)
-
-
-@pytest.mark.parametrize(("stage", "blocks"), [("dev", False), ("prod", True)])
-def test_a_stage_may_block_what_another_takes(ecr: tuple[Images, Stubber], stage: str, blocks: bool) -> None:
-    gate = replace(GATE, severity=STAGES[stage].blocking_severity)
-    with pytest.raises(ScanError) if blocks else nullcontext():
-        judged(ecr, scan("COMPLETE", CVE_1="HIGH"), gate=gate)
-
-
-@pytest.mark.parametrize(
-    ("response", "problem"),
+    ("response", "problem", "details"),
     [
-        (scan("UNSUPPORTED_IMAGE", reason="the operating system is unknown"), "the operating system is unknown"),
-        (None, "is scanning on push enabled"),
+        (scan("COMPLETE", CVE_1="CRITICAL", CVE_2="LOW"), "1 critical, 1 low", ("CRITICAL CVE-1 zlib 1.3",)),
+        (ENHANCED, "1 critical", ("CRITICAL CVE-1 zlib 1.3",)),
+        (UNSUPPORTED, "the operating system is unknown", ()),
+        (None, "is scanning on push enabled", ()),
     ],
+    ids=["basic scanning", "enhanced scanning", "a failed scan", "no scan"],
 )
-def test_an_image_without_a_scan_is_not_released(
-    ecr: tuple[Images, Stubber], response: dict[str, Any] | None, problem: str
+def test_an_image_with_a_critical_finding_or_without_a_scan_is_not_released(
+    judge: Callable[..., str], response: dict[str, Any] | None, problem: str, details: tuple[str, ...]
 ) -> None:
-    with pytest.raises(ScanError, match=problem):
-        judged(ecr, response, seconds=0)
+    with pytest.raises(ScanError, match=problem) as refused:
+        judge(response, seconds=0)
+    assert refused.value.details == details
+
+
+def test_a_stage_may_block_what_another_takes(judge: Callable[..., str]) -> None:
+    found = scan("COMPLETE", CVE_1="HIGH")
+    assert judge(found, gate=replace(GATE, severity=STAGES["dev"].blocking_severity)) == "1 high"
+    with pytest.raises(ScanError):
+        judge(found, gate=replace(GATE, severity=STAGES["prod"].blocking_severity))
 
 
 ENTRY = """
@@ -154,18 +136,14 @@ vulnerabilities:
 """
 
 
-def exceptions(tmp_path: Path, text: str, *, today: date = TODAY) -> dict[str, date]:
+def test_an_exception_covers_its_finding_until_it_expires(judge: Callable[..., str], tmp_path: Path) -> None:
     file = tmp_path / "exceptions.yaml"
-    file.write_text(text)
-    return read_exceptions(file, today=today)
-
-
-def test_an_exception_covers_its_finding_until_it_expires(ecr: tuple[Images, Stubber], tmp_path: Path) -> None:
+    file.write_text(ENTRY)
     found = scan("COMPLETE", CVE_1="CRITICAL")
-    gate = replace(GATE, exceptions=exceptions(tmp_path, ENTRY))
-    assert "ignored" in judged(ecr, found, gate=gate)
+    gate = replace(GATE, exceptions=read_exceptions(file, today=TODAY))
+    assert "ignored" in judge(found, gate=gate)
     with pytest.raises(ScanError) as blocked:
-        judged(ecr, found, gate=replace(gate, today=date(2026, 4, 1)))
+        judge(found, gate=replace(gate, today=date(2026, 4, 1)))
     assert "expired on 2026-04-01" in blocked.value.details[0]
 
 
@@ -181,9 +159,7 @@ def test_an_exception_covers_its_finding_until_it_expires(ecr: tuple[Images, Stu
     ],
 )
 def test_an_incomplete_exception_is_rejected(tmp_path: Path, old: str, new: str) -> None:
+    file = tmp_path / "exceptions.yaml"
+    file.write_text(ENTRY.replace(old, new))
     with pytest.raises(NotReadyError, match=r"exceptions\.yaml"):
-        exceptions(tmp_path, ENTRY.replace(old, new))
-
-
-def test_the_projects_own_exceptions_are_complete() -> None:
-    read_exceptions(EXCEPTIONS, today=datetime.now(UTC).date())
+        read_exceptions(file, today=TODAY)

@@ -5,19 +5,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from botocore.stub import Stubber
 
 from infra.queries import QUERIES
-from release import logs
+from release import logs as module
 from release.aws import Aws
 from release.errors import NotReadyError
 from release.logs import request_lines, request_pattern, run_query
 from tests.release.conftest import run
 
 Write = Callable[..., None]
+Logs = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def log(aws: Aws) -> Iterator[Write]:
     aws.logs.create_log_stream(logGroupName=group, logStreamName=stream)
 
     def write(message: str, *, seconds_ago: int = 0) -> None:
-        at = int(time.time() * 1000) - seconds_ago * 1000
+        at = int((time.time() - seconds_ago) * 1000)
         aws.logs.put_log_events(
             logGroupName=group, logStreamName=stream, logEvents=[{"timestamp": at, "message": message}]
         )
@@ -37,16 +39,17 @@ def log(aws: Aws) -> Iterator[Write]:
     aws.logs.delete_log_group(logGroupName=group)
 
 
-def test_lines_are_shown_from_the_given_time_on_without_their_metrics(
-    project: Path, log: Write, playground_environment: dict[str, str]
-) -> None:
+@pytest.fixture
+def logs(project: Path, playground_environment: dict[str, str]) -> Logs:
+    return partial(run, "release.logs", cwd=project, environment=playground_environment)
+
+
+def test_lines_are_shown_from_the_given_time_on_without_their_metrics(log: Write, logs: Logs) -> None:
     log("two hours ago", seconds_ago=7200)
     log('{"message":"just now","_aws":{"Timestamp":1}}')
-    shown = run("release.logs", "playground", cwd=project, environment=playground_environment)
-    assert shown.returncode == 0
-    assert shown.stdout == '{"message":"just now"}\n'
-    more = run("release.logs", "playground", "--since", "1d", cwd=project, environment=playground_environment)
-    assert "two hours ago\n" in more.stdout
+    shown = logs("playground")
+    assert (shown.returncode, shown.stdout) == (0, '{"message":"just now"}\n')
+    assert "two hours ago\n" in logs("playground", "--since", "1d").stdout
 
 
 def test_following_continues_with_new_lines_until_ctrl_c(
@@ -65,13 +68,11 @@ def test_following_continues_with_new_lines_until_ctrl_c(
         assert following.wait(20) == 0
 
 
-def test_the_story_of_a_request_is_its_lines_with_the_traceback_below(
-    project: Path, log: Write, playground_environment: dict[str, str]
-) -> None:
+def test_the_story_of_a_request_is_its_lines_with_the_traceback_below(log: Write, logs: Logs) -> None:
     raised = "Traceback:\n  here"
     log(json.dumps({"level": "error", "request_id": "abc", "message": "boom", "traceback": raised}), seconds_ago=2)
     log(json.dumps({"level": "info", "request_id": "abc", "message": "request", "method": "GET", "status": 500}))
-    shown = run("release.logs", "playground", "--request", "abc", cwd=project, environment=playground_environment)
+    shown = logs("playground", "--request", "abc")
     assert shown.returncode == 0, shown.stdout
     heading, first, *below, last = shown.stdout.splitlines()
     assert heading.split()[:2] == ["level", "request_id"]
@@ -80,11 +81,9 @@ def test_the_story_of_a_request_is_its_lines_with_the_traceback_below(
     assert "500" in last
 
 
-def test_a_request_without_log_lines_is_an_error_with_the_next_step(
-    log: Write, aws: Aws, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    del log  # nothing was written
-    monkeypatch.setattr(logs, "INGESTION_SECONDS", 0)
+@pytest.mark.usefixtures("log")
+def test_a_request_without_log_lines_is_an_error_with_the_next_step(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "INGESTION_SECONDS", 0)
     with pytest.raises(NotReadyError, match="--since"):
         request_lines(aws, request_pattern("abc"), since=0)
 
@@ -100,10 +99,8 @@ def test_a_request_without_log_lines_is_an_error_with_the_next_step(
         (["playground"], "no log group /comments/playground/app: run `make deploy ENV=playground`"),
     ],
 )
-def test_an_invalid_request_names_the_next_step(
-    project: Path, playground_environment: dict[str, str], arguments: list[str], message: str
-) -> None:
-    done = run("release.logs", *arguments, cwd=project, environment=playground_environment)
+def test_an_invalid_request_names_the_next_step(logs: Logs, arguments: list[str], message: str) -> None:
+    done = logs(*arguments)
     assert done.returncode == 2
     assert message in done.stdout
     assert "Traceback" not in done.stdout

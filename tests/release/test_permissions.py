@@ -1,7 +1,7 @@
 """Release, roles and docs/permissions.md agree: a role may make the calls of its commands, and no other."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import boto3
@@ -9,22 +9,13 @@ import pytest
 
 import release
 from infra.permissions import SETTINGS, TRUSTS, Trust
-from tests.infra.synthesis import every, templates
+from tests.infra.synthesis import list_of, statements_of, templates, the
 from tests.release.permission_table import rows
 
-BY_A_PERSON = {"bootstrap"}
-"""Modules that prepare an account, before there is any role."""
-MODULES = sorted(path for path in Path(release.__path__[0]).glob("*.py") if path.stem not in BY_A_PERSON)
-SERVICES = {
-    "cloudformation": "cloudformation",
-    "ecr": "ecr",
-    "ecs": "ecs",
-    "logs": "logs",
-}
-RECEIVERS = {name: name for name in SERVICES}
-MAKERS = {"client", "untyped"}
-OPERATIONS = {"get_paginator": "", "get_waiter": "describe_services"}
-"""Methods that call an operation: the one they name, or that of the only waiter."""
+FOLDER = Path(release.__path__[0])
+MODULES = {path.stem for path in FOLDER.glob("*.py")} - {"bootstrap"}
+"""Without the one that a person runs, to prepare an account, before there is any role."""
+CLIENTS = ("cloudformation", "ecr", "ecs", "logs")
 OTHERWISE_NAMED = {
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:DeleteObjects": "s3:DeleteObject",
@@ -33,19 +24,15 @@ OTHERWISE_NAMED = {
 """Calls whose permission has another name than the call."""
 FREE = {"sts:GetCallerIdentity"}
 """AWS asks nobody for a permission."""
-BUILDING = {
+BY_DOCKER = {
     "ecr:BatchCheckLayerAvailability",
     "ecr:InitiateLayerUpload",
     "ecr:UploadLayerPart",
     "ecr:CompleteLayerUpload",
 }
-"""What `docker push` calls."""
 LOGGING_IN = {"ecr:GetAuthorizationToken"}
-THROUGH_CDK = {"sts:AssumeRole"}
-BY_CLOUDFORMATION = {"cloudformation:DetectStackResourceDrift"}
-"""AWS: what a caller of DetectStackDrift needs beside it, and the reading of each resource."""
 BY_SYFT = {"ecr:GetDownloadUrlForLayer"}
-CLEANING = ("destroy",)
+THROUGH_CDK = {"sts:AssumeRole"}
 BY_CDK = {
     "cloudformation:DescribeStackDriftDetectionStatus",
     "cloudformation:DescribeStackResourceDrifts",
@@ -53,59 +40,60 @@ BY_CDK = {
     "cloudformation:GetTemplate",
 }
 """`cdk diff` and `cdk drift` call these with the caller's permissions."""
-LOOKING = ("status", "logs")
-RELEASING = tuple(path.stem for path in MODULES if path.stem not in {*CLEANING, "status"})
+BY_CLOUDFORMATION = {"cloudformation:DetectStackResourceDrift"}
+"""AWS: what a caller of DetectStackDrift needs beside it, and the reading of each resource."""
 
 
 def calls(*modules: str) -> set[str]:
-    """Every action of AWS that modules of the release call by boto3, such as ecs:DescribeServices."""
+    """Return every action of AWS that modules of the release call by boto3, such as ecs:DescribeServices."""
     found = set()
-    for module in MODULES:
-        if module.stem not in modules:
-            continue
-        tree = ast.parse(module.read_text())
-        named = RECEIVERS | dict(_assigned(tree))
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-                continue
-            receiver, method = node.func.value, node.func.attr
-            name = receiver.attr if isinstance(receiver, ast.Attribute) else getattr(receiver, "id", "")
-            service = _client(receiver) or named.get(name)
-            if not service:
-                continue
-            if method in OPERATIONS and isinstance(node.args[0], ast.Constant):
-                method = OPERATIONS[method] or str(node.args[0].value)
-            client = boto3.client(service, region_name="us-east-1")  # type: ignore[call-overload]  # any service
-            action = f"{SERVICES.get(service, service)}:{client.meta.method_to_api_mapping[method]}"
-            found.add(OTHERWISE_NAMED.get(action, action))
+    for module in modules:
+        nodes = list(ast.walk(ast.parse((FOLDER / f"{module}.py").read_text())))
+        variables = dict(zip(CLIENTS, CLIENTS, strict=True))
+        for node in nodes:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as made) if service := client_of(
+                    made, {}
+                ):
+                    variables[name] = service
+        for node in nodes:
+            match node:
+                case ast.Call(func=ast.Attribute(receiver, method), args=arguments):
+                    if service := client_of(receiver, variables):
+                        match method, arguments:
+                            case "get_paginator", [ast.Constant(str(operation))]:
+                                method = operation
+                            case "get_waiter", _:
+                                method = "describe_services"
+                        action = f"{service}:{operations(service)[method]}"
+                        found.add(OTHERWISE_NAMED.get(action, action))
     return found - FREE
 
 
-def _assigned(tree: ast.AST) -> Iterator[tuple[str, str]]:
-    """Yield each variable that holds a client, as in `s3 = aws.untyped("s3")`, and its service."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and (service := _client(node.value)):
-            yield node.targets[0].id, service
-
-
-def _client(node: ast.AST) -> str | None:
-    """Return the service of an expression that makes a client by its name."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MAKERS:
-        return str(node.args[0].value) if isinstance(node.args[0], ast.Constant) else None
+def client_of(node: ast.expr, variables: dict[str, str]) -> str | None:
+    """Return the service of an expression: `aws.ecs`, a variable, or a client that is made by its name."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="client" | "untyped"), args=[ast.Constant(str(service))]):
+            return service
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return variables.get(name)
     return None
 
 
+@cache
+def operations(service: str) -> dict[str, str]:
+    """Return the API's names of a client's methods."""
+    client = boto3.client(service, region_name="us-east-1")  # type: ignore[call-overload]  # any service
+    return dict(client.meta.method_to_api_mapping)
+
+
+RELEASING = calls(*MODULES - {"destroy", "status"})
 NEEDED = {
-    "comments-deploy-dev": calls(*RELEASING) | BUILDING | BY_SYFT | THROUGH_CDK,
-    "comments-deploy-prod": calls(*RELEASING) - LOGGING_IN | THROUGH_CDK,
-    "comments-preview": calls(*RELEASING, *CLEANING) | BUILDING | BY_SYFT | THROUGH_CDK,
-    "comments-read": calls(*LOOKING) | {"cloudformation:DescribeStacks"} | BY_CDK | BY_CLOUDFORMATION,
+    "comments-deploy-dev": RELEASING | BY_DOCKER | BY_SYFT | THROUGH_CDK,
+    "comments-deploy-prod": RELEASING - LOGGING_IN | THROUGH_CDK,
+    "comments-preview": RELEASING | calls("destroy") | BY_DOCKER | BY_SYFT | THROUGH_CDK,
+    "comments-read": calls("status", "logs") | {"cloudformation:DescribeStacks"} | BY_CDK | BY_CLOUDFORMATION,
 }
-
-
-def test_the_calls_of_the_release_are_found() -> None:
-    assert {"ec2:DescribeVpcs", "ecs:DescribeTasks", "ecr:PutImage", "logs:GetLogEvents"} <= calls(*RELEASING)
-    assert calls("destroy") == {"s3:ListBucket", "s3:DeleteObject", "cloudformation:ListStacks"}
 
 
 @pytest.mark.parametrize("trust", TRUSTS, ids=lambda trust: trust.role)
@@ -114,26 +102,16 @@ def test_a_role_may_make_the_calls_of_its_commands_and_no_other(trust: Trust) ->
     assert set(trust.actions) - handed_on == NEEDED[trust.role]
 
 
-def granted() -> set[tuple[str, str]]:
-    """Return each role, by its short name, with each action that it may perform."""
-    service = templates("playground").service
-    (task,) = every(service, "AWS::ECS::TaskDefinition")
-    of_tasks = {
-        (role, action)
-        for role, reference in (("task", "TaskRoleArn"), ("execution", "ExecutionRoleArn"))
-        for policy in every(service, "AWS::IAM::Policy")
-        if {"Ref": task[reference]["Fn::GetAtt"][0]} in policy["Roles"]
-        for statement in policy["PolicyDocument"]["Statement"]
-        for action in _list(statement["Action"])
-    }
-    return of_tasks | {(trust.role.rpartition("-")[2], action) for trust in TRUSTS for action in trust.actions}
-
-
 def test_the_document_has_every_permission_and_no_other() -> None:
     documented = [(role, action) for row in rows() for role in row.roles for action in row.actions]
     assert len(documented) == len(set(documented))
-    assert set(documented) == granted()
-
-
-def _list(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
+    service = templates("playground").service
+    task = the(service, "AWS::ECS::TaskDefinition")
+    of_tasks = {
+        (role, action)
+        for role, reference in (("task", "TaskRoleArn"), ("execution", "ExecutionRoleArn"))
+        for statement in statements_of(service, task[reference]["Fn::GetAtt"][0])
+        for action in list_of(statement["Action"])
+    }
+    of_workflows = {(trust.role.rpartition("-")[2], action) for trust in TRUSTS for action in trust.actions}
+    assert set(documented) == of_tasks | of_workflows

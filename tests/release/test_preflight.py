@@ -2,11 +2,11 @@
 
 import shutil
 import uuid
-from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
@@ -14,10 +14,10 @@ from botocore.exceptions import ClientError
 from release.aws import Aws
 from release.errors import NotReadyError
 from release.preflight import describe_change, require_vpc_quota
-from tests.release.conftest import commit_all, git, nobody, run
+from tests.release.conftest import TOPIC, commit_all, create_stack, git, nobody, run
 
 
-def refused(project: Path, environment: Mapping[str, str], *arguments: str) -> str:
+def refused(project: Path, environment: dict[str, str], *arguments: str) -> str:
     """Return what a release says that stops before anything is changed."""
     done = run("release", *arguments, cwd=project, environment=environment)
     assert done.returncode == 2, done.stdout
@@ -43,9 +43,7 @@ def test_what_is_missing_is_named(
     assert message in refused(project, nobody(tmp_path) | variables, *arguments)
 
 
-def test_uncommitted_files_are_named(project: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(project, copy)
+def test_uncommitted_files_are_named(copy: Path, tmp_path: Path) -> None:
     (copy / "app" / "api.py").write_text("raise SystemExit\n")
     for number in range(30):
         (copy / f"new-{number:02}").write_text("x")
@@ -57,71 +55,41 @@ def test_uncommitted_files_are_named(project: Path, tmp_path: Path) -> None:
     assert "no git commit here" in refused(copy, nobody(tmp_path), "dev")
 
 
-# ---- the quota of VPCs ----
-
-
-def preview(aws: Aws, monkeypatch: pytest.MonkeyPatch, *, quota: int | None) -> Aws:
-    """Return a stage that is not deployed, in an account with five VPCs; None if the quota can't be read."""
-
-    def get_service_quota(**_: str) -> Any:
-        if quota is None:
-            raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetServiceQuota")
-        return {"Quota": {"Value": float(quota)}}
-
+@pytest.mark.parametrize(
+    ("deployed", "quota", "fails"),
+    [(False, 6, False), (False, 5, True), (False, None, True), (True, 5, False)],
+    ids=["a new stage", "one too many", "an unknown quota", "a deployed stage"],
+)
+def test_an_exceeded_vpc_quota_fails_before_anything_is_created(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, deployed: bool, quota: int | None, fails: bool
+) -> None:
     paginator = SimpleNamespace(paginate=lambda: [{"Vpcs": [1, 2, 3]}, {"Vpcs": [4, 5]}])
+    answers = {"return_value": {"Quota": {"Value": float(quota or 0)}}}
+    denied = {"side_effect": ClientError({"Error": {"Code": "AccessDenied"}}, "GetServiceQuota")}
     clients = {
         "ec2": SimpleNamespace(get_paginator=lambda _: paginator),
-        "service-quotas": SimpleNamespace(get_service_quota=get_service_quota),
+        "service-quotas": SimpleNamespace(get_service_quota=Mock(**(answers if quota else denied))),
     }
     monkeypatch.setattr(Aws, "untyped", lambda _, service: clients[service])
-    return replace(aws, stage=replace(aws.stage, name=f"pr-{uuid.uuid4().int % 10**5}"))
+    preview = replace(aws, stage=replace(aws.stage, name=f"pr-{uuid.uuid4().int % 10**5}"))
+    if deployed:
+        create_stack(aws, preview.stage.service_stack, {"Topic": TOPIC})
+    with pytest.raises(NotReadyError, match=r"has 5 of 5 VPCs.*make reap") if fails else nullcontext():
+        require_vpc_quota(preview)
+    aws.cloudformation.delete_stack(StackName=preview.stage.service_stack)
 
 
-@pytest.mark.parametrize("quota", [5, None])
-def test_an_exceeded_vpc_quota_fails_before_anything_is_created(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch, quota: int | None
-) -> None:
-    with pytest.raises(NotReadyError, match=r"has 5 of 5 VPCs.*make reap"):
-        require_vpc_quota(preview(aws, monkeypatch, quota=quota))
-
-
-def test_a_new_stage_within_the_quota_is_let_through(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    require_vpc_quota(preview(aws, monkeypatch, quota=6))
-
-
-def test_a_deployed_stage_needs_no_other_vpc(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = preview(aws, monkeypatch, quota=0)
-    aws.cloudformation.create_stack(
-        StackName=there.stage.service_stack, TemplateBody='{"Resources": {"T": {"Type": "AWS::SNS::Topic"}}}'
-    )
-    require_vpc_quota(there)
-    aws.cloudformation.delete_stack(StackName=there.stage.service_stack)
-
-
-# ---- what a rollback removes ----
-
-
-@pytest.fixture
-def history(tmp_path: Path) -> tuple[Path, list[str]]:
-    """A repository of four commits: three in a row, and one beside the last two."""
+def test_a_rollback_names_each_commit_that_it_adds_or_undoes(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet")
-    commits = []
-    for name in ("one", "two", "three"):
+    commits: list[str] = []
+    for name in ("one", "two", "three", "beside"):
+        if name == "beside":
+            git(tmp_path, "checkout", "--quiet", "-b", name, commits[0])
         (tmp_path / name).touch()
         commits.append(commit_all(tmp_path))
-    git(tmp_path, "checkout", "--quiet", "-b", "beside", commits[0])
-    (tmp_path / "four").touch()
-    return tmp_path, [*commits, commit_all(tmp_path)]
-
-
-def test_a_rollback_names_each_commit_that_it_adds_or_undoes(history: tuple[Path, list[str]]) -> None:
-    root, (_, two, three, beside) = history
-    _, *commits, _ = describe_change(["foreign", three, f"prod-{three}"], f"dev-{beside}", root=root)
-    assert sorted(commits) == sorted([f"  > {beside} a commit", f"  < {three} a commit", f"  < {two} a commit"])
-
-
-def test_a_commit_that_this_clone_does_not_have_is_named(history: tuple[Path, list[str]]) -> None:
-    root, (one, *_) = history
-    lines = list(describe_change(["prod-0123456789ab"], one, root=root))
-    assert f"from 0123456789ab to {one}" in lines[0]
-    assert "`git fetch`" in lines[1]
+    one, two, three, beside = commits
+    _, *changes, _ = describe_change(["foreign", three, f"prod-{three}"], f"dev-{beside}", root=tmp_path)
+    assert sorted(changes) == sorted([f"  > {beside} a commit", f"  < {three} a commit", f"  < {two} a commit"])
+    heading, advice, _ = describe_change(["prod-0123456789ab"], one, root=tmp_path)  # this clone doesn't have it
+    assert f"from 0123456789ab to {one}" in heading
+    assert "`git fetch`" in advice

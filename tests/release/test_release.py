@@ -4,9 +4,11 @@ AWS's APIs are MiniStack's. Docker and the CDK CLI only record how they were cal
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -26,37 +28,36 @@ COMMIT = "0123456789ab"
 
 @dataclass
 class Tools:
-    """The calls of Docker and the CDK CLI, and what Docker does on a push."""
+    """Docker and the CDK CLI, which only record how they were called."""
 
     aws: Aws
     called: list[str] = field(default_factory=list)
     push: Callable[[str], object] = lambda _tag: None
+    """What Docker does on a push."""
     failure: str = ""
     """Output of a `cdk deploy` that fails."""
 
     def run(self, called: list[str], **options: Any) -> list[str]:
-        name = " ".join(called[:2])
-        if name == "docker push":
+        if called[0] not in {"docker", "cdk"}:
+            return run(called, **options)
+        if called[1] == "push":
             self.push(called[2].rpartition(":")[2])
-        if name == "cdk deploy" and self.failure:
+        if self.failure:
             raise CommandError("cdk deploy ended with status 1", self.failure)
-        if called[0] in {"docker", "cdk"}:
-            kept = [part for part in called[2:] if not part.startswith("--output=")]
-            self.called.append(" ".join([name, *kept]))
-            return ["unix:///var/run/docker.sock"]
-        return run(called, **options)
+        self.called.append(" ".join(part for part in called if not part.startswith("--output=")))
+        return ["unix:///var/run/docker.sock"]
 
-    def taken(self) -> list[str]:
-        """Return the calls since the last time."""
-        called, self.called = self.called, []
-        return called
+    def release(self, tag: str | None = None, only: Phase | None = None) -> list[str]:
+        """Release, and return the calls."""
+        self.called.clear()
+        release(self.aws.stage, tag=tag, only=only)
+        return [*self.called]
 
 
 @pytest.fixture
 def tools(aws: Aws, images: Images, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tools]:  # noqa: ARG001  # the registry
     """A bootstrapped account without a service, whose scans find nothing and whose deployments can be verified."""
-    tools = Tools(aws)
-    tools.push = lambda tag: store_image(aws, tag)
+    tools = Tools(aws, push=lambda tag: store_image(aws, tag))
     create_stack(aws, TOOLKIT_STACK, {"Topic": TOPIC})
     monkeypatch.setattr(Aws, "of", lambda _: aws)
     monkeypatch.setattr(build, "run", tools.run)
@@ -73,41 +74,38 @@ def tags(aws: Aws) -> list[str]:
 
 
 def test_a_second_release_of_a_commit_builds_nothing_and_changes_nothing(tools: Tools) -> None:
-    release(tools.aws.stage, tag=None)
-    first, tagged = tools.taken(), tags(tools.aws)
-    release(tools.aws.stage, tag=None)
-    assert tools.taken() == first[-1:], "the same templates with the same digest, which CloudFormation does not change"
+    first, tagged = tools.release(), tags(tools.aws)
+    assert tools.release() == first[-1:], (
+        "the same templates with the same digest, which CloudFormation does not change"
+    )
     assert tags(tools.aws) == tagged
-    assert len(tagged) == 2
-    assert f"playground-{tagged[0]}" in tagged
+    commit, verified = tagged
+    assert verified == f"playground-{commit}"
 
 
 def test_the_phases_together_are_a_release(tools: Tools) -> None:
-    release(tools.aws.stage, tag=None)
-    whole, tagged = tools.taken(), tags(tools.aws)
+    whole, tagged = tools.release(), tags(tools.aws)
     tools.aws.ecr.batch_delete_image(
         repositoryName=tools.aws.stage.image_repository, imageIds=[{"imageTag": tag} for tag in tagged]
     )
-    for phase in Phase:
-        release(tools.aws.stage, tag=None, only=phase)
-    assert list(dict.fromkeys(tools.taken())) == whole
+    parts = [call for phase in Phase for call in tools.release(only=phase)]
+    assert list(dict.fromkeys(parts)) == whole
     assert tags(tools.aws) == tagged
 
 
 def test_a_deployment_alone_needs_an_image_in_the_registry(tools: Tools) -> None:
     with pytest.raises(NotReadyError, match="run the step push first"):
-        release(tools.aws.stage, tag=None, only=Phase.DEPLOY)
-    assert tools.taken() == []
+        tools.release(only=Phase.DEPLOY)
+    assert tools.called == []
 
 
 def test_a_rollback_deploys_the_image_of_its_tag(tools: Tools) -> None:
     digest = store_image(tools.aws, COMMIT)
-    release(tools.aws.stage, tag=COMMIT)
-    (deployed,) = tools.taken()
+    (deployed,) = tools.release(COMMIT)
     assert f"ImageDigest={digest}" in deployed
     assert tags(tools.aws) == [COMMIT, f"playground-{COMMIT}"]
     with pytest.raises(NotReadyError, match="no image dev-ffffffffffff") as refused:
-        release(tools.aws.stage, tag="dev-ffffffffffff")
+        tools.release("dev-ffffffffffff")
     assert f"playground-{COMMIT}" in refused.value.details[0]
 
 
@@ -119,18 +117,15 @@ def test_a_concurrent_push_of_the_same_tag_is_reused(tools: Tools, pushed_by_ano
         raise CommandError("docker push ended with status 1", "tag invalid: it already exists")
 
     tools.push = refuse
-    if pushed_by_another:
-        release(tools.aws.stage, tag=None)
-    else:
-        with pytest.raises(CommandError, match="docker push"):
-            release(tools.aws.stage, tag=None)
+    with nullcontext() if pushed_by_another else pytest.raises(CommandError, match="docker push"):
+        tools.release()
 
 
 def test_a_failed_deployment_names_its_cause(tools: Tools) -> None:
     store_image(tools.aws, COMMIT)
     tools.failure = "Error: The security token included in the request is expired"
     with pytest.raises(DeploymentError) as failed:
-        release(tools.aws.stage, tag=COMMIT)
+        tools.release(COMMIT)
     assert failed.value.details[0].startswith("cause: the AWS credentials have expired")
     assert tags(tools.aws) == [COMMIT], "it is not verified"
 
@@ -139,14 +134,8 @@ def test_a_failed_deployment_names_its_cause(tools: Tools) -> None:
 def test_a_rollback_does_not_wait_for_a_vulnerability_that_was_found_since(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, verified_in: str, released: bool
 ) -> None:
-    def block(*_: object) -> str:
-        raise ScanError("the scan found 1 critical")
-
-    monkeypatch.setattr(command, "wait_for_scan", block)
+    monkeypatch.setattr(command, "wait_for_scan", Mock(side_effect=ScanError("the scan found 1 critical")))
     monkeypatch.setattr(Images, "tags", lambda *_: [COMMIT, f"{verified_in}-{COMMIT}"])
     plan = Plan(aws=aws, tag=COMMIT, builds=False, gate=Gate(Severity.CRITICAL, {}, date(2026, 3, 1)))
-    if released:
+    with nullcontext() if released else pytest.raises(ScanError):
         assert "has run it before" in check_scan(plan, "sha256:1")
-    else:
-        with pytest.raises(ScanError):
-            check_scan(plan, "sha256:1")

@@ -1,38 +1,73 @@
-"""`make report` on two commits of the project."""
+"""`make report` on two commits of a project with a small app: synthesis of the real one would take half a minute."""
 
-import shutil
+import json
+import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.release.conftest import commit_all, nobody, run
+from release import command, report
+from tests.release.conftest import commit_all, git
+
+APP = """
+import json, os
+from pathlib import Path
+
+folder, stage = Path(os.environ["CDK_OUTDIR"]), json.loads(os.environ["CDK_CONTEXT_JSON"])["stage"]
+folder.mkdir()
+artifacts = {}
+for name, resources in json.loads(Path("stacks.json").read_text())[stage].items():
+    (folder / f"{name}.template.json").write_text(json.dumps({"Resources": resources}))
+    artifacts[name] = {
+        "type": "aws:cloudformation:stack",
+        "environment": "aws://unknown-account/unknown-region",
+        "properties": {"templateFile": f"{name}.template.json"},
+    }
+(folder / "manifest.json").write_text(json.dumps({"version": "38.0.0", "artifacts": artifacts}))
+"""
 
 
-@pytest.fixture
-def change(project: Path, tmp_path: Path) -> Path:
-    """A copy of the project whose last commit gives dev's tasks more memory."""
-    copy = tmp_path / "copy"
-    shutil.copytree(project, copy)
-    stages = copy / "infra/stages.py"
-    stages.write_text(stages.read_text().replace('Stage(name="dev", ', 'Stage(name="dev", memory=1024, '))
-    commit_all(copy)
-    return copy
+def secret(name: str, description: str) -> dict[str, Any]:
+    return {name: {"Type": "AWS::SecretsManager::Secret", "Properties": {"Description": description}}}
 
 
-def test_a_change_shows_its_templates_and_its_bill(change: Path, tmp_path: Path) -> None:
-    done = run("release.report", "HEAD~1", cwd=change, environment=nobody(tmp_path))
-    assert done.returncode == 0, done.stdout
-    assert "**CommentsService-dev**" in done.stdout
-    assert "[-] 512" in done.stdout
-    assert "[+] 1024" in done.stdout
-    assert "prod" not in done.stdout
-    bill = done.stdout.split("**Monthly cost of dev**")[1]
+def test_a_change_shows_its_templates_and_its_bill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "small_app.py").write_text(APP)
+    (tmp_path / "cdk.json").write_text(json.dumps({"app": "python3 small_app.py", "context": {}}))
+    for shared, more in (("former", {}), ("latter", {"Service-dev": secret("More", "")})):
+        stacks = {
+            stage: {"Shared": secret("Shared", shared), f"Data-{stage}": secret("Data", "")}
+            for stage in ("dev", "prod")
+        }
+        stacks["dev"] |= more
+        (tmp_path / "stacks.json").write_text(json.dumps(stacks))
+        commit_all(tmp_path)
+    monkeypatch.setattr(report, "run", partial(command.run, cwd=tmp_path))
+    monkeypatch.setattr(report, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr(report, "REPORT", tmp_path / "build/report.md")
+    report.report("HEAD~1")
+    shown = capsys.readouterr().out
+    assert shown.count("**Shared**") == 1
+    assert "[-] former" in shown
+    assert "[+] latter" in shown
+    assert "**Service-dev** is new." in shown
+    assert "Data-" not in shown
+    assert "prod" not in shown
+    bill = shown.split("**Monthly cost of dev**")[1]
     assert "\n- sum " in bill
     assert "\n+ sum " in bill
-    assert (change / "build/report.md").read_text() == done.stdout
+    assert report.REPORT.read_text() == shown
 
 
-def test_a_commit_that_is_not_here_is_named(project: Path, tmp_path: Path) -> None:
-    done = run("release.report", "nowhere", cwd=project, environment=nobody(tmp_path))
-    assert done.returncode == 2
-    assert "no commit nowhere here: run `git fetch`, or set BASE" in done.stdout
+def test_a_commit_that_is_not_here_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["report", "nowhere"])
+    with pytest.raises(SystemExit, match=r"^2$"):
+        report.main()
+    assert "no commit nowhere here: run `git fetch`, or set BASE" in capsys.readouterr().err

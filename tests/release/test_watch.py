@@ -1,26 +1,22 @@
 """Evidence collected during a deployment, from emulated ECS."""
 
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING
+from queue import Queue
+from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
-from botocore.stub import Stubber
 
 from release import watch
 from release.aws import Aws
 from release.errors import DeploymentError
 from release.explain import explain
 from release.watch import Evidence, Watch, probe_traffic
-
-if TYPE_CHECKING:
-    from types_boto3_logs.type_defs import InputLogEventTypeDef
+from tests.release.conftest import serve
 
 
 @pytest.fixture
@@ -42,15 +38,6 @@ def ended(aws: Aws) -> str:
     task = aws.ecs.run_task(cluster=aws.stage.cluster, taskDefinition=arn)["tasks"][0]["taskArn"]
     until(lambda: task in aws.ecs.list_tasks(cluster=aws.stage.cluster, desiredStatus="STOPPED")["taskArns"])
     return task.rsplit("/", 1)[-1]
-
-
-def write_log(aws: Aws, task: str, *lines: str) -> None:
-    """Write what the container of a task would have written."""
-    group, stream = aws.stage.app_log_group, f"api/api/{task}"
-    aws.logs.create_log_stream(logGroupName=group, logStreamName=stream)
-    now = int(time.time() * 1000)
-    events: list[InputLogEventTypeDef] = [{"timestamp": now, "message": line} for line in lines]
-    aws.logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -78,7 +65,12 @@ def test_a_failed_deployment_is_explained_by_its_own_tasks_and_their_last_lines(
     def meanwhile() -> None:
         task = ended(cluster)
         until(lambda: f"task {task} stopped: " in capsys.readouterr().out)
-        write_log(cluster, task, "the first line", "the last line")  # they arrive after the end
+        group, stream, now = cluster.stage.app_log_group, f"api/api/{task}", int(time.time() * 1000)
+        cluster.logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        for line in ("the first line", "the last line"):  # they arrive after the end
+            cluster.logs.put_log_events(
+                logGroupName=group, logStreamName=stream, logEvents=[{"timestamp": now, "message": line}]
+            )
 
     evidence = deployment_failed(cluster, meanwhile)
     assert len(evidence.stopped) == 1
@@ -94,44 +86,32 @@ def test_a_service_that_does_not_exist_yet_is_no_failure(aws: Aws) -> None:
     assert evidence.events == []
 
 
-def test_a_deployment_continues_when_it_can_no_longer_be_watched(cluster: Aws) -> None:
-    soon_expired = replace(cluster)  # with separate clients
-    stubber = Stubber(soon_expired.ecs)
-    for _ in range(1000):
-        stubber.add_client_error("describe_services", "ExpiredTokenException")
-    evidence = deployment_failed(soon_expired, stubber.activate)
-    assert "ExpiredTokenException" in str(evidence.failure)
+def test_a_deployment_that_can_no_longer_be_watched_continues_but_is_not_begun_so(
+    cluster: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expired = ClientError({"Error": {"Code": "ExpiredTokenException"}}, "DescribeServices")
+
+    def expire() -> None:
+        monkeypatch.setattr(cluster.ecs, "describe_services", Mock(side_effect=expired))
+
+    assert deployment_failed(cluster, expire).failure is expired
+    with pytest.raises(ClientError, match="ExpiredToken"):
+        deployment_failed(cluster)
 
 
-def test_a_stopped_task_is_recorded_even_if_it_can_not_be_described_at_first(cluster: Aws) -> None:
-    flaky, arn = replace(cluster), f"arn:aws:ecs:us-east-1:000000000000:task/{cluster.stage.cluster}/0a1b"
-    task = {
-        "taskArn": arn,
-        "stopCode": "TaskFailedToStart",
-        "stoppedReason": "no image",
-        "containers": [{"name": "api"}],
-    }
-    stubber = Stubber(flaky.ecs)
-    for _ in range(2):
-        stubber.add_response("describe_services", {"services": []})
-        stubber.add_response("list_tasks", {"taskArns": [arn]})
-        stubber.add_client_error("describe_tasks", "ThrottlingException")
-    stubber.add_response("describe_services", {"services": []})
-    stubber.add_response("list_tasks", {"taskArns": [arn]})
-    stubber.add_response("describe_tasks", {"tasks": [task]})
-    watched = Watch(flaky)
-    with stubber:
-        for _ in range(3):
-            watched._poll()
+def test_a_stopped_task_is_recorded_even_if_it_can_not_be_described_at_first(
+    cluster: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = {"taskArn": "arn:aws:ecs:us-east-1:000000000000:task/comments/0a1b", "containers": [{"name": "api"}]}
+    ending = {"stopCode": "TaskFailedToStart", "stoppedReason": "no image"}
+    throttled = ClientError({"Error": {"Code": "ThrottlingException"}}, "DescribeTasks")
+    monkeypatch.setattr(cluster.ecs, "list_tasks", Mock(return_value={"taskArns": [task["taskArn"]]}))
+    described = Mock(side_effect=[throttled, throttled, {"tasks": [task | ending]}])
+    monkeypatch.setattr(cluster.ecs, "describe_tasks", described)
+    watched = Watch(cluster)
+    for _ in range(3):
+        watched._poll()
     assert [each.reasons for each in watched.evidence.stopped] == [("no image",)]
-
-
-def test_a_deployment_that_can_not_be_watched_from_the_start_is_not_begun(cluster: Aws) -> None:
-    expired = replace(cluster)
-    with Stubber(expired.ecs) as stubber:
-        stubber.add_client_error("describe_services", "ExpiredTokenException")
-        with pytest.raises(ClientError, match="ExpiredToken"):
-            Watch(expired).__enter__()
 
 
 @pytest.mark.parametrize("status", [200, 500])
@@ -140,20 +120,12 @@ def test_probe_traffic_continues_during_a_deployment_despite_errors(
 ) -> None:
     """Its alarm on 5xx would otherwise see nothing at a quiet time."""
     monkeypatch.setattr(watch, "PROBE_SECONDS", 0.01)
-    reads = threading.Semaphore(0)
+    reads: Queue[str] = Queue()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            reads.release()
-            self.send_response(status)
-            self.end_headers()
+    def respond(path: str) -> tuple[int, str]:
+        reads.put(path)
+        return status, ""
 
-        def log_message(self, *_: object) -> None:
-            """Keep the test's output clean."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with probe_traffic(f"http://127.0.0.1:{server.server_port}"):
-            assert reads.acquire(timeout=10)
-            assert reads.acquire(timeout=10)
-        server.shutdown()
+    with serve(respond) as url, probe_traffic(url):
+        for _ in range(2):
+            assert reads.get(timeout=10).startswith("/api/comment/list/")

@@ -2,80 +2,78 @@
 
 import re
 import subprocess
-from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from release.__main__ import Phase
 from tests.release.conftest import PROJECT
 
-FOLDER = PROJECT / ".github/workflows"
-WORKFLOWS = sorted(FOLDER.glob("*.yml"))
+WORKFLOWS: dict[str, dict[str, Any]] = {
+    path.stem: yaml.safe_load(path.read_text()) for path in sorted((PROJECT / ".github/workflows").glob("*.yml"))
+}
 TARGET = re.compile(r'make ([a-z-]+)( [A-Z]+=([\w$-]+|"[\w$/ -]+"))*')
 
 
-def values(workflow: Path, key: str) -> list[str]:
-    return re.findall(rf"^\s*(?:- )?{key}: (.+)$", workflow.read_text(), re.MULTILINE)
+def jobs(workflow: str) -> dict[str, dict[str, Any]]:
+    return dict(WORKFLOWS[workflow]["jobs"])
 
 
-def jobs(workflow: Path) -> dict[str, str]:
-    """Return the text of each job by its ID."""
-    text = workflow.read_text().partition("\njobs:\n")[2]
-    parts = re.split(r"^  ([a-z]+):$", text, flags=re.MULTILINE)[1:]
-    return dict(zip(parts[::2], parts[1::2], strict=True))
+def commands(*of: dict[str, Any]) -> list[str]:
+    return [step["run"] for job in of for step in job.get("steps", []) if "run" in step]
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
-def test_every_shell_step_is_one_target_of_make(workflow: Path) -> None:
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_every_shell_step_is_one_target_of_make(workflow: str) -> None:
     listed = subprocess.run(["make"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     targets = set(re.findall(r"^make ([a-z-]+) ", listed, re.MULTILINE))
-    commands = values(workflow, "run")
-    assert commands
-    for command in commands:
+    for command in (found := commands(*jobs(workflow).values())):
         match = TARGET.fullmatch(command)
         assert match, command
         assert match[1] in targets
+    assert found
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
-def test_only_a_workflow_without_approvals_has_one_concurrency_group(workflow: Path) -> None:
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_only_a_workflow_without_approvals_has_one_concurrency_group(workflow: str) -> None:
     """A run that waits for approval holds the group of its workflow, so each job with an environment has its own."""
-    for job in jobs(workflow).values():
-        if "\n    environment:\n" in job:
-            assert not re.search(r"^concurrency:$", workflow.read_text(), re.MULTILINE)
-            assert "\n    concurrency:\n" in job
-    groups = values(workflow, "group")
+    whole, parts = WORKFLOWS[workflow], jobs(workflow).values()
+    waiting = [job for job in parts if "environment" in job]
+    assert not waiting or "concurrency" not in whole
+    assert all("concurrency" in job for job in waiting)
+    groups = [part["concurrency"]["group"] for part in (whole, *parts) if "concurrency" in part]
     assert groups
     assert len(set(groups)) == len(groups)
 
 
 def test_every_folder_of_tests_runs_in_one_job() -> None:
-    run = [folder for arguments in re.findall(r'ARGS="(.+)"', (FOLDER / "ci.yml").read_text())
-           for folder in arguments.split()]  # fmt: skip
-    assert sorted(run) == sorted({f"tests/{path.parent.name}" for path in PROJECT.glob("tests/*/test_*.py")})
+    arguments = [found for command in commands(*jobs("ci").values()) for found in re.findall(r'ARGS="(.+)"', command)]
+    folders = {f"tests/{path.parent.name}" for path in PROJECT.glob("tests/*/test_*.py")}
+    assert sorted(" ".join(arguments).split()) == sorted(folders)
 
 
 @pytest.mark.parametrize(("workflow", "job"), [("deploy", "dev"), ("preview", "deploy")])
 def test_a_release_that_builds_shows_every_phase(workflow: str, job: str) -> None:
-    assert re.findall(r"STEP=(\w+)$", jobs(FOLDER / f"{workflow}.yml")[job], re.MULTILINE) == list(Phase)
+    assert re.findall(r"STEP=(\w+)", " ".join(commands(jobs(workflow)[job]))) == list(Phase)
 
 
-def test_prod_deploys_and_verifies_what_dev_proved() -> None:
-    prod = jobs(FOLDER / "deploy.yml")["prod"]
-    assert re.findall(r"STEP=(\w+)$", prod, re.MULTILINE) == [Phase.DEPLOY, Phase.VERIFY]
-    assert prod.count('TAG="$TAG"') == 2
-    assert "TAG: ${{ inputs.tag || needs.dev.outputs.tag }}" in prod
-
-
-def test_a_rollback_skips_ci_and_dev() -> None:
-    deploy = jobs(FOLDER / "deploy.yml")
-    assert [name for name, job in deploy.items() if "\n    if: inputs.tag == ''\n" in f"\n{job}"] == ["ci", "dev"]
-    assert "if: ${{ !cancelled() && (inputs.tag != '' || needs.dev.result == 'success') }}" in deploy["prod"]
+def test_prod_deploys_and_verifies_what_dev_proved_and_a_rollback_skips_ci_and_dev() -> None:
+    deploy = jobs("deploy")
+    conditions = {name: job.get("if") for name, job in deploy.items()}
+    assert conditions == {
+        "ci": "inputs.tag == ''",
+        "dev": "inputs.tag == ''",
+        "prod": "${{ !cancelled() && (inputs.tag != '' || needs.dev.result == 'success') }}",
+    }
+    phases = Phase.DEPLOY, Phase.VERIFY
+    assert commands(deploy["prod"]) == [f'make deploy ENV=prod TAG="$TAG" STEP={phase}' for phase in phases]
+    assert deploy["prod"]["env"]["TAG"] == "${{ inputs.tag || needs.dev.outputs.tag }}"
 
 
 def test_no_job_with_credentials_restores_a_cache() -> None:
     """Whoever can write to a cache could otherwise run code with those credentials."""
-    for workflow in WORKFLOWS:
-        for name, job in jobs(workflow).items():
-            if "id-token: write" in job:
-                assert "cache" not in job, (workflow.stem, name)
+    for name, workflow in WORKFLOWS.items():
+        assert workflow["permissions"] == {}
+        for job in workflow["jobs"].values():
+            assert "id-token" not in job["permissions"] or "cache" not in str(job), name
