@@ -52,7 +52,7 @@ def with_the_previous_image(project: Clone) -> None:
 def test_a_killed_task_fails_at_most_what_it_held_and_is_replaced(cloud: Cloud) -> None:
     cloud.settle()
     before = cloud.containers()
-    with Traffic(cloud.url, cloud.acknowledged, pause=4 * PAUSE_SECONDS) as traffic:
+    with Traffic(cloud.url, cloud.acknowledged, pause=2 * PAUSE_SECONDS) as traffic:
         traffic.flow_for(1)
         subprocess.run(["docker", "kill", before[0]], check=True, capture_output=True)
         wait_until(lambda: before[0] not in cloud.containers(), "the killed container is gone")

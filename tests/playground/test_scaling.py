@@ -8,15 +8,15 @@ import pytest
 from tests.playground.conftest import Cloud, wait_until
 from tests.playground.traffic import Traffic, missing
 
-SMALL_TARGET = "max_tasks=6, requests_per_target=600,"
-"""Stage settings that scale at 10 requests per second per task, a rate that a client on two cores can send."""
+SMALL_TARGET = "max_tasks=6, requests_per_target=300,"
+"""Stage settings that scale at 5 requests per second per task, a rate that a client on two cores can send."""
 
 
 @pytest.fixture
 def small_target(cloud: Cloud, request: pytest.FixtureRequest) -> None:
     """Make the service scale at this load. The rollout tests have already released such a version under load."""
     stack = cloud.client("cloudformation").get_template(StackName="CommentsService-playground")
-    if not re.search(r'"TargetValue": 600\b', json.dumps(stack["TemplateBody"])):
+    if not re.search(r'"TargetValue": 300\b', json.dumps(stack["TemplateBody"])):
         project = request.getfixturevalue("project")
         project.replace("infra/stages.py", "max_tasks=6,", SMALL_TARGET)
         released = cloud.release(project.folder)
@@ -24,8 +24,8 @@ def small_target(cloud: Cloud, request: pytest.FixtureRequest) -> None:
 
 
 def load_for_five_tasks(cloud: Cloud) -> Traffic:
-    """Return traffic of at most 48 requests per second."""
-    return Traffic(cloud.url, cloud.acknowledged, clients=12, pause=0.25)
+    """Return traffic of at most 24 requests per second."""
+    return Traffic(cloud.url, cloud.acknowledged, clients=12, pause=0.5)
 
 
 def tasks(cloud: Cloud) -> int:
@@ -40,7 +40,7 @@ def test_load_adds_tasks_which_are_removed_after_it(cloud: Cloud) -> None:
         served = len(cloud.healthy_targets())
         load.flow_for(2)
     assert 2 < served < 6, "as many as the load needs, and not all that are allowed"
-    with Traffic(cloud.url, cloud.acknowledged, clients=1) as rest:
+    with Traffic(cloud.url, cloud.acknowledged, clients=1, pause=0.3) as rest:
         wait_until(lambda: tasks(cloud) == 2, "fewer requests have removed tasks")
         cloud.settle()
     assert (load.failures, rest.failures) == ([], [])

@@ -15,8 +15,8 @@ from typing import Self
 from urllib.parse import urljoin, urlsplit
 
 CLIENTS = 4
-PAUSE_SECONDS = 0.05
-"""About 60 requests per second, half of them posts."""
+PAUSE_SECONDS = 0.1
+"""At most 40 requests per second, half of them posts: more would take the CPU from the deployments."""
 TIMEOUT_SECONDS = 30.0
 MAX_CONTENT_ID = 2**53 - 1
 
