@@ -4,7 +4,6 @@ import io
 import subprocess
 import tarfile
 import urllib.request
-from typing import Any
 
 import pytest
 
@@ -63,16 +62,16 @@ def test_a_killed_task_fails_at_most_what_it_held_and_is_replaced(cloud: Cloud) 
     assert len(held) == len(set(held)) <= CLIENTS, f"a client has one request under way: {traffic.failures}"
     assert all(failure.what.startswith("ValueError: 502") for failure in traffic.failures), traffic.failures
     assert missing(cloud.url, cloud.acknowledged) == set()
-    wait_until(lambda: bool(killed(cloud)), "the killed task is described as stopped")
-    assert killed(cloud)[0]["stoppedReason"] == "Essential container in task exited"
+    reason = "Essential container in task exited"
+    wait_until(lambda: (reason, 137) in stopped(cloud), "the killed task is described as stopped")
 
 
-def killed(cloud: Cloud) -> list[dict[str, Any]]:
-    """Return stopped tasks whose container was killed."""
+def stopped(cloud: Cloud) -> set[tuple[str, int]]:
+    """Return the reason and the exit code of each stopped task."""
     ecs = cloud.client("ecs")
     arns = ecs.list_tasks(cluster=NAME, desiredStatus="STOPPED")["taskArns"]
     tasks = ecs.describe_tasks(cluster=NAME, tasks=arns)["tasks"] if arns else []
-    return [task for task in tasks if task["containers"][0].get("exitCode") == 137]
+    return {(task["stoppedReason"], task["containers"][0].get("exitCode")) for task in tasks}
 
 
 def test_the_previous_release_and_this_one_serve_one_table_in_both_directions(cloud: Cloud, project: Clone) -> None:
