@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 import pytest
 
@@ -21,6 +21,7 @@ from release.command import run
 from release.errors import CommandError, DeploymentError, NotReadyError, ScanError
 from release.images import Gate, Images
 from release.preflight import Plan
+from release.watch import Evidence
 from tests.release.conftest import TOPIC, create_stack, store_image
 
 COMMIT = "0123456789ab"
@@ -128,6 +129,24 @@ def test_a_failed_deployment_names_its_cause(tools: Tools) -> None:
         tools.release(COMMIT)
     assert failed.value.details[0].startswith("cause: the AWS credentials have expired")
     assert tags(tools.aws) == [COMMIT], "it is not verified"
+
+
+@pytest.mark.parametrize(
+    ("stack", "shown"), [("CommentsService-playground", True), ("CommentsFoundation-playground", False)]
+)
+def test_what_happens_in_the_service_explains_no_failure_of_another_stack(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, stack: str, shown: bool
+) -> None:
+    watch = MagicMock(evidence=Evidence(events=["has started 2 tasks"]))
+    watch.__exit__.return_value = False
+    monkeypatch.setattr(command, "Watch", lambda _: watch)
+    monkeypatch.setattr(command, "base_url", lambda _: None)
+    monkeypatch.setattr(command, "deploy", Mock(side_effect=DeploymentError(f"{stack}: it failed", "Table: reason")))
+    plan = Plan(aws=aws, tag=COMMIT, builds=False, gate=Gate(Severity.CRITICAL, {}, date(2026, 3, 1)))
+    with pytest.raises(DeploymentError) as failed:
+        command.deploy_and_watch(plan, stack)
+    events = ["service event: has started 2 tasks"] if shown else []
+    assert failed.value.details == ("CloudFormation: Table: reason", *events)
 
 
 @pytest.mark.parametrize(("verified_in", "released"), [("playground", True), ("pr-7", False)])
