@@ -201,8 +201,9 @@ def wait_for_deployment(service: Record) -> None:
     deployment = ecs._primary_deployment(service)
     deadline = time.monotonic() + SERVICE_PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        if deployment["rolloutState"] == "IN_PROGRESS":  # another one may have replaced it, but only a failure is final
-            deployment = ecs._primary_deployment(service)
+        primary = ecs._primary_deployment(service)
+        if primary and deployment["rolloutState"] != "FAILED":  # after a failure, the primary one is the rollback
+            deployment = primary
         if service["status"] != "ACTIVE" or deployment["rolloutState"] == "COMPLETED":
             return
         if deployment["rolloutState"] == "FAILED":
