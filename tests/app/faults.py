@@ -3,12 +3,11 @@
 import json
 import socket
 import struct
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -84,7 +83,7 @@ def lose_writes(exchange: Exchange) -> None:
 
 def hang(exchange: Exchange) -> None:
     """Never respond, and do not forward the request."""
-    time.sleep(30)
+    Event().wait(30)  # not time.sleep, which tests of retries replace
     reset(exchange)
 
 

@@ -164,7 +164,7 @@ def test_a_write_is_repeated_after_a_conflict_or_a_lost_response(
 
 
 def test_an_import_whose_responses_are_lost_stores_everything_once(store: DynamoDBStore, proxy: faults.Faults) -> None:
-    proxy.script = [faults.lose_writes] * 3  # one or two writes: each is after a read
+    proxy.script = [faults.lose_writes] * 3  # reads succeed; the responses to the first writes are lost
     store.restore([PUBLISHED, HELD])
     assert store.restore([PUBLISHED, HELD]) == 0
     assert everything(store) == [PUBLISHED, HELD]

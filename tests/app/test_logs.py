@@ -34,7 +34,8 @@ def test_a_request_writes_one_line_with_metrics_of_its_route(client: FlaskClient
     response = client.get("/api/comment/list/1", headers={"X-Amzn-Trace-Id": "Root=1-67891233-abcdef"})
     (line,) = lines_of(log, "request")
     assert line.items() >= {
-        "level": "info", "logger": "comments.request", "request_id": response.headers["X-Request-Id"],
+        "level": "info", "logger": "comments.request", "message": "request",
+        "request_id": response.headers["X-Request-Id"],
         "method": "GET", "route": "/api/comment/list/<content_id>", "path": "/api/comment/list/1", "status": 404,
         "client": "127.0.0.1", "bytes": len(response.data), "trace_id": "Root=1-67891233-abcdef",
     }.items()  # fmt: skip
@@ -119,5 +120,5 @@ def test_every_act_of_the_moderator_is_logged(client: FlaskClient, log: Log) -> 
     requests = [response.headers["X-Request-Id"] for response in (approved, deleted)]
     acts = [{"action": "approve", "id": held, "published_id": published}, {"action": "delete", "id": published}]
     for line, request_id, act in zip(lines_of(log, "audit"), requests, acts, strict=True):
-        expected = {"content_id": 1, "client": "127.0.0.1", "request_id": request_id, **act}
+        expected = {"message": "moderation", "content_id": 1, "client": "127.0.0.1", "request_id": request_id, **act}
         assert line.items() >= expected.items()

@@ -198,6 +198,22 @@ def respect_permissions() -> None:
         ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
 
 
+def test_closing_the_store_commits_what_is_queued(path: Path) -> None:
+    store = SQLiteStore(path)
+    with ThreadPoolExecutor(5) as pool:
+        with lock_of_another_process(path):
+            for number in range(4):
+                pool.submit(add_comment, store, str(number))
+            while store._queue.qsize() < 3:
+                time.sleep(0.01)
+            closed = pool.submit(store.close)
+            while not store._closing:
+                time.sleep(0.01)
+        closed.result()
+    with closing(SQLiteStore(path)) as again:
+        assert sorted(texts(again)) == [*"0123"]
+
+
 @pytest.mark.parametrize(("file", "directory"), [(0o444, 0o755), (0o644, 0o555)], ids=["file", "directory"])
 def test_a_read_only_file_or_directory_is_named_with_the_remedy(path: Path, file: int, directory: int) -> None:
     create(path, "PRAGMA journal_mode = WAL; PRAGMA user_version = 0")
@@ -245,7 +261,7 @@ def filled(path: Path) -> bytes:
 
 def test_a_truncated_file_or_another_file_is_rejected_and_left_unchanged(path: Path, filled: bytes) -> None:
     for content, message in (
-        (filled[: len(filled) // 2], "the file is damaged"),
+        (filled[: len(filled) // 2], "the file is damaged: stop the service, copy the file"),
         (b"something that must not be overwritten\n" * 100, "the file is not a database"),
     ):
         path.write_bytes(content)

@@ -67,7 +67,8 @@ def the(template: Template, resource_type: str, properties: Resource | None = No
     """Return the properties of the only resource of its type (and, if given, with these properties)."""
     found = template.find_resources(resource_type, {"Properties": properties} if properties else None)
     assert len(found) == 1, f"{len(found)} resources of {resource_type}, not one"
-    return dict(*(each["Properties"] for each in found.values()))
+    (only,) = found.values()
+    return dict(only["Properties"])
 
 
 def every(template: Template, resource_type: str) -> list[Resource]:

@@ -3,9 +3,12 @@ import pytest
 from tests.infra.synthesis import NAT, TLS, every, templates, the
 
 
-def test_two_zones_are_chosen_when_it_is_deployed_and_rejected_connections_are_logged() -> None:
+def test_two_zones_are_chosen_when_it_is_deployed() -> None:
     zones = {str(subnet["AvailabilityZone"]) for subnet in every(templates("dev").service, "AWS::EC2::Subnet")}
     assert zones == {str({"Fn::Select": [index, {"Fn::GetAZs": ""}]}) for index in (0, 1)}
+
+
+def test_rejected_connections_are_logged() -> None:
     assert the(templates("dev").service, "AWS::EC2::FlowLog")["TrafficType"] == "REJECT"
 
 

@@ -1,6 +1,7 @@
 """A copy of the project to release from, the commands as make runs them, and AWS's APIs on this machine."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from infra.stages import STAGES
-from release.aws import Aws
+from release.aws import TOOL_SETTINGS, Aws
 from release.deploy import wait_until_stable
 from release.images import Images
 from tests.machine import needs
@@ -126,8 +127,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
 @pytest.fixture
 def aws(engine: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Aws:
     """The stage playground on that engine."""
-    for name, value in engine.items():
+    isolated = TOOL_SETTINGS | {"HTTPS_PROXY": "http://127.0.0.1:1", "AWS_CONFIG_FILE": os.devnull}
+    for name, value in (engine | isolated).items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
     return Aws(STAGES["playground"], ACCOUNT, REGION)
 
 
@@ -146,6 +149,20 @@ def create_stack(aws: Aws, name: str, resources: dict[str, object]) -> None:
     """Create a stack and wait for its end, successful or not."""
     aws.cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
     wait_until_stable(aws, name)
+
+
+@pytest.fixture
+def create(aws: Aws) -> Iterator[Callable[[str], None]]:
+    """Return a function that creates a stack, which is deleted after the test."""
+    names: list[str] = []
+
+    def create(name: str) -> None:
+        names.append(name)
+        create_stack(aws, name, {"Topic": TOPIC})
+
+    yield create
+    for name in names:
+        aws.cloudformation.delete_stack(StackName=name)
 
 
 def store_image(aws: Aws, tag: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import pty
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from release.aws import Aws
 from release.destroy import empty_bucket, outdated
 from release.errors import DeploymentError, ReleaseError
 from tests.infra.synthesis import templates
-from tests.release.conftest import TOPIC, create_stack, nobody, run
+from tests.release.conftest import nobody, run
 
 
 def test_a_protected_stage_is_not_destroyed(project: Path, tmp_path: Path) -> None:
@@ -81,23 +82,21 @@ def test_objects_that_s3_does_not_delete_are_a_failure(aws: Aws, monkeypatch: py
     empty_bucket(aws, "kept")
 
 
-def test_previews_alone_are_outdated_and_only_after_three_days(aws: Aws) -> None:
+def test_previews_alone_are_outdated_and_only_after_three_days(aws: Aws, create: Callable[[str], None]) -> None:
     def previews(*, in_days: int) -> list[str]:
         return outdated(aws, days=3, now=datetime.now(UTC) + timedelta(days=in_days))
 
     stacks = [f"Comments{name}" for name in ("Foundation-pr-7", "Service-pr-7", "Foundation-pr-8", "Foundation-dev")]
     for name in (*stacks, "x-pr-9"):
-        create_stack(aws, name, {"Topic": TOPIC})
+        create(name)
     assert previews(in_days=2) == []
     assert previews(in_days=4) == ["pr-7", "pr-8"]
     aws.cloudformation.delete_stack(StackName="CommentsFoundation-pr-8")
     assert previews(in_days=4) == ["pr-7"]
-    for name in (*stacks, "x-pr-9"):
-        aws.cloudformation.delete_stack(StackName=name)
 
 
 def test_one_preview_that_cannot_be_destroyed_does_not_keep_the_others(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    aws: Aws, create: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     destroyed = []
 
@@ -109,10 +108,8 @@ def test_one_preview_that_cannot_be_destroyed_does_not_keep_the_others(
     monkeypatch.setattr(module, "destroy", destroy)
     monkeypatch.setattr(Aws, "of", lambda _: aws)
     for name in ("pr-7", "pr-8"):
-        create_stack(aws, f"CommentsService-{name}", {"Topic": TOPIC})
+        create(f"CommentsService-{name}")
     assert module.reap(days=3) == 0
     assert module.reap(days=-1) == 1
-    for name in destroyed:
-        aws.cloudformation.delete_stack(StackName=f"CommentsService-{name}")
     assert destroyed == ["pr-7", "pr-8"]
     assert "pr-7 remains: it resists" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import shutil
 import uuid
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from botocore.exceptions import ClientError
 from release.aws import Aws
 from release.errors import NotReadyError
 from release.preflight import describe_change, require_vpc_quota
-from tests.release.conftest import TOPIC, commit_all, create_stack, git, nobody, run
+from tests.release.conftest import commit_all, git, nobody, run
 
 
 def refused(project: Path, environment: dict[str, str], *arguments: str) -> str:
@@ -61,7 +62,13 @@ def test_uncommitted_files_are_named(copy: Path, tmp_path: Path) -> None:
     ids=["a new stage", "one too many", "an unknown quota", "a deployed stage"],
 )
 def test_an_exceeded_vpc_quota_fails_before_anything_is_created(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch, deployed: bool, quota: int | None, fails: bool
+    aws: Aws,
+    create: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    deployed: bool,
+    quota: int | None,
+    fails: bool,
 ) -> None:
     paginator = SimpleNamespace(paginate=lambda: [{"Vpcs": [1, 2, 3]}, {"Vpcs": [4, 5]}])
     answers = {"return_value": {"Quota": {"Value": float(quota or 0)}}}
@@ -73,10 +80,9 @@ def test_an_exceeded_vpc_quota_fails_before_anything_is_created(
     monkeypatch.setattr(Aws, "untyped", lambda _, service: clients[service])
     preview = replace(aws, stage=replace(aws.stage, name=f"pr-{uuid.uuid4().int % 10**5}"))
     if deployed:
-        create_stack(aws, preview.stage.service_stack, {"Topic": TOPIC})
+        create(preview.stage.service_stack)
     with pytest.raises(NotReadyError, match=r"has 5 of 5 VPCs.*make reap") if fails else nullcontext():
         require_vpc_quota(preview)
-    aws.cloudformation.delete_stack(StackName=preview.stage.service_stack)
 
 
 def test_a_rollback_names_each_commit_that_it_adds_or_undoes(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 """`make report` on two commits of a project with a small app: synthesis of the real one would take half a minute."""
 
 import json
+import os
 import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from release import command, report
-from tests.release.conftest import commit_all, git
+from tests.release.conftest import commit_all, git, nobody
 
 APP = """
 import json, os
@@ -50,7 +52,8 @@ def test_a_change_shows_its_templates_and_its_bill(
     monkeypatch.setattr(report, "run", partial(command.run, cwd=tmp_path))
     monkeypatch.setattr(report, "PROJECT_ROOT", tmp_path)
     monkeypatch.setattr(report, "REPORT", tmp_path / "build/report.md")
-    report.report("HEAD~1")
+    with patch.dict(os.environ, nobody(tmp_path), clear=True):
+        report.report("HEAD~1")
     shown = capsys.readouterr().out
     assert shown.count("**Shared**") == 1
     assert "[-] former" in shown
@@ -65,9 +68,9 @@ def test_a_change_shows_its_templates_and_its_bill(
 
 
 def test_a_commit_that_is_not_here_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["report", "nowhere"])
-    with pytest.raises(SystemExit, match=r"^2$"):
+    with patch.dict(os.environ, nobody(tmp_path), clear=True), pytest.raises(SystemExit, match=r"^2$"):
         report.main()
     assert "no commit nowhere here: run `git fetch`, or set BASE" in capsys.readouterr().err

@@ -53,7 +53,8 @@ def deployed(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
 def test_the_api_must_respond_and_a_failing_store_is_not_waited_for_as_long(
     deployed: Aws, monkeypatch: pytest.MonkeyPatch, responses: dict[str, list[Response]], seconds: float, problem: str
 ) -> None:
-    left = {"/healthz": [HEALTHY], LIST: [NO_COMMENTS], "/api/status": [GOOD_STATUS]} | responses
+    usual = {"/healthz": [HEALTHY], LIST: [NO_COMMENTS], "/api/status": [GOOD_STATUS]}
+    left = {path: [*each] for path, each in (usual | responses).items()}
     monkeypatch.setattr(verify, "wait_for", partial(verify.wait_for, seconds=seconds, store_seconds=0))
     monkeypatch.setattr(Images, "verified_in", lambda *_, **__: ["dev-aaaaaaaaaaaa"])
     with serve(lambda path: left[path].pop(0)) as url:

@@ -86,7 +86,7 @@ def test_a_service_that_does_not_exist_yet_is_no_failure(aws: Aws) -> None:
     assert evidence.events == []
 
 
-def test_a_deployment_that_can_no_longer_be_watched_continues_but_is_not_begun_so(
+def test_lost_access_does_not_stop_a_deployment_but_prevents_its_start(
     cluster: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expired = ClientError({"Error": {"Code": "ExpiredTokenException"}}, "DescribeServices")
