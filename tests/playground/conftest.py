@@ -26,8 +26,8 @@ from tests.playground.traffic import TALLIES
 PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
 TIMEOUT_SECONDS = 300.0
-FAILURES = ("failures", "interruptions", "roles")
-OPERATIONS = ("server", "targets", "logs", "browser", "cdk", "runbook", "rollouts", "scaling", "lifecycle")
+RELEASES = ("failures", "interruptions", "roles", "cdk")
+OPERATIONS = ("server", "targets", "logs", "browser", "runbook", "rollouts", "scaling", "lifecycle")
 """Two groups of test files. The files of a group share a playground, in this order: later ones reuse earlier
 deployments, and lifecycle removes it. Tests of other folders come last, because these take longest."""
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -40,11 +40,11 @@ if WORKER:  # tests may run at the same time in several processes, each with a p
 @pytest.hookimpl(tryfirst=True)  # before the other tests get their groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
-    order = [here / f"test_{name}.py" for name in (*FAILURES, *OPERATIONS)]
+    order = [here / f"test_{name}.py" for name in (*RELEASES, *OPERATIONS)]
     items.sort(key=lambda item: order.index(item.path) if item.path in order else len(order))
     for item in items:
         if item.path in order:
-            group = "failures" if item.path in order[: len(FAILURES)] else "operations"
+            group = "releases" if item.path in order[: len(RELEASES)] else "operations"
             item.add_marker(pytest.mark.xdist_group(f"playground-{group}"))
 
 
