@@ -27,9 +27,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
 TIMEOUT_SECONDS = 300.0
 RELEASES = ("failures", "interruptions", "roles", "cdk")
-OPERATIONS = ("server", "targets", "logs", "browser", "runbook", "rollouts", "scaling", "lifecycle")
+OPERATIONS = ("logs", "browser", "runbook", "rollouts", "scaling", "lifecycle")
 """Two groups of test files. The files of a group share a playground, in this order: later ones reuse earlier
-deployments, and lifecycle removes it. Tests of other folders come last, because these take longest."""
+deployments, and lifecycle removes it. Other tests come last, because these take longest."""
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 if WORKER:  # tests may run at the same time in several processes, each with a playground of its own
     os.environ["PLAYGROUND_DIR"] = str(PROJECT / f".playground-{WORKER}")
