@@ -56,11 +56,11 @@ def test_the_status_page_shows_the_deployed_version(server: Deployed, cloud: Clo
 
 
 def test_the_moderator_deletes_a_comment_with_the_stages_secret(server: Deployed, token: str, page: Page) -> None:  # noqa: F811  # imported fixture
-    body = {"email": "eve@example.com", "comment": "to be deleted", "content_id": 4711}
+    body = {"email": "eve@example.com", "comment": "to be deleted", "content_id": 4712}
     assert call(f"{server.url}/api/comment/new", "POST", body)[0] == 200
     sign_in(page, server.url, token)
-    page.get_by_label("Published comments in thread").fill("4711")
+    page.get_by_label("Published comments in thread").fill("4712")
     page.get_by_role("button", name="Show", exact=True).click()
     page.get_by_role("button", name="Delete").last.click()
     expect(page.get_by_text("The comment was deleted.")).to_be_visible()
-    assert call(f"{server.url}/api/comment/list/4711")[0] == 404
+    assert call(f"{server.url}/api/comment/list/4712")[0] == 404
