@@ -48,9 +48,15 @@ def test_a_request_writes_one_line_with_metrics_of_its_route(client: FlaskClient
 
 @pytest.mark.parametrize(("error", "status"), [(StoreError, 503), (RuntimeError, 500)])
 def test_a_failure_and_its_cause_are_errors_with_one_request_id(
-    client: FlaskClient, sqlite: CommentStore, log: Log, error: type[Exception], status: int
+    client: FlaskClient,
+    sqlite: CommentStore,
+    log: Log,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    error: type[Exception],
+    status: int,
 ) -> None:
-    sqlite.list_comments = Mock(side_effect=error("the cause"))  # type: ignore[method-assign]
+    monkeypatch.setattr(sqlite, "list_comments", Mock(side_effect=error("the cause")))
     response = client.get("/api/comment/list/1")
     cause, request = log.entries[-2:]
     assert "the cause" in str(cause)
@@ -79,9 +85,11 @@ def test_a_successful_health_check_is_not_logged(client: FlaskClient, log: Log) 
     assert [line["status"] for line in lines_of(log, "request")] == [405]
 
 
-def test_nothing_that_visitors_send_is_logged(client: FlaskClient, sqlite: CommentStore, log: Log) -> None:
+def test_nothing_that_visitors_send_is_logged(
+    client: FlaskClient, sqlite: CommentStore, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for add in (sqlite.add, Mock(side_effect=StoreError("down")), Mock(side_effect=RuntimeError("bug"))):
-        sqlite.add = add  # type: ignore[method-assign]
+        monkeypatch.setattr(sqlite, "add", add)
         post(client, {"Idempotency-Key": "secret-key"}, comment="secret text")
         post(client, email="alice@example.com@")
         post(client, AUTH, comment="secret text")

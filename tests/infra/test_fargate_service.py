@@ -83,7 +83,7 @@ def test_spot_takes_its_share_beyond_the_first_task() -> None:
 
 
 def test_arm_and_container_insights_are_options() -> None:
-    """Container Insights would write into a log group of its own, which ECS makes and nobody deletes."""
+    """With Container Insights, ECS creates a log group that is never deleted."""
     default = "X86_64", "disabled"
     for stage, (architecture, insights) in {"dev": default, "pr-1": default, NAT: ("ARM64", "enabled")}.items():
         service = templates(stage).service

@@ -31,7 +31,7 @@ OPERATIONS = ("logs", "browser", "runbook", "rollouts", "scaling", "lifecycle")
 """Two groups of test files. The files of a group share a playground, in this order: later ones reuse earlier
 deployments, and lifecycle removes it. Other tests come last, because these take longest."""
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-if WORKER:  # tests may run at the same time in several processes, each with a playground of its own
+if WORKER:  # pytest-xdist runs several processes, and each needs a separate playground
     os.environ["PLAYGROUND_DIR"] = str(PROJECT / f".playground-{WORKER}")
     os.environ["PLAYGROUND_GATEWAY_PORT"] = str(4566 + WORKER)
     os.environ["PLAYGROUND_PORT"] = str(8080 + WORKER)

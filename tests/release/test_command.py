@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,10 @@ def test_an_interrupt_terminates_the_tool_and_names_the_next_step(tmp_path: Path
     assert release.returncode == 130
     assert "run the same command again to finish" in release.stderr
     assert "Traceback" not in release.stderr
-    assert not is_alive(int(pid.read_text())), "the tool's child goes on alone"
+    deadline = time.monotonic() + 10
+    while is_alive(int(pid.read_text())):
+        assert time.monotonic() < deadline, "the tool's child is still running"
+        time.sleep(0.05)
 
 
 def is_alive(pid: int) -> bool:
