@@ -148,6 +148,14 @@ def test_a_stage_without_an_account_is_rejected_in_the_account_of_another(
     assert target_of(replace(DEV, account=TWO), credentials).account == TWO
 
 
+@pytest.mark.parametrize(("promotes_from", "pushes"), [(None, True), ("dev", False)])
+def test_only_a_stage_that_builds_its_images_may_push_them(promotes_from: str | None, pushes: bool) -> None:
+    """Whether the stage is protected makes no difference."""
+    for protect in (True, False):
+        role, *_ = trusts([replace(STAGES["prod"], protect=protect, promotes_from=promotes_from)])
+        assert role.grants("ecr:UploadLayerPart") is pushes
+
+
 def test_a_stage_may_pull_and_tag_images_of_another_account_but_not_push(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both the role's policy and the repository's must allow it."""
     dev, prod = replace(DEV, account=ONE), replace(PROD, account=TWO, registry_account=ONE)
