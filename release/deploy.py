@@ -83,7 +83,7 @@ def deploy(aws: Aws, *names: str, digest: str | None = None) -> None:
     options = [*image_parameter(aws, digest), "--exclusively", "--require-approval=never", "--progress=events"]
     for attempt in range(1, ATTEMPTS + 1):
         for name in names:
-            wait_until_stable(aws, name)
+            wait_until_updatable(aws, name)
         marks = {name: newest_event(aws, name) for name in names}
         try:
             cdk(aws, "deploy", *names, *options)
@@ -150,16 +150,22 @@ def not_deployed(aws: Aws) -> NotReadyError:
     return NotReadyError(f"{aws.stage.service_stack} is not deployed: run `make deploy ENV={aws.stage.name}`")
 
 
-def wait_until_stable(aws: Aws, name: str) -> None:
-    """Wait for an update in progress to end; raise DeploymentError if the stack can't be updated."""
+def wait_until_stable(aws: Aws, name: str) -> StackTypeDef | None:
+    """Wait for an update in progress to end, and return the stack; None if it doesn't exist."""
     announced = False
     while (stack := describe(aws, name)) and stack["StackStatus"].endswith("_IN_PROGRESS"):
         if stack["StackStatus"] == "REVIEW_IN_PROGRESS":  # a change set that was never executed; cdk replaces it
-            return
+            break
         if not announced:
             note(f"{name} is {stack['StackStatus']}: waiting for another or an interrupted release to finish")
             announced = True
         time.sleep(POLL_SECONDS)
+    return stack
+
+
+def wait_until_updatable(aws: Aws, name: str) -> None:
+    """Wait for an update in progress to end; raise DeploymentError if the stack can only be rolled back or deleted."""
+    stack = wait_until_stable(aws, name)
     if stack and stack["StackStatus"] == "UPDATE_ROLLBACK_FAILED":
         raise DeploymentError(
             f"{name} is UPDATE_ROLLBACK_FAILED and can't be updated: fix the cause, then run"

@@ -39,8 +39,7 @@ def destroy(stage: Stage, *, confirmed: str) -> None:
     aws = Aws.of(stage)
     for name in (stage.service_stack, stage.data_stack):
         with step(f"{name} in account {aws.account}, region {aws.region}"):
-            deploy.wait_until_stable(aws, name)
-            if not deploy.describe(aws, name):
+            if not deploy.wait_until_stable(aws, name):
                 note("not deployed")
             elif name == stage.data_stack:
                 destroy_data(aws)

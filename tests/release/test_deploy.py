@@ -87,4 +87,4 @@ def test_an_update_in_progress_is_waited_for_and_a_rollback_that_failed_names_th
     deploy.wait_until_stable(aws, "x")
     passes_through("UPDATE_ROLLBACK_FAILED")
     with pytest.raises(DeploymentError, match="aws cloudformation continue-update-rollback --stack-name x"):
-        deploy.wait_until_stable(aws, "x")
+        deploy.wait_until_updatable(aws, "x")

@@ -6,10 +6,12 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from infra.stages import Stage
+from release import deploy
 from release import destroy as module
 from release.aws import Aws
 from release.destroy import empty_bucket, outdated
@@ -64,6 +66,17 @@ def test_a_stage_that_is_not_there_is_destroyed_already(project: Path, playgroun
     done = run("release.destroy", "playground", cwd=project, environment=playground_environment)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("not deployed") == 2
+
+
+def test_a_stage_whose_rollback_failed_can_be_destroyed(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CloudFormation deletes such a stack, although it can't be updated."""
+    stuck = {"Stacks": [{"StackName": "x", "StackStatus": "UPDATE_ROLLBACK_FAILED"}]}
+    monkeypatch.setattr(aws.cloudformation, "describe_stacks", lambda **_: stuck)
+    monkeypatch.setattr(Aws, "of", lambda _: aws)
+    deleted = Mock()
+    monkeypatch.setattr(deploy, "destroy", deleted)
+    module.destroy(aws.stage, confirmed="")
+    assert [call.args[1] for call in deleted.call_args_list] == [aws.stage.service_stack, aws.stage.data_stack]
 
 
 def test_objects_that_s3_does_not_delete_are_a_failure(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
