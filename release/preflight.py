@@ -72,7 +72,7 @@ def _plan(stage: Stage, *, chosen: str | None) -> Plan:
         images = Images(aws)
         require_releasable(stage, tag, images)
         if running := running_digest(aws):
-            for line in describe_change(images.tags(running), tag):
+            for line in describe_change(stage.name, images.tags(running), tag):
                 note(line)
     return Plan(aws=aws, tag=tag, builds=builds, gate=gate)
 
@@ -105,15 +105,21 @@ def require_vpc_quota(aws: Aws) -> None:
         )
 
 
-def describe_change(running: list[str], tag: str, *, root: Path = PROJECT_ROOT) -> Iterator[str]:
-    """Yield the commits that a release of `tag` adds and undoes. `running` are the tags of the running image."""
+def describe_change(stage: str, running: list[str], tag: str, *, root: Path = PROJECT_ROOT) -> Iterator[str]:
+    """Yield the commits that a release of `tag` adds and undoes. `running` are the tags of the running image.
+
+    Commits that don't change the image share it, so prefer one that the stage has run.
+    """
+    running = sorted(running, key=lambda each: not each.startswith(f"{stage}-"))
     commits = [match["commit"].partition("-")[0] for each in running if (match := IMAGE_TAG.fullmatch(each))]
     if not commits:
         return
-    now, then = commits[0], commit_in(tag).partition("-")[0]
-    yield f"from {now} to {then}; > are commits that this release adds, < those that it undoes:"
+    current, target = commits[0], commit_in(tag).partition("-")[0]
+    yield f"from {current} to {target}; > are commits that this release adds, < those that it undoes:"
     try:
-        log = run(["git", "log", "--left-right", "--format=  %m %h %s", "--abbrev=12", f"{now}...{then}"], cwd=root)
+        log = run(
+            ["git", "log", "--left-right", "--format=  %m %h %s", "--abbrev=12", f"{current}...{target}"], cwd=root
+        )
         yield from log[:_COMMITS_SHOWN]
     except CommandError:
         yield "  can't list them, because this clone doesn't have both commits: run `git fetch`"

@@ -94,8 +94,9 @@ def test_a_rollback_names_each_commit_that_it_adds_or_undoes(tmp_path: Path) -> 
         (tmp_path / name).touch()
         commits.append(commit_all(tmp_path))
     one, two, three, beside = commits
-    _, *changes, _ = describe_change(["foreign", three, f"prod-{three}"], f"dev-{beside}", root=tmp_path)
+    _, *changes, _ = describe_change("prod", ["foreign", one, f"prod-{three}"], f"dev-{beside}", root=tmp_path)
     assert sorted(changes) == sorted([f"  > {beside} a commit", f"  < {three} a commit", f"  < {two} a commit"])
-    heading, advice, _ = describe_change(["prod-0123456789ab"], one, root=tmp_path)  # this clone doesn't have it
+    # This clone doesn't have the running commit.
+    heading, advice, _ = describe_change("prod", ["prod-0123456789ab"], one, root=tmp_path)
     assert f"from 0123456789ab to {one}" in heading
     assert "`git fetch`" in advice
