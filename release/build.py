@@ -46,6 +46,7 @@ def tag_of_working_tree(root: Path = PROJECT_ROOT, *, clean: bool) -> str:
         )
     with tempfile.TemporaryDirectory(prefix="comments-git-") as folder:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}  # leaves the user's index as it is
+        run(["git", "read-tree", "HEAD"], cwd=root, variables=index)  # with files that are tracked although ignored
         run(["git", "add", "--all", "."], cwd=root, variables=index)
         (tree,) = run(["git", "write-tree"], cwd=root, variables=index)
     return f"{commit}-dirty-{tree[:8]}"

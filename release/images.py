@@ -124,7 +124,10 @@ def read_exceptions(file: Path = EXCEPTIONS, *, today: date) -> dict[str, date]:
     for entry in entries:
         match entry:
             case {"id": str(name), "statement": str(statement), "expired_at": date() as expiry, **others} if (
-                not others and len(statement) >= _STATEMENT_LENGTH and expiry <= today + LONGEST_EXCEPTION
+                not others
+                and len(statement) >= _STATEMENT_LENGTH
+                and not isinstance(expiry, datetime)
+                and expiry <= today + LONGEST_EXCEPTION
             ):
                 ignored[name] = expiry
             case _:

@@ -14,7 +14,9 @@ def repository(tmp_path: Path) -> Path:
     git(tmp_path, "init", "--quiet")
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "api.py").write_text("one\n")
-    (tmp_path / ".gitignore").write_text("secret\n")
+    (tmp_path / ".gitignore").write_text("secret\ntracked\n")
+    (tmp_path / "tracked").write_text("although ignored")
+    git(tmp_path, "add", "--force", "tracked")
     commit_all(tmp_path)
     return tmp_path
 
@@ -26,7 +28,7 @@ def head(repository: Path) -> str:
 def test_a_tag_names_one_content(repository: Path) -> None:
     (repository / "secret").write_text("ignored")
     tags = [tag_of_working_tree(repository, clean=True)]
-    for file, content in (("app/api.py", "two\n"), ("app/api.py", "three\n"), ("new", "a"), ("new", "b")):
+    for file, content in (("app/api.py", "two\n"), ("tracked", "changed"), ("new", "a"), ("new", "b")):
         (repository / file).write_text(content)
         tags.append(tag_of_working_tree(repository, clean=False))
     assert tags[0] == head(repository)

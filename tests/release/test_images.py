@@ -152,6 +152,7 @@ def test_an_exception_covers_its_finding_until_it_expires(judge: Callable[..., s
     [
         ("    expired_at: 2026-04-01", ""),
         ("2026-04-01", "some day"),
+        ("2026-04-01", "2026-04-01T00:00:00Z"),
         ("2026-04-01", "2027-04-01"),
         ("In a tool that the service never runs.", "later"),
         ("    expired_at", "    paths: [usr]\n    expired_at"),
