@@ -6,8 +6,6 @@ Together, the four phases are equivalent to a release without `--step`.
 Exit status: 0 released, 1 failed, 2 stopped before changing anything (such as invalid arguments), 130 interrupted.
 """
 
-from __future__ import annotations
-
 import argparse
 from enum import StrEnum
 

@@ -94,10 +94,7 @@ class Aws:
 
     @cached_property
     def logs(self) -> CloudWatchLogsClient:
-        # The streaming API has another host name, except in the playground.
-        return self.session.client(
-            "logs", config=_CLIENT.merge(Config(inject_host_prefix=not self.stage.is_playground))
-        )
+        return self.session.client("logs", config=_CLIENT)
 
     def untyped(self, service: str) -> Any:
         """Return a client of a service whose type stubs are not installed."""

@@ -4,8 +4,6 @@ Deploys the access stack, then CDK's bootstrap with the policy from that stack. 
 CloudFormation would have administrator permissions.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 

@@ -1,7 +1,5 @@
 """Builds and pushes the image of a commit with git and Docker."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

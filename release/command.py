@@ -1,7 +1,5 @@
 """Shared by all commands: running tools, printing steps, and mapping the outcome to an exit status."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -137,7 +135,7 @@ def publish(**results: str) -> None:
 
 
 def run_command(name: str, command: Callable[[], int | None], *, failed: int = FAILED) -> NoReturn:
-    """Run a command and exit with its status (None is 0). Errors are explained on stderr without a stack trace."""
+    """Run a command and exit with its status (None is 0). Errors are explained on stderr, bugs with their stack."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         status = command() or 0
@@ -156,9 +154,8 @@ def run_command(name: str, command: Callable[[], int | None], *, failed: int = F
     except (BotoCoreError, ClientError) as error:
         _print_error(f"{name} failed: {explain_aws_error(error)}")
         status = failed
-    except Exception as error:  # noqa: BLE001  # a bug: print one line with its location
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        _print_error(f"{name} failed because of a bug: {error!r} at {place.filename}:{place.lineno}")
+    except Exception:  # noqa: BLE001  # a bug, so the developer needs the whole stack
+        _print_error(f"{name} failed because of a bug:", traceback.format_exc().rstrip())
         status = failed
     sys.stdout.flush()
     sys.exit(status)

@@ -9,9 +9,8 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -48,11 +47,7 @@ sets created before another update."""
 
 
 def cdk(
-    aws: Aws,
-    command: str,
-    *arguments: str,
-    variables: Mapping[str, str] = MappingProxyType({}),
-    on_line: Callable[[str], object] = note,
+    aws: Aws, command: str, *arguments: str, validate: bool = True, on_line: Callable[[str], object] = note
 ) -> None:
     """Run the CDK CLI that package.json pins, for the stage, and pass on its output; raise CommandError."""
     folder = _assembly(aws.stage.name)
@@ -62,7 +57,7 @@ def cdk(
         source = [f"--output={folder}", f"--context=stage={aws.stage.name}"]
     run(
         ["cdk", command, *arguments, "--no-notices", *source],
-        variables=variables,
+        variables={} if validate else NO_VALIDATION,
         on_line=lambda line: None if NOISE.search(line) else on_line(line),
     )
 
@@ -107,7 +102,7 @@ def destroy(aws: Aws, name: str) -> None:
     """Delete a stack; raise DeploymentError with CloudFormation's reasons."""
     mark = newest_event(aws, name)
     try:
-        cdk(aws, "destroy", name, "--force", "--exclusively", variables=NO_VALIDATION)
+        cdk(aws, "destroy", name, "--force", "--exclusively", validate=False)
     except CommandError as error:
         reasons = failures_since(aws, name, mark)
         raise DeploymentError(f"cdk could not delete {name}", *(reasons or error.details)) from error

@@ -3,8 +3,6 @@
 Images remain, because stages share them.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import re
@@ -22,7 +20,7 @@ from release.errors import DeploymentError, NotReadyError, ReleaseError, explain
 
 ATTEMPTS = 3
 """Number of attempts to delete the data stack: access logs arrive until minutes after the load balancer is deleted."""
-_PREVIEW_STACK = re.compile(r"Comments(?:Foundation|Service)-(?P<stage>pr-\d+)")
+_PREVIEW_STACK = re.compile(r"Comments(?:Foundation|Service)-(?P<stage>pr-[1-9]\d{0,5})")
 
 
 def destroy(stage: Stage, *, confirmed: str) -> None:

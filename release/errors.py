@@ -1,7 +1,5 @@
 """Errors that end a command, and what AWS's errors mean. Only `release.command` turns them into exit statuses."""
 
-from __future__ import annotations
-
 import re
 
 from botocore.exceptions import (

@@ -3,8 +3,6 @@
 docs/failures.md lists the causes.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

@@ -198,18 +198,16 @@ def wait_for_scan(images: Images, digest: str, gate: Gate, *, seconds: float = S
 
 def _read_scan(images: Images, digest: str) -> tuple[str, str, list[Finding]]:
     """Return status, reason and all findings."""
-    status, reason, findings = "ABSENT", "", list[Finding]()
-    pages = images.ecr.get_paginator("describe_image_scan_findings").paginate(
+    found = images.ecr.get_paginator("describe_image_scan_findings").paginate(
         registryId=images.account, repositoryName=images.repository, imageId={"imageDigest": digest}
     )
     try:
-        for page in pages:
-            scan = page["imageScanStatus"]
-            status, reason = scan["status"], scan.get("description", "")
-            findings += _findings(page.get("imageScanFindings", {}))
+        pages = list(found)
     except images.ecr.exceptions.ScanNotFoundException:  # a scan on push starts a few seconds later
         return "ABSENT", "", []
-    return status, reason, findings
+    scan = pages[0]["imageScanStatus"]
+    findings = [finding for page in pages for finding in _findings(page.get("imageScanFindings", {}))]
+    return scan["status"], scan.get("description", ""), findings
 
 
 def _findings(found: Any) -> Iterator[Finding]:

@@ -1,7 +1,5 @@
 """Reads the log of a stage: `python -m release.logs STAGE [--query NAME | --request ID] [--follow]`."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

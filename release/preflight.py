@@ -1,7 +1,5 @@
 """Plans a release and checks its prerequisites before anything is changed."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 It needs no AWS account, because both commits are synthesized on this machine.
 """
 
-from __future__ import annotations
-
 import argparse
 import difflib
 import json

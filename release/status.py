@@ -5,18 +5,16 @@ shows changes made outside of CloudFormation. Both exit with 0 for no changes, 1
 unknown state. `sbom` writes the software bill of materials of the running image in CycloneDX format.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from infra.stages import ACCESS_STACK, PROJECT, REGISTRY_STACK, Stage, stage_named
 from release.aws import PROJECT_ROOT, Aws
 from release.build import registry_login
 from release.command import run, run_command
-from release.deploy import NO_VALIDATION, NOISE, base_url, cdk, describe, image_parameter, not_deployed, running_digest
+from release.deploy import NOISE, base_url, cdk, describe, image_parameter, not_deployed, running_digest
 from release.errors import CommandError, ReleaseError, explain_denial
 
 NO_CHANGES, CHANGES, UNKNOWN = 0, 1, 2
@@ -25,14 +23,13 @@ _UNCHECKED = {"NOT_CHECKED", "UNSUPPORTED"}
 _SUMMARIES = ("Number of stacks with differences", "Number of resources with drift")
 
 
-def endpoint(stage: Stage) -> int:
+def endpoint(stage: Stage) -> None:
     """Print the base URL, alone on stdout."""
     aws = Aws.of(stage)
     address = base_url(aws)
     if not address:
         raise not_deployed(aws)
     print(address)
-    return NO_CHANGES
 
 
 def diff(stage: Stage) -> int:
@@ -65,7 +62,7 @@ def drift(stage: Stage) -> int:
 def _compare(aws: Aws, command: str, *arguments: str) -> int:
     """Distinguish differences from errors: `--fail` exits with 1 for both, but only differences have a summary."""
     try:
-        cdk(aws, command, *arguments, "--fail", variables=NO_VALIDATION, on_line=print)
+        cdk(aws, command, *arguments, "--fail", validate=False, on_line=print)
     except CommandError as error:
         if any(summary in line for line in error.details for summary in _SUMMARIES):
             return CHANGES
@@ -95,7 +92,7 @@ def _unchecked(aws: Aws, stack: str) -> list[str]:
     return [name if times == 1 else f"{name} ({times})" for name, times in sorted(types.items())]
 
 
-def sbom(stage: Stage) -> int:
+def sbom(stage: Stage) -> None:
     """Read the running image from the registry and write its bill of materials to build/."""
     aws = Aws.of(stage)
     digest = running_digest(aws)
@@ -103,7 +100,6 @@ def sbom(stage: Stage) -> int:
         raise not_deployed(aws)
     with registry_login(aws) as variables:
         bill_of_materials(f"registry:{aws.image_name}@{digest}", version=digest, variables=variables)
-    return NO_CHANGES
 
 
 def bill_of_materials(source: str, *, version: str, variables: dict[str, str]) -> None:
@@ -124,7 +120,7 @@ def bill_of_materials(source: str, *, version: str, variables: dict[str, str]) -
         raise ReleaseError("the bill of materials lacks Python packages")
 
 
-COMMANDS = {"endpoint": endpoint, "diff": diff, "drift": drift, "sbom": sbom}
+COMMANDS: dict[str, Callable[[Stage], int | None]] = {"endpoint": endpoint, "diff": diff, "drift": drift, "sbom": sbom}
 
 
 def main() -> None:

@@ -1,7 +1,5 @@
 """Verifies a deployment from outside: all tasks run its digest, and the API responds at the base URL."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import time
@@ -107,13 +105,11 @@ def _unstable(response: Mapping[str, Any]) -> str:
     return "; ".join([tasks, *filter(None, dict.fromkeys(reasons))])
 
 
-def wait_for(
-    address: str, path: str, *, seconds: float = API_SECONDS, store_seconds: float = STORE_SECONDS
-) -> str | None:
+def wait_for(address: str, path: str) -> str | None:
     """Wait for the expected response; return the last other one, or None. A failing store gets less time."""
     started = time.monotonic()
     while True:
-        timeout = seconds
+        timeout = API_SECONDS
         try:
             code, body = get(address + path)
             response = (code, _status_of(body))
@@ -121,7 +117,7 @@ def wait_for(
                 return None
             problem = f"{code}: {body[:200].decode('utf-8', 'replace')}"
             if response in _STORE_UNAVAILABLE:
-                timeout = store_seconds
+                timeout = STORE_SECONDS
         except (OSError, http.client.HTTPException) as error:
             problem = str(error) or type(error).__name__
         if time.monotonic() - started >= timeout:

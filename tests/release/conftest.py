@@ -115,6 +115,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
             "CDK_HOME": str(folder / "cdk"),
             "PLAYGROUND_URL": "http://127.0.0.1:1",
             "PLAYGROUND_REGISTRY": f"localhost:{port}",

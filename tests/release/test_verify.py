@@ -1,7 +1,6 @@
 """Accepted responses and tasks, and the rollback hint."""
 
 import json
-from functools import partial
 from unittest.mock import Mock
 
 import pytest
@@ -55,7 +54,8 @@ def test_the_api_must_respond_and_a_failing_store_is_not_waited_for_as_long(
 ) -> None:
     usual = {"/healthz": [HEALTHY], LIST: [NO_COMMENTS], "/api/status": [GOOD_STATUS]}
     left = {path: [*each] for path, each in (usual | responses).items()}
-    monkeypatch.setattr(verify, "wait_for", partial(verify.wait_for, seconds=seconds, store_seconds=0))
+    monkeypatch.setattr(verify, "API_SECONDS", seconds)
+    monkeypatch.setattr(verify, "STORE_SECONDS", 0)
     monkeypatch.setattr(Images, "verified_in", lambda *_, **__: ["dev-aaaaaaaaaaaa"])
     with serve(lambda path: left[path].pop(0)) as url:
         monkeypatch.setattr(verify, "base_url", lambda _: url)
@@ -70,7 +70,7 @@ def test_the_api_must_respond_and_a_failing_store_is_not_waited_for_as_long(
 
 
 def test_an_address_that_does_not_respond_is_not_verified(deployed: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "wait_for", partial(verify.wait_for, seconds=0))
+    monkeypatch.setattr(verify, "API_SECONDS", 0)
     monkeypatch.setattr(verify, "base_url", lambda _: "http://127.0.0.1:1")
     monkeypatch.setattr(Images, "verified_in", lambda *_, **__: [])
     with pytest.raises(NotVerifiedError, match="/healthz does not respond") as failed:
