@@ -3,9 +3,8 @@
 import argparse
 import sys
 
-from playground.client import load_environment
 from playground.down import processes_of, take_down
-from playground.state import Playground, PlaygroundError
+from playground.state import Playground, PlaygroundError, load_environment
 from playground.up import bring_up
 
 

@@ -6,9 +6,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from playground.client import read_environment
 from playground.state import Playground, PlaygroundError
 
 CREATED_FILES = ("env", "prepared", "server.log", "dynamodb.log", "permissions", "tmp", "cdk")
@@ -32,25 +32,15 @@ def process_tag(playground: Playground) -> str:
     return f"playground={playground.folder}"
 
 
-def command_lines() -> dict[int, list[str]]:
-    """Return the arguments of every process by PID, from /proc if available, otherwise from ps."""
-    if Path("/proc/self/cmdline").exists():
-        found: dict[int, list[str]] = {}
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                found[int(entry.parent.name)] = entry.read_bytes().decode(errors="replace").split("\0")
-            except OSError:  # the process has exited
-                continue
-        return found
-    listed = subprocess.check_output(["ps", "-axo", "pid=,args="], text=True)
-    return {int(pid): rest for pid, *rest in (line.split() for line in listed.splitlines())}
-
-
 def processes_of(playground: Playground) -> list[int]:
-    ours = process_tag(playground)
-    return [
-        pid for pid, args in command_lines().items() if pid != os.getpid() and any(arg.endswith(ours) for arg in args)
-    ]
+    """Return the PIDs of the processes that have the playground's tag in their command line."""
+    tag = process_tag(playground).encode() + b"\0"  # /proc ends each argument with a null byte
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # the process has exited
+            if tag in file.read_bytes():
+                found.append(int(file.parent.name))
+    return found
 
 
 def end_processes(playground: Playground) -> int:
@@ -106,7 +96,7 @@ def remove_images(playground: Playground) -> int:
 
 def registry_prefix(playground: Playground) -> str:
     """Return the registry prefix saved in the `env` file, which may differ from the current variables."""
-    return read_environment(playground).get("PLAYGROUND_REGISTRY", playground.registry) + "/"
+    return playground.read_environment().get("PLAYGROUND_REGISTRY", playground.registry) + "/"
 
 
 def remove_files(playground: Playground) -> None:

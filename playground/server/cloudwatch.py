@@ -239,4 +239,4 @@ def reject_query(_data: Record) -> Any:
 
 
 def install() -> None:
-    extend("logs", "Logs_20140328", {"FilterLogEvents": filter_log_events, "StartQuery": reject_query})
+    extend("logs", {"FilterLogEvents": filter_log_events, "StartQuery": reject_query})

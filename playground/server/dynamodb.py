@@ -15,13 +15,14 @@ from ministack import app
 from ministack.services.cloudformation import drift, provisioners
 
 from playground.server.patching import SETTINGS, Record
-from playground.state import ACCOUNT, PROJECT, REGION
+from playground.state import ACCOUNT, PROJECT, REGION, port_from_environment
 
 CONFIGURATION = PROJECT / "playground" / "engine.xml"
 START_SECONDS = 30.0
 MEMORY = "-Xmx256m"
 API = "DynamoDB_20120810"
-ENGINE_URL = f"http://127.0.0.1:{SETTINGS.dynamodb_port}"
+PORT = port_from_environment("PLAYGROUND_DYNAMODB_PORT", 8000)
+ENGINE_URL = f"http://127.0.0.1:{PORT}"
 PLACEHOLDER_SIGNATURE = (
     f"AWS4-HMAC-SHA256 Credential=playground/20260101/{REGION}/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
 )
@@ -50,7 +51,7 @@ def start_engine() -> None:
         os.environ["PLAYGROUND_JAVA"],
         MEMORY,
         f"-Dcomments.{sys.argv[-1].lstrip('-')}",  # lets `down` find the engine if the server is killed
-        f"-Dengine.port={SETTINGS.dynamodb_port}",
+        f"-Dengine.port={PORT}",
         "-Djava.library.path=DynamoDBLocal_lib",
         "-Dorg.eclipse.jetty.xml.XmlParser.Validating=false",  # the schema would be fetched from the web
         "--enable-native-access=ALL-UNNAMED",
@@ -72,7 +73,7 @@ def start_engine() -> None:
     deadline = time.monotonic() + START_SECONDS
     while engine.poll() is None and time.monotonic() < deadline:
         try:
-            with socket.create_connection(("127.0.0.1", SETTINGS.dynamodb_port), timeout=1):
+            with socket.create_connection(("127.0.0.1", PORT), timeout=1):
                 return
         except OSError:
             time.sleep(0.1)

@@ -30,38 +30,21 @@ def repository_of(image: str, registry: str) -> str | None:
     return re.split(r"[@:]", rest, maxsplit=1)[0] if host == registry else None
 
 
-def _scan_status(data: Record, **more: Any) -> Record:
-    return {
-        "registryId": get_account_id(),
-        "repositoryName": data["repositoryName"],
-        "imageId": data["imageId"],
-        **more,
-    }
-
-
-def start_scan(data: Record) -> Any:
-    """StartImageScan: completes immediately."""
-    return json_response(_scan_status(data, imageScanStatus={"status": "COMPLETE"}))
-
-
 def scan_findings(data: Record) -> Any:
     """DescribeImageScanFindings: complete without findings, with a description that the image wasn't scanned."""
     return json_response(
-        _scan_status(
-            data,
-            imageScanStatus={"status": "COMPLETE", "description": "playground: not scanned"},
-            imageScanFindings={"findings": [], "findingSeverityCounts": {}},
-        )
+        {
+            "registryId": get_account_id(),
+            "repositoryName": data["repositoryName"],
+            "imageId": data["imageId"],
+            "imageScanStatus": {"status": "COMPLETE", "description": "playground: not scanned"},
+            "imageScanFindings": {"findings": [], "findingSeverityCounts": {}},
+        }
     )
 
 
 def install() -> None:
-    actions = {
-        "StartImageScan": start_scan,
-        "DescribeImageScanFindings": scan_findings,
-        "GetAuthorizationToken": give_password,
-    }
-    extend("ecr", "AmazonEC2ContainerRegistry", actions)
+    extend("ecr", {"DescribeImageScanFindings": scan_findings, "GetAuthorizationToken": give_password})
 
 
 USER = "AWS"

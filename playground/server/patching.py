@@ -4,15 +4,13 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeVar
 
 from ministack import app
-from ministack.core import router
 from ministack.core.responses import error_response_json, request_scope
 
-from playground.state import ACCOUNT, REGION, Playground, port_from_environment
+from playground.state import ACCOUNT, REGION, Playground
 
 SUPPORTED = "1.5.33"
 
@@ -22,35 +20,12 @@ Action = Callable[[Record], Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
-class Settings(Playground):
-    """The playground of this server, plus the port of DynamoDB's engine."""
-
-    dynamodb_port: int
+SETTINGS = Playground.from_environment()
+"""The playground of this server."""
 
 
-def _settings() -> Settings:
-    playground = Playground.from_environment()
-    return Settings(
-        folder=playground.folder,
-        gateway_port=playground.gateway_port,
-        load_balancer_port=playground.load_balancer_port,
-        dynamodb_port=port_from_environment("PLAYGROUND_DYNAMODB_PORT", 8000),
-    )
-
-
-SETTINGS = _settings()
-
-
-@dataclass(frozen=True)
-class Patch:
-    """A replaced MiniStack function and the gap that the patch closes."""
-
-    name: str
-    gap: str
-
-
-PATCHES: list[Patch] = []
+PATCHES: list[str] = []
+"""Names of the replaced functions."""
 
 
 def require_supported_version() -> None:
@@ -80,7 +55,7 @@ def patch(owner: Any, name: str, *, gap: str) -> Callable[[F], F]:
         if not _accepts(given, wanted):
             raise SystemExit(f"ministack {SUPPORTED} has {name}{wanted}, but the patch has {name}{given} ({gap})")
         entries[name] = replacement
-        PATCHES.append(Patch(name, gap))
+        PATCHES.append(name)
         return replacement
 
     return apply
@@ -103,28 +78,17 @@ def aws_scope() -> AbstractContextManager[None]:
     return scope
 
 
-def extend(service: str, target_prefix: str, actions: Mapping[str, Action]) -> None:
+def extend(service: str, actions: Mapping[str, Action]) -> None:
     """Handle `actions` of a JSON-protocol service, and pass all other actions to MiniStack."""
-    stock = app.SERVICE_HANDLERS.get(service)
+    stock = app.SERVICE_HANDLERS[service]
 
     async def handle(method: str, path: str, headers: Record, body: bytes, query: Record) -> Any:
-        prefix, _, name = headers.get("x-amz-target", "").rpartition(".")
-        if prefix.startswith(target_prefix) and name in actions:
+        action = actions.get(headers.get("x-amz-target", "").rpartition(".")[2])
+        if action:
             try:
-                return actions[name](json.loads(body or b"{}"))
+                return action(json.loads(body or b"{}"))
             except ValueError as error:
                 return error_response_json("InvalidParameterException", str(error), 400)
-        if stock is None:
-            return error_response_json("InvalidAction", f"the playground has no {service} action {name}", 400)
         return await stock(method, path, headers, body, query)
 
     app.SERVICE_HANDLERS[service] = handle
-
-
-def route(service: str, target_prefix: str) -> None:
-    """Route requests with this target prefix to `service`, which MiniStack doesn't support."""
-    router.SERVICE_PATTERNS[service] = {
-        "target_prefixes": [target_prefix],
-        "host_patterns": [rf"^{service}\."],
-        "credential_scope": service,
-    }

@@ -2,9 +2,8 @@
 
 import itertools
 import threading
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 
@@ -31,7 +30,6 @@ class Target:
     failed: int = 0
     in_flight: int = 0
     dead: bool = False
-    registered_at: float = field(default_factory=time.monotonic)
 
     def set_health(self, health: Health, reason: str = "", description: str = "") -> None:
         if self.health is not Health.DRAINING:
@@ -83,10 +81,6 @@ class Targets:
         with self._lock:
             if self._targets.get((target.group, target.ip, target.port)) is target:
                 del self._targets[target.group, target.ip, target.port]
-
-    def forget_group(self, group: str) -> None:
-        for target in self.of(group):
-            self.forget(target)
 
     def of(self, group: str) -> list[Target]:
         with self._lock:

@@ -18,8 +18,7 @@ from botocore.config import Config
 
 from infra.permissions import ISSUER
 from infra.stages import STAGES, Repository
-from playground.client import load_environment
-from playground.state import ACCOUNT, REGION, Playground, PlaygroundError
+from playground.state import ACCOUNT, REGION, Playground, PlaygroundError, load_environment
 from tests.machine import needs
 from tests.playground.traffic import TALLIES
 
