@@ -7,7 +7,7 @@ from ministack.services import cloudwatch, ecs
 
 from playground.server.patching import Record, patch
 
-BAKE_SECONDS = 5.0
+BAKE_SECONDS = 3.0
 """Bake time: how long alarms are monitored after all tasks are healthy. AWS derives it from the alarms' periods,
 which takes minutes; the playground evaluates alarms every second instead of every period."""
 EVENTS_KEPT = 100  # AWS: describe-services returns the latest 100
