@@ -91,8 +91,10 @@ def check_request() -> None:
         raise InvalidRequest(*(FieldError(field=name or '""', message="is unknown") for name in request.args))
     if request.endpoint != "api.create_comment" or request.method == "OPTIONS":
         return
+    if not request.mimetype:
+        raise UnsupportedMediaType("Content-Type is missing; it must be application/json")
     if request.mimetype != "application/json":
-        raise UnsupportedMediaType(f"Content-Type must be application/json, not {request.mimetype or 'absent'}")
+        raise UnsupportedMediaType(f"Content-Type must be application/json, not {request.mimetype}")
     try:
         with gevent.Timeout(BODY_TIMEOUT, InvalidRequest(INCOMPLETE)):
             body = request.get_data()
@@ -183,7 +185,7 @@ def create_comment(new: NewComment, headers: RequestHeaders) -> Response:
     comment = store().add(new, key=headers.idempotency_key, held=held)
     where = f"content_id {comment['content_id']}"
     if comment.get("held"):
-        status = {"status": "HELD", "message": f"comment held for approval before it is listed in {where}"}
+        status = {"status": "HELD", "message": f"comment is pending approval in {where}"}
         response = jsonify(status | redact_emails(comment)[0])
         response.status_code = 202
     else:

@@ -10,8 +10,8 @@ from comments.schemas import PATH, Error, Held
 
 DESCRIPTION = (
     "Post, list and moderate comments. Each `content_id` identifies one thread. All errors share one JSON format,"
-    " `Error`. A load balancer in front of the service may respond with 502, 503 and 504 as HTML, and a web ACL with"
-    " 403 and 429 as `Error`, without `Retry-After`."
+    " `Error`. On AWS, the load balancer can also respond with 502, 503 or 504 (HTML), and AWS WAF with 403 or 429 (an"
+    " `Error` without `Retry-After`)."
 )
 _RETRY = {
     "Retry-After": {
@@ -31,7 +31,7 @@ LOCATION = {"Location": {"description": "URL of the comment.", "required": True,
 LINK = {
     "Link": {
         "description": 'Link to the next page: `<URL>; rel="next"`. `results` is "false" if there are no more comments'
-        " yet; request the same URL again to poll.",
+        " yet; request the linked URL later to poll.",
         "required": True,
         **_STRING,
     }

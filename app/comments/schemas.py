@@ -176,7 +176,7 @@ class PageQuery(Model):
         _schema("string", pattern=f"^{CURSOR}$"),
     ] = Field(
         "",
-        description="A cursor from a Link header, or the id of the comment before the page.",
+        description="An opaque cursor from a Link header, or a comment id; the page starts after it.",
         json_schema_extra=_optional,
     )
 

@@ -199,6 +199,20 @@ def test_a_body_is_at_most_64_kib_of_json(
     assert (response.status_code, response.get_json()["status"]) == (code, status)
 
 
+@pytest.mark.parametrize(
+    ("content_type", "message"),
+    [
+        (None, "Content-Type is missing; it must be application/json"),
+        ("text/plain", "Content-Type must be application/json, not text/plain"),
+    ],
+)
+def test_a_missing_content_type_and_a_wrong_one_have_their_own_message(
+    on_sqlite: FlaskClient, content_type: str | None, message: str
+) -> None:
+    response = on_sqlite.post("/api/comment/new", data=b"{}", content_type=content_type)
+    assert response.get_json()["message"] == message
+
+
 def test_a_body_that_takes_too_long_is_rejected(on_sqlite: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     body = json.dumps(ALICE).encode()
 

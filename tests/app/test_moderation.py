@@ -33,7 +33,7 @@ def test_a_new_comment_is_published_under_a_new_id_when_it_is_approved(moderated
     assert "Location" not in posted.headers
     waiting = posted.get_json()
     assert waiting.pop("status") == "HELD"
-    assert waiting.pop("message") == "comment held for approval before it is listed in content_id 1"
+    assert waiting.pop("message") == "comment is pending approval in content_id 1"
     assert waiting.items() >= ALICE.items() | {("held", True)}
     for path in ("/api/comment/list/1", f"/api/comment/1/{waiting['id']}"):
         assert moderated.get(path).status_code == 404

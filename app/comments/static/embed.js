@@ -80,7 +80,8 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       const body = await response.json().catch(() => ({ message: `the service responded with ${response.status}` }));
       return { code: response.status, body, link: response.headers.get("Link") || "" };
     } catch {
-      console.warn(`comments: if ${url.origin} is up, its COMMENTS_CORS_ORIGINS must include ${location.origin}`);
+      const { origin } = location;
+      console.warn(`comments: request failed. If ${url.origin} is up, add ${origin} to its COMMENTS_CORS_ORIGINS`);
       return { code: 0, body: { message: "the service is unreachable" } };
     }
   };

@@ -68,7 +68,7 @@ REMEDIES = {
     sqlite3.SQLITE_FULL: "free some disk space; the service recovers without a restart",
     sqlite3.SQLITE_READONLY: PERMISSIONS,
     sqlite3.SQLITE_CANTOPEN: PERMISSIONS,
-    sqlite3.SQLITE_IOERR: "check the disk: it is full, failing or over a quota",
+    sqlite3.SQLITE_IOERR: "check the disk: it may be full, failing or over quota",
     sqlite3.SQLITE_CORRUPT: "the file is damaged: stop the service, copy the file, then restore a backup or use"
     " `sqlite3 FILE .recover`",
     sqlite3.SQLITE_NOTADB: "the file is not a database: restore a backup, or set COMMENTS_STORE to another file",
