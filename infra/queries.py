@@ -16,7 +16,7 @@ QUERIES = {
     "responses by route": "filter ispresent(duration_ms) | stats count(*) as requests by route, status"
     " | sort requests desc",
     # Everything except requests. Each stream is one task.
-    "a deployment": 'fields @timestamp, @logStream, level, message | filter message != "request"'
+    "deployment": 'fields @timestamp, @logStream, level, message | filter message != "request"'
     " | sort @timestamp asc | limit 500",
 }
 """By name. Fields are those of the application's log lines."""

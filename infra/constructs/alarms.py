@@ -71,7 +71,7 @@ class Alarms(Construct):
                 metric=load_balancer.metrics.target_response_time(statistic="p99", period=MINUTE),
                 threshold=1,
                 periods=2,
-                impact="Pages load slowly: at least 1 % of requests take longer than a second.",
+                impact="Pages load slowly: at least 1% of requests take longer than a second.",
                 first=self._logs("slowest routes"),
             ),
         )
@@ -98,7 +98,7 @@ class Alarms(Construct):
             ),
             threshold=1,
             periods=5,
-            impact="Visitors see errors: for five minutes, at least 1 % of requests have failed.",
+            impact="Visitors see errors: for five minutes, at least 1% of requests have failed.",
             first=self._logs("failures"),
             section="5xx",
         )
@@ -138,7 +138,7 @@ class Alarms(Construct):
             metric=service.metric_cpu_utilization(period=MINUTE),
             threshold=85,
             periods=10,
-            impact="Comments may become slow: CPU has been above 85 % for ten minutes despite autoscaling.",
+            impact="Comments may become slow: CPU has been above 85% for ten minutes despite autoscaling.",
             first=self._logs("responses by route"),
         )
         self._add(
@@ -147,16 +147,16 @@ class Alarms(Construct):
             metric=service.metric_memory_utilization(statistic="max", period=MINUTE),
             threshold=85,
             periods=10,
-            impact="Some requests will fail if memory use keeps growing: a task uses 85 % and is killed at 100 %.",
-            first=self._logs("a deployment"),
+            impact="Some requests will fail if memory use keeps growing: a task uses 85% and is killed at 100%.",
+            first=self._logs("deployment"),
         )
 
     def add_failed_deployment_rule(self, *, cluster: str, service: str) -> None:
         """Notify the topic of failed deployments. ECS has no metric for them, only an event."""
         arn = cdk.Stack.of(self).format_arn(service="ecs", resource="service", resource_name=f"{cluster}/{service}")
         reason = events.EventField.from_path("$.detail.reason")
-        impact = "Visitors are not affected: a deployment failed, and ECS is rolling back to the previous version."
-        description = self._describe(impact, self._logs("a deployment"), "failed-deployment")
+        impact = "A deployment failed, and ECS is rolling back to the previous version."
+        description = self._describe(impact, self._logs("deployment"), "failed-deployment")
         events.Rule(
             self,
             "FailedDeployment",
