@@ -70,11 +70,11 @@ def bills(of: Sequence[Mapping[str, Any]]) -> list[Bill]:
 
 
 def rows(columns: Sequence[Bill]) -> Iterator[str]:
-    """Yield a row for each line of the bills, then the sum."""
+    """Yield a row for each line of the bills, then the total."""
     for lines in zip(*(column.lines for column in columns), strict=True):
         price = f"{lines[0].price.amount:.7g} per {lines[0].price.unit}"
         yield _row(lines[0].label, price, [line.dollars for line in lines])
-    yield _row("sum", "", [column.total for column in columns])
+    yield _row("total", "", [column.total for column in columns])
 
 
 def _row(label: str, price: str, dollars: Sequence[float]) -> str:

@@ -206,7 +206,7 @@ def _log_group(properties: Properties, month: Month) -> Iterator[Line]:
     else:
         written = month.app_log_gb
     yield Line("logs: written", prices.LOGS, written)
-    yield Line("logs: kept", prices.LOGS_KEPT, written * properties.get("RetentionInDays", _YEAR_OF_DAYS) / _DAYS)
+    yield Line("logs: storage", prices.LOGS_KEPT, written * properties.get("RetentionInDays", _YEAR_OF_DAYS) / _DAYS)
 
 
 def _table(properties: Properties, month: Month) -> Iterator[Line]:
@@ -216,7 +216,7 @@ def _table(properties: Properties, month: Month) -> Iterator[Line]:
     (replica,) = properties.get("Replicas", [properties])
     yield Line("table: writes", prices.WRITES, month.traffic.posted_millions)
     yield Line("table: reads", prices.READS, month.traffic.read_units_millions)
-    yield Line("table: kept", prices.TABLE_STORAGE, month.traffic.stored_gb)
+    yield Line("table: storage", prices.TABLE_STORAGE, month.traffic.stored_gb)
     if replica.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled"):
         yield Line("table: point-in-time recovery", prices.TABLE_RECOVERY, month.traffic.stored_gb)
 
@@ -225,7 +225,7 @@ def _bucket(properties: Properties, month: Month) -> Iterator[Line]:
     rules = properties.get("LifecycleConfiguration", {}).get("Rules", [])
     days = min((rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule), default=_YEAR_OF_DAYS)
     yield Line("access log: files", prices.OBJECTS_PUT, _PUTS_THOUSAND)
-    yield Line("access log: kept", prices.OBJECTS_KEPT, month.traffic.access_log_gb * days / _DAYS)
+    yield Line("access log: storage", prices.OBJECTS_KEPT, month.traffic.access_log_gb * days / _DAYS)
 
 
 Handler = Callable[[Properties, Month], Iterable[Line]]

@@ -51,7 +51,7 @@ MEMORY = Price(0.004445, "GB-hour", _FARGATE)
 VCPU_ARM = Price(0.03238, "vCPU-hour", _FARGATE)
 MEMORY_ARM = Price(0.00356, "GB-hour", _FARGATE)
 SPOT_DISCOUNT = 0.70
-"""AWS: up to 70 %, depending on supply and demand."""
+"""AWS: up to 70%, depending on supply and demand."""
 
 WEB_ACL = Price(5.0, "web ACL", _WAF)
 WEB_ACL_RULE = Price(1.0, "rule", _WAF)

@@ -90,13 +90,13 @@ def test_arm_and_spot_have_the_documented_discounts() -> None:
     assert spot / plain == pytest.approx((1 + 3 * 0.3) / 4)
 
 
-def test_the_command_prints_the_sums_and_where_prices_come_from(
+def test_the_command_prints_the_totals_and_where_prices_come_from(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["cost", "dev"])
     main()
     printed = capsys.readouterr().out
-    assert len([line for line in printed.splitlines() if line.startswith("sum")]) == 2
+    assert len([line for line in printed.splitlines() if line.startswith("total")]) == 2
     for shown in ("dev / stock", "aws.amazon.com/fargate/pricing", "with egress nat", "with entrance cloudfront"):
         assert shown in printed
     monkeypatch.setattr(sys, "argv", ["cost", "prd"])

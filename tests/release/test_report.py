@@ -62,8 +62,8 @@ def test_a_change_shows_its_templates_and_its_bill(
     assert "Data-" not in shown
     assert "prod" not in shown
     bill = shown.split("**Monthly cost of dev**")[1]
-    assert "\n- sum " in bill
-    assert "\n+ sum " in bill
+    assert "\n- total " in bill
+    assert "\n+ total " in bill
     assert report.REPORT.read_text() == shown
 
 
