@@ -39,7 +39,7 @@ class StageError(ConfigurationError):
 
 
 class TargetError(ConfigurationError):
-    """The account or region is missing or contradictory."""
+    """The account or region is missing or conflicting."""
 
 
 class Egress(Enum):
@@ -143,7 +143,7 @@ class Stage:
     """Account of the image registry; None is the stage's own account."""
     github: Repository | None = GITHUB
     promotes_from: str | None = None
-    """Name of the stage whose images this one takes once they have run there, instead of building its own."""
+    """Name of the stage whose images this one deploys, once they have run there, instead of building its own."""
 
     min_tasks: int = 2
     """Two tasks in two zones survive the loss of either. A task of this size costs about $9 a month (ARM: $7), and its
@@ -155,7 +155,7 @@ class Stage:
     """In MiB."""
     architecture: Architecture = Architecture.X86_64
     spot_share: int = 0
-    """Percentage of the tasks beyond the first that run on Fargate Spot: about 70 % cheaper, two minutes' notice."""
+    """Percentage of the tasks beyond the first that run on Fargate Spot: about 70% cheaper, two minutes' notice."""
     cpu_target: int = 60
     """Target CPU utilization in percent. The rest is headroom for deployments, a lost task and bursts."""
     cpu_seconds: int = 60
@@ -411,7 +411,7 @@ class Target:
 
 
 def target_of(stage: Stage, environ: Mapping[str, str], *, caller_account: str | None = None) -> Target:
-    """Return the stage's account and region; raise TargetError if the stage and the environment contradict each other.
+    """Return the stage's account and region; raise TargetError if the stage and the environment don't match.
 
     `caller_account` is the account of the credentials according to STS. The CDK CLI only sets CDK_DEFAULT_ACCOUNT if it
     finds credentials; without them, CDK_DEFAULT_REGION is always us-east-1 and therefore ignored.
@@ -437,5 +437,5 @@ def _only(kind: str, sources: Mapping[str, str | None]) -> str | None:
     given = {source: value for source, value in sources.items() if value}
     if len(set(given.values())) > 1:
         each = ", ".join(f"{value} ({source})" for source, value in given.items())
-        raise TargetError(f"contradictory {kind}: {each}; make them agree (infra/stages.py has the stage's {kind})")
+        raise TargetError(f"conflicting {kind}: {each}; they must match (infra/stages.py has the stage's {kind})")
     return next(iter(given.values()), None)

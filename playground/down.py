@@ -20,10 +20,10 @@ REMOVAL_SECONDS = 20.0
 def take_down(playground: Playground, note: Callable[[str], None]) -> None:
     """Remove everything that belongs to the playground; each step works even if the rest is already gone."""
     ended = end_processes(playground)
-    note(f"{ended} processes stopped")
+    note(f"processes stopped: {ended}")
     if shutil.which("docker"):
-        note(f"{remove_containers(playground)} containers removed")
-        note(f"{remove_images(playground)} image names removed")
+        note(f"containers removed: {remove_containers(playground)}")
+        note(f"image names removed: {remove_images(playground)}")
     remove_files(playground)
 
 

@@ -45,7 +45,7 @@ def release(stage: Stage, *, tag: str | None, only: Phase | None = None) -> None
         return
     digest = Images(planned.aws).digest(planned.tag)
     if not digest:
-        advice = "ECR accepted the push but does not list it" if Phase.PUSH in phases else "run the step push first"
+        advice = "ECR accepted the push but does not list it" if Phase.PUSH in phases else "run STEP=push first"
         raise NotReadyError(f"the registry has no image {planned.tag}: {advice}")
     if Phase.PUSH in phases or Phase.DEPLOY in phases:
         with step("scan"):

@@ -48,20 +48,22 @@ def bootstrap(stage: Stage, *, github: str | None) -> None:
 
 
 def require_repository(stage: Stage, github: str) -> None:
-    """Look up the repository on GitHub; raise NotReadyError with the line to add if infra/stages.py doesn't match."""
+    """Look up the repository on GitHub; raise NotReadyError with the line to set if infra/stages.py doesn't match."""
     try:
         found = json.loads("".join(run(["gh", "api", f"repos/{github}"])))
     except (CommandError, NotReadyError) as error:
         raise NotReadyError(
-            f"gh can't look up {github}: install it and sign in (gh auth login), or write full_name, owner.id and id of"
-            f" https://api.github.com/repos/{github} into infra/stages.py yourself, and run this without GITHUB",
+            f"gh can't look up {github}: install it and sign in (gh auth login), or set GITHUB in infra/stages.py to"
+            f" the full_name, owner.id and id that https://api.github.com/repos/{github} returns, and run this without"
+            " GITHUB",
             *(error.details or [error.summary]),
         ) from error
     name, owner_id, repository_id = found["full_name"], found["owner"]["id"], found["id"]
     known = stage.github
     if not known or (known.name, known.owner_id, known.repository_id) != (name, owner_id, repository_id):
         raise NotReadyError(
-            f"infra/stages.py does not have {name} with these IDs: set this line, then run this again",
+            f"infra/stages.py does not have {name} with these IDs: replace its GITHUB line with this one, then run this"
+            " again",
             f'GITHUB: Repository | None = Repository(name="{name}", owner_id={owner_id},'
             f" repository_id={repository_id})",
             "Add accept_name_subject=True if the repository was created before 15 July 2026 and has not opted in to"

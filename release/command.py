@@ -140,7 +140,7 @@ def run_command(name: str, command: Callable[[], int | None], *, failed: int = F
     try:
         status = command() or 0
     except KeyboardInterrupt:
-        _print_error(f"{name} interrupted: AWS completes what it has started; run the same command again to finish")
+        _print_error(f"{name} interrupted: AWS continues what was started; run the same command again to finish")
         status = INTERRUPTED
     except BrokenPipeError:  # the reader has closed the pipe, as `… | head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

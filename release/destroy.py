@@ -30,8 +30,7 @@ def destroy(stage: Stage, *, confirmed: str) -> None:
     """
     if stage.protect:
         raise NotReadyError(
-            f"{stage.name} protects its comments: set protect=False for it in infra/stages.py, deploy that,"
-            " and run this again to delete them"
+            f"{stage.name} has deletion protection: set protect=False in infra/stages.py, deploy, then run this again"
         )
     require_name(stage, typed=confirmed)
     aws = Aws.of(stage)
@@ -115,10 +114,10 @@ def reap(*, days: int) -> int:
         try:
             destroy(stage_named(name), confirmed="")
         except ReleaseError as error:
-            print(f"{name} remains: {error.summary}", *error.details, sep="\n    ")
+            print(f"could not destroy {name}: {error.summary}", *error.details, sep="\n    ")
             status = FAILED
         except (BotoCoreError, ClientError) as error:
-            print(f"{name} remains: {explain_aws_error(error)}")
+            print(f"could not destroy {name}: {explain_aws_error(error)}")
             status = FAILED
     return status
 

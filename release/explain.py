@@ -14,7 +14,7 @@ from release.watch import Evidence, StoppedTask
 
 LOGGED = {
     r"exec format error|descriptor matching platform|no matching manifest": "the image is built for another CPU"
-    " architecture: Stage.architecture in infra/stages.py must be that of the stage that built it",
+    " architecture: Stage.architecture in infra/stages.py must match that of the stage that built it",
     r"out ?of ?memory": "the container ran out of memory: raise Stage.memory in infra/stages.py, or fix what uses it",
 }
 """Patterns of messages that also appear in the log of a task, with their meaning and the next step."""
@@ -59,7 +59,7 @@ def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
         lines += ["last errors in the log:"]
         lines += [f"  {line}" for line in list(dict.fromkeys(map(readable, evidence.errors)))[-_ERRORS:]]
     if evidence.failure:
-        lines += [f"some evidence is missing, because AWS could not be polled: {explain_aws_error(evidence.failure)}"]
+        lines += [f"some evidence is missing, because a call to AWS failed: {explain_aws_error(evidence.failure)}"]
     return lines
 
 

@@ -95,7 +95,7 @@ def require_releasable(stage: Stage, tag: str, images: Images) -> None:
             f"latest images that {before or name} has run: {', '.join(images.verified_in(before or name)) or 'none'}",
         )
     if before and not any(tag.startswith(f"{before}-") for tag in images.tags(digest)):
-        raise NotReadyError(f"{name} only takes images that {before} has run: deploy this commit to {before} first")
+        raise NotReadyError(f"{name} only accepts images that {before} has run: deploy this commit to {before} first")
 
 
 # ---- the scan gate ----

@@ -47,7 +47,7 @@ def verify(aws: Aws, digest: str, *, before: str | None = None) -> str:
         if problem := wait_for(address, path):
             causes = [f"cause: {cause}" for cause in store_causes(error_lines(aws, since=began))]
             raise NotVerifiedError(
-                f"GET {address}{path} does not respond as it should: {problem}",
+                f"GET {address}{path} failed: {problem}",
                 *causes,
                 rollback_hint(aws, digest, before),
             )

@@ -161,7 +161,7 @@ class ApiService(Construct):
     ) -> None:
         """Scale by CPU and by requests; the policy that wants more tasks wins.
 
-        CPU reacts first but can't exceed 100 %, so each step adds at most two thirds. The request count arrives minutes
+        CPU reacts first but can't exceed 100%, so each step adds at most two thirds. The request count arrives minutes
         later and shows how large the spike is.
         """
         tasks = self.service.auto_scale_task_count(min_capacity=min_tasks, max_capacity=max_tasks)

@@ -37,7 +37,7 @@ def test_nothing_is_looked_up() -> None:
 def test_an_error_is_printed_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with pytest.raises(SystemExit, match=r"^error: contradictory region: .+$") as raised:
+    with pytest.raises(SystemExit, match=r"^error: conflicting region: .+$") as raised:
         main()
     assert "\n" not in str(raised.value)
 

@@ -125,4 +125,4 @@ def test_one_preview_that_cannot_be_destroyed_does_not_keep_the_others(
     assert module.reap(days=3) == 0
     assert module.reap(days=-1) == 1
     assert destroyed == ["pr-7", "pr-8"]
-    assert "pr-7 remains: it resists" in capsys.readouterr().out
+    assert "could not destroy pr-7: it resists" in capsys.readouterr().out

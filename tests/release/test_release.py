@@ -95,7 +95,7 @@ def test_the_phases_together_are_a_release(tools: Tools) -> None:
 
 
 def test_a_deployment_alone_needs_an_image_in_the_registry(tools: Tools) -> None:
-    with pytest.raises(NotReadyError, match="run the step push first"):
+    with pytest.raises(NotReadyError, match="run STEP=push first"):
         tools.release(only=Phase.DEPLOY)
     assert tools.called == []
 

@@ -73,7 +73,7 @@ def test_an_address_that_does_not_respond_is_not_verified(deployed: Aws, monkeyp
     monkeypatch.setattr(verify, "API_SECONDS", 0)
     monkeypatch.setattr(verify, "base_url", lambda _: "http://127.0.0.1:1")
     monkeypatch.setattr(Images, "verified_in", lambda *_, **__: [])
-    with pytest.raises(NotVerifiedError, match="/healthz does not respond") as failed:
+    with pytest.raises(NotVerifiedError, match="/healthz failed: ") as failed:
         verify.verify(deployed, DIGEST)
     assert "no other image" in failed.value.details[-1]
 
