@@ -46,13 +46,13 @@ def processes_of(playground: Playground) -> list[int]:
 def end_processes(playground: Playground) -> int:
     """Send SIGTERM to the playground's processes, then SIGKILL; returns how many there were."""
     first = processes_of(playground)
-    for number, patience in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, TERM_SECONDS)):
+    for number, timeout in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, TERM_SECONDS)):
         for pid in processes_of(playground):
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
                 continue
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         while processes_of(playground) and time.monotonic() < deadline:
             time.sleep(0.1)
     return len(first)

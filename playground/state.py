@@ -54,7 +54,7 @@ class Playground:
         return self.folder / "dynamodb.log"
 
     @property
-    def prepared_mark(self) -> Path:
+    def bootstrapped_marker(self) -> Path:
         """Marker file that exists once the account has been prepared for CDK."""
         return self.folder / "prepared"
 

@@ -31,9 +31,9 @@ def bring_up(playground: Playground, note: Callable[[str], None]) -> None:
         require_ports(playground)
         note("starting the server")
         start_server(playground)
-    if not playground.prepared_mark.exists():
+    if not playground.bootstrapped_marker.exists():
         run_for_playground("release.bootstrap")
-        playground.prepared_mark.touch()
+        playground.bootstrapped_marker.touch()
     run_for_playground("release")
 
 

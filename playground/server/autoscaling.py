@@ -30,9 +30,9 @@ def register(_logical_id: str, properties: Record, _stack: str) -> tuple[str, Re
         raise ValueError("the playground has no scheduled scaling (ScheduledActions)")
     physical_id = f"{properties['ResourceId']}|{properties['ScalableDimension']}|{properties['ServiceNamespace']}"
     TARGETS[physical_id] = properties
-    service, least = service_of(properties), int(properties["MinCapacity"])
-    if service and service["desiredCount"] < least:
-        set_count(physical_id, service, least)
+    service, minimum = service_of(properties), int(properties["MinCapacity"])
+    if service and service["desiredCount"] < minimum:
+        set_count(physical_id, service, minimum)
     return physical_id, {"Id": physical_id}
 
 
@@ -88,9 +88,9 @@ def step() -> None:
         if service is None or time.monotonic() - _changed_at.get(key, -math.inf) < PERIOD_SECONDS * PERIODS:
             continue
         policies = [policy for policy in POLICIES.values() if policy["ScalingTargetId"] == key]
-        wanted = [max([needed(service, policy, ago) for policy in policies], default=0) for ago in range(PERIODS)]
-        least, most = int(target["MinCapacity"]), int(target["MaxCapacity"])
-        more, enough = (min(max(count, least), most) for count in (min(wanted), wanted[0]))
+        counts = [max([desired_count(service, each, ago) for each in policies], default=0) for ago in range(PERIODS)]
+        minimum, maximum = int(target["MinCapacity"]), int(target["MaxCapacity"])
+        more, enough = (min(max(count, minimum), maximum) for count in (min(counts), counts[0]))
         rolling = any(entry["rolloutState"] == "IN_PROGRESS" for entry in service["deployments"])
         if more > service["desiredCount"]:
             set_count(key, service, more)
@@ -100,7 +100,7 @@ def step() -> None:
             set_count(key, service, enough)
 
 
-def needed(service: Record, policy: Record, periods_ago: int) -> int:
+def desired_count(service: Record, policy: Record, periods_ago: int) -> int:
     """Return the task count that would have met the policy's target in a given period, with AWS's formula."""
     configuration = policy["TargetTrackingScalingPolicyConfiguration"]
     specification = configuration["PredefinedMetricSpecification"]

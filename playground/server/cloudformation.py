@@ -42,7 +42,7 @@ def security_group_rule(direction: str) -> Record:
     return {"create": create, "update": update, "delete": delete}
 
 
-def accepted(identify: Callable[[Record], str], *attributes: str) -> Record:
+def no_op(identify: Callable[[Record], str], *attributes: str) -> Record:
     """Return handlers for a type that is accepted but ignored; playground/README.md lists these types."""
 
     def create(_logical_id: str, properties: Record, _stack: str) -> Created:
@@ -112,10 +112,10 @@ def secret_string(props: Record) -> str:
 
 def install() -> None:
     """Register the resource types with MiniStack."""
-    flow_log = accepted(lambda _: f"fl-{new_uuid().replace('-', '')[:17]}", "Id")
-    query = accepted(lambda _: new_uuid(), "QueryDefinitionId")
-    vpc_origin = accepted(lambda _: f"vo_{new_uuid().replace('-', '')[:22]}", "Id")
-    web_acl_logging = accepted(lambda properties: str(properties["ResourceArn"]))
+    flow_log = no_op(lambda _: f"fl-{new_uuid().replace('-', '')[:17]}", "Id")
+    query = no_op(lambda _: new_uuid(), "QueryDefinitionId")
+    vpc_origin = no_op(lambda _: f"vo_{new_uuid().replace('-', '')[:22]}", "Id")
+    web_acl_logging = no_op(lambda properties: str(properties["ResourceArn"]))
     HANDLERS.update(
         {
             "AWS::ApplicationAutoScaling::ScalableTarget": autoscaling.SCALABLE_TARGET,
@@ -131,7 +131,7 @@ def install() -> None:
             "AWS::IAM::OIDCProvider": iam.OIDC_PROVIDER,
             "AWS::Logs::QueryDefinition": query,
             "AWS::WAFv2::LoggingConfiguration": web_acl_logging,
-            "AWS::WAFv2::WebACLAssociation": accepted(lambda properties: str(properties["ResourceArn"])),
+            "AWS::WAFv2::WebACLAssociation": no_op(lambda properties: str(properties["ResourceArn"])),
         }
     )
     HANDLERS["AWS::ECS::TaskDefinition"]["create"] = create_task_definition

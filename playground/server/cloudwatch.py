@@ -191,8 +191,8 @@ def compile_filter_pattern(raw: str) -> Callable[[str], bool]:
     """Add support for `{ $.field = value }` patterns; raises ValueError for other patterns on JSON fields."""
     text = (raw or "").strip()
     if not text.startswith("{"):
-        words: Callable[[str], bool] = stock_filter_pattern(raw)
-        return words
+        by_words: Callable[[str], bool] = stock_filter_pattern(raw)
+        return by_words
     term = FIELD_PATTERN.match(text)
     if term is None:
         raise ValueError(f"the playground supports filter patterns such as {{ $.status = 500 }}, not {raw!r}")
@@ -226,10 +226,10 @@ def filter_log_events(data: Record) -> Any:
     found = [event for event in found if begin <= event["timestamp"] <= end and matches(event["message"])]
     found.sort(key=lambda event: int(event["timestamp"]))
     first, size = int(data.get("nextToken") or 0), min(int(data.get("limit") or PAGE), PAGE)
-    answer: Record = {"events": found[first : first + size], "searchedLogStreams": []}
+    response: Record = {"events": found[first : first + size], "searchedLogStreams": []}
     if first + size < len(found):
-        answer["nextToken"] = str(first + size)
-    return json_response(answer)
+        response["nextToken"] = str(first + size)
+    return json_response(response)
 
 
 def reject_query(_data: Record) -> Any:

@@ -118,10 +118,10 @@ def call(operation: str, request: Record) -> Record:
     response = httpx.post(
         ENGINE_URL, content=content, headers=engine_headers(operation), timeout=TIMEOUT_SECONDS, trust_env=False
     )
-    answer: Record = response.json()
+    result: Record = response.json()
     if response.is_error:
-        raise ValueError(f"DynamoDB rejected {operation}: {answer.get('message') or answer.get('Message') or answer}")
-    return answer
+        raise ValueError(f"DynamoDB rejected {operation}: {result.get('message') or result.get('Message') or result}")
+    return result
 
 
 def create_table(logical_id: str, properties: Record, stack: str) -> tuple[str, Record]:

@@ -44,7 +44,7 @@ def scan_findings(data: Record) -> Any:
 
 
 def install() -> None:
-    extend("ecr", {"DescribeImageScanFindings": scan_findings, "GetAuthorizationToken": give_password})
+    extend("ecr", {"DescribeImageScanFindings": scan_findings, "GetAuthorizationToken": get_authorization_token})
 
 
 USER = "AWS"
@@ -66,7 +66,7 @@ _owners: dict[str, str] = {}
 """ARN of the caller that each password was issued to."""
 
 
-def give_password(_data: Record) -> Any:
+def get_authorization_token(_data: Record) -> Any:
     """GetAuthorizationToken: issue a registry password to the caller."""
     password = secrets.token_urlsafe(32)
     _owners[password] = iam_evaluator.caller_arn()
@@ -90,8 +90,8 @@ stock_registry_request = ecr.handle_registry_request
 async def handle_registry_request(method: str, path: str, headers: Record, body: bytes, query_params: Record) -> Any:
     owner = owner_of(headers.get("authorization", ""))
     if owner is None:
-        status, answered, text = ecr._registry_error(401, "UNAUTHORIZED", "no basic auth credentials")
-        return status, answered | CHALLENGE, text
+        status, headers, text = ecr._registry_error(401, "UNAUTHORIZED", "no basic auth credentials")
+        return status, headers | CHALLENGE, text
     verb, repository, _ = ecr._parse_v2_path(path) or ("", "", "")
     action = ACTIONS.get((verb, method.upper()))
     if action and owner != ROOT:

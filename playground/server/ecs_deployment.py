@@ -23,7 +23,7 @@ def make_deployment(task_definition: str, desired_count: int, status: str = "PRI
     return deployment
 
 
-def announce(service: Record, message: str) -> None:
+def add_event(service: Record, message: str) -> None:
     """Prepend a service event, so that the newest comes first."""
     event = {"id": new_uuid(), "createdAt": now_iso(), "message": f"(service {service['serviceName']}) {message}"}
     service["events"] = [event, *service["events"]][:EVENTS_KEPT]
@@ -38,8 +38,8 @@ def steady(service: Record, deployment: Record) -> None:
     deployment["rolloutState"] = "COMPLETED"
     deployment["rolloutStateReason"] = f"ECS deployment {deployment['id']} completed."
     deployment["updatedAt"] = now_iso()
-    announce(service, f"(deployment {deployment['id']}) deployment completed.")
-    announce(service, "has reached a steady state.")
+    add_event(service, f"(deployment {deployment['id']}) deployment completed.")
+    add_event(service, "has reached a steady state.")
 
 
 def unsteady(deployment: Record) -> None:
@@ -76,7 +76,7 @@ def count_failure(service: Record, task: Record) -> None:
     deployment["updatedAt"] = now_iso()
     breaker = (service.get("deploymentConfiguration") or {}).get("deploymentCircuitBreaker") or {}
     if breaker.get("enable") and deployment["failedTasks"] >= ecs._circuit_breaker_threshold(service):
-        announce(service, f"(deployment {deployment['id']}) deployment failed: tasks failed to start.")
+        add_event(service, f"(deployment {deployment['id']}) deployment failed: tasks failed to start.")
         fail(
             service, deployment, "ECS deployment circuit breaker: tasks failed to start.", bool(breaker.get("rollback"))
         )
@@ -107,7 +107,7 @@ def fail(service: Record, deployment: Record, reason: str, rollback: bool) -> No
     )
     unsteady(earlier)
     service["taskDefinition"] = earlier["taskDefinition"]
-    announce(service, f"rolling back to deployment {earlier['id']}.")
+    add_event(service, f"rolling back to deployment {earlier['id']}.")
 
 
 def alarm_names(service: Record) -> list[str]:
@@ -124,5 +124,5 @@ def check_alarms(service: Record, deployment: Record) -> None:
     if not deployment.setdefault("_monitors_alarms", not firing) or not firing:
         return
     reason = f"ECS deployment failed: alarm(s) {', '.join(firing)} detected in ALARM state."
-    announce(service, f"(deployment {deployment['id']}) deployment failed: alarm detected.")
+    add_event(service, f"(deployment {deployment['id']}) deployment failed: alarm detected.")
     fail(service, deployment, reason, bool(service["deploymentConfiguration"]["alarms"].get("rollback")))

@@ -78,7 +78,7 @@ def register(service: Record, task: Record) -> None:
     task["_running_since"] = time.monotonic()
     for entry in service.get("loadBalancers") or []:
         tasks.targets_of(task).append(TARGETS.register(entry["targetGroupArn"], ip, int(entry["containerPort"])))
-        rollout.announce(service, f"registered 1 targets in (target-group {entry['targetGroupArn']})")
+        rollout.add_event(service, f"registered 1 targets in (target-group {entry['targetGroupArn']})")
 
 
 def healthy(task: Record) -> bool:
@@ -95,15 +95,15 @@ def check_health(service: Record, task: Record) -> None:
             rollout.count_success(service, ecs._deployment_for_task(service, task))
         return
     age = time.monotonic() - task.get("_running_since", time.monotonic())
-    sick = next((t for t in tasks.targets_of(task) if t.health is Health.UNHEALTHY), None)
-    if sick is None or age < int(service.get("healthCheckGracePeriodSeconds") or 0):
+    unhealthy = next((t for t in tasks.targets_of(task) if t.health is Health.UNHEALTHY), None)
+    if unhealthy is None or age < int(service.get("healthCheckGracePeriodSeconds") or 0):
         return
-    reason = f"Task failed ELB health checks in (target-group {sick.group})"
-    words = sick.description  # read before stop() overwrites it
+    reason = f"Task failed ELB health checks in (target-group {unhealthy.group})"
+    description = unhealthy.description  # read before stop() overwrites it
     if tasks.stop(task, reason=reason, code="ServiceSchedulerInitiated"):
-        rollout.announce(
+        rollout.add_event(
             service,
-            f"(port {sick.port}) is unhealthy in (target-group {sick.group}) due to (reason {words}).",
+            f"(port {unhealthy.port}) is unhealthy in (target-group {unhealthy.group}) due to (reason {description}).",
         )
         rollout.count_failure(service, task)
 
@@ -143,8 +143,8 @@ def stop_surplus(service: Record, current: list[Record], former: list[Record], *
             stopped.append(task)
     if stopped:
         names = " ".join(f"(task {task['taskArn'].rsplit('/', 1)[-1]})" for task in stopped)
-        rollout.announce(service, f"has begun draining connections on {len(stopped)} tasks.")
-        rollout.announce(service, f"has stopped {len(stopped)} running tasks: {names}.")
+        rollout.add_event(service, f"has begun draining connections on {len(stopped)} tasks.")
+        rollout.add_event(service, f"has stopped {len(stopped)} running tasks: {names}.")
 
 
 def by_readiness(task: Record) -> tuple[bool, str]:
@@ -175,7 +175,7 @@ def start(service: Record, primary: Record, number: int) -> None:
     )
     started = [task["taskArn"].rsplit("/", 1)[-1] for task in tasks_of(service) if task["taskArn"] not in before]
     names = " ".join(f"(task {name})" for name in started)
-    rollout.announce(service, f"has started {len(started)} tasks: {names}.")
+    rollout.add_event(service, f"has started {len(started)} tasks: {names}.")
 
 
 @patch(ecs, "_reconcile_service_tasks", gap="no health checks, draining or events; `step` replaces it")
@@ -200,7 +200,7 @@ def record_service_task_failure(task: Record, digest_resolution_failed: bool = F
     if service is not None and not digest_resolution_failed:
         rollout.count_failure(service, task)
         if task["stoppedReason"] and task["stopCode"] == "TaskFailedToStart":
-            rollout.announce(service, f"was unable to start a task. Reason: {task['stoppedReason']}")
+            rollout.add_event(service, f"was unable to start a task. Reason: {task['stoppedReason']}")
     WAKE.set()
 
 
@@ -213,10 +213,10 @@ def update_service(data: Record) -> Any:
     service = ecs._services.get(f"{cluster}/{name[0]}") if name else None
     events = list(service["events"]) if service else []
     with STEP:
-        answer = stock_update_service(data)
+        response = stock_update_service(data)
         if service:
             service["events"] = events
-    return answer
+    return response
 
 
 patch(ecs._ACTION_MAP, "UpdateService", gap="UpdateService through the API, as above")(update_service)

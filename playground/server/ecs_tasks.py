@@ -52,12 +52,12 @@ def _drain_and_stop(task: Record) -> None:
         drain(targets_of(task))
         task["lastStatus"] = "STOPPING"
         definition = ecs._task_defs.get(ecs._resolve_td_key(task["taskDefinitionArn"])) or {}
-        patience = [int(c.get("stopTimeout") or STOP_SECONDS) for c in definition.get("containerDefinitions", [])]
+        timeouts = [int(c.get("stopTimeout") or STOP_SECONDS) for c in definition.get("containerDefinitions", [])]
         client = ecs._get_docker()
         for index, container_id in enumerate(list(task["_docker_ids"])):
             try:
                 container = client.containers.get(container_id)
-                container.stop(timeout=max(patience, default=STOP_SECONDS))
+                container.stop(timeout=max(timeouts, default=STOP_SECONDS))
                 _record_exit(task, index, container)
             except docker.errors.NotFound:
                 _record_exit(task, index, None)

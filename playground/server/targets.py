@@ -98,14 +98,14 @@ class Targets:
         """Choose a target for a request. AWS: a group with only unhealthy targets fails open to all of them."""
         with self._lock:
             registered = [t for t in self._targets.values() if t.group == group and t not in without]
-            able = [target for target in registered if target.health is Health.HEALTHY]
-            able = able or [target for target in registered if target.health is Health.UNHEALTHY]
-            if not able:
+            candidates = [target for target in registered if target.health is Health.HEALTHY]
+            candidates = candidates or [target for target in registered if target.health is Health.UNHEALTHY]
+            if not candidates:
                 return None
             if least_outstanding:
-                chosen = min(able, key=lambda target: target.in_flight)
+                chosen = min(candidates, key=lambda target: target.in_flight)
             else:
-                chosen = able[next(self._turn) % len(able)]
+                chosen = candidates[next(self._turn) % len(candidates)]
             chosen.in_flight += 1
             return chosen
 
