@@ -80,15 +80,15 @@ def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[byt
             process.wait()
 
 
-def wait_until(answers: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:
     end = time.monotonic() + 30
     while time.monotonic() < end:
         with suppress(OSError):
-            if answers():
+            if condition():
                 return
-        assert process.poll() is None, f"{process.args!r} ended with {process.returncode}"
+        assert process is None or process.poll() is None, f"{process.args!r} ended with {process.returncode}"
         time.sleep(0.02)
-    raise AssertionError(f"{process.args!r} does not respond")
+    raise AssertionError("waited in vain for 30 s")
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,8 @@ def test_items_of_release_0_1_are_readable(store: DynamoDBStore, table: str) -> 
     assert store.add(ALICE, key="key of alice") == PUBLISHED
     assert store.add(BOB, key="key of bob", held=True) == HELD
     assert everything(store) == [PUBLISHED, HELD]
-    assert store.add(ALICE, key="expired")["id"] > PUBLISHED_ID
+    for new, key in ((ALICE, "expired"), (BOB, "key of alice")):
+        assert store.add(new, key=key)["id"] > HELD_ID
     published = store.approve(2, HELD_ID)
     assert published
     assert store.delete(1, PUBLISHED_ID)

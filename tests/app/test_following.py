@@ -20,7 +20,7 @@ from comments.schemas import Comment
 from comments.stores import CommentStore, Page, dynamodb
 from comments.stores.dynamodb import DynamoDBStore
 from tests.app import faults
-from tests.app.conftest import AUTH, TOKEN, client_of, create_table, post
+from tests.app.conftest import AUTH, TOKEN, client_of, create_table, post, wait_until
 
 
 class Follower:
@@ -66,8 +66,7 @@ def test_a_follower_gets_a_comment_that_dynamodb_stores_after_newer_ones(
         early = write(direct, "early")
         proxy.script = [faults.well, faults.hang, faults.hang, late]
         retried = pool.submit(write, delayed, "retried")
-        while len(proxy.operations) < 3:  # its id is assigned, and its first attempt has timed out
-            time.sleep(0.01)
+        wait_until(lambda: len(proxy.operations) == 3)  # its id is assigned, and its first attempt has timed out
         newer = write(direct, "newer")
         follower.poll(direct)
         follower.poll(direct)

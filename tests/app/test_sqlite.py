@@ -20,7 +20,7 @@ from comments.errors import StoreError
 from comments.schemas import Comment, NewComment
 from comments.stores import sqlite
 from comments.stores.sqlite import SQLiteStore
-from tests.app.conftest import ALICE, ROOT, Server
+from tests.app.conftest import ALICE, ROOT, Server, wait_until
 from tests.machine import needs
 
 OLD = "01a2172b-aed0-7b32-9098-412f1de1b7de"
@@ -181,8 +181,7 @@ def test_a_bug_in_one_write_fails_no_other(store: SQLiteStore, path: Path, monke
     with ThreadPoolExecutor(10) as pool:
         with lock_of_another_process(path):
             writes = [pool.submit(add_comment, store, str(number)) for number in range(10)]
-            while store._queue.qsize() < 9:  # the writer holds the first one, and will commit all at once
-                time.sleep(0.01)
+            wait_until(lambda: store._queue.qsize() == 9)  # the writer holds the first one, and will commit all at once
         errors = [write.exception() for write in writes]
     assert isinstance(errors.pop(5), TypeError)
     assert errors == [None] * 9
@@ -204,11 +203,9 @@ def test_closing_the_store_commits_what_is_queued(path: Path) -> None:
         with lock_of_another_process(path):
             for number in range(4):
                 pool.submit(add_comment, store, str(number))
-            while store._queue.qsize() < 3:
-                time.sleep(0.01)
+            wait_until(lambda: store._queue.qsize() == 3)
             closed = pool.submit(store.close)
-            while not store._closing:
-                time.sleep(0.01)
+            wait_until(lambda: store._closing)
         closed.result()
     with closing(SQLiteStore(path)) as again:
         assert sorted(texts(again)) == [*"0123"]

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from comments.errors import StoreError
 from comments.schemas import NewComment, Status
+from comments.status import VERSION
 from comments.stores import CommentStore
 from tests.app.conftest import TOKEN, client_of
 
@@ -31,7 +32,7 @@ def test_it_shows_what_runs_and_how_fast_the_store_responds(store: CommentStore)
     status = Status.model_validate(response.get_json())
     assert status.status == status.store.status == "OK"
     assert status.store.milliseconds >= 0
-    assert (status.commit, status.digest) == ("0123456789ab", None)
+    assert (status.version, status.commit, status.digest) == (VERSION, "0123456789ab", None)
     assert timedelta() <= datetime.now(UTC) - datetime.fromisoformat(status.started_at) < timedelta(minutes=5)
 
 

@@ -38,13 +38,8 @@ def server(dockerfile: dict[str, str], service: Template) -> dict[str, str]:
     """Gunicorn's configuration for the image's command in the task's environment."""
     program, *arguments = json.loads(dockerfile["CMD"])
     assert program == "gunicorn"
-    printed = subprocess.run(
-        [sys.executable, "-m", "gunicorn", "--print-config", *arguments],
-        cwd=ROOT / "app",
-        env=os.environ | environment(service) | {"AWS_REGION": "us-east-1"},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    pairs = (line.split("=", 1) for line in printed.stdout.splitlines() if "=" in line)
+    command = [sys.executable, "-m", "gunicorn", "--print-config", *arguments]
+    environ = os.environ | environment(service) | {"AWS_REGION": "us-east-1"}
+    printed = subprocess.check_output(command, cwd=ROOT / "app", env=environ, text=True)
+    pairs = (line.split("=", 1) for line in printed.splitlines() if "=" in line)
     return {name.strip(): value.strip() for name, value in pairs}

@@ -3,8 +3,6 @@
 import json
 import logging
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import boto3
 import pytest
@@ -27,24 +25,13 @@ INSIGHTS |= {"count", "avg", "pct", "requests", "mean", "p99"}
 
 def test_the_web_acl_responds_in_the_services_error_format() -> None:
     acl = the(templates("prod").service, "AWS::WAFv2::WebACL")
-    responses = list(custom_responses(acl["Rules"]))
+    responses = [json.loads(each) for each in re.findall(r'"CustomResponse": (\{[^}]*\})', json.dumps(acl["Rules"]))]
     assert {response["CustomResponseBodyKey"] for response in responses} == set(acl["CustomResponseBodies"])
     for response in responses:
         given = acl["CustomResponseBodies"][response["CustomResponseBodyKey"]]
         assert given["ContentType"] == "APPLICATION_JSON"
         body = json.loads(given["Content"])
         assert body == error_body(response["ResponseCode"], body["message"])
-
-
-def custom_responses(value: Any) -> Iterator[dict[str, Any]]:
-    """Find every custom response of a rule, however deeply nested."""
-    if isinstance(value, dict):
-        if "CustomResponse" in value:
-            yield value["CustomResponse"]
-        value = list(value.values())
-    if isinstance(value, list):
-        for each in value:
-            yield from custom_responses(each)
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 import os
 import subprocess
-import time
-import urllib.request
 
 import pytest
 
-from tests.app.conftest import ROOT
+from tests.app.conftest import ROOT, wait_until
+from tests.web.actions import call
 
 
 def docker(*arguments: str) -> str:
@@ -17,15 +16,7 @@ def docker(*arguments: str) -> str:
 
 
 def wait_for(url: str) -> None:
-    end = time.monotonic() + 30
-    while True:
-        try:
-            with urllib.request.urlopen(f"{url}/healthz", timeout=5) as response:
-                assert response.status == 200
-                return
-        except OSError:
-            assert time.monotonic() < end, f"{url} does not respond"
-            time.sleep(0.02)
+    wait_until(lambda: call(f"{url}/healthz")[0] == 200)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,10 @@
 """Contents of the image, and behaviour of its containers; test_compose.py sends requests to them."""
 
 import subprocess
-import time
 
 import pytest
 
-from tests.app.conftest import free_port
+from tests.app.conftest import free_port, wait_until
 from tests.image.conftest import docker, wait_for
 
 pytestmark = pytest.mark.usefixtures("docker")
@@ -40,10 +39,7 @@ def test_a_container_runs_unprivileged_becomes_healthy_and_stops_cleanly(image: 
         wait_for(f"http://127.0.0.1:{port}")
         processes = docker("top", container, "-eo", "pid,uid").splitlines()[1:]
         assert {line.split()[1] for line in processes} == {"10001"}
-        end = time.monotonic() + 30
-        while (status := docker("inspect", "-f", "{{.State.Health.Status}}", container)) != "healthy":
-            assert time.monotonic() < end, status
-            time.sleep(0.2)
+        wait_until(lambda: docker("inspect", "-f", "{{.State.Health.Status}}", container) == "healthy")
         docker("stop", "--time=30", container)
         assert docker("inspect", "-f", "{{.State.ExitCode}}", container) == "0"
         assert '"level":"error"' not in docker("logs", container)

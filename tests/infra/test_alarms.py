@@ -17,21 +17,31 @@ def alarms(stage: str) -> dict[str, dict[str, Any]]:
     return {alarm["AlarmName"].removeprefix(prefix): alarm for alarm in found}
 
 
-def test_deployment_alarms_watch_the_load_balancer() -> None:
-    found = alarms("prod")
-    for name, metric in (("5xx", "HTTPCode_Target_5XX_Count"), ("latency", "TargetResponseTime")):
-        assert found[name]["MetricName"] == metric
-        assert [dimension["Name"] for dimension in found[name]["Dimensions"]] == ["LoadBalancer"]
+def test_alarms_fire_at_the_values_of_the_runbook() -> None:
+    def values(alarm: dict[str, Any]) -> tuple[Any, ...]:
+        metric = alarm.get("MetricName") or alarm["Metrics"][0]["Expression"]
+        statistic = alarm.get("Statistic") or alarm.get("ExtendedStatistic")
+        return metric, statistic, alarm["ComparisonOperator"], alarm["Threshold"], alarm["EvaluationPeriods"]
 
-
-def test_too_few_tasks_are_an_alarm() -> None:
-    tasks = alarms("prod")["tasks"]
-    assert tasks == tasks | {
-        "MetricName": "MemoryUtilization",  # not of CPU, which some stages have three values a minute of
-        "Statistic": "SampleCount",
-        "ComparisonOperator": "LessThanThreshold",
-        "Threshold": STAGES["prod"].min_tasks,
+    above, below = "GreaterThanOrEqualToThreshold", "LessThanThreshold"
+    assert {name: values(alarm) for name, alarm in alarms("prod").items()} == {
+        "5xx": ("HTTPCode_Target_5XX_Count", "Sum", above, 5, 1),
+        "latency": ("TargetResponseTime", "p99", above, 1, 2),
+        "error-rate": ("IF(requests >= 100, 100 * failed / requests, 0)", None, above, 1, 5),
+        "load-balancer-5xx": ("HTTPCode_ELB_5XX_Count", "Sum", above, 5, 1),
+        "unhealthy": ("UnHealthyHostCount", "Maximum", above, 1, 5),
+        # Not of CPU, which some stages have three values a minute of.
+        "tasks": ("MemoryUtilization", "SampleCount", below, STAGES["prod"].min_tasks, 5),
+        "cpu": ("CPUUtilization", "Average", above, 85, 10),
+        "memory": ("MemoryUtilization", "Maximum", above, 85, 10),
+        "read-throttles": ("ReadThrottleEvents", "Sum", above, 1, 3),
+        "write-throttles": ("WriteThrottleEvents", "Sum", above, 1, 3),
     }
+
+
+def test_deployment_alarms_watch_the_load_balancer() -> None:
+    for name in ("5xx", "latency"):
+        assert [dimension["Name"] for dimension in alarms("prod")[name]["Dimensions"]] == ["LoadBalancer"]
 
 
 @pytest.mark.parametrize("stage", ["prod", "pr-1"])

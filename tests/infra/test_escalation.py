@@ -139,21 +139,6 @@ def test_a_workflow_reaches_the_roles_of_its_deployment_and_no_others(trust: Tru
     assert reachable(trust.role) == {trust.role} | (set() if trust.role == "comments-read" else deploys)
 
 
-@pytest.mark.parametrize(
-    "mistake",
-    [
-        Allow("iam:createrole", f"arn:aws:iam::{ACCOUNT}:role/CommentsService-*", {}),
-        Allow("iam:attachrolepolicy", f"arn:aws:iam::{ACCOUNT}:role/CommentsService-*", {}),
-        Allow("lambda:updatefunctioncode", "*", {}),
-        Allow("cloudformation:updatestack", "*", {}),
-    ],
-    ids=lambda mistake: mistake.action,
-)
-def test_one_more_permission_of_cloudformation_would_be_a_path(monkeypatch: pytest.MonkeyPatch, mistake: Allow) -> None:
-    monkeypatch.setitem(account(), EXECUTION, [*account()[EXECUTION], mistake])
-    assert ADMINISTRATOR in reachable("comments-preview")
-
-
 def test_the_roles_and_policies_that_are_in_use_cannot_be_changed() -> None:
     """A boundary is only as good as the permission to edit it."""
     for role in reachable("comments-preview"):

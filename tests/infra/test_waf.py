@@ -5,14 +5,9 @@ import pytest
 from infra.stages import STAGES
 from tests.infra.synthesis import Resource, templates, the
 
+BODIES = ("SizeRestrictions", "EC2MetaDataSSRF", "GenericLFI", "GenericRFI", "CrossSiteScripting")
 COUNTED: dict[str, set[str]] = {
-    "AWSManagedRulesCommonRuleSet": {
-        "SizeRestrictions_BODY",
-        "EC2MetaDataSSRF_BODY",
-        "GenericLFI_BODY",
-        "GenericRFI_BODY",
-        "CrossSiteScripting_BODY",
-    },
+    "AWSManagedRulesCommonRuleSet": {f"{name}_BODY" for name in BODIES},
     "AWSManagedRulesKnownBadInputsRuleSet": set(),
     "AWSManagedRulesAmazonIpReputationList": set(),
 }
@@ -47,5 +42,7 @@ def test_posts_are_limited_by_the_connecting_address() -> None:
 def test_blocked_requests_are_logged_without_the_moderators_token() -> None:
     logging = the(templates("prod").service, "AWS::WAFv2::LoggingConfiguration")
     assert logging["RedactedFields"] == [{"SingleHeader": {"Name": "authorization"}}]
+    kept = {each["ActionCondition"]["Action"] for each in logging["LoggingFilter"]["Filters"][0]["Conditions"]}
+    assert (logging["LoggingFilter"]["Filters"][0]["Behavior"], "BLOCK" in kept) == ("KEEP", True)
     (destination,) = logging["LogDestinationConfigs"]
     assert json.dumps(destination).rstrip('"]}').endswith(":log-group:aws-waf-logs-comments-prod")

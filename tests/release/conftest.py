@@ -6,14 +6,16 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
+from werkzeug import Request, Response
+from werkzeug.serving import make_server
 
 from infra.stages import STAGES
 from release.aws import TOOL_SETTINGS, Aws
@@ -48,21 +50,11 @@ def nobody(home: Path) -> dict[str, str]:
     }
 
 
-def run(
-    module: str, *arguments: str, cwd: Path, environment: dict[str, str], stdin: int | None = None
-) -> subprocess.CompletedProcess[str]:
+def run(module: str, *arguments: str, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """The command as make calls it; both streams are one, as a person sees them."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=cwd,
-        env=environment,
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    command = [sys.executable, "-m", module, *arguments]
+    options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.run(command, cwd=cwd, text=True, timeout=300, check=False, **options)
 
 
 @pytest.fixture(scope="session")
@@ -95,19 +87,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         file, port = listening.fileno(), listening.getsockname()[1]
         settings = {"GATEWAY_PORT": str(port), "STATE_DIR": str(folder), "TMPDIR": str(folder)}
         settings["IOT_MTLS_ENABLED"] = "0"  # it would listen on every address
-        server = subprocess.Popen(
-            [
-                python,
-                "-m",
-                "hypercorn",
-                "--workers=0",
-                "--graceful-timeout=0",
-                f"--bind=fd://{file}",
-                "ministack.app:app",
-            ],
-            env=nobody(folder) | credentials | settings,
-            pass_fds=[file],
-        )
+        options = ["--workers=0", "--graceful-timeout=0", f"--bind=fd://{file}"]
+        command = [str(python), "-m", "hypercorn", *options, "ministack.app:app"]
+        server = subprocess.Popen(command, env=nobody(folder) | credentials | settings, pass_fds=[file])
     try:
         urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=60).close()
         yield credentials | {
@@ -198,21 +180,14 @@ def playground_environment(engine: dict[str, str], tmp_path: Path) -> dict[str, 
 
 @contextmanager
 def serve(respond: Callable[[str], tuple[int, str]]) -> Iterator[str]:
-    """Respond to GET with status and body by path, and yield the base URL."""
+    """Respond with status and body by path, and yield the base URL."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, body = respond(self.path)
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(body.encode())
+    def app(request: Request) -> Response:
+        status, body = respond(request.path)
+        return Response(body, status)
 
-        def log_message(self, *_: object) -> None:
-            """Keep the test's output clean."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
+    server = make_server("127.0.0.1", 0, Request.application(app), threaded=True)
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()

@@ -1,7 +1,7 @@
 """Read the table of permissions in docs/permissions.md."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from infra.permissions import SETTINGS
@@ -10,27 +10,15 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "permissions.md"
 _ROW = re.compile(r"^\| (?P<actions>`.+`) \| (?P<roles>[^|]+) \| [^|]+ \| (?P<tested>yes|no: [^|]+) \|$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Row:
-    """Permissions that the same roles have for the same reason."""
-
-    actions: tuple[str, ...]
-    roles: tuple[str, ...]
-    """The last words of their names."""
-    tested: str
-
-
-def rows() -> list[Row]:
-    found = []
+def rows() -> Iterator[tuple[str, str, bool]]:
+    """Yield the last word of a role's name, an action of the role, and whether the playground tests it."""
     for match in _ROW.finditer(DOCUMENT.read_text()):
-        names = re.findall(r"`([^`]+)`", match["actions"])
-        actions = [action for name in names for action in (SETTINGS.actions if name == "SETTINGS" else (name,))]
-        found.append(
-            Row(tuple(each for each in actions if ":" in each), tuple(match["roles"].split(", ")), match["tested"])
-        )
-    return found
+        for name in re.findall(r"`([^`]+)`", match["actions"]):
+            for action in SETTINGS.actions if name == "SETTINGS" else (name,):
+                for role in match["roles"].split(", ") if ":" in action else ():
+                    yield role, action, match["tested"] == "yes"
 
 
 def not_enforced() -> set[tuple[str, str]]:
     """Return roles and actions that the playground does not test."""
-    return {(role, action) for row in rows() if row.tested != "yes" for role in row.roles for action in row.actions}
+    return {(role, action) for role, action, tested in rows() if not tested}

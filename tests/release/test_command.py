@@ -11,15 +11,17 @@ from release.command import publish, run
 from release.errors import CommandError, NotReadyError
 from tests.release.conftest import PROJECT
 
-COMMAND = "from release.command import run_command; from release import command, errors; run_command('release', {})"
+
+def run_release(release: str) -> subprocess.CompletedProcess[str]:
+    code = f"from release import command, errors; command.run_command('release', {release})"
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=20, check=False)
 
 
 @pytest.mark.parametrize(("kind", "status"), [("DeploymentError", 1), ("NotReadyError", 2)])
 def test_a_failure_is_explained_on_stderr(kind: str, status: int) -> None:
     failing = f"lambda: (_ for _ in ()).throw(errors.{kind}('it was rolled back', 'cause: exit code 3'))"
-    done = subprocess.run(
-        [sys.executable, "-c", COMMAND.format(failing)], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
+    done = run_release(failing)
     assert done.returncode == status
     assert done.stderr == "release failed: it was rolled back\n    cause: exit code 3\n"
 
@@ -29,14 +31,7 @@ def test_a_failure_is_explained_on_stderr(kind: str, status: int) -> None:
 def test_an_interrupt_terminates_the_tool_and_names_the_next_step(tmp_path: Path, sent: str, busy: str) -> None:
     pid = tmp_path / "pid"
     script = f"sleep 60 & echo $! > {pid}; {busy} kill -{sent} $PPID; wait"  # a tool behind a wrapper, as node is
-    release = subprocess.run(
-        [sys.executable, "-c", COMMAND.format(f"lambda: command.run(['sh', '-c', {script!r}])")],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    release = run_release(f"lambda: command.run(['sh', '-c', {script!r}])")
     assert release.returncode == 130
     assert "run the same command again to finish" in release.stderr
     assert "Traceback" not in release.stderr

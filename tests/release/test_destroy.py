@@ -21,7 +21,7 @@ from tests.release.conftest import nobody, run
 
 
 def test_a_protected_stage_is_not_destroyed(project: Path, tmp_path: Path) -> None:
-    done = run("release.destroy", "prod", cwd=project, environment=nobody(tmp_path) | {"CONFIRM": "prod"})
+    done = run("release.destroy", "prod", cwd=project, env=nobody(tmp_path) | {"CONFIRM": "prod"})
     assert done.returncode == 2
     assert "set protect=False" in done.stdout
 
@@ -37,12 +37,8 @@ def test_prod_is_destroyed_by_its_name_alone_which_a_person_at_a_terminal_is_ask
     stages.write_text(stages.read_text().replace("protect=True", "protect=False"))
     person, terminal = pty.openpty()
     os.write(person, f"{typed}\n".encode())
-    done = run(
-        *("release.destroy", "prod"),
-        cwd=copy,
-        environment=nobody(tmp_path) | {"CONFIRM": confirm},
-        stdin=terminal if typed else subprocess.DEVNULL,
-    )
+    stdin = terminal if typed else subprocess.DEVNULL
+    done = run("release.destroy", "prod", cwd=copy, env=nobody(tmp_path) | {"CONFIRM": confirm}, stdin=stdin)
     os.close(person)
     os.close(terminal)
     assert done.returncode == (1 if destroyed else 2)
@@ -63,7 +59,7 @@ def test_a_stage_that_is_destroyed_keeps_nothing_that_is_billed(stage: str) -> N
 
 
 def test_a_stage_that_is_not_there_is_destroyed_already(project: Path, playground_environment: dict[str, str]) -> None:
-    done = run("release.destroy", "playground", cwd=project, environment=playground_environment)
+    done = run("release.destroy", "playground", cwd=project, env=playground_environment)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("not deployed") == 2
 

@@ -41,7 +41,7 @@ def log(aws: Aws) -> Iterator[Write]:
 
 @pytest.fixture
 def logs(project: Path, playground_environment: dict[str, str]) -> Logs:
-    return partial(run, "release.logs", cwd=project, environment=playground_environment)
+    return partial(run, "release.logs", cwd=project, env=playground_environment)
 
 
 def test_lines_are_shown_from_the_given_time_on_without_their_metrics(log: Write, logs: Logs) -> None:

@@ -20,7 +20,7 @@ from tests.release.conftest import commit_all, git, nobody, run
 
 def refused(project: Path, environment: dict[str, str], *arguments: str) -> str:
     """Return what a release says that stops before anything is changed."""
-    done = run("release", *arguments, cwd=project, environment=environment)
+    done = run("release", *arguments, cwd=project, env=environment)
     assert done.returncode == 2, done.stdout
     assert "Traceback" not in done.stdout
     return done.stdout

@@ -32,7 +32,7 @@ def foundation(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 
 
 def test_missing_credentials_exit_2_and_not_1_as_a_difference(project: Path, tmp_path: Path) -> None:
-    done = run("release.status", "diff", "dev", cwd=project, environment=nobody(tmp_path))
+    done = run("release.status", "diff", "dev", cwd=project, env=nobody(tmp_path))
     assert done.returncode == 2
     assert "no AWS credentials" in done.stdout
 
@@ -41,7 +41,7 @@ def test_missing_credentials_exit_2_and_not_1_as_a_difference(project: Path, tmp
 def test_a_stage_that_is_not_deployed_is_an_error(
     project: Path, playground_environment: dict[str, str], command: str
 ) -> None:
-    done = run("release.status", command, "playground", cwd=project, environment=playground_environment)
+    done = run("release.status", command, "playground", cwd=project, env=playground_environment)
     assert done.returncode == 2
     assert "run `make deploy ENV=playground`" in done.stdout
 

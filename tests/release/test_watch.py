@@ -30,23 +30,6 @@ def cluster(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     mine.ecs.delete_cluster(cluster=mine.stage.cluster)
 
 
-def ended(aws: Aws) -> str:
-    """Run a task whose image nobody has to its end, and return its ID."""
-    container = {"name": "api", "image": "localhost:1/nobody/has:this", "memory": 64}
-    definition = aws.ecs.register_task_definition(family=aws.stage.service, containerDefinitions=[container])  # type: ignore[list-item]  # as JSON
-    arn = definition["taskDefinition"]["taskDefinitionArn"]
-    task = aws.ecs.run_task(cluster=aws.stage.cluster, taskDefinition=arn)["tasks"][0]["taskArn"]
-    until(lambda: task in aws.ecs.list_tasks(cluster=aws.stage.cluster, desiredStatus="STOPPED")["taskArns"])
-    return task.rsplit("/", 1)[-1]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def deployment_failed(aws: Aws, meanwhile: Callable[[], object] = lambda: None) -> Evidence:
     """Watch a deployment that fails after something has happened, and return what was seen."""
     watched = Watch(aws)
@@ -56,16 +39,22 @@ def deployment_failed(aws: Aws, meanwhile: Callable[[], object] = lambda: None) 
     return watched.evidence
 
 
-@pytest.mark.usefixtures("docker")
 def test_a_failed_deployment_is_explained_by_its_own_tasks_and_their_last_lines(
-    cluster: Aws, capsys: pytest.CaptureFixture[str]
+    cluster: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended(cluster)  # before the deployment
+    arn = "arn:aws:ecs:us-east-1:000000000000:task/comments/"
+    ending = {"stopCode": "TaskFailedToStart", "stoppedReason": "no image", "containers": [{"name": "api"}]}
+    older, own = ({"tasks": [ending | {"taskArn": f"{arn}{task}"}]} for task in ("older", "own"))
+    throttled = ClientError({"Error": {"Code": "ThrottlingException"}}, "DescribeTasks")
+    listed, notes = Mock(return_value={"taskArns": [f"{arn}older"]}), Queue[str]()
+    monkeypatch.setattr(cluster.ecs, "list_tasks", listed)
+    monkeypatch.setattr(cluster.ecs, "describe_tasks", Mock(side_effect=[older, throttled, throttled, own]))
+    monkeypatch.setattr(watch, "note", notes.put)
 
     def meanwhile() -> None:
-        task = ended(cluster)
-        until(lambda: f"task {task} stopped: " in capsys.readouterr().out)
-        group, stream, now = cluster.stage.app_log_group, f"api/api/{task}", int(time.time() * 1000)
+        listed.return_value = {"taskArns": [f"{arn}older", f"{arn}own"]}
+        assert notes.get(timeout=30) == "task own stopped: no image"
+        group, stream, now = cluster.stage.app_log_group, "api/api/own", int(time.time() * 1000)
         cluster.logs.create_log_stream(logGroupName=group, logStreamName=stream)
         for line in ("the first line", "the last line"):  # they arrive after the end
             cluster.logs.put_log_events(
@@ -73,10 +62,8 @@ def test_a_failed_deployment_is_explained_by_its_own_tasks_and_their_last_lines(
             )
 
     evidence = deployment_failed(cluster, meanwhile)
-    assert len(evidence.stopped) == 1
-    said = explain(evidence, [])
-    assert said[0].startswith("cause: ")
-    assert said[-2:] == ["  the first line", "  the last line"]
+    assert [each.reasons for each in evidence.stopped] == [("no image",)]
+    assert explain(evidence, [])[-2:] == ["  the first line", "  the last line"]
 
 
 def test_a_service_that_does_not_exist_yet_is_no_failure(aws: Aws) -> None:
@@ -97,21 +84,6 @@ def test_lost_access_does_not_stop_a_deployment_but_prevents_its_start(
     assert deployment_failed(cluster, expire).failure is expired
     with pytest.raises(ClientError, match="ExpiredToken"):
         deployment_failed(cluster)
-
-
-def test_a_stopped_task_is_recorded_even_if_it_can_not_be_described_at_first(
-    cluster: Aws, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task = {"taskArn": "arn:aws:ecs:us-east-1:000000000000:task/comments/0a1b", "containers": [{"name": "api"}]}
-    ending = {"stopCode": "TaskFailedToStart", "stoppedReason": "no image"}
-    throttled = ClientError({"Error": {"Code": "ThrottlingException"}}, "DescribeTasks")
-    monkeypatch.setattr(cluster.ecs, "list_tasks", Mock(return_value={"taskArns": [task["taskArn"]]}))
-    described = Mock(side_effect=[throttled, throttled, {"tasks": [task | ending]}])
-    monkeypatch.setattr(cluster.ecs, "describe_tasks", described)
-    watched = Watch(cluster)
-    for _ in range(3):
-        watched._poll()
-    assert [each.reasons for each in watched.evidence.stopped] == [("no image",)]
 
 
 @pytest.mark.parametrize("status", [200, 500])
