@@ -1,6 +1,6 @@
 """Computes a monthly bill from templates, resource by resource. A type without a price is an error."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,18 +53,13 @@ class Bill:
 
 @dataclass(frozen=True)
 class Month:
-    """The resources of several templates by logical ID, and their traffic in a month."""
+    """The resources of several templates, sorted by type, and their traffic in a month."""
 
-    resources: Mapping[str, Mapping[str, Any]]
+    resources: Sequence[Mapping[str, Any]]
     traffic: Traffic
 
-    def every(self) -> Iterator[tuple[str, Properties]]:
-        """Yield type and properties of each resource, sorted by type."""
-        for resource in sorted(self.resources.values(), key=lambda each: str(each["Type"])):
-            yield resource["Type"], resource.get("Properties", {})
-
     def of_type(self, kind: str) -> list[Properties]:
-        return [properties for each, properties in self.every() if each == kind]
+        return [resource.get("Properties", {}) for resource in self.resources if resource["Type"] == kind]
 
     @property
     def embeds_metrics(self) -> bool:
@@ -83,17 +78,18 @@ class Month:
 
 def bill(templates: Iterable[Mapping[str, Any]], traffic: Traffic) -> Bill:
     """Return the bill of the templates' resources; raise UnpricedError for an unknown type."""
-    resources = {name: found for template in templates for name, found in template.get("Resources", {}).items()}
-    month = Month(resources, traffic)
+    # Not by logical ID: two templates may use the same one.
+    resources = [resource for template in templates for resource in template.get("Resources", {}).values()]
+    month = Month(sorted(resources, key=lambda resource: str(resource["Type"])), traffic)
     quantities: dict[tuple[str, Price], float] = {}
-    for kind, properties in month.every():
-        if kind in FREE:
+    for resource in month.resources:
+        if (kind := resource["Type"]) in FREE:
             continue
         if kind not in HANDLERS:
             raise UnpricedError(
                 f"{kind} has no price: add it to infra/cost/bill.py, or to FREE in infra/cost/prices.py"
             )
-        for line in HANDLERS[kind](properties, month):
+        for line in HANDLERS[kind](resource.get("Properties", {}), month):
             key = line.label, line.price
             quantities[key] = quantities.get(key, 0.0) + line.quantity
     return Bill(tuple(Line(label, price, quantity) for (label, price), quantity in quantities.items()))
@@ -160,7 +156,7 @@ def _service(properties: Properties, month: Month) -> Iterator[Line]:
         yield Line("public addresses of tasks", prices.IPV4, tasks * HOURS)
     if "Monitoring" in properties:  # AWS: billed like detailed monitoring
         yield Line("high-resolution CPU", prices.METRIC, len(properties["Monitoring"]["MetricConfigurations"]))
-    task = month.resources[properties["TaskDefinition"]["Ref"]]["Properties"]
+    (task,) = month.of_type("AWS::ECS::TaskDefinition")  # a stage has one service
     on_spot = _spot_tasks(tasks, properties.get("CapacityProviderStrategy", []))
     yield from _tasks(task, tasks - on_spot)
     if on_spot:

@@ -54,6 +54,11 @@ def test_a_resource_without_a_price_is_an_error() -> None:
         bill([template], IDLE)
 
 
+def test_resources_of_two_templates_may_have_the_same_logical_id() -> None:
+    template = {"Resources": {"Board": {"Type": "AWS::CloudWatch::Dashboard"}}}
+    assert bill([template, template], IDLE).total == pytest.approx(2 * 3.0)
+
+
 @pytest.mark.parametrize(
     ("fields", "more", "data"),
     [
