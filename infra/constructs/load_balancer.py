@@ -21,6 +21,7 @@ HEALTH_PATH = "/healthz"
 HSTS_MAX_AGE = cdk.Duration.days(365)
 
 _HSTS = f"max-age={HSTS_MAX_AGE.to_seconds():.0f}"
+_REDIRECT = elbv2.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True)
 
 
 class LoadBalancer(Construct):
@@ -62,14 +63,22 @@ class LoadBalancer(Construct):
         else:
             for security_group in self.load_balancer.connections.security_groups:
                 acknowledge(security_group, {"AwsSolutions-EC23": "a public API accepts connections from anywhere"})
+        # The same resource with and without a domain: when a stage gets one, CloudFormation could not create a second
+        # listener on port 80 before it deletes this one.
+        http = self.load_balancer.add_listener(
+            "Http",
+            port=80,
+            protocol=elbv2.ApplicationProtocol.HTTP,
+            open=not internal,
+            default_action=_REDIRECT if domain else None,
+        )
         if domain is None:
-            self.listener = self.load_balancer.add_listener(
-                "Http", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=not internal
-            )
+            self.listener = http
             self.base_url = f"http://{self.load_balancer.load_balancer_dns_name}"
         else:
             self.listener = self._add_https(domain)
             self.base_url = f"https://{domain.name}"
+            http.node.add_dependency(self.listener)  # don't redirect before HTTPS works
 
     def _add_https(self, domain: Domain) -> elbv2.ApplicationListener:
         zone = route53.HostedZone.from_hosted_zone_attributes(
@@ -87,7 +96,6 @@ class LoadBalancer(Construct):
             open=True,
         )
         listener.set_attribute("routing.http.response.strict_transport_security.header_value", _HSTS)
-        self.load_balancer.add_redirect()
         route53.ARecord(
             self,
             "Alias",
@@ -103,8 +111,10 @@ class LoadBalancer(Construct):
         A new task is healthy after two checks, or 10 s. A task is only removed after five failed checks: a task
         under load may fail two, and removing it would overload the others.
         """
-        return self.listener.add_targets(
-            "Api",
+        target_group = elbv2.ApplicationTargetGroup(
+            self,
+            "Target",  # not part of a listener, so that tasks stay registered when a stage gets a domain
+            vpc=self.load_balancer.vpc,
             port=port,
             protocol=elbv2.ApplicationProtocol.HTTP,
             targets=[service.load_balancer_target(container_name=container, container_port=port)],
@@ -118,3 +128,5 @@ class LoadBalancer(Construct):
                 unhealthy_threshold_count=5,
             ),
         )
+        self.listener.add_target_groups("Api", target_groups=[target_group])
+        return target_group

@@ -1,4 +1,4 @@
-from tests.infra.synthesis import DOMAIN, TLS, attributes, every, templates, the
+from tests.infra.synthesis import DOMAIN, TLS, attributes, every, templates, the, variant
 
 LISTENER = "AWS::ElasticLoadBalancingV2::Listener"
 
@@ -23,6 +23,18 @@ def test_with_a_domain_it_serves_https_with_hsts_and_http_only_redirects() -> No
     assert validation == {"DomainName": DOMAIN.name, "HostedZoneId": DOMAIN.hosted_zone_id}
     assert the(service, "AWS::Route53::RecordSet")["Name"] == "comments.example.com."
     assert service.find_outputs("BaseUrl")["BaseUrl"]["Value"] == "https://comments.example.com"
+
+
+def test_a_stage_can_get_a_domain_later() -> None:
+    """Two listeners can't share a port, so a new one for port 80 would make the deployment fail."""
+    before, after = (each.service for each in (variant(), variant(domain=DOMAIN)))
+    on_port_80 = [each.find_resources(LISTENER, {"Properties": {"Port": 80}}).keys() for each in (before, after)]
+    assert on_port_80[0] == on_port_80[1]
+    kind = "AWS::ElasticLoadBalancingV2::TargetGroup"
+    assert before.find_resources(kind) == after.find_resources(kind)
+    (https,) = after.find_resources(LISTENER, {"Properties": {"Port": 443}})
+    (http,) = after.find_resources(LISTENER, {"Properties": {"Port": 80}}).values()
+    assert https in http["DependsOn"], "visitors are redirected once HTTPS works"
 
 
 def test_every_request_leaves_an_access_log_and_prod_is_protected_from_deletion() -> None:
