@@ -19,10 +19,15 @@ _ENDPOINTS = {
 """Interface endpoints of Egress.ENDPOINTS. Image layers use the gateway endpoint of S3."""
 
 
-def _subnets(name: str, subnet_type: ec2.SubnetType) -> ec2.SubnetConfiguration:
+def _subnets(name: str, subnet_type: ec2.SubnetType, *, needed: bool = True) -> ec2.SubnetConfiguration:
+    """Describe a subnet in each zone. If it isn't needed, only its CIDR block is reserved."""
     public = subnet_type == ec2.SubnetType.PUBLIC
     return ec2.SubnetConfiguration(
-        name=name, subnet_type=subnet_type, cidr_mask=24, map_public_ip_on_launch=False if public else None
+        name=name,
+        subnet_type=subnet_type,
+        cidr_mask=24,
+        map_public_ip_on_launch=False if public else None,
+        reserved=not needed,
     )
 
 
@@ -44,18 +49,18 @@ class Network(Construct):
         `flow_logs` receives rejected connections; None disables flow logs. For prices, see `Egress`.
         """
         super().__init__(scope, construct_id)
-        subnets = [_subnets("public", ec2.SubnetType.PUBLIC)]
-        if egress is Egress.NAT:
-            subnets.append(_subnets("tasks", ec2.SubnetType.PRIVATE_WITH_EGRESS))
-        if egress is Egress.ENDPOINTS:
-            subnets.append(_subnets("tasks", ec2.SubnetType.PRIVATE_ISOLATED))
-        self.task_subnets = ec2.SubnetSelection(subnet_group_name=subnets[-1].name)
-        if internal:
-            # AWS: a VPC origin's subnets must have no route to an internet gateway. They come last, so that the others
-            # keep their CIDR blocks.
-            subnets.append(_subnets("internal", ec2.SubnetType.PRIVATE_ISOLATED))
-        self.load_balancer_subnets = ec2.SubnetSelection(subnet_group_name="internal" if internal else "public")
         self.assign_public_ip = egress is Egress.PUBLIC_IP
+        with_egress = ec2.SubnetType.PRIVATE_WITH_EGRESS
+        isolated = ec2.SubnetType.PRIVATE_ISOLATED
+        # If a change of egress moved the CIDR block of the internal subnets, CloudFormation would fail: it creates new
+        # subnets before it deletes those whose blocks they take.
+        subnets = [
+            _subnets("public", ec2.SubnetType.PUBLIC),
+            _subnets("tasks", with_egress if egress is Egress.NAT else isolated, needed=not self.assign_public_ip),
+            _subnets("internal", isolated, needed=internal),  # AWS: a VPC origin's have no route to a gateway
+        ]
+        self.task_subnets = ec2.SubnetSelection(subnet_group_name="public" if self.assign_public_ip else "tasks")
+        self.load_balancer_subnets = ec2.SubnetSelection(subnet_group_name="internal" if internal else "public")
         self.vpc = ec2.Vpc(
             self,
             "Vpc",

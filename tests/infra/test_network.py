@@ -1,6 +1,7 @@
 import pytest
 
-from tests.infra.synthesis import NAT, TLS, every, templates, the
+from infra.stages import Egress, Entrance
+from tests.infra.synthesis import NAT, TLS, every, templates, the, variant
 
 
 def test_two_zones_are_chosen_when_it_is_deployed() -> None:
@@ -33,6 +34,18 @@ def test_each_egress_option_reaches_aws_its_own_way(
     assert len(endpoints) == len(interfaces) + 2
     for name in (".dynamodb", ".s3", *interfaces):
         assert any(name in endpoint for endpoint in endpoints), name
+
+
+def test_no_option_moves_the_cidr_block_of_a_subnet() -> None:
+    """CloudFormation creates a subnet before it deletes another one with the same block, which fails."""
+    blocks: dict[str, set[str]] = {}
+    for egress in Egress:
+        for entrance in Entrance:
+            found = variant("prod", egress=egress, entrance=entrance).service.find_resources("AWS::EC2::Subnet")
+            for name, subnet in found.items():
+                blocks.setdefault(name, set()).add(subnet["Properties"]["CidrBlock"])
+    assert len(blocks) == 6
+    assert all(len(used) == 1 for used in blocks.values())
 
 
 def test_only_the_load_balancer_may_connect_to_a_task_which_connects_only_to_https() -> None:
