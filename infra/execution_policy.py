@@ -33,7 +33,6 @@ STATEMENTS = (
             "elasticloadbalancing:*",
             "wafv2:*",
             "acm:*Certificate*",
-            "cloudfront:*CachePolicy",
             "cloudfront:*Distribution*",
             "cloudfront:*Function",
             "cloudfront:*ResponseHeadersPolicy",

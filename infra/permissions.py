@@ -117,7 +117,6 @@ SETTINGS = Statement(
         "budgets:ListTagsForResource",
         "budgets:ViewBudget",
         "cloudfront:DescribeFunction",
-        "cloudfront:GetCachePolicy",
         "cloudfront:GetDistribution*",
         "cloudfront:GetFunction",
         "cloudfront:GetResponseHeadersPolicy",

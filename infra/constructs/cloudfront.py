@@ -9,10 +9,6 @@ from constructs import Construct
 from infra.constructs import cfn_resource
 from infra.findings import acknowledge
 
-LISTS = "/api/comment/list/*"
-LISTS_MAX_TTL = cdk.Duration.seconds(1)
-"""Maximum time that CloudFront caches a list, if Cache-Control allows it. The service sends `no-cache`, so CloudFront
-currently forwards every request. With `s-maxage=1` it would absorb a spike on one thread."""
 VIEWER_ADDRESS_HEADER = "true-client-ip"
 """Request header that contains only the visitor's address. WAF reads the first address in a header, and visitors can
 forge the first one in X-Forwarded-For."""
@@ -70,38 +66,20 @@ class CloudFrontEntrance(Construct):
                 )
             ),
         )
-        lists = cloudfront.CachePolicy(
-            self,
-            "Lists",
-            min_ttl=cdk.Duration.seconds(0),
-            default_ttl=cdk.Duration.seconds(0),
-            max_ttl=LISTS_MAX_TTL,
-            query_string_behavior=cloudfront.CacheQueryStringBehavior.all(),
-            # Access-Control-Allow-Origin depends on it, and CloudFront ignores Vary.
-            header_behavior=cloudfront.CacheHeaderBehavior.allow_list("Origin"),
-            enable_accept_encoding_gzip=True,
-            enable_accept_encoding_brotli=True,
-        )
-
-        def behavior(
-            cache_policy: cloudfront.ICachePolicy, allowed_methods: cloudfront.AllowedMethods
-        ) -> cloudfront.BehaviorOptions:
-            return cloudfront.BehaviorOptions(
-                origin=origin,
-                cache_policy=cache_policy,
-                allowed_methods=allowed_methods,
-                origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER,
-                response_headers_policy=hsts,
-                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
-                function_associations=[viewer_address],
-            )
-
         self.distribution = cloudfront.Distribution(
             self,
             "Distribution",
             comment=name,
-            default_behavior=behavior(cloudfront.CachePolicy.CACHING_DISABLED, cloudfront.AllowedMethods.ALLOW_ALL),
-            additional_behaviors={LISTS: behavior(lists, cloudfront.AllowedMethods.ALLOW_GET_HEAD_OPTIONS)},
+            default_behavior=cloudfront.BehaviorOptions(
+                origin=origin,
+                allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
+                # The service sends `no-cache`. A cache policy for lists could absorb a spike on one thread.
+                cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
+                origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER,
+                response_headers_policy=hsts,
+                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+                function_associations=[viewer_address],
+            ),
             error_responses=[
                 cloudfront.ErrorResponse(http_status=status, ttl=cdk.Duration.seconds(0)) for status in _ERRORS
             ],

@@ -78,7 +78,6 @@ FREE = {
     "AWS::ApplicationAutoScaling::ScalableTarget": "only its alarms are billed",
     "AWS::Budgets::Budget": "budgets without actions are free",
     "AWS::CertificateManager::Certificate": "public certificates are free",
-    "AWS::CloudFront::CachePolicy": "free",
     "AWS::CloudFront::Function": "billed with its distribution",
     "AWS::CloudFront::ResponseHeadersPolicy": "free",
     "AWS::CloudFront::VpcOrigin": "free",

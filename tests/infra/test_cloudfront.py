@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 
-from infra.constructs.cloudfront import LISTS, VIEWER_ADDRESS_HEADER
+from infra.constructs.cloudfront import VIEWER_ADDRESS_HEADER
 from tests.infra.synthesis import (
     CLOUDFRONT,
     CLOUDFRONT_ENDPOINTS,
@@ -101,17 +101,11 @@ def test_switching_the_entrance_makes_a_new_load_balancer_and_a_new_target_group
         assert not public.keys() & service().find_resources(f"AWS::ElasticLoadBalancingV2::{kind}").keys()
 
 
-def test_only_lists_are_cached_for_one_second_at_most_by_query_and_by_origin() -> None:
-    (lists,) = distribution()["CacheBehaviors"]
-    everything_else = distribution()["DefaultCacheBehavior"]
-    assert everything_else["CachePolicyId"] == CACHING_DISABLED
-    assert {"POST", "DELETE"} <= set(everything_else["AllowedMethods"])
-    assert (lists["PathPattern"], lists["CachePolicyId"]) == (LISTS, reference("CachePolicy"))
-    policy = the(service(), "AWS::CloudFront::CachePolicy")["CachePolicyConfig"]
-    assert (policy["MinTTL"], policy["DefaultTTL"], policy["MaxTTL"]) == (0, 0, 1)
-    key = policy["ParametersInCacheKeyAndForwardedToOrigin"]
-    assert key["QueryStringsConfig"] == {"QueryStringBehavior": "all"}
-    assert key["HeadersConfig"] == {"HeaderBehavior": "whitelist", "Headers": ["Origin"]}
+def test_neither_responses_nor_errors_are_cached() -> None:
+    assert "CacheBehaviors" not in distribution()
+    behavior = distribution()["DefaultCacheBehavior"]
+    assert behavior["CachePolicyId"] == CACHING_DISABLED
+    assert {"POST", "DELETE"} <= set(behavior["AllowedMethods"])
     errors = {each["ErrorCode"]: each["ErrorCachingMinTTL"] for each in distribution()["CustomErrorResponses"]}
     assert set(errors.values()) == {0}
     assert {404, 500, 502, 503, 504} <= errors.keys()
@@ -125,8 +119,8 @@ def test_visitors_are_redirected_to_https_and_the_service_gets_what_they_sent_an
         "ResponseHeadersPolicyId": reference("ResponseHeadersPolicy"),
         "FunctionAssociations": [{"EventType": "viewer-request", "FunctionARN": function}],
     }
-    for behavior in (distribution()["DefaultCacheBehavior"], *distribution()["CacheBehaviors"]):
-        assert behavior | settings == behavior
+    behavior = distribution()["DefaultCacheBehavior"]
+    assert behavior | settings == behavior
     headers = the(service(), "AWS::CloudFront::ResponseHeadersPolicy")["ResponseHeadersPolicyConfig"]
     hsts = headers["SecurityHeadersConfig"]["StrictTransportSecurity"]
     assert hsts == {"AccessControlMaxAgeSec": 31536000, "IncludeSubdomains": False, "Override": True}
