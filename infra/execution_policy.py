@@ -35,7 +35,6 @@ STATEMENTS = (
             "acm:*Certificate*",
             "cloudfront:*Distribution*",
             "cloudfront:*Function",
-            "cloudfront:*ResponseHeadersPolicy",
             "cloudfront:*Tag*Resource",
             "cloudfront:*VpcOrigin",
             "route53:*ResourceRecordSets",

@@ -119,7 +119,6 @@ SETTINGS = Statement(
         "cloudfront:DescribeFunction",
         "cloudfront:GetDistribution*",
         "cloudfront:GetFunction",
-        "cloudfront:GetResponseHeadersPolicy",
         "cloudfront:GetVpcOrigin",
         "cloudfront:ListTagsForResource",
         "cloudwatch:DescribeAlarms",

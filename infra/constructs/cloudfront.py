@@ -27,13 +27,7 @@ class CloudFrontEntrance(Construct):
     $0.085 a GB and $1 a million requests."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        name: str,
-        load_balancer: elbv2.IApplicationLoadBalancer,
-        hsts_max_age: cdk.Duration,
+        self, scope: Construct, construct_id: str, *, name: str, load_balancer: elbv2.IApplicationLoadBalancer
     ) -> None:
         """`name` identifies the distribution in the console. The VPC of the load balancer needs an internet gateway."""
         super().__init__(scope, construct_id)
@@ -57,15 +51,6 @@ class CloudFrontEntrance(Construct):
                 comment=f"Overwrites {VIEWER_ADDRESS_HEADER} with the visitor's address",
             ),
         )
-        hsts = cloudfront.ResponseHeadersPolicy(
-            self,
-            "Hsts",
-            security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
-                strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
-                    access_control_max_age=hsts_max_age, include_subdomains=False, override=True
-                )
-            ),
-        )
         self.distribution = cloudfront.Distribution(
             self,
             "Distribution",
@@ -76,7 +61,8 @@ class CloudFrontEntrance(Construct):
                 # The service sends `no-cache`. A cache policy for lists could absorb a spike on one thread.
                 cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
                 origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER,
-                response_headers_policy=hsts,
+                # HSTS for a year. AWS's policy also sets X-Frame-Options and other headers, unless the service does.
+                response_headers_policy=cloudfront.ResponseHeadersPolicy.SECURITY_HEADERS,
                 viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
                 function_associations=[viewer_address],
             ),

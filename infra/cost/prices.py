@@ -79,7 +79,6 @@ FREE = {
     "AWS::Budgets::Budget": "budgets without actions are free",
     "AWS::CertificateManager::Certificate": "public certificates are free",
     "AWS::CloudFront::Function": "billed with its distribution",
-    "AWS::CloudFront::ResponseHeadersPolicy": "free",
     "AWS::CloudFront::VpcOrigin": "free",
     "AWS::EC2::FlowLog": "billed as its log group",
     "AWS::EC2::InternetGateway": "free",

@@ -14,7 +14,7 @@ from infra.constructs.budget import MonthlyBudget
 from infra.constructs.cloudfront import VIEWER_ADDRESS_HEADER, CloudFrontEntrance
 from infra.constructs.dashboard import Dashboard, SavedQueries
 from infra.constructs.fargate_service import ApiService
-from infra.constructs.load_balancer import HSTS_MAX_AGE, LoadBalancer
+from infra.constructs.load_balancer import LoadBalancer
 from infra.constructs.network import Network
 from infra.constructs.waf import WebAcl
 from infra.findings import acknowledge, wildcard_finding
@@ -158,13 +158,7 @@ class ServiceStack(BaseStack):
 
     def _add_cloudfront(self, edge: LoadBalancer, network: Network) -> str:
         """Put CloudFront in front of the load balancer, and return its URL."""
-        cdn = CloudFrontEntrance(
-            self,
-            "CloudFront",
-            name=self._stage.service,
-            load_balancer=edge.load_balancer,
-            hsts_max_age=HSTS_MAX_AGE,
-        )
+        cdn = CloudFrontEntrance(self, "CloudFront", name=self._stage.service, load_balancer=edge.load_balancer)
         # AWS: a VPC origin needs an internet gateway attached to the VPC, although no traffic uses it.
         cdn.node.add_dependency(*(subnet.internet_connectivity_established for subnet in network.vpc.public_subnets))
         return cdn.base_url
