@@ -26,6 +26,8 @@ DIGEST_PARAMETER = "ImageDigest"
 """CloudFormation parameter of the service stack: the digest of the image."""
 NOBODY = "nobody"
 """`alarm_email=NOBODY` explicitly disables alarm notifications."""
+LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+"""Retention periods that CloudWatch supports."""
 DEFAULT_STAGE = "dev"
 """Stage of `cdk` commands without `-c stage=NAME`."""
 
@@ -176,7 +178,7 @@ class Stage:
     protect: bool = False
     """Production: deletion protection, and everything stateful is retained when a stack is deleted."""
     log_days: int = 30
-    """Log retention in days; must be a period that CloudWatch supports."""
+    """Log retention in days, one of LOG_DAYS."""
     alarm_email: str | None = None
     """Address that receives alarms once its owner confirms the subscription. Without one, alarms notify no one, and
     there is no budget. A protected stage needs an address or NOBODY."""
@@ -379,6 +381,8 @@ def _check_fields(stage: Stage) -> None:
         raise StageError(f"{where}: promotes_from is {stage.promotes_from!r}; it must name another stage")
     if stage.cpu_seconds not in (20, 60):
         raise StageError(f"{where}: cpu_seconds is {stage.cpu_seconds}; ECS supports 20 and 60")
+    if stage.log_days not in LOG_DAYS:
+        raise StageError(f"{where}: log_days is {stage.log_days}; it must be one of {', '.join(map(str, LOG_DAYS))}")
     if stage.spot_share not in range(101):
         raise StageError(f"{where}: spot_share is {stage.spot_share}; it must be from 0 to 100 percent")
     if stage.domain and stage.behind_cloudfront:

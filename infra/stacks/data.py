@@ -9,9 +9,10 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 
+from infra.constructs import cfn_resource
 from infra.findings import acknowledge
 from infra.stacks.base import BaseStack
-from infra.stages import Stage, StageError
+from infra.stages import Stage
 
 ACCESS_LOG_PREFIX = "alb"
 
@@ -31,9 +32,10 @@ class DataStack(BaseStack):
         self._add_table()
         self._add_moderator_secret()
         names = {"AppLogs": stage.app_log_group, "FlowLogs": stage.flow_log_group, "WafLogs": stage.waf_log_group}
-        retention = _retention(stage.log_days)
         for log_id, name in names.items():
-            logs.LogGroup(self, log_id, log_group_name=name, retention=retention, removal_policy=self._removal)
+            group = logs.LogGroup(self, log_id, log_group_name=name, removal_policy=self._removal)
+            # A number instead of the name that CDK has for it.
+            cfn_resource(group).add_property_override("RetentionInDays", stage.log_days)
         self._add_access_log_bucket()
 
     def _add_table(self) -> None:
@@ -92,19 +94,3 @@ class DataStack(BaseStack):
             )
         )
         acknowledge(bucket, {"AwsSolutions-S1": "this bucket contains the access logs"})
-
-
-def _retention(days: int) -> logs.RetentionDays:
-    """Return CloudWatch's name for a retention period; raise StageError for an unsupported one."""
-    periods = {
-        1: logs.RetentionDays.ONE_DAY,
-        7: logs.RetentionDays.ONE_WEEK,
-        14: logs.RetentionDays.TWO_WEEKS,
-        30: logs.RetentionDays.ONE_MONTH,
-        90: logs.RetentionDays.THREE_MONTHS,
-        180: logs.RetentionDays.SIX_MONTHS,
-        365: logs.RetentionDays.ONE_YEAR,
-    }
-    if days not in periods:
-        raise StageError(f"log_days is {days}; it must be one of {', '.join(map(str, periods))}")
-    return periods[days]

@@ -1,7 +1,6 @@
 import pytest
 
-from infra.stages import StageError
-from tests.infra.synthesis import every, templates, the, variant
+from tests.infra.synthesis import every, templates, the
 
 TABLE = "AWS::DynamoDB::GlobalTable"
 
@@ -34,11 +33,6 @@ def test_every_log_expires(stage: str, days: int) -> None:
     assert groups == dict.fromkeys(names, days)
     (rule,) = the(data, "AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
     assert (rule["ExpirationInDays"], rule["Status"]) == (days, "Enabled")
-
-
-def test_an_unsupported_retention_is_rejected() -> None:
-    with pytest.raises(StageError, match="log_days is 31; it must be one of 1, 7, 14"):
-        variant(log_days=31)
 
 
 def test_access_logs_are_private_and_written_by_load_balancers_of_this_account() -> None:
