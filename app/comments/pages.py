@@ -4,16 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 import flask_swagger_ui
-from flask import (
-    Blueprint,
-    Response,
-    abort,
-    current_app,
-    make_response,
-    render_template,
-    request,
-    send_from_directory,
-)
+from flask import Blueprint, Response, abort, current_app, render_template, request, send_from_directory
 
 from comments.api import settings
 
@@ -49,43 +40,33 @@ def add_headers(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    return response
-
-
-def page(template: str) -> Response:
-    """Render a page that the browser revalidates on each visit."""
-    response = make_response(render_template(template))
-    response.headers["Cache-Control"] = "no-cache"
-    response.add_etag()
-    response.make_conditional(request)
+        response.headers["Cache-Control"] = "no-cache"
+        response.add_etag()
+        response.make_conditional(request)
     return response
 
 
 @pages.get("/")
-def home() -> Response:
-    return page("home.html")
+def home() -> str:
+    return render_template("home.html")
 
 
 @pages.get("/docs")
-def docs() -> Response:
-    return page("docs.html")
+def docs() -> str:
+    return render_template("docs.html")
 
 
 @pages.get("/status")
-def status() -> Response:
-    response = make_response(render_template("status.html", **current_app.extensions["status"].read()))
-    response.headers["Cache-Control"] = "no-store"
-    return response
+def status() -> str:
+    return render_template("status.html", **current_app.extensions["status"].read())
 
 
 @pages.get("/moderate")
-def moderate() -> Response:
+def moderate() -> str:
     """Serve the moderation page. It asks for the token and contains no secrets."""
     if not has_moderator():
         abort(404, "moderation is disabled: COMMENTS_MODERATOR_TOKEN is not set")
-    response = make_response(render_template("moderate.html"))
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return render_template("moderate.html")
 
 
 @pages.get("/embed.js")
