@@ -22,6 +22,7 @@ MIN_TOKEN = 16
 NAMESPACE = r"((?!AWS/)[A-Za-z0-9._/#-]{1,255})?"
 """CloudWatch silently drops metrics with any other namespace."""
 
+STORE = r"sqlite:///.+|dynamodb://.+"
 RATE = r"([1-9][0-9]{0,5}/(second|minute|hour|day))?"
 COMMIT = r"[0-9a-zA-Z._-]{0,64}"
 ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?")
@@ -29,17 +30,6 @@ ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?
 
 class ConfigError(Exception):
     """The service cannot start with these settings; the message names the variable."""
-
-
-def _store(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in {"sqlite", "dynamodb"}:
-        raise ValueError(f"must be sqlite:///PATH or dynamodb://TABLE, not {url!r}")
-    if scheme == "sqlite" and not (rest.startswith("/") and len(rest) > 1):
-        raise ValueError(f"must be sqlite:///PATH, with three slashes, not {url!r}")
-    if scheme == "dynamodb" and not rest:
-        raise ValueError("must name a table: dynamodb://TABLE")
-    return url
 
 
 def _token(secret: SecretStr) -> SecretStr:
@@ -65,7 +55,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    store: Annotated[str, AfterValidator(_store)] = f"sqlite:///{DATA / 'comments.db'}"
+    store: Annotated[str, matches(STORE, "must be sqlite:///PATH or dynamodb://TABLE")] = (
+        f"sqlite:///{DATA}/comments.db"
+    )
     """Where comments are stored: sqlite:///PATH (four slashes for an absolute path) or dynamodb://TABLE."""
 
     trusted_proxies: Annotated[int, Field(ge=0, le=99)] = 0
