@@ -99,13 +99,13 @@ def check_request() -> None:
         with gevent.Timeout(BODY_TIMEOUT, InvalidRequest(INCOMPLETE)):
             body = request.get_data()
             # werkzeug cuts longer chunked bodies off here, and doesn't notice bodies shorter than their Content-Length.
-            too_large = len(body) == MAX_BODY and request.environ["wsgi.input"].read(1)
+            too_large = len(body) == MAX_BODY and bool(request.environ["wsgi.input"].read(1))
     except RequestEntityTooLarge:
-        raise
+        too_large = True
     except Exception:  # noqa: BLE001  # the WSGI server's error: a malformed chunk, or the client disconnected
         raise InvalidRequest(INCOMPLETE) from None
     if too_large:
-        raise RequestEntityTooLarge
+        raise RequestEntityTooLarge(f"the body must have at most {MAX_BODY} bytes")
     if len(body) < (request.content_length or 0):
         raise InvalidRequest(INCOMPLETE)
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, TypedDict
 from apiflask import APIFlask, HTTPError
 from flask import Response, jsonify
 from pydantic import ValidationError
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 
 MAX_BODY = 64 * 1024
 """Maximum size of a request body in bytes. 10,000 characters fit even if each is escaped as six bytes."""
@@ -68,8 +68,8 @@ class Unauthorized(ServiceError):
     code = 401
 
     def __init__(self) -> None:
-        super().__init__("send the moderator token as Authorization: Bearer TOKEN")
-        self.headers = {"WWW-Authenticate": "Bearer"}
+        message = "send the moderator token as Authorization: Bearer TOKEN"
+        super().__init__(message, headers={"WWW-Authenticate": "Bearer"})
 
 
 class NotFound(ServiceError):
@@ -87,8 +87,8 @@ class RateLimited(ServiceError):
     code = 429
 
     def __init__(self, *, seconds: int) -> None:
-        super().__init__(f"too many comments from this address; retry in {seconds} s")
-        self.headers = {"Retry-After": str(seconds)}
+        message = f"too many comments from this address; retry in {seconds} s"
+        super().__init__(message, headers={"Retry-After": str(seconds)})
 
 
 class StoreError(ServiceError):
@@ -164,10 +164,6 @@ def init_app(app: APIFlask) -> None:
         # get_headers() includes werkzeug's Content-Type, text/html.
         headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
         return _respond(error.code or 500, error.description or error.name, headers=headers)
-
-    @app.errorhandler(RequestEntityTooLarge)
-    def too_large(_: RequestEntityTooLarge) -> Response:
-        return _respond(413, f"the body must have at most {MAX_BODY} bytes")
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
