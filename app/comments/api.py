@@ -36,8 +36,7 @@ from comments.schemas import (
 from comments.status import StatusBoard
 from comments.stores import CommentStore, Page
 
-api = APIBlueprint("api", __name__, url_prefix="/api", tag="Comments")
-health = APIBlueprint("health", __name__, tag="Operations")
+api = APIBlueprint("api", __name__, tag="Comments")
 moderator = HTTPTokenAuth(
     security_scheme_name="moderator", description="The moderator token, COMMENTS_MODERATOR_TOKEN."
 )
@@ -111,7 +110,6 @@ def check_request() -> None:
 
 
 api.before_request(check_request)
-health.before_request(check_request)
 api.url_value_preprocessor(parse_path)
 
 
@@ -163,7 +161,7 @@ LINKS = {
 HELD = {"description": "The comment is stored and awaits approval.", "content": content("Held")}
 
 
-@api.post("/comment/new")
+@api.post("/api/comment/new")
 @api.input(NewComment, arg_name="new")
 @api.input(RequestHeaders, location="headers", arg_name="headers")
 @api.output(Published, description="The comment is published.", links=LINKS)
@@ -213,7 +211,7 @@ def listing(
     return response
 
 
-@api.get("/comment/list/<content_id>")
+@api.get("/api/comment/list/<content_id>")
 @api.input(ThreadQuery, location="query", arg_name="query")
 @api.output(CommentList, description="A page of comments.")
 @api.doc(operation_id="listComments", responses={304: "Not modified."} | responses(404, 503, ok=LINK | ETAG))
@@ -235,7 +233,7 @@ def list_comments(content_id: int, query: ThreadQuery) -> Response:
     return response
 
 
-@api.get("/comment/<content_id>/<comment_id>")
+@api.get("/api/comment/<content_id>/<comment_id>")
 @api.output(CommentOut, description="The comment.")
 @api.doc(operation_id="getComment", responses=responses(404, 503))
 def get_comment(content_id: int, comment_id: str) -> Response:
@@ -246,7 +244,7 @@ def get_comment(content_id: int, comment_id: str) -> Response:
     return jsonify(redact_emails(comment)[0])
 
 
-@api.get("/status")
+@api.get("/api/status")
 @api.output(Status, description="The status; also 200 if the store is unavailable.")
 @api.doc(operation_id="getStatus", tags=["Operations"], responses=responses())
 def get_status() -> Response:
@@ -257,9 +255,9 @@ def get_status() -> Response:
     return response
 
 
-@health.get("/healthz")
-@health.output(Health, description="The process responds.")
-@health.doc(operation_id="getHealth", responses=responses())
+@api.get("/healthz")
+@api.output(Health, description="The process responds.")
+@api.doc(operation_id="getHealth", tags=["Operations"], responses=responses())
 def healthz() -> Response:
     """Check that the process responds.
 

@@ -12,7 +12,7 @@ from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from comments import errors, logs, openapi
-from comments.api import PostLimit, api, health
+from comments.api import PostLimit, api
 from comments.config import Settings, load_settings, unknown_variables
 from comments.errors import MAX_BODY, FieldError, InvalidRequest
 from comments.moderation import moderation
@@ -59,7 +59,6 @@ def create_app(settings: Settings | None = None, store: CommentStore | None = No
     logs.init_app(app, settings)
     errors.init_app(app)
     app.register_blueprint(api)
-    app.register_blueprint(health)
     app.register_blueprint(pages)
     if settings.moderator_token.get_secret_value():
         app.register_blueprint(moderation)
