@@ -1,12 +1,9 @@
 """Data of /status and /api/status: the version, the state of the store, and the operator's messages."""
 
-import json
 import logging
 import os
 import time
-import urllib.request
 from concurrent.futures import Future, ThreadPoolExecutor
-from http.client import HTTPException
 from typing import Any
 
 from comments.config import Settings
@@ -25,9 +22,6 @@ MESSAGES = 20
 STORE_TIMEOUT = 2.0
 """Seconds to wait for the store. Its retries may take several times as long."""
 
-METADATA_TIMEOUT = 1
-"""Seconds to wait for the metadata endpoint of ECS, which is on the same host."""
-
 
 class StatusBoard:
     """Checks the store, and caches the operator's messages because they matter most when the store is down.
@@ -41,7 +35,7 @@ class StatusBoard:
         self._running: dict[str, Any] = {
             "version": VERSION,
             "commit": settings.commit or None,
-            "digest": None,
+            "digest": os.environ.get("IMAGE_DIGEST"),  # infra/ sets it
             "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
             "started_at": timestamp(time.time()),
         }
@@ -67,8 +61,6 @@ class StatusBoard:
         }
 
     def _check_store(self) -> dict[str, Any]:
-        if self._running["digest"] is None:
-            self._running |= _ecs_metadata()
         started = time.perf_counter()
         reason = None
         try:
@@ -87,18 +79,3 @@ class StatusBoard:
             reason = error.reason if isinstance(error, StoreError) else type(error).__name__
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
         return {"status": "UNAVAILABLE" if reason else "OK", "milliseconds": milliseconds, "reason": reason}
-
-
-def _ecs_metadata() -> dict[str, str]:
-    """Return the digest of the image and the region from ECS task metadata, version 4; empty outside ECS."""
-    address = os.environ.get("ECS_CONTAINER_METADATA_URI_V4")
-    if not address:
-        return {}
-    try:
-        with urllib.request.urlopen(address, timeout=METADATA_TIMEOUT) as response:  # noqa: S310  # set by ECS
-            metadata = json.load(response)
-        found = {"digest": metadata["Image"].partition("@")[2]}
-        arn = metadata["Labels"]["com.amazonaws.ecs.task-arn"].split(":")  # arn:aws:ecs:REGION:…
-        return {name: value for name, value in (found | {"region": arn[3]}).items() if value}
-    except (OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError, IndexError):
-        return {}  # retried on the next request

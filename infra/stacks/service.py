@@ -87,7 +87,7 @@ class ServiceStack(BaseStack):
             memory=stage.memory,
             architecture=stage.architecture,
             spot_share=stage.spot_share,
-            environment=_environment(stage),
+            environment=_environment(stage) | {"IMAGE_DIGEST": digest},  # /status shows it
             secrets=self._secrets(),
             log_group=app_logs,
             rollback_alarms=[alarms.name("5xx"), alarms.name("latency")],

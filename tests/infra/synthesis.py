@@ -83,7 +83,7 @@ def container(template: Template) -> Resource:
 
 
 def environment(template: Template) -> dict[str, str]:
-    return {pair["Name"]: pair["Value"] for pair in container(template)["Environment"]}
+    return {pair["Name"]: text(pair["Value"]) for pair in container(template)["Environment"]}
 
 
 def attributes(resource: Resource, key: str) -> dict[str, Any]:
