@@ -39,13 +39,13 @@ class Statement:
     """Reason for the wildcards, if there are any."""
 
 
-def arn(service: str, resource: str, *, regional: bool = True) -> str:
-    return f"arn:PARTITION:{service}:{'REGION' if regional else ''}:ACCOUNT:{resource}"
+def arn(service: str, resource: str, *, regional: bool = True, account: str = "ACCOUNT") -> str:
+    return f"arn:PARTITION:{service}:{'REGION' if regional else ''}:{account}:{resource}"
 
 
 def images(repository: str, account: str | None = None) -> str:
     """Return the ARN of an ECR repository, in the account of the stack or another one."""
-    return arn("ecr", f"repository/{repository}").replace("ACCOUNT", account or "ACCOUNT")
+    return arn("ecr", f"repository/{repository}", account=account or "ACCOUNT")
 
 
 STACKS = (arn("cloudformation", "stack/Comments*/*"),)

@@ -20,8 +20,3 @@ QUERIES = {
     " | sort @timestamp asc | limit 500",
 }
 """By name. Fields are those of the application's log lines."""
-
-
-def readable(query: str) -> str:
-    """Return the query with one command per line, for Insights' editor."""
-    return query.replace(" | ", "\n| ")

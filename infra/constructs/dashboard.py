@@ -11,7 +11,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.alarms import MINUTE
-from infra.queries import QUERIES, readable
+from infra.queries import QUERIES
 
 _COLUMNS = 24
 """CloudWatch: width of the dashboard grid."""
@@ -28,7 +28,7 @@ class SavedQueries(Construct):
                 self,
                 name.title().replace(" ", ""),
                 name=f"{folder}/{name}",
-                query_string=readable(query),
+                query_string=query.replace(" | ", "\n| "),  # one command per line, for Insights' editor
                 log_group_names=[log_group_name],
             )
 

@@ -80,9 +80,7 @@ class ApiService(Construct):
             cpu=cpu,
             memory_limit_mib=memory,
             runtime_platform=ecs.RuntimePlatform(
-                cpu_architecture=(
-                    ecs.CpuArchitecture.ARM64 if architecture is Architecture.ARM64 else ecs.CpuArchitecture.X86_64
-                ),
+                cpu_architecture=ecs.CpuArchitecture.of(architecture.name),
                 operating_system_family=ecs.OperatingSystemFamily.LINUX,
             ),
         )

@@ -49,12 +49,12 @@ class LoadBalancer(Construct):
             internet_facing=not internal,
             idle_timeout=IDLE_TIMEOUT,
             drop_invalid_header_fields=True,
+            desync_mitigation_mode=elbv2.DesyncMitigationMode.STRICTEST,
             deletion_protection=deletion_protection,
         )
         # log_access_logs() requires a region at synthesis, so the attributes are set directly.
         for name, value in (("enabled", "true"), ("bucket", log_bucket_name), ("prefix", log_prefix)):
             self.load_balancer.set_attribute(f"access_logs.s3.{name}", value)
-        self.load_balancer.set_attribute("routing.http.desync_mitigation_mode", "strictest")
         if internal:
             # CloudFront connects from network interfaces in these subnets. Looking up the ID of their security group
             # would take a Lambda function, and nothing else in the VPC connects to port 80.
@@ -104,8 +104,8 @@ class LoadBalancer(Construct):
         )
         return listener
 
-    def add_target(self, service: ecs.FargateService, *, container: str, port: int) -> elbv2.ApplicationTargetGroup:
-        """Forward all requests to a container of the service, and allow connections from the load balancer to it.
+    def add_target(self, service: ecs.FargateService, *, port: int) -> elbv2.ApplicationTargetGroup:
+        """Forward all requests to the service, and allow connections from the load balancer to it.
 
         A new task is healthy after two checks, or 10 s. A task is only removed after five failed checks: a task
         under load may fail two, and removing it would overload the others.
@@ -116,7 +116,7 @@ class LoadBalancer(Construct):
             vpc=self.load_balancer.vpc,
             port=port,
             protocol=elbv2.ApplicationProtocol.HTTP,
-            targets=[service.load_balancer_target(container_name=container, container_port=port)],
+            targets=[service],
             deregistration_delay=DRAIN,
             health_check=elbv2.HealthCheck(
                 path=HEALTH_PATH,

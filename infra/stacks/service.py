@@ -94,7 +94,7 @@ class ServiceStack(BaseStack):
             container_insights=stage.container_insights,
         )
         api.service.node.add_dependency(*deployment_alarms)
-        target_group = edge.add_target(api.service, container=api.container_name, port=api.port)
+        target_group = edge.add_target(api.service, port=api.port)
         api.scale(
             target_group=target_group,
             min_tasks=stage.min_tasks,
