@@ -115,7 +115,8 @@ class Dashboard(Construct):
                         period=MINUTE,
                         label=operation,
                     )
-                    for operation in ("Query", "PutItem")
+                    # A comment with an idempotency key, as from embed.js, is stored in a transaction.
+                    for operation in ("Query", "PutItem", "TransactWriteItems")
                 ),
             ),
             _graph(
