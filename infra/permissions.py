@@ -100,8 +100,8 @@ CLEAN_UP = (
         sid="EmptyLogBuckets",
         actions=("s3:ListBucket", "s3:DeleteObject"),
         resources=(
-            "arn:PARTITION:s3:::comments-*-logs-ACCOUNT-REGION",
-            "arn:PARTITION:s3:::comments-*-logs-ACCOUNT-REGION/*",
+            "arn:PARTITION:s3:::comments-pr-*-logs-ACCOUNT-REGION",
+            "arn:PARTITION:s3:::comments-pr-*-logs-ACCOUNT-REGION/*",
         ),
     ),
     Statement(sid="FindPreviews", actions=("cloudformation:ListStacks",), resources=("*",), why=UNSUPPORTED),
