@@ -3,9 +3,8 @@
 AccessStack creates them. CloudFormation's own permissions are in execution_policy.py, those of tasks in ServiceStack.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from infra.stages import BOOTSTRAP_QUALIFIER, PREVIEW, REPOSITORY, STAGES, Stage
@@ -201,14 +200,6 @@ class Trust:
     statements: tuple[Statement, ...]
     why: str
     """The role's description."""
-
-    @property
-    def actions(self) -> Iterator[str]:
-        return (action for statement in self.statements for action in statement.actions)
-
-    def grants(self, action: str) -> bool:
-        """Return whether a statement allows the action on any resource; IAM ignores case."""
-        return any(fnmatchcase(action.lower(), granted.lower()) for granted in self.actions)
 
 
 READ = Trust(

@@ -13,6 +13,7 @@ from aws_cdk.assertions import Template
 
 from infra.app import app_of
 from infra.checks import CHECKED, DOMAIN, EMAIL, GITHUB
+from infra.permissions import Trust
 from infra.stages import ACCESS_STACK, REGISTRY_STACK, Stage, stage_named
 
 __all__ = ["CHECKED", "DOMAIN", "EMAIL", "GITHUB"]
@@ -95,6 +96,11 @@ def statements_of(template: Template, role: str | None = None) -> list[Resource]
     """Return the statements of the policies that are attached to a role, by its logical ID, or to any."""
     policies = [each for each in every(template, "AWS::IAM::Policy") if not role or {"Ref": role} in each["Roles"]]
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def actions_of(trust: Trust) -> set[str]:
+    """Return the actions of a role, some of them with wildcards."""
+    return {action for statement in trust.statements for action in statement.actions}
 
 
 def list_of(value: Any) -> list[Any]:

@@ -26,6 +26,7 @@ from tests.infra.synthesis import (
     GITHUB,
     PROJECT,
     REGION,
+    actions_of,
     every,
     grants,
     iam_actions,
@@ -115,9 +116,9 @@ def test_a_stage_and_its_role_use_one_repository_and_prod_cannot_push(
 
 def test_the_reading_role_changes_nothing_and_reads_no_content() -> None:
     harmless = ("Describe", "Get", "List", "View", "Filter", "Start", "Detect")
-    assert [action for action in READ.actions if not action.split(":")[1].startswith(harmless)] == []
+    assert [action for action in actions_of(READ) if not action.split(":")[1].startswith(harmless)] == []
     content = {"dynamodb:GetItem", "s3:GetObject", "secretsmanager:GetSecretValue", "ecr:GetDownloadUrlForLayer"}
-    assert not [action for action in content if READ.grants(action)]
+    assert not [action for action in content for granted in actions_of(READ) if fnmatch(action, granted)]
 
 
 def test_an_account_has_only_the_roles_and_repositories_of_its_own_stages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +154,7 @@ def test_only_a_stage_that_builds_its_images_may_push_them(promotes_from: str | 
     """Whether the stage is protected makes no difference."""
     for protect in (True, False):
         role, *_ = trusts([replace(STAGES["prod"], protect=protect, promotes_from=promotes_from)])
-        assert role.grants("ecr:UploadLayerPart") is pushes
+        assert ("ecr:UploadLayerPart" in actions_of(role)) is pushes
 
 
 def test_a_stage_may_pull_and_tag_images_of_another_account_but_not_push(monkeypatch: pytest.MonkeyPatch) -> None:
