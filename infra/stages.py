@@ -56,7 +56,11 @@ class Egress(Enum):
 
 
 class Entrance(Enum):
-    """How visitors reach the load balancer. Changing it replaces the load balancer, and so the base URL."""
+    """How visitors reach the load balancer. Changing it replaces the load balancer, and so the base URL.
+
+    First deploy a protected stage with `protect=False`: CloudFormation can't delete a load balancer with deletion
+    protection, and would leave the old one and its cost behind.
+    """
 
     LOAD_BALANCER = "load-balancer"
     """A public load balancer: HTTPS with a domain, otherwise plain HTTP. Two public addresses, $3.65 each."""

@@ -47,9 +47,6 @@ class Alarms(Construct):
         if email:
             self._topic.add_subscription(subscriptions.EmailSubscription(email))
 
-    def name(self, subject: str) -> str:
-        return f"{self._prefix}-{subject}"
-
     def add_deployment_alarms(self, load_balancer: elbv2.ApplicationLoadBalancer) -> tuple[cloudwatch.Alarm, ...]:
         """Add and return the alarms that roll back a deployment, `5xx` and `latency`.
 
@@ -210,7 +207,7 @@ class Alarms(Construct):
         alarm = cloudwatch.Alarm(
             self,
             construct_id,
-            alarm_name=self.name(subject),
+            alarm_name=f"{self._prefix}-{subject}",
             alarm_description=self._describe(impact, first, section or subject),
             metric=metric,
             threshold=threshold,

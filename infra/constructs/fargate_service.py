@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
@@ -50,12 +51,12 @@ class ApiService(Construct):
         environment: Mapping[str, str],
         secrets: Mapping[str, ecs.Secret],
         log_group: logs.ILogGroup,
-        rollback_alarms: Sequence[str],
+        rollback_alarms: Sequence[cloudwatch.Alarm],
         container_insights: bool,
     ) -> None:
         """`name` names the cluster, the service and the task family. `cpu` is in 1/1024 of a vCPU, `memory` in MiB.
 
-        `rollback_alarms` are names, because references would be a circular dependency.
+        `rollback_alarms` must not use metrics of the service, which would be a circular dependency.
         """
         super().__init__(scope, construct_id)
         self.cluster = ecs.Cluster(
@@ -127,7 +128,8 @@ class ApiService(Construct):
             max_healthy_percent=200,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             deployment_alarms=ecs.DeploymentAlarmConfig(
-                alarm_names=list(rollback_alarms), behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM
+                alarm_names=[alarm.alarm_name for alarm in rollback_alarms],
+                behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM,
             ),
             health_check_grace_period=GRACE_PERIOD,
             availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,

@@ -76,7 +76,6 @@ class ServiceStack(BaseStack):
             runbook=_runbook(stage),
             email=stage.alarm_address,
         )
-        deployment_alarms = alarms.add_deployment_alarms(edge.load_balancer)
         api = ApiService(
             self,
             "Api",
@@ -90,10 +89,9 @@ class ServiceStack(BaseStack):
             environment=_environment(stage) | {"IMAGE_DIGEST": digest},  # /status shows it
             secrets=self._secrets(),
             log_group=app_logs,
-            rollback_alarms=[alarms.name("5xx"), alarms.name("latency")],
+            rollback_alarms=alarms.add_deployment_alarms(edge.load_balancer),
             container_insights=stage.container_insights,
         )
-        api.service.node.add_dependency(*deployment_alarms)
         target_group = edge.add_target(api.service, port=api.port)
         api.scale(
             target_group=target_group,
