@@ -19,7 +19,7 @@ MODERATED = {"COMMENTS_MODERATOR_TOKEN": TOKEN, "COMMENTS_MODERATION": "true"}
 @pytest.mark.parametrize(
     ("store_url", "settings"),
     [("dynamodb", {}), ("sqlite", MODERATED)],
-    ids=["default", "moderated"],
+    ids=["default-dynamodb", "moderated-sqlite"],
     indirect=["store_url"],
 )
 def test_schemathesis_finds_nothing(

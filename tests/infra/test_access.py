@@ -60,14 +60,21 @@ def roles(**fields: Any) -> dict[str, dict[str, Any]]:
     return {role["RoleName"]: role for role in every(variant(**fields).access, "AWS::IAM::Role")}
 
 
-def test_a_role_trusts_workflow_runs_of_one_repository_by_its_ids() -> None:
-    found = roles()
+@pytest.mark.parametrize("accept_name", [False, True])
+def test_a_role_trusts_workflow_runs_of_one_repository_by_its_ids(accept_name: bool) -> None:
+    """A name alone is never enough: somebody else may register it once it is abandoned."""
+    github = replace(GITHUB, accept_name_subject=accept_name)
+    ((provider, resource),) = variant(github=github).access.find_resources("AWS::IAM::OIDCProvider").items()
+    assert resource["Properties"].items() >= {"ClientIdList": ["sts.amazonaws.com"], "Url": f"https://{ISSUER}"}.items()
+    found = roles(github=github)
     assert found.keys() == {"comments-cdk-deploy", *RUNS}
     for name, runs in RUNS.items():
         (statement,) = found[name]["AssumeRolePolicyDocument"]["Statement"]
-        subjects = [f"repo:example@1001/comments@2002:{run}" for run in runs]
+        names = ["example@1001/comments@2002", "example/comments"][: 1 + accept_name]
+        subjects = [f"repo:{name}:{run}" for run in runs for name in names]
         trusted = {"aud": "sts.amazonaws.com", "repository_id": "2002", "sub": subjects}
         assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+        assert statement["Principal"] == {"Federated": {"Fn::GetAtt": [provider, "Arn"]}}
         assert statement["Condition"] == {"StringEquals": {f"{ISSUER}:{key}": value for key, value in trusted.items()}}
 
 

@@ -7,17 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from botocore import UNSIGNED
-from botocore.config import Config
 
 from infra.permissions import ISSUER
-from infra.stages import STAGES, Repository
+from infra.stages import STAGES
 from playground.state import ACCOUNT, REGION, Playground, PlaygroundError, load_environment
 from tests.machine import needs
 from tests.playground.traffic import TALLIES
@@ -26,7 +24,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
 TIMEOUT_SECONDS = 300.0
 RELEASES = ("failures", "interruptions", "roles", "cdk")
-OPERATIONS = ("logs", "browser", "runbook", "rollouts", "scaling", "lifecycle")
+OPERATIONS = ("logs", "runbook", "rollouts", "scaling", "lifecycle")
 """Two groups of test files. The files of a group share a playground, in this order: later ones reuse earlier
 deployments, and lifecycle removes it. Other tests come last, because these take longest."""
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -57,15 +55,22 @@ def tallies(record_property: Callable[[str, object], None]) -> Iterator[None]:
     TALLIES.clear()
 
 
-def playground_command(name: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str, env: Mapping[str, str], stderr: int = subprocess.STDOUT) -> subprocess.CompletedProcess[str]:
+    """Run a command in the project; stdout has both streams, unless they are separated."""
     return subprocess.run(
-        [sys.executable, "-m", "playground", name],
+        command,
         cwd=PROJECT,
-        env=os.environ | variables,
-        capture_output=True,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
+        timeout=2 * TIMEOUT_SECONDS,
         check=False,
     )
+
+
+def playground_command(name: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "-m", "playground", name, env=os.environ | variables, stderr=subprocess.PIPE)
 
 
 @pytest.fixture(scope="session")
@@ -99,12 +104,16 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.3)
 
 
-@dataclass
 class Running:
-    """A command in progress, and the output read so far."""
+    """A Python module in progress, started from a working copy, and the output read so far."""
 
-    process: subprocess.Popen[str]
-    printed: str = ""
+    def __init__(self, module: str, *arguments: str, variables: Mapping[str, str], project: Path = PROJECT) -> None:
+        # A test may change a module within the second that would mark its bytecode as current.
+        environment = {**variables, "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-m", module, *arguments]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, cwd=project, env=environment, stdout=pipe, stderr=pipe, text=True)
+        self.printed = ""
 
     def until(self, mark: str) -> str:
         """Read output up to the first line that contains `mark`, and return that line."""
@@ -117,12 +126,6 @@ class Running:
     def finished(self) -> subprocess.CompletedProcess[str]:
         out, err = self.process.communicate(timeout=TIMEOUT_SECONDS)
         return subprocess.CompletedProcess([], self.process.returncode, self.printed + out, err)
-
-
-def as_make(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment that make would set for a command."""
-    tools = [str(Path(sys.executable).parent), str(PROJECT / "node_modules" / ".bin"), os.environ["PATH"]]
-    return {**variables, "PATH": os.pathsep.join(tools), "CDK_VALIDATION": "false"}  # `make check` validates
 
 
 @dataclass
@@ -184,18 +187,16 @@ class Cloud:
         return all(alarm["StateValue"] != "ALARM" for alarm in alarms)
 
     def assume(self, role: str, web_identity: str) -> dict[str, str]:
-        """Return a role's session credentials as variables; raises ClientError if the role doesn't trust the token."""
-        sts = boto3.client(
-            "sts", endpoint_url=self.endpoint, region_name=REGION, config=Config(signature_version=UNSIGNED)
-        )
-        answer = sts.assume_role_with_web_identity(
-            RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{role}", RoleSessionName="workflow", WebIdentityToken=web_identity
+        """Return a role's session credentials for boto3; raises ClientError if the role doesn't trust the token."""
+        arn = f"arn:aws:iam::{ACCOUNT}:role/{role}"
+        answer = self.client("sts").assume_role_with_web_identity(
+            RoleArn=arn, RoleSessionName="workflow", WebIdentityToken=web_identity
         )
         given = answer["Credentials"]
         return {
-            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": given["SessionToken"],
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
         }
 
     def under(self, role: str, run: str) -> dict[str, str]:
@@ -204,29 +205,16 @@ class Cloud:
         if folder is None:
             folder = self.workflows[role] = self.folder / role
             folder.mkdir()
+            credentials = {name.upper(): value for name, value in self.assume(role, token(run)).items()}
             # the CDK CLI caches account IDs by access key
-            variables = self.environment | self.assume(role, token(run)) | {"CDK_HOME": str(folder / "cdk")}
+            variables = self.environment | credentials | {"CDK_HOME": str(folder / "cdk")}
             (folder / "env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
-        return as_make(os.environ | {"PLAYGROUND_DIR": str(folder)})
-
-    def start(
-        self, module: str, *arguments: str, variables: Mapping[str, str], project: Path = PROJECT
-    ) -> subprocess.Popen[str]:
-        """Start a Python module from a working copy with these environment variables."""
-        return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            cwd=project,
-            # A test may change a module within the second that would mark its bytecode as current.
-            env={**variables, "PYTHONDONTWRITEBYTECODE": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return os.environ | {"PLAYGROUND_DIR": str(folder)}
 
     def start_release(self, project: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> Running:
         """Start `make deploy` in a working copy, by default as a workflow with the dev role."""
         variables = variables or self.under("comments-deploy-dev", "environment:dev")
-        return Running(self.start("release", *(arguments or ("playground",)), variables=variables, project=project))
+        return Running("release", *(arguments or ("playground",)), variables=variables, project=project)
 
     def release(
         self, project: Path, *arguments: str, variables: Mapping[str, str] | None = None
@@ -237,55 +225,22 @@ class Cloud:
     def cdk(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `cdk` with the playground's credentials and a separate output folder."""
         nobody = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        return subprocess.run(
-            ["cdk", *arguments, "--no-color", "--no-notices", f"--output={self.folder / 'cdk.out'}"],
-            cwd=PROJECT,
-            env=nobody | self.environment | {"CDK_VALIDATION": "false"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
+        output = f"--output={self.folder / 'cdk.out'}"
+        return run("cdk", *arguments, "--no-color", "--no-notices", output, env=nobody | self.environment)
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a make target of the project, with stderr merged into stdout."""
-        return subprocess.run(
-            ["make", "-s", *arguments],
-            cwd=PROJECT,
-            env={name: value for name, value in os.environ.items() if name not in {"ARGS", "MAKEFLAGS", "MFLAGS"}},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
+        """Run a make target of the project."""
+        outer = {"ARGS", "MAKEFLAGS", "MFLAGS"}
+        return run("make", "-s", *arguments, env={name: os.environ[name] for name in os.environ.keys() - outer})
 
 
-_GITHUB = STAGES["playground"].github
-assert _GITHUB
-REPOSITORY = _GITHUB
-"""The repository whose workflows the playground's AccessStack trusts."""
-
-
-def token(
-    run: str,
-    *,
-    repository: Repository = REPOSITORY,
-    name_only: bool = False,
-    audience: str = "sts.amazonaws.com",
-    issuer: str = f"https://{ISSUER}",
-    **changed: str | None,
-) -> str:
-    """Return the OIDC token of a GitHub workflow run, with an invalid signature, which the playground doesn't verify.
-
-    `name_only` omits the IDs from the subject, as for older repositories. `changed` replaces claims; None removes one.
-    """
-    subjects = replace(repository, accept_name_subject=True).subjects(run)
-    claims = {"iss": issuer, "sub": subjects[name_only], "aud": audience}
-    claims |= {"repository_id": str(repository.repository_id), "repository": repository.name}
-    kept = {name: value for name, value in (claims | changed).items() if value is not None}
-    parts = ({"alg": "RS256", "typ": "JWT"}, kept | {"exp": int(time.time()) + 3600}, "signature")
+def token(run: str, **changed: str) -> str:
+    """Return the OIDC token of a GitHub workflow run. The playground doesn't verify its signature."""
+    repository = STAGES["playground"].github
+    assert repository
+    claims = {"iss": f"https://{ISSUER}", "sub": repository.subjects(run)[0], "aud": "sts.amazonaws.com"}
+    claims |= {"repository_id": str(repository.repository_id), "repository": repository.name} | changed
+    parts = ({"alg": "RS256", "typ": "JWT"}, claims | {"exp": int(time.time()) + 3600}, "signature")
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
 
 

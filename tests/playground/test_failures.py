@@ -3,7 +3,6 @@
 import re
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 
@@ -25,39 +24,11 @@ for at in range(0, len(hoard), 4096):
 """Runs in the master process, so that the whole container is killed and not only a worker."""
 
 
-def crashes(project: Clone) -> None:
-    project.append("app/api.py", CRASHES)
-
-
-def hoards(project: Clone) -> None:
-    project.append("app/gunicorn.conf.py", HOARDS)
-
-
 def never_listens(project: Clone) -> None:
     """Also shorten the health check grace period, to speed up the test."""
     project.replace("Dockerfile", "0.0.0.0:8000", "0.0.0.0:8001")
     file, grace_period = "infra/constructs/fargate_service.py", "GRACE_PERIOD = cdk.Duration.seconds({})"
     project.replace(file, grace_period.format(30), grace_period.format(10))
-
-
-@dataclass(frozen=True)
-class Case:
-    """A broken version that must not replace the running one."""
-
-    name: str
-    spoil: Callable[[Clone], None]
-    said: tuple[str, ...]
-    """Patterns that the error message must contain, for the cause and the evidence."""
-
-    def __str__(self) -> str:
-        return self.name
-
-
-CASES = (
-    Case("crash", crashes, ("exits", "this version cannot start")),
-    Case("out of memory", hoards, ("memory", "137")),
-    Case("wrong port", never_listens, ("health check", "8001")),
-)
 
 
 def failed_with(failed: subprocess.CompletedProcess[str], *said: str, status: int = FAILED) -> None:
@@ -86,13 +57,23 @@ def test_a_version_that_fails_to_post_is_rolled_back_by_its_alarm(cloud: Cloud, 
     assert len(traffic.failures) == during
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_version_that_does_not_come_up_is_rolled_back_and_named(cloud: Cloud, project: Clone, case: Case) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "cause", "evidence"),
+    [
+        (lambda project: project.append("app/api.py", CRASHES), "exits", "this version cannot start"),
+        (lambda project: project.append("app/gunicorn.conf.py", HOARDS), "memory", "137"),
+        (never_listens, "health check", "8001"),
+    ],
+    ids=["crash", "out of memory", "wrong port"],
+)
+def test_a_version_that_does_not_come_up_is_rolled_back_and_named(
+    cloud: Cloud, project: Clone, spoil: Callable[[Clone], None], cause: str, evidence: str
+) -> None:
     before = cloud.service()["taskDefinition"]
-    case.spoil(project)
+    spoil(project)
     with Traffic(cloud.url, cloud.acknowledged) as traffic:
         failed = cloud.release(project.folder)
-    failed_with(failed, "rolled back", "cause: ", *case.said)
+    failed_with(failed, "rolled back", "cause: ", cause, evidence)
     assert cloud.service()["taskDefinition"] == before
     assert traffic.failures == []
     assert traffic.answered > CLIENTS

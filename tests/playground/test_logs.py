@@ -29,20 +29,6 @@ def test_the_id_of_a_response_leads_to_its_line(cloud: Cloud, request_id: str) -
     assert "404" in line
 
 
-def test_the_log_shows_each_request_without_its_metrics(cloud: Cloud, request_id: str) -> None:
-    wait_until(lambda: request_id in cloud.make("logs", "ENV=playground").stdout, "the request is in the log")
-    (line,) = [line for line in cloud.make("logs", "ENV=playground").stdout.splitlines() if request_id in line]
-    assert line.endswith("}")
-    assert "_aws" not in line
-
-
-def test_a_saved_query_fails_in_one_line(cloud: Cloud) -> None:
-    shown = cloud.make("logs", "ENV=playground", "QUERY=failures")
-    assert shown.returncode != 0
-    assert "Insights" in shown.stdout
-    assert "Traceback" not in shown.stdout
-
-
 def test_a_log_longer_than_a_page_is_read_to_its_end(cloud: Cloud) -> None:
     logs = cloud.client("logs")
     name = {"logGroupName": "/test/long", "logStreamName": "one"}

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.playground.conftest import NAME, PROJECT, Cloud
+from tests.playground.conftest import NAME, PROJECT, Cloud, run
 from tests.playground.traffic import listed
 
 RUNBOOK = PROJECT / "docs" / "operations.md"
@@ -74,17 +73,8 @@ def typed(commands: str, playground: dict[str, str], folder: Path) -> None:
     bins = [str(PROJECT / venv / "bin") for venv in (".venv", ".venv-playground")]
     own = {"PATH": os.pathsep.join([*bins, os.environ["PATH"]]), "HOME": str(folder), "CDK_VALIDATION": "false"}
     others = {name: value for name, value in os.environ.items() if not name.startswith(NOT_TYPED)}
-    environment = others | playground | own
-    done = subprocess.run(
-        ["bash", "-euxo", "pipefail", "-c", commands],
-        cwd=PROJECT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = run("bash", "-euxo", "pipefail", "-c", commands, env=others | playground | own)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize(

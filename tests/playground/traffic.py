@@ -8,11 +8,9 @@ import random
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 CLIENTS = 4
 PAUSE_SECONDS = 0.1
@@ -52,9 +50,7 @@ class Traffic:
             thread.start()
         return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         for thread in self._threads:
             thread.join()
@@ -110,19 +106,14 @@ def _answer(connection: http.client.HTTPConnection) -> bytes:
 
 def listed(url: str, thread: int) -> set[str]:
     """Return all IDs in a thread, from all pages."""
-    return {str(comment["id"]) for page in _pages(f"{url}/api/comment/list/{thread}") for comment in page}
-
-
-def _pages(address: str | None) -> Iterator[list[dict[str, object]]]:
-    while address:
-        with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as response:
-            yield json.load(response)
-            link = response.headers.get("Link", "")
-        address = (
-            urljoin(address, link.partition("<")[2].partition(">")[0])
-            if link and 'results="false"' not in link
-            else None
-        )
+    found: set[str] = set()
+    path = f"/api/comment/list/{thread}"
+    while path:
+        with urllib.request.urlopen(url + path, timeout=TIMEOUT_SECONDS) as response:
+            found |= {comment["id"] for comment in json.load(response)}
+            link = response.headers.get("Link", 'results="false"')  # release 0.1 sends it only if there are more
+        path = "" if 'results="false"' in link else link.partition("<")[2].partition(">")[0]
+    return found
 
 
 def missing(url: str, acknowledged: dict[int, list[str]]) -> set[str]:
