@@ -8,7 +8,7 @@ from ministack.services import cloudwatch, ecs
 
 from playground.server.patching import Record
 
-PERIOD_SECONDS = 6.0
+PERIOD_SECONDS = 5.0
 """Length of a metric period. AWS: one minute; shorter here so that scaling is quick to try out."""
 PERIODS = 3
 """Consecutive periods above the target before scaling out, as on AWS. After each change, scaling also pauses for this
