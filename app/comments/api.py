@@ -3,6 +3,7 @@
 import hmac
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
@@ -10,9 +11,6 @@ from typing import Any
 import gevent
 from apiflask import APIBlueprint, HTTPTokenAuth
 from flask import Response, current_app, jsonify, request
-from limits import parse as parse_rate
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from pydantic import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
@@ -43,6 +41,9 @@ moderator = HTTPTokenAuth(
 
 BODY_TIMEOUT = 30
 """Seconds to receive a request body. Without a limit, slow clients could occupy every connection."""
+
+SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
+"""Units of a rate limit."""
 
 INCOMPLETE = FieldError(field="body", message="is incomplete or its chunks are malformed")
 
@@ -125,21 +126,29 @@ def redact_emails(*comments: Comment) -> list[dict[str, Any]]:
 
 
 class PostLimit:
-    """Fixed-window rate limit on posting, per client and process. On AWS, WAF enforces a limit across all tasks."""
+    """Fixed-window rate limit on posting, per client and process. On AWS, WAF enforces a limit across all tasks.
+
+    All clients share one window, so that its end forgets them all at once.
+    """
 
     def __init__(self, rate: str) -> None:
         """`rate` is a number per unit, such as 10/minute, or empty for no limit."""
-        self._rate = parse_rate(rate) if rate else None
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())  # a moving window would never evict a client
+        number, _, unit = (rate or "0/second").partition("/")
+        self._limit, self._seconds = int(number), SECONDS[unit]
+        self._end = 0.0
+        self._posts = Counter[str]()
 
     def hit(self, address: str) -> None:
         """Count a comment; raises RateLimited."""
-        if self._rate is None:
+        if not self._limit:
             return
+        now = time.monotonic()
+        if now >= self._end:
+            self._end, self._posts = now + self._seconds, Counter()
         client = _rate_limit_key(address)
-        if not self._limiter.hit(self._rate, client):
-            reset = self._limiter.get_window_stats(self._rate, client).reset_time
-            raise RateLimited(seconds=max(1, math.ceil(reset - time.time())))
+        self._posts[client] += 1
+        if self._posts[client] > self._limit:
+            raise RateLimited(seconds=math.ceil(self._end - now))
 
 
 def _rate_limit_key(address: str) -> str:
