@@ -191,49 +191,48 @@ DIFF = Statement(sid="ReadTemplates", actions=("cloudformation:GetTemplate",), r
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trust:
+class WorkflowRole:
     """A role, the workflow runs that may assume it, and its permissions."""
 
-    role: str
+    name: str
     subjects: tuple[str, ...]
     """The part of the token's subject after `repo:OWNER/NAME:`."""
     statements: tuple[Statement, ...]
-    why: str
-    """The role's description."""
+    description: str
 
 
-READ = Trust(
-    role="comments-read",
+READ = WorkflowRole(
+    name="comments-read",
     subjects=("ref:refs/heads/main",),
     statements=(*OBSERVE, DIFF, *DRIFT),
-    why="Reads differences, drift and logs; cannot change anything",
+    description="Reads differences, drift and logs; cannot change anything",
 )
 
 
-def trusts(stages: Iterable[Stage]) -> list[Trust]:
+def workflow_roles(stages: Iterable[Stage]) -> list[WorkflowRole]:
     """Return the roles of an account with these stages. It gets no roles for stages in other accounts."""
-    lasting = [stage for stage in stages if not stage.is_preview]
+    long_lived = [stage for stage in stages if not stage.is_preview]
     previews = [stage for stage in stages if stage.is_preview]
-    return [*map(_deploy, lasting), *map(_preview, previews), *([READ] if lasting else [])]
+    return [*map(_deploy, long_lived), *map(_preview, previews), *([READ] if long_lived else [])]
 
 
-def _deploy(stage: Stage) -> Trust:
+def _deploy(stage: Stage) -> WorkflowRole:
     """Return the role that deploys a stage. If the stage takes another's images, it can't push."""
     limit = "; can't push images" if stage.promotes_from else ""
-    return Trust(
-        role=f"comments-deploy-{stage.name}",
+    return WorkflowRole(
+        name=f"comments-deploy-{stage.name}",
         subjects=(f"environment:{stage.name}",),
         statements=(DEPLOY, *_use_images(stage, push=not stage.promotes_from), *RELEASE, *OBSERVE),
-        why=f"Deploys {stage.name} from its GitHub environment{limit}",
+        description=f"Deploys {stage.name} from its GitHub environment{limit}",
     )
 
 
-def _preview(stage: Stage) -> Trust:
-    return Trust(
-        role="comments-preview",
+def _preview(stage: Stage) -> WorkflowRole:
+    return WorkflowRole(
+        name="comments-preview",
         subjects=("pull_request", "ref:refs/heads/main"),
         statements=(DEPLOY, *_use_images(stage, push=True), *RELEASE, *OBSERVE, *CLEAN_UP),
-        why="Deploys previews of pull requests and destroys them from main; forks get no token",
+        description="Deploys previews of pull requests and destroys them from main; forks get no token",
     )
 
 
@@ -248,7 +247,7 @@ def _use_images(stage: Stage, *, push: bool) -> tuple[Statement, ...]:
     )
 
 
-TRUSTS = tuple(trusts([stage for stage in STAGES.values() if not stage.is_playground] + [PREVIEW]))
+WORKFLOW_ROLES = tuple(workflow_roles([stage for stage in STAGES.values() if not stage.is_playground] + [PREVIEW]))
 """The roles of all accounts."""
 
 DEPLOY_STACKS = (

@@ -426,11 +426,11 @@ def target_of(stage: Stage, environ: Mapping[str, str], *, caller_account: str |
     """
     where = f"stage {stage.name}"
     cdk_account = environ.get("CDK_DEFAULT_ACCOUNT")
-    account = _only(
+    account = _agreed_value(
         "account", {where: stage.account, "CDK_DEFAULT_ACCOUNT": cdk_account, "the credentials": caller_account}
     )
     variables = {name: environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")}
-    region = _only("region", {where: stage.region, **variables})
+    region = _agreed_value("region", {where: stage.region, **variables})
     for other in (*STAGES.values(), PREVIEW):
         if account in {other.account, other.registry_account} - {stage.account, None} and not other.is_playground:
             raise TargetError(
@@ -440,7 +440,7 @@ def target_of(stage: Stage, environ: Mapping[str, str], *, caller_account: str |
     return Target(account, region or (environ.get("CDK_DEFAULT_REGION") if cdk_account else None) or None)
 
 
-def _only(kind: str, sources: Mapping[str, str | None]) -> str | None:
+def _agreed_value(kind: str, sources: Mapping[str, str | None]) -> str | None:
     """Return the value that the sources agree on; None if no source has one."""
     given = {source: value for source, value in sources.items() if value}
     if len(set(given.values())) > 1:

@@ -7,7 +7,7 @@ CloudFormation would have administrator permissions.
 import argparse
 import json
 
-from infra.permissions import ISSUER, trusts
+from infra.permissions import ISSUER, workflow_roles
 from infra.stages import ACCESS_STACK, Stage, stage_named, stages_in_account_of
 from release.aws import Aws
 from release.command import note, run, run_command, step
@@ -75,7 +75,7 @@ def describe_roles(stage: Stage) -> list[str]:
     """Return a line for each role and the workflow runs that may assume it."""
     if not stage.github:
         return ["no GitHub repository may deploy: run make bootstrap GITHUB=owner/name to allow one"]
-    return [f"{trust.role}: {trust.why}" for trust in trusts(stages_in_account_of(stage))]
+    return [f"{role.name}: {role.description}" for role in workflow_roles(stages_in_account_of(stage))]
 
 
 def describe_isolation(stage: Stage) -> list[str]:

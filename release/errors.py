@@ -12,7 +12,7 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-from infra.permissions import STACK_DEPLOYER, TRUSTS
+from infra.permissions import STACK_DEPLOYER, WORKFLOW_ROLES
 from infra.stages import ACCESS_STACK, BOOTSTRAP_QUALIFIER
 
 
@@ -99,7 +99,7 @@ def explain_denial(text: str) -> str | None:
 
 def _where_granted(role: str) -> str:
     """Return where to grant the permission. This project only manages its own roles."""
-    if role in {STACK_DEPLOYER, *(trust.role for trust in TRUSTS)}:
+    if role in {STACK_DEPLOYER, *(each.name for each in WORKFLOW_ROLES)}:
         return f"add it in infra/permissions.py if it is not there, and {_DEPLOY_ACCESS}"
     if role.startswith(f"cdk-{BOOTSTRAP_QUALIFIER}-"):
         return "infra/execution_policy.py limits what CloudFormation may do; change it and run `make bootstrap` again"

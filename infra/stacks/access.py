@@ -16,7 +16,7 @@ from infra.permissions import (
     STACK_DEPLOYER,
     Statement,
     arn,
-    trusts,
+    workflow_roles,
 )
 from infra.stacks.base import BaseStack
 from infra.stages import Repository, Stage
@@ -77,20 +77,20 @@ class AccessStack(BaseStack):
         if repository.create_provider:
             audience = ["sts.amazonaws.com"]
             provider = iam.CfnOIDCProvider(self, "GitHub", url=f"https://{ISSUER}", client_id_list=audience).attr_arn
-        for trust in trusts(stages):
-            subjects = [subject for run in trust.subjects for subject in repository.subjects(run)]
+        for role in workflow_roles(stages):
+            subjects = [subject for run in role.subjects for subject in repository.subjects(run)]
             required = {"aud": "sts.amazonaws.com", "sub": subjects, "repository_id": str(repository.repository_id)}
-            role = self._add_role(
-                trust.role.title().replace("-", ""),
-                trust.statements,
-                role_name=trust.role,  # the workflows' variables refer to it
-                description=trust.why,
+            created = self._add_role(
+                role.name.title().replace("-", ""),
+                role.statements,
+                role_name=role.name,  # the workflows' variables refer to it
+                description=role.description,
                 max_session_duration=SESSION,
                 assumed_by=iam.WebIdentityPrincipal(
                     provider, {"StringEquals": {f"{ISSUER}:{claim}": value for claim, value in required.items()}}
                 ),
             )
-            cdk.CfnOutput(self, f"{role.node.id}Arn", value=role.role_arn)
+            cdk.CfnOutput(self, f"{created.node.id}Arn", value=created.role_arn)
 
     def _add_policy(self, construct_id: str, statements: Iterable[Statement], **options: Any) -> iam.ManagedPolicy:
         policy = iam.ManagedPolicy(self, construct_id, statements=self._statements(statements), **options)

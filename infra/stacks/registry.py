@@ -28,10 +28,10 @@ class RegistryStack(BaseStack):
     def __init__(self, scope: cdk.App, construct_id: str, *, stages: Sequence[Stage], **kwargs: Any) -> None:
         """`stages` are in order of precedence: an image of several stages only counts for the first one."""
         super().__init__(scope, construct_id, termination_protection=True, **kwargs)
-        lasting = [stage for stage in stages if not stage.is_preview]
-        if lasting:
-            self._add_releases(lasting)
-        if len(stages) > len(lasting):
+        long_lived = [stage for stage in stages if not stage.is_preview]
+        if long_lived:
+            self._add_releases(long_lived)
+        if len(stages) > len(long_lived):
             self._add_previews()
 
     def _add_releases(self, stages: Sequence[Stage]) -> None:

@@ -13,7 +13,7 @@ from aws_cdk.assertions import Template
 
 from infra.app import app_of
 from infra.checks import CHECKED, DOMAIN, EMAIL, GITHUB
-from infra.permissions import Trust
+from infra.permissions import WorkflowRole
 from infra.stages import ACCESS_STACK, REGISTRY_STACK, Stage, stage_named
 
 __all__ = ["CHECKED", "DOMAIN", "EMAIL", "GITHUB"]
@@ -98,9 +98,9 @@ def statements_of(template: Template, role: str | None = None) -> list[Resource]
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 
-def actions_of(trust: Trust) -> set[str]:
+def actions_of(role: WorkflowRole) -> set[str]:
     """Return the actions of a role, some of them with wildcards."""
-    return {action for statement in trust.statements for action in statement.actions}
+    return {action for statement in role.statements for action in statement.actions}
 
 
 def list_of(value: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra import execution_policy, stages
-from infra.permissions import BOUNDARY, DEPLOY_STACKS, ISSUER, READ, TRUSTS, trusts
+from infra.permissions import BOUNDARY, DEPLOY_STACKS, ISSUER, READ, WORKFLOW_ROLES, workflow_roles
 from infra.stages import (
     ACCESS_STACK,
     PREVIEW,
@@ -40,7 +40,7 @@ from tests.infra.synthesis import (
 )
 
 ALL_STATEMENTS = {
-    *(statement for trust in TRUSTS for statement in trust.statements),
+    *(statement for role in WORKFLOW_ROLES for statement in role.statements),
     *execution_policy.STATEMENTS,
     *DEPLOY_STACKS,
     *BOUNDARY,
@@ -136,7 +136,7 @@ def test_an_account_has_only_the_roles_and_repositories_of_its_own_stages(monkey
     for name in ("dev", "prod", "pr-7"):
         stage = stage_named(name)
         repositories = {each.image_repository for each in stages_in_registry_of(stage) if not each.is_playground}
-        found[name] = {trust.role for trust in trusts(stages_in_account_of(stage))}, repositories
+        found[name] = {role.name for role in workflow_roles(stages_in_account_of(stage))}, repositories
     assert found == {
         "dev": ({"comments-deploy-dev", "comments-read"}, {"comments"}),
         "prod": ({"comments-deploy-prod", "comments-read"}, {"comments"}),
@@ -160,7 +160,7 @@ def test_a_stage_without_an_account_is_rejected_in_the_account_of_another(
 def test_only_a_stage_that_builds_its_images_may_push_them(promotes_from: str | None, pushes: bool) -> None:
     """Whether the stage is protected makes no difference."""
     for protect in (True, False):
-        role, *_ = trusts([replace(STAGES["prod"], protect=protect, promotes_from=promotes_from)])
+        role, *_ = workflow_roles([replace(STAGES["prod"], protect=protect, promotes_from=promotes_from)])
         assert ("ecr:UploadLayerPart" in actions_of(role)) is pushes
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from infra import execution_policy
-from infra.permissions import BOUNDARY_NAME, TRUSTS, Trust
+from infra.permissions import BOUNDARY_NAME, WORKFLOW_ROLES, WorkflowRole
 from infra.stages import BOOTSTRAP_QUALIFIER
 from tests.infra.synthesis import ACCOUNT, REGION, every, grants, iam_actions, list_of, statements_of, text, variant
 
@@ -133,10 +133,10 @@ def reachable(start: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("trust", TRUSTS, ids=lambda trust: trust.role)
-def test_a_workflow_reaches_the_roles_of_its_deployment_and_no_others(trust: Trust) -> None:
+@pytest.mark.parametrize("role", WORKFLOW_ROLES, ids=lambda role: role.name)
+def test_a_workflow_reaches_the_roles_of_its_deployment_and_no_others(role: WorkflowRole) -> None:
     deploys = {"comments-cdk-deploy", PUBLISHING, EXECUTION, WORKLOAD}
-    assert reachable(trust.role) == {trust.role} | (set() if trust.role == "comments-read" else deploys)
+    assert reachable(role.name) == {role.name} | (set() if role.name == "comments-read" else deploys)
 
 
 def test_the_roles_and_policies_that_are_in_use_cannot_be_changed() -> None:

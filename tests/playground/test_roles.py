@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.permissions import TRUSTS, Trust
+from infra.permissions import WORKFLOW_ROLES, WorkflowRole
 from infra.stages import STAGES
 from playground.state import Playground
 from tests.playground.conftest import NAME, PROJECT, Clone, Cloud, Running, token, wait_until
@@ -27,11 +27,11 @@ NOT_USED_HERE = {
 }
 
 
-@pytest.mark.parametrize("trust", TRUSTS, ids=lambda trust: trust.role)
-def test_a_role_is_given_to_its_own_workflow_runs_alone(cloud: Cloud, trust: Trust) -> None:
-    runs = {run for each in TRUSTS for run in each.subjects} | {"ref:refs/heads/other", "environment:other"}
-    assert {run for run in runs if may_assume(cloud, trust.role, token(run))} == set(trust.subjects)
-    for run in trust.subjects:
+@pytest.mark.parametrize("role", WORKFLOW_ROLES, ids=lambda role: role.name)
+def test_a_role_is_given_to_its_own_workflow_runs_alone(cloud: Cloud, role: WorkflowRole) -> None:
+    runs = {run for each in WORKFLOW_ROLES for run in each.subjects} | {"ref:refs/heads/other", "environment:other"}
+    assert {run for run in runs if may_assume(cloud, role.name, token(run))} == set(role.subjects)
+    for run in role.subjects:
         for changed in (
             {"sub": f"repo:example/comments:{run}"},  # of the name alone, which someone else may register
             {"sub": f"repo:example@1/fork@2:{run}"},
@@ -39,7 +39,7 @@ def test_a_role_is_given_to_its_own_workflow_runs_alone(cloud: Cloud, trust: Tru
             {"aud": "https://github.com/example"},
             {"iss": "https://issuer.example"},
         ):
-            assert not may_assume(cloud, trust.role, token(run, **changed)), changed
+            assert not may_assume(cloud, role.name, token(run, **changed)), changed
 
 
 def may_assume(cloud: Cloud, role: str, web_identity: str) -> bool:

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 
 from infra import execution_policy
 from infra.app import app_of
-from infra.permissions import TRUSTS
+from infra.permissions import WORKFLOW_ROLES
 from infra.stages import ACCESS_STACK, STAGES, TOOLKIT_STACK, Repository
 from release import bootstrap as module
 from release import deploy
@@ -103,8 +103,8 @@ def test_an_account_that_has_the_provider_is_prepared_with_it(
     monkeypatch.setattr(deploy, "_assembly", lambda _: tmp_path)
     bootstrap(stage, github=None)
     iam = aws.untyped("iam")
-    for trust in TRUSTS:
-        (statement,) = iam.get_role(RoleName=trust.role)["Role"]["AssumeRolePolicyDocument"]["Statement"]
+    for role in WORKFLOW_ROLES:
+        (statement,) = iam.get_role(RoleName=role.name)["Role"]["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Principal"]["Federated"] == provider
     executing = f"cdk-comments-cfn-exec-role-{aws.account}-{aws.region}"
     (attached,) = iam.list_attached_role_policies(RoleName=executing)["AttachedPolicies"]

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 import release
-from infra.permissions import SETTINGS, TRUSTS, Trust
+from infra.permissions import SETTINGS, WORKFLOW_ROLES, WorkflowRole
 from tests.infra.synthesis import actions_of, list_of, statements_of, templates, the
 from tests.release.permission_table import rows
 
@@ -74,10 +74,10 @@ NEEDED = {
 }
 
 
-@pytest.mark.parametrize("trust", TRUSTS, ids=lambda trust: trust.role)
-def test_a_role_may_make_the_calls_of_its_commands_and_no_other(trust: Trust) -> None:
-    handed_on = {*SETTINGS.actions, "s3:ListBucket"} if trust.role == "comments-read" else set()
-    assert actions_of(trust) - handed_on == NEEDED[trust.role]
+@pytest.mark.parametrize("role", WORKFLOW_ROLES, ids=lambda role: role.name)
+def test_a_role_may_make_the_calls_of_its_commands_and_no_other(role: WorkflowRole) -> None:
+    handed_on = {*SETTINGS.actions, "s3:ListBucket"} if role.name == "comments-read" else set()
+    assert actions_of(role) - handed_on == NEEDED[role.name]
 
 
 def test_the_document_has_every_permission_and_no_other() -> None:
@@ -91,5 +91,5 @@ def test_the_document_has_every_permission_and_no_other() -> None:
         for statement in statements_of(service, task[reference]["Fn::GetAtt"][0])
         for action in list_of(statement["Action"])
     }
-    of_workflows = {(trust.role.rpartition("-")[2], action) for trust in TRUSTS for action in actions_of(trust)}
+    of_workflows = {(role.name.rpartition("-")[2], action) for role in WORKFLOW_ROLES for action in actions_of(role)}
     assert set(documented) == of_tasks | of_workflows
