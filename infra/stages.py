@@ -379,6 +379,8 @@ def stages_in_registry_of(stage: Stage) -> list[Stage]:
 def _check_fields(stage: Stage) -> None:
     """Raise StageError for a field that AWS would reject during the deployment."""
     where = f"stage {stage.name} in infra/stages.py"
+    if not re.fullmatch(r"pr-\d+|(?!pr-)[a-z]([a-z0-9-]{0,18}[a-z0-9])?", stage.name):  # it is part of a bucket's name
+        raise StageError(f"{where}: name must have at most 20 of a-z, 0-9 and hyphens, and not begin with pr-")
     if not 1 <= stage.min_tasks <= stage.max_tasks:
         raise StageError(f"{where}: min_tasks is {stage.min_tasks}; it must be from 1 to max_tasks, {stage.max_tasks}")
     if stage.promotes_from and stage.promotes_from not in STAGES.keys() - {stage.name}:
@@ -391,6 +393,10 @@ def _check_fields(stage: Stage) -> None:
         raise StageError(f"{where}: spot_share is {stage.spot_share}; it must be from 0 to 100 percent")
     if stage.domain and stage.behind_cloudfront:
         raise StageError(f"{where}: domain requires Entrance.LOAD_BALANCER; CloudFront uses its own name")
+    _check_settings(stage, where)
+
+
+def _check_settings(stage: Stage, where: str) -> None:
     for name, _ in stage.settings:
         if not re.fullmatch(r"COMMENTS_[A-Z_]+", name) or "TOKEN" in name:
             raise StageError(f"{where}: settings has {name}; only COMMENTS_ variables without secrets are allowed")
