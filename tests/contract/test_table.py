@@ -34,6 +34,8 @@ def test_the_task_role_allows_exactly_the_calls_of_the_store(
         body = json.loads(params["body"])
         changes = body.get("TransactItems", [])
         actions.update({f"dynamodb:{kind}Item" for change in changes for kind in change} or [f"dynamodb:{model.name}"])
+        if model.name in {"GetItem", "Query"}:
+            assert body["ConsistentRead"], "without it, a confirmed comment may be missing"
         is_key = "key#" in str(body.get("Key"))
         return SimpleNamespace(status_code=200), {"Items": [item]} | ({} if is_key else {"Item": item})
 

@@ -1,3 +1,4 @@
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +10,7 @@ from infra.cost.__main__ import MONTHS, bills, main, stock_templates
 from infra.cost.bill import Bill, UnpricedError, bill
 from infra.cost.traffic import Traffic
 from infra.stages import STAGES, Architecture, Egress, Stage
-from tests.infra.synthesis import CHECKED, CLOUDFRONT, synthesize
+from tests.infra.synthesis import CHECKED, CLOUDFRONT, PROJECT, synthesize
 
 IDLE = Traffic(0)
 BUSY = Traffic(10_000_000)
@@ -39,6 +40,13 @@ def test_dev_costs_less_than_half_of_the_stock_pattern_at_any_traffic() -> None:
     assert dollars(found, "NAT gateways") == pytest.approx(2 * 0.045 * 730)
     assert dollars(found, "tasks") == pytest.approx(2 * 730 * (0.25 * 0.04048 + 0.5 * 0.004445))
     assert "public addresses of tasks" not in labels(found)
+
+
+def test_the_documentation_has_these_costs() -> None:
+    text = (PROJECT / "docs/deployment.md").read_text()
+    documented = re.findall(r"^\| [^|]+\| (\d+) \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
+    stages = (of(DEV), of(PROD), of(CHECKED[CLOUDFRONT]), stock_templates(STAGES["dev"]))
+    assert documented == [tuple(f"{each.total:.0f}" for each in bills(templates)) for templates in stages]
 
 
 @pytest.mark.parametrize("name", CHECKED)
