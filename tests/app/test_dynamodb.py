@@ -208,6 +208,12 @@ def test_conflicts_that_last_end_with_an_error(
         store.add(ALICE, key="k")
 
 
+def test_lists_repeat_comments_for_as_long_as_the_slowest_write(store: DynamoDBStore) -> None:
+    """A follower that is past the id of a slow write would never see its comment."""
+    config: Any = store._client.meta.config
+    assert store.overlap > config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
+
+
 def test_a_store_that_accepts_no_connections_is_an_error(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dynamodb, "CONNECT_TIMEOUT", 0.1)
     full = socket.create_server(("127.0.0.1", 0), backlog=0)
