@@ -23,8 +23,8 @@ from tests.playground.traffic import TALLIES
 PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
 TIMEOUT_SECONDS = 300.0
-RELEASES = ("failures", "interruptions", "roles")
-OPERATIONS = ("logs", "runbook", "cdk", "rollouts", "scaling", "lifecycle")
+RELEASES = ("logs", "failures", "interruptions", "roles")
+OPERATIONS = ("runbook", "cdk", "rollouts", "scaling", "lifecycle")
 """Two groups of test files. The files of a group share a playground, in this order: later ones reuse earlier
 deployments, and lifecycle removes it. Other tests come last, because these take longest."""
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
