@@ -26,12 +26,6 @@ def running(cloud: Cloud) -> str:
     return cloud.outputs("CommentsService-playground")["DeployedDigest"]
 
 
-def test_the_default_is_dev(cloud: Cloud) -> None:
-    done = cloud.cdk("ls")
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.split() == [*SHARED, "CommentsFoundation-dev", "CommentsService-dev"]
-
-
 def test_a_diff_needs_no_digest_and_shows_no_image(cloud: Cloud, running: str) -> None:
     done = cloud.cdk("diff", "-c", "stage=playground", "--fail")
     assert done.returncode == 0, done.stdout
