@@ -9,7 +9,6 @@ from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
 
-from infra.constructs.network import CIDR
 from infra.findings import acknowledge
 from infra.stages import Domain
 
@@ -39,7 +38,7 @@ class LoadBalancer(Construct):
         log_bucket_name: str,
         log_prefix: str,
     ) -> None:
-        """With `internal`, only the VPC can connect, and `domain` must be None."""
+        """With `internal`, only the VPC and a VPC origin can connect, and `domain` must be None."""
         super().__init__(scope, construct_id)
         self.load_balancer = elbv2.ApplicationLoadBalancer(
             self,
@@ -55,20 +54,17 @@ class LoadBalancer(Construct):
         # log_access_logs() requires a region at synthesis, so the attributes are set directly.
         for name, value in (("enabled", "true"), ("bucket", log_bucket_name), ("prefix", log_prefix)):
             self.load_balancer.set_attribute(f"access_logs.s3.{name}", value)
-        if internal:
-            # CloudFront connects from network interfaces in these subnets. Looking up the ID of their security group
-            # would take a Lambda function, and nothing else in the VPC connects to port 80.
-            self.load_balancer.connections.allow_from(ec2.Peer.ipv4(CIDR), ec2.Port.tcp(80), "CloudFront")
-        else:
-            for security_group in self.load_balancer.connections.security_groups:
-                acknowledge(security_group, {"AwsSolutions-EC23": "a public API accepts connections from anywhere"})
+        # Requests of a VPC origin have CloudFront's public addresses, so an internal one accepts all addresses, too.
+        why = "only the VPC and CloudFront have a route to it" if internal else "a public API accepts all connections"
+        for security_group in self.load_balancer.connections.security_groups:
+            acknowledge(security_group, {"AwsSolutions-EC23": why})
         # The same resource with and without a domain: when a stage gets one, CloudFormation could not create a second
         # listener on port 80 before it deletes this one.
         http = self.load_balancer.add_listener(
             "Http",
             port=80,
             protocol=elbv2.ApplicationProtocol.HTTP,
-            open=not internal,
+            open=True,
             default_action=_REDIRECT if domain else None,
         )
         if domain is None:

@@ -52,13 +52,13 @@ def test_it_has_https_without_a_domain_and_the_service_trusts_both_proxies() -> 
     assert replace(templates(CLOUDFRONT).stage, alarm_email=EMAIL).missing_for_production() == []
 
 
-def test_the_load_balancer_is_internal_and_accepts_connections_from_its_vpc_only() -> None:
+def test_the_load_balancer_is_internal_and_accepts_the_public_addresses_of_cloudfront() -> None:
     balancer = the(service(), BALANCER)
     assert balancer["Scheme"] == "internal"
     assert the(templates("prod").service, BALANCER)["Scheme"] == "internet-facing"
     (group,) = balancer["SecurityGroups"]
     (rule,) = service().to_json()["Resources"][group["Fn::GetAtt"][0]]["Properties"]["SecurityGroupIngress"]
-    assert rule["CidrIp"] == the(service(), "AWS::EC2::VPC")["CidrBlock"]
+    assert rule["CidrIp"] == "0.0.0.0/0"
     assert (rule["FromPort"], rule["ToPort"]) == (80, 80)
 
 
