@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import NoReturn
@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.stages import ConfigurationError
 from release.aws import PROJECT_ROOT
-from release.errors import CommandError, NotReadyError, ReleaseError, explain_aws_error
+from release.errors import CommandError, NotReadyError, ReleaseError, explain_error
 
 FAILED = 1
 NOTHING_CHANGED = 2
@@ -76,7 +76,9 @@ def run(
 def _delayed_interrupts() -> Iterator[Callable[[], None]]:
     """Delay interrupts until the yielded function is called: one during Popen() would leave the tool running."""
     received: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def delay(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
 
     def deliver() -> None:
         for number, handler in handlers.items():
@@ -84,9 +86,7 @@ def _delayed_interrupts() -> Iterator[Callable[[], None]]:
         while received:
             signal.raise_signal(received.pop())
 
-    for number, handler in handlers.items():
-        if handler != signal.SIG_IGN:
-            signal.signal(number, lambda number, _frame: received.append(number))
+    handlers = {number: signal.signal(number, delay) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield deliver
     finally:
@@ -96,13 +96,9 @@ def _delayed_interrupts() -> Iterator[Callable[[], None]]:
 def _terminate(process: subprocess.Popen[str]) -> None:
     """Terminate the tool and its children, then kill them if they don't exit."""
     for sent in (signal.SIGTERM, signal.SIGKILL):
-        try:
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(process.pid, sent)
             process.wait(GRACE_SECONDS)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
 
 
 @contextmanager
@@ -136,7 +132,7 @@ def publish(**results: str) -> None:
 
 def run_command(name: str, command: Callable[[], int | None], *, failed: int = FAILED) -> NoReturn:
     """Run a command and exit with its status (None is 0). Errors are explained on stderr, bugs with their stack."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job ends like after Ctrl-C
     try:
         status = command() or 0
     except KeyboardInterrupt:
@@ -145,27 +141,16 @@ def run_command(name: str, command: Callable[[], int | None], *, failed: int = F
     except BrokenPipeError:  # the reader has closed the pipe, as `… | head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
-    except ReleaseError as error:
-        _print_error(f"{name} failed: {error.summary}", *(f"    {line}" for line in error.details))
-        status = NOTHING_CHANGED if isinstance(error, NotReadyError) else failed
-    except ConfigurationError as error:
-        _print_error(f"{name} failed: {error}")
-        status = NOTHING_CHANGED
-    except (BotoCoreError, ClientError) as error:
-        _print_error(f"{name} failed: {explain_aws_error(error)}")
-        status = failed
+    except (ReleaseError, ConfigurationError, BotoCoreError, ClientError) as error:
+        _print_error(f"{name} failed: " + "\n    ".join(explain_error(error)))
+        status = NOTHING_CHANGED if isinstance(error, NotReadyError | ConfigurationError) else failed
     except Exception:  # noqa: BLE001  # a bug, so the developer needs the whole stack
-        _print_error(f"{name} failed because of a bug:", traceback.format_exc().rstrip())
+        _print_error(f"{name} failed because of a bug:\n{traceback.format_exc().rstrip()}")
         status = failed
     sys.stdout.flush()
     sys.exit(status)
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Handle the cancellation of a CI job like Ctrl-C."""
-    raise KeyboardInterrupt
-
-
-def _print_error(*lines: str) -> None:
+def _print_error(text: str) -> None:
     sys.stdout.flush()
-    print(*lines, sep="\n", file=sys.stderr, flush=True)
+    print(text, file=sys.stderr, flush=True)

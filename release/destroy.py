@@ -16,7 +16,7 @@ from infra.stages import PREVIEW, Stage, stage_named
 from release import deploy
 from release.aws import Aws
 from release.command import FAILED, note, run_command, step
-from release.errors import DeploymentError, NotReadyError, ReleaseError, explain_aws_error
+from release.errors import DeploymentError, NotReadyError, ReleaseError, explain_error
 
 ATTEMPTS = 3
 """Number of attempts to delete the data stack: access logs arrive until minutes after the load balancer is deleted."""
@@ -113,11 +113,8 @@ def reap(*, days: int) -> int:
     for name in names:
         try:
             destroy(stage_named(name), confirmed="")
-        except ReleaseError as error:
-            print(f"could not destroy {name}: {error.summary}", *error.details, sep="\n    ")
-            status = FAILED
-        except (BotoCoreError, ClientError) as error:
-            print(f"could not destroy {name}: {explain_aws_error(error)}")
+        except (ReleaseError, BotoCoreError, ClientError) as error:
+            print(f"could not destroy {name}: " + "\n    ".join(explain_error(error)))
             status = FAILED
     return status
 

@@ -13,7 +13,7 @@ from botocore.exceptions import (
 )
 
 from infra.permissions import STACK_DEPLOYER, WORKFLOW_ROLES
-from infra.stages import ACCESS_STACK, BOOTSTRAP_QUALIFIER
+from infra.stages import ACCESS_STACK, BOOTSTRAP_QUALIFIER, ConfigurationError
 
 
 class ReleaseError(Exception):
@@ -59,6 +59,13 @@ _NOT_ASSUMED = re.compile(
 _NO_BODY = "error parsing HTTP 403 response body: unexpected end of JSON input"
 """Docker's message if ECR denies BatchCheckLayerAvailability, because that response has no body."""
 _DEPLOY_ACCESS = f"deploy {ACCESS_STACK} again (make bootstrap)"
+
+
+def explain_error(error: ReleaseError | ConfigurationError | BotoCoreError | ClientError) -> list[str]:
+    """Return the problem with the next step, then supporting lines."""
+    if isinstance(error, ReleaseError):
+        return [error.summary, *error.details]
+    return [str(error) if isinstance(error, ConfigurationError) else explain_aws_error(error)]
 
 
 def explain_aws_error(error: BotoCoreError | ClientError) -> str:
