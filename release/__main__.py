@@ -7,18 +7,26 @@ Exit status: 0 released, 1 failed, 2 stopped before changing anything (such as i
 """
 
 import argparse
+import shutil
+from dataclasses import dataclass
 from enum import StrEnum
 
-from infra.stages import REGISTRY_STACK, Stage, stage_named
-from release.build import build, push
-from release.command import note, publish, run_command, step
-from release.deploy import base_url, deploy, running_digest
-from release.errors import CommandError, DeploymentError, NotReadyError, ScanError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.stages import REGISTRY_STACK, TOOLKIT_STACK, Stage, stage_named
+from release.aws import Aws
+from release.build import build, commit_in, describe_change, push, tag_of_working_tree
+from release.command import note, publish, run, run_command, step
+from release.deploy import base_url, deploy, describe, running_digest
+from release.errors import CommandError, DeploymentError, NotReadyError, ScanError, explain_aws_error
 from release.explain import explain
-from release.images import Images, wait_for_scan
-from release.preflight import Plan, plan
+from release.images import Gate, Images, require_releasable, wait_for_scan
 from release.verify import verify
 from release.watch import Evidence, Watch, probe_traffic
+
+DEFAULT_VPCS = 5
+"""AWS: default quota of VPCs in a region."""
+_VPC_QUOTA = {"ServiceCode": "vpc", "QuotaCode": "L-F678F1CE"}
 
 
 class Phase(StrEnum):
@@ -34,10 +42,35 @@ class Phase(StrEnum):
     """Check from outside that this image runs and responds, then tag it as verified."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Inputs of a release, determined before anything is changed."""
+
+    aws: Aws
+    tag: str
+    """Tag of the image in the registry."""
+    builds: bool
+    """Whether to build the image if the registry doesn't have it."""
+    gate: Gate
+
+    @property
+    def verified_tag(self) -> str:
+        """Tag that the digest gets once the stage has run it."""
+        return f"{self.aws.stage.name}-{commit_in(self.tag)}"
+
+    @property
+    def registry(self) -> tuple[str, ...]:
+        """The registry's stack, unless it is in another account."""
+        return (REGISTRY_STACK,) if self.aws.registry_account == self.aws.account else ()
+
+
 def release(stage: Stage, *, tag: str | None, only: Phase | None = None) -> None:
     """Release this commit, or the existing image that `tag` names, to the stage. Safe to repeat at any point."""
     with step(f"preflight for {stage.name}"):
-        planned = plan(stage, tag=tag)
+        try:
+            planned = plan(stage, chosen=tag)
+        except (BotoCoreError, ClientError) as error:
+            raise NotReadyError(explain_aws_error(error)) from error
     phases = [only] if only else list(Phase)
     if planned.builds and (Phase.BUILD in phases or Phase.PUSH in phases):
         build_and_push(planned, phases)
@@ -61,6 +94,59 @@ def release(stage: Stage, *, tag: str | None, only: Phase | None = None) -> None
             Images(planned.aws).add_tag(digest, planned.verified_tag)
         print(f"address  {address}", f"digest   {digest}", f"logs     make logs ENV={stage.name}", sep="\n")
         publish(address=address, digest=digest, tag=planned.verified_tag)
+
+
+def plan(stage: Stage, *, chosen: str | None) -> Plan:
+    """Plan a release; raise NotReadyError if a prerequisite is missing. `chosen` is the tag of an existing image."""
+    if missing := stage.missing_for_production():
+        raise NotReadyError(" ".join(missing))
+    # Only previews and the playground take uncommitted changes.
+    tag = chosen or tag_of_working_tree(clean=not (stage.is_preview or stage.is_playground))
+    commit_in(tag)
+    gate = Gate.of(stage.blocking_severity)
+    aws = Aws.of(stage)
+    note(f"account {aws.account}, region {aws.region}")
+    builds = not chosen and not stage.promotes_from
+    require_tools(docker=builds)
+    if not describe(aws, TOOLKIT_STACK):
+        place = f"aws://{aws.account}/{aws.region}"
+        raise NotReadyError(f"{place} is not bootstrapped: run `make bootstrap ENV={stage.name}` once")
+    require_vpc_quota(aws)
+    if not builds:
+        images = Images(aws)
+        require_releasable(stage, tag, images)
+        if running := running_digest(aws):
+            for line in describe_change(stage.name, images.tags(running), tag):
+                note(line)
+    return Plan(aws=aws, tag=tag, builds=builds, gate=gate)
+
+
+def require_tools(*, docker: bool) -> None:
+    """Raise NotReadyError if the CDK CLI is missing, or if Docker's daemon is needed and doesn't respond."""
+    if not shutil.which("cdk"):
+        raise NotReadyError("the CDK CLI is missing: run `make setup`")
+    if docker:
+        try:
+            run(["docker", "version", "--format={{.Server.Version}}"])
+        except CommandError as error:
+            raise NotReadyError("Docker's daemon does not respond: start it", *error.details[-1:]) from error
+
+
+def require_vpc_quota(aws: Aws) -> None:
+    """Raise NotReadyError if a new stage would exceed the region's VPC quota."""
+    if describe(aws, aws.stage.service_stack):
+        return
+    pages = aws.untyped("ec2").get_paginator("describe_vpcs").paginate()
+    used = sum(len(page["Vpcs"]) for page in pages)
+    try:
+        quota = int(aws.untyped("service-quotas").get_service_quota(**_VPC_QUOTA)["Quota"]["Value"])
+    except (BotoCoreError, ClientError):  # not readable; it is never below the default
+        quota = DEFAULT_VPCS
+    if used >= quota:
+        raise NotReadyError(
+            f"{aws.region} has {used} of {quota} VPCs and {aws.stage.name} needs one: destroy unused previews (make"
+            f" reap), or request a higher quota ({_VPC_QUOTA['QuotaCode']}) in Service Quotas"
+        )
 
 
 def build_and_push(planned: Plan, phases: list[Phase]) -> None:

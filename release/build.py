@@ -1,4 +1,4 @@
-"""Builds and pushes the image of a commit with git and Docker."""
+"""Names, builds and pushes the image of a commit with git and Docker."""
 
 import json
 import os
@@ -17,6 +17,7 @@ IMAGE_FILES = ("app", "requirements.txt", "Dockerfile", ".dockerignore")
 """Files that the image is built from."""
 IMAGE_TAG = re.compile(r"(?:[a-z][a-z0-9-]*-)?(?P<commit>[0-9a-f]{12}(?:-dirty-[0-9a-f]{8})?)")
 _FILES_SHOWN = 10
+_COMMITS_SHOWN = 15
 _LINE_LENGTH = 100
 _BUILD_STEP = re.compile(r"Step \d+/\d+ : |#\d+ \[")  # of the legacy builder, and of BuildKit
 
@@ -68,6 +69,27 @@ def commit_in(tag: str) -> str:
     if not match:
         raise NotReadyError(f"--tag {tag}: expected the 12 digits of a commit, as in 0123456789ab or dev-0123456789ab")
     return match["commit"]
+
+
+def describe_change(stage: str, running: list[str], tag: str, *, root: Path = PROJECT_ROOT) -> Iterator[str]:
+    """Yield the commits that a release of `tag` adds and undoes. `running` are the tags of the running image.
+
+    Commits that don't change the image share it, so prefer one that the stage has run.
+    """
+    running = sorted(running, key=lambda each: not each.startswith(f"{stage}-"))
+    commits = [match["commit"].partition("-")[0] for each in running if (match := IMAGE_TAG.fullmatch(each))]
+    if not commits:
+        return
+    current, target = commits[0], commit_in(tag).partition("-")[0]
+    yield f"from {current} to {target}; > are commits that this release adds, < those that it undoes:"
+    try:
+        log = run(
+            ["git", "log", "--left-right", "--format=  %m %h %s", "--abbrev=12", f"{current}...{target}"], cwd=root
+        )
+        yield from log[:_COMMITS_SHOWN]
+    except CommandError:
+        yield "  can't list them, because this clone doesn't have both commits: run `git fetch`"
+    yield "only the image comes from that commit; the templates come from the commit that is checked out here"
 
 
 def build(aws: Aws, tag: str) -> None:

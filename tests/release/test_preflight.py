@@ -12,9 +12,10 @@ from unittest.mock import Mock
 import pytest
 from botocore.exceptions import ClientError
 
+from release.__main__ import require_vpc_quota
 from release.aws import Aws
+from release.build import describe_change
 from release.errors import NotReadyError
-from release.preflight import describe_change, require_vpc_quota
 from tests.release.conftest import commit_all, git, nobody, run
 
 

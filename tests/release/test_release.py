@@ -15,12 +15,11 @@ import pytest
 from infra.stages import TOOLKIT_STACK, Severity
 from release import __main__ as command
 from release import build, deploy
-from release.__main__ import Phase, check_scan, release
+from release.__main__ import Phase, Plan, check_scan, release
 from release.aws import Aws
 from release.command import run
 from release.errors import CommandError, DeploymentError, NotReadyError, ScanError
 from release.images import Gate, Images
-from release.preflight import Plan
 from release.watch import Evidence
 from tests.release.conftest import TOPIC, create_stack, store_image
 
