@@ -135,16 +135,16 @@ class Watch:
         news: list[str] = []
         stage, ecs = self._aws.stage, self._aws.ecs
         try:
-            for service in ecs.describe_services(cluster=stage.cluster, services=[stage.service])["services"]:
-                if service["status"] == "ACTIVE":
-                    news += self._record_service(service)
-            arns = ecs.list_tasks(cluster=stage.cluster, desiredStatus="STOPPED")["taskArns"]
-            if new := [arn for arn in arns if arn not in self._seen]:
-                for task in ecs.describe_tasks(cluster=stage.cluster, tasks=new)["tasks"]:
-                    self._seen.add(task["taskArn"])
-                    news += self._record_task(task)
-            self.evidence.failure = None
-        except ecs.exceptions.ClusterNotFoundException:  # before the first deployment, or after its rollback
+            # The cluster doesn't exist before the first deployment, nor after its rollback.
+            with suppress(ecs.exceptions.ClusterNotFoundException):
+                for service in ecs.describe_services(cluster=stage.cluster, services=[stage.service])["services"]:
+                    if service["status"] == "ACTIVE":
+                        news += self._record_service(service)
+                arns = ecs.list_tasks(cluster=stage.cluster, desiredStatus="STOPPED")["taskArns"]
+                if new := [arn for arn in arns if arn not in self._seen]:
+                    for task in ecs.describe_tasks(cluster=stage.cluster, tasks=new)["tasks"]:
+                        self._seen.add(task["taskArn"])
+                        news += self._record_task(task)
             self.evidence.failure = None
         except (BotoCoreError, ClientError) as error:
             self.evidence.failure = error
@@ -174,20 +174,15 @@ class Watch:
             yield f"task {stopped.id} stopped: {stopped.ending}"
 
     def _read_logs(self) -> None:
+        logs, group = self._aws.logs, self._aws.stage.app_log_group
         try:
-            for stopped in self.evidence.stopped[-_TASKS_READ:]:
-                stopped.log_lines = self._last_log_lines(stopped)
+            for task in self.evidence.stopped[-_TASKS_READ:]:
+                with suppress(logs.exceptions.ResourceNotFoundException):  # a stream is created with its first line
+                    found = logs.get_log_events(logGroupName=group, logStreamName=task.log_stream, limit=LOG_LINES)
+                    task.log_lines = tuple(event["message"].rstrip() for event in found["events"])
             self.evidence.errors = error_lines(self._aws, since=self._began)
         except (BotoCoreError, ClientError) as error:
             self.evidence.failure = error
-
-    def _last_log_lines(self, task: StoppedTask) -> tuple[str, ...]:
-        logs, group = self._aws.logs, self._aws.stage.app_log_group
-        try:
-            found = logs.get_log_events(logGroupName=group, logStreamName=task.log_stream, limit=LOG_LINES)
-        except logs.exceptions.ResourceNotFoundException:  # a stream is created with its first line
-            return ()
-        return tuple(event["message"].rstrip() for event in found["events"])
 
 
 @contextmanager
