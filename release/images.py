@@ -27,8 +27,11 @@ class Images:
 
     def __init__(self, aws: Aws) -> None:
         self.ecr = aws.ecr
-        self.account = aws.registry_account
-        self.repository = aws.stage.image_repository
+        self.repository: dict[str, Any] = {
+            "registryId": aws.registry_account,
+            "repositoryName": aws.stage.image_repository,
+        }
+        """Arguments that each call of ECR takes."""
 
     def digest(self, tag: str) -> str | None:
         """Return the digest of a tag; None if there is no such image."""
@@ -44,9 +47,7 @@ class Images:
 
         `other_than` is a digest to leave out, `first` one to put first.
         """
-        pages = self.ecr.get_paginator("describe_images").paginate(
-            registryId=self.account, repositoryName=self.repository, filter={"tagStatus": "TAGGED"}
-        )
+        pages = self.ecr.get_paginator("describe_images").paginate(**self.repository, filter={"tagStatus": "TAGGED"})
         try:
             images = [image for page in pages for image in page["imageDetails"]]
         except self.ecr.exceptions.RepositoryNotFoundException:
@@ -58,16 +59,13 @@ class Images:
 
     def add_tag(self, digest: str, tag: str) -> None:
         """Tag a digest, unless it has the tag; raise ReleaseError if another image has it."""
-        found = self.ecr.batch_get_image(
-            registryId=self.account, repositoryName=self.repository, imageIds=[{"imageDigest": digest}]
-        )
+        found = self.ecr.batch_get_image(**self.repository, imageIds=[{"imageDigest": digest}])
         if not found["images"]:
             raise ReleaseError(f"the registry no longer has {digest}")
         image = found["images"][0]
         try:
             self.ecr.put_image(
-                registryId=self.account,
-                repositoryName=self.repository,
+                **self.repository,
                 imageManifest=image["imageManifest"],
                 imageManifestMediaType=image["imageManifestMediaType"],
                 imageTag=tag,
@@ -78,7 +76,7 @@ class Images:
 
     def _describe(self, image: ImageIdentifierTypeDef) -> ImageDetailTypeDef | None:
         try:
-            found = self.ecr.describe_images(registryId=self.account, repositoryName=self.repository, imageIds=[image])
+            found = self.ecr.describe_images(**self.repository, imageIds=[image])
         except (self.ecr.exceptions.ImageNotFoundException, self.ecr.exceptions.RepositoryNotFoundException):
             return None
         return next(iter(found["imageDetails"]), None)
@@ -198,11 +196,9 @@ def wait_for_scan(images: Images, digest: str, gate: Gate, *, seconds: float = S
 
 def _read_scan(images: Images, digest: str) -> tuple[str, str, list[Finding]]:
     """Return status, reason and all findings."""
-    found = images.ecr.get_paginator("describe_image_scan_findings").paginate(
-        registryId=images.account, repositoryName=images.repository, imageId={"imageDigest": digest}
-    )
+    paginator = images.ecr.get_paginator("describe_image_scan_findings")
     try:
-        pages = list(found)
+        pages = list(paginator.paginate(**images.repository, imageId={"imageDigest": digest}))
     except images.ecr.exceptions.ScanNotFoundException:  # a scan on push starts a few seconds later
         return "ABSENT", "", []
     scan = pages[0]["imageScanStatus"]
