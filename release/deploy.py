@@ -46,9 +46,7 @@ _CONCURRENT_UPDATE = re.compile(
 sets created before another update."""
 
 
-def cdk(
-    aws: Aws, command: str, *arguments: str, validate: bool = True, on_line: Callable[[str], object] = note
-) -> None:
+def cdk(aws: Aws, command: str, *arguments: str, on_line: Callable[[str], object] = note) -> None:
     """Run the CDK CLI that package.json pins, for the stage, and pass on its output; raise CommandError."""
     folder = _assembly(aws.stage.name)
     if (folder / "manifest.json").exists():
@@ -57,7 +55,7 @@ def cdk(
         source = [f"--output={folder}", f"--context=stage={aws.stage.name}"]
     run(
         ["cdk", command, *arguments, "--no-notices", *source],
-        variables={} if validate else NO_VALIDATION,
+        variables={} if command == "deploy" else NO_VALIDATION,
         on_line=lambda line: None if NOISE.search(line) else on_line(line),
     )
 
@@ -102,7 +100,7 @@ def destroy(aws: Aws, name: str) -> None:
     """Delete a stack; raise DeploymentError with CloudFormation's reasons."""
     mark = newest_event(aws, name)
     try:
-        cdk(aws, "destroy", name, "--force", "--exclusively", validate=False)
+        cdk(aws, "destroy", name, "--force", "--exclusively")
     except CommandError as error:
         reasons = failures_since(aws, name, mark)
         raise DeploymentError(f"cdk could not delete {name}", *(reasons or error.details)) from error

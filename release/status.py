@@ -62,7 +62,7 @@ def drift(stage: Stage) -> int:
 def _compare(aws: Aws, command: str, *arguments: str) -> int:
     """Distinguish differences from errors: `--fail` exits with 1 for both, but only differences have a summary."""
     try:
-        cdk(aws, command, *arguments, "--fail", validate=False, on_line=print)
+        cdk(aws, command, *arguments, "--fail", on_line=print)
     except CommandError as error:
         if any(summary in line for line in error.details for summary in _SUMMARIES):
             return CHANGES
