@@ -55,9 +55,8 @@ def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
         lines += _describe_stopped_task(evidence.stopped)
     else:
         lines += [f"service event: {event}" for event in evidence.events[-_EVENTS:]]
-    if evidence.errors and not evidence.stopped:
-        lines += ["last errors in the log:"]
-        lines += [f"  {line}" for line in list(dict.fromkeys(map(readable, evidence.errors)))[-_ERRORS:]]
+        errors = list(dict.fromkeys(map(readable, evidence.errors)))[-_ERRORS:]
+        lines += ["last errors in the log:", *(f"  {line}" for line in errors)] if errors else []
     if evidence.failure:
         lines += [f"some evidence is missing, because a call to AWS failed: {explain_aws_error(evidence.failure)}"]
     return lines

@@ -16,15 +16,12 @@ from release.errors import NotReadyError, ReleaseError
 POLL_SECONDS = 0.5
 INGESTION_SECONDS = 15.0
 """Time until log lines are available in CloudWatch Logs."""
-_TEN_MINUTES, _HOUR, _DAY = 600, 3600, 86400
-_UNITS = {"s": 1, "m": 60, "h": _HOUR, "d": _DAY}
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _METRICS = re.compile(r',"_aws":\{.*\}(?=\}$)')
 """The part of a line that CloudWatch turns into metrics."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Form of the request IDs that the service accepts; it replaces others."""
 _REQUEST_FIELDS = ("time", "level", "request_id", "method", "path", "status", "duration_ms", "message", "traceback")
-_MULTILINE_FIELDS = ("traceback",)
-"""Fields that are printed below their row."""
 _MAX_WIDTH = 60
 
 Row = Mapping[str, str]
@@ -101,14 +98,13 @@ def run_query(aws: Aws, query: str, *, since: float) -> list[Row]:
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield a header and an aligned line for each row, followed by its multi-line fields."""
-    names = list(dict.fromkeys(name for row in rows for name in row if name not in _MULTILINE_FIELDS))
+    """Yield a header and an aligned line for each row, followed by its traceback."""
+    names = list(dict.fromkeys(name for row in rows for name in row if name != "traceback"))
     widths = {name: min(_MAX_WIDTH, max(len(name), *(len(row.get(name, "")) for row in rows))) for name in names}
     yield "  ".join(name.ljust(widths[name]) for name in names).rstrip()
     for row in rows:
         yield "  ".join(row.get(name, "-").ljust(widths[name]) for name in names).rstrip()
-        for name in _MULTILINE_FIELDS:
-            yield from (f"    {line}" for line in row.get(name, "").splitlines())
+        yield from (f"    {line}" for line in row.get("traceback", "").splitlines())
 
 
 def show(arguments: argparse.Namespace) -> None:
@@ -117,8 +113,8 @@ def show(arguments: argparse.Namespace) -> None:
     if arguments.query and stage.is_playground:
         raise NotReadyError("saved queries need CloudWatch Logs Insights, which the playground does not have")
     aws = Aws.of(stage)
-    default = _HOUR if arguments.query else _DAY if arguments.request else _TEN_MINUTES
-    since = time.time() - (arguments.since or default)
+    default = "1h" if arguments.query else "1d" if arguments.request else "10m"
+    since = time.time() - (arguments.since or seconds(default))
     pattern = arguments.request or arguments.filter
     try:
         if arguments.query:
