@@ -96,16 +96,10 @@ def build(aws: Aws, tag: str) -> None:
     """Build the image of the working tree, which Docker keeps until it is pushed; raise CommandError."""
     commit, time = source_of_image()
     base = os.environ.get("BASE_IMAGE")
-    arguments = [f"COMMENTS_COMMIT={commit}", *([f"BASE_IMAGE={base}"] if base else [])]
+    options = [f"--platform={aws.stage.architecture.value}", f"--tag={aws.image_name}:{tag}"]
+    options += [f"--build-arg=COMMENTS_COMMIT={commit}", *([f"--build-arg=BASE_IMAGE={base}"] if base else [])]
     run(
-        [
-            "docker",
-            "build",
-            f"--platform={aws.stage.architecture.value}",
-            f"--tag={aws.image_name}:{tag}",
-            *(f"--build-arg={argument}" for argument in arguments),
-            ".",
-        ],
+        ["docker", "build", *options, "."],
         variables={"BUILDKIT_PROGRESS": "plain", "SOURCE_DATE_EPOCH": time},  # reproduces the digest
         on_line=lambda line: note(shorten(line, _LINE_LENGTH)) if _BUILD_STEP.match(line) else None,
     )

@@ -76,7 +76,7 @@ def destroy_data(aws: Aws) -> None:
 def empty_bucket(aws: Aws, bucket: str) -> None:
     """Delete all objects of an unversioned bucket, if it exists."""
     s3 = aws.untyped("s3")
-    try:
+    with suppress(s3.exceptions.NoSuchBucket):
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
             keys = [{"Key": item["Key"]} for item in page.get("Contents", [])]
             if not keys:
@@ -88,8 +88,6 @@ def empty_bucket(aws: Aws, bucket: str) -> None:
                     f"S3 did not delete {len(errors)} of {len(keys)} objects of {bucket} ({errors[0]['Code']}):"
                     " these credentials lack s3:DeleteObject; infra/permissions.py grants it"
                 )
-    except s3.exceptions.NoSuchBucket:
-        return
 
 
 def outdated(aws: Aws, *, days: int, now: datetime) -> list[str]:

@@ -46,11 +46,8 @@ def verify(aws: Aws, digest: str, *, before: str | None = None) -> str:
     for path in _ACCEPTED:
         if problem := wait_for(address, path):
             causes = [f"cause: {cause}" for cause in store_causes(error_lines(aws, since=began))]
-            raise NotVerifiedError(
-                f"GET {address}{path} failed: {problem}",
-                *causes,
-                rollback_hint(aws, digest, before),
-            )
+            rollback = rollback_hint(aws, digest, before)
+            raise NotVerifiedError(f"GET {address}{path} failed: {problem}", *causes, rollback)
     note(f"API and store respond at {address}")
     return address
 
