@@ -35,8 +35,17 @@ NOISE = re.compile(
 _OUTCOMES = {
     "ROLLBACK_COMPLETE": "the first deployment failed and was removed",
     "UPDATE_ROLLBACK_COMPLETE": "the deployment failed and was rolled back: the previous version still runs",
+    "ROLLBACK_FAILED": "the first deployment failed, and so did its removal",
     "UPDATE_ROLLBACK_FAILED": "the deployment failed, and so did its rollback",
 }
+_UNPROTECT = (
+    "Turn off the deletion protection of a load balancer or table that could not be deleted:",
+    (
+        "aws elbv2 modify-load-balancer-attributes --load-balancer-arn ARN"
+        " --attributes Key=deletion_protection.enabled,Value=false"
+    ),
+    "aws dynamodb update-table --no-deletion-protection-enabled --table-name NAME",
+)
 _REASONS_SHOWN = 3
 _CONCURRENT_UPDATE = re.compile(
     r"_IN_PROGRESS state and can ?not be updated|InvalidChangeSetStatus|OperationInProgress|ChangeSetNotFound"
@@ -157,13 +166,23 @@ def wait_until_stable(aws: Aws, name: str) -> StackTypeDef | None:
 
 
 def wait_until_updatable(aws: Aws, name: str) -> None:
-    """Wait for an update in progress to end; raise DeploymentError if the stack can only be rolled back or deleted."""
+    """Wait for an update in progress to end; raise DeploymentError if the stack needs to be repaired by hand.
+
+    The CDK CLI deletes a stack whose first deployment failed, but not a protected one.
+    """
     stack = wait_until_stable(aws, name)
-    if stack and stack["StackStatus"] == "UPDATE_ROLLBACK_FAILED":
+    status = stack["StackStatus"] if stack else ""
+    if stack and status == "UPDATE_ROLLBACK_FAILED":
         raise DeploymentError(
-            f"{name} is UPDATE_ROLLBACK_FAILED and can't be updated: fix the cause, then run"
+            f"{name} is {status} and can't be updated: fix the cause, then run"
             f" `aws cloudformation continue-update-rollback --stack-name {name}`",
             stack.get("StackStatusReason", ""),
+        )
+    if stack and status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"} and stack.get("EnableTerminationProtection"):
+        raise DeploymentError(
+            f"{name} is {status} and protected, so cdk can't delete it and try again: run `aws cloudformation"
+            f" update-termination-protection --no-enable-termination-protection --stack-name {name}`",
+            *(_UNPROTECT if status == "ROLLBACK_FAILED" else ()),
         )
 
 

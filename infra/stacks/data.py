@@ -22,7 +22,7 @@ class DataStack(BaseStack):
 
     Each has a physical name, because the service stack refers to it by name: a CloudFormation export would lock both
     stacks. A protected stage retains everything on deletion, except after a failed first creation, because retained
-    names would block the next attempt.
+    names would block the next attempt; its table must then be unprotected by hand.
     """
 
     def __init__(self, scope: cdk.App, construct_id: str, *, stage: Stage, **kwargs: Any) -> None:

@@ -22,7 +22,8 @@ class RegistryStack(BaseStack):
     """The repositories of the stages that use this registry; $0.10 per GB and month.
 
     Termination protection prevents `cdk destroy --all` of one stage from deleting this stack, which stages share. If it
-    is deleted anyway, the shared repository is retained, because rollbacks need its images.
+    is deleted anyway, the shared repository is retained, because rollbacks need its images, and
+    `cdk deploy CommentsRegistry --import-existing-resources` adopts it.
     """
 
     def __init__(self, scope: cdk.App, construct_id: str, *, stages: Sequence[Stage], **kwargs: Any) -> None:

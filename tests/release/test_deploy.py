@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from contextlib import nullcontext
 from unittest.mock import Mock
 
 import pytest
@@ -69,7 +70,7 @@ def test_only_a_release_that_was_overtaken_is_retried(
     assert cdk.call_count == attempts
 
 
-def test_an_update_in_progress_is_waited_for_and_a_rollback_that_failed_names_the_way_out(
+def test_an_update_in_progress_is_waited_for(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def passes_through(*statuses: str) -> Mock:
@@ -85,6 +86,20 @@ def test_an_update_in_progress_is_waited_for_and_a_rollback_that_failed_names_th
     assert "another or an interrupted release" in line
     passes_through("REVIEW_IN_PROGRESS")  # a change set that was never executed, which cdk replaces
     deploy.wait_until_stable(aws, "x")
-    passes_through("UPDATE_ROLLBACK_FAILED")
-    with pytest.raises(DeploymentError, match="aws cloudformation continue-update-rollback --stack-name x"):
+
+
+@pytest.mark.parametrize(
+    ("status", "protected", "command"),
+    [
+        ("UPDATE_ROLLBACK_FAILED", False, "aws cloudformation continue-update-rollback --stack-name x"),
+        ("ROLLBACK_COMPLETE", True, "update-termination-protection --no-enable-termination-protection --stack-name x"),
+        ("ROLLBACK_COMPLETE", False, ""),
+    ],
+)
+def test_a_stack_that_cdk_cannot_update_or_replace_names_the_way_out(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, status: str, protected: bool, command: str
+) -> None:
+    stack = {"StackName": "x", "StackStatus": status, "EnableTerminationProtection": protected}
+    monkeypatch.setattr(aws.cloudformation, "describe_stacks", lambda **_: {"Stacks": [stack]})
+    with pytest.raises(DeploymentError, match=command) if command else nullcontext():
         deploy.wait_until_updatable(aws, "x")
