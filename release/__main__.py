@@ -13,10 +13,10 @@ from enum import StrEnum
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.stages import REGISTRY_STACK, TOOLKIT_STACK, Stage, stage_named
+from infra.stages import TOOLKIT_STACK, Stage, stage_named
 from release.aws import Aws
 from release.build import build, commit_in, describe_change, push, tag_of_working_tree
-from release.command import note, publish, run, run_command, step
+from release.command import note, publish, run_command, step
 from release.deploy import base_url, deploy, describe, running_digest
 from release.errors import CommandError, DeploymentError, NotReadyError, ScanError, explain_aws_error
 from release.explain import explain
@@ -58,11 +58,6 @@ class Plan:
         """Tag that the digest gets once the stage has run it."""
         return f"{self.aws.stage.name}-{commit_in(self.tag)}"
 
-    @property
-    def registry(self) -> tuple[str, ...]:
-        """The registry's stack, unless it is in another account."""
-        return (REGISTRY_STACK,) if self.aws.registry_account == self.aws.account else ()
-
 
 def release(stage: Stage, *, tag: str | None, only: Phase | None = None) -> None:
     """Release this commit, or the existing image that `tag` names, to the stage. Safe to repeat at any point."""
@@ -86,7 +81,9 @@ def release(stage: Stage, *, tag: str | None, only: Phase | None = None) -> None
     before = running_digest(planned.aws) if Phase.DEPLOY in phases else None
     if Phase.DEPLOY in phases:
         with step(f"service at {digest}"):
-            deploy_and_watch(planned, *planned.registry, stage.data_stack, stage.service_stack, digest=digest)
+            deploy_and_watch(
+                planned, *planned.aws.registry_stacks, stage.data_stack, stage.service_stack, digest=digest
+            )
     if Phase.VERIFY in phases:
         with step("verify"):
             address = verify(planned.aws, digest, before=before)
@@ -107,7 +104,8 @@ def plan(stage: Stage, *, chosen: str | None) -> Plan:
     aws = Aws.of(stage)
     note(f"account {aws.account}, region {aws.region}")
     builds = not chosen and not stage.promotes_from
-    require_tools(docker=builds)
+    if not shutil.which("cdk"):
+        raise NotReadyError("the CDK CLI is missing: run `make setup`")
     if not describe(aws, TOOLKIT_STACK):
         place = f"aws://{aws.account}/{aws.region}"
         raise NotReadyError(f"{place} is not bootstrapped: run `make bootstrap ENV={stage.name}` once")
@@ -119,17 +117,6 @@ def plan(stage: Stage, *, chosen: str | None) -> Plan:
             for line in describe_change(stage.name, images.tags(running), tag):
                 note(line)
     return Plan(aws=aws, tag=tag, builds=builds, gate=gate)
-
-
-def require_tools(*, docker: bool) -> None:
-    """Raise NotReadyError if the CDK CLI is missing, or if Docker's daemon is needed and doesn't respond."""
-    if not shutil.which("cdk"):
-        raise NotReadyError("the CDK CLI is missing: run `make setup`")
-    if docker:
-        try:
-            run(["docker", "version", "--format={{.Server.Version}}"])
-        except CommandError as error:
-            raise NotReadyError("Docker's daemon does not respond: start it", *error.details[-1:]) from error
 
 
 def require_vpc_quota(aws: Aws) -> None:
@@ -159,9 +146,9 @@ def build_and_push(planned: Plan, phases: list[Phase]) -> None:
         build(aws, tag)
     if Phase.PUSH not in phases:
         return
-    if planned.registry:
-        with step(REGISTRY_STACK):
-            deploy_and_watch(planned, REGISTRY_STACK)
+    for stack in aws.registry_stacks:
+        with step(stack):
+            deploy_and_watch(planned, stack)
     with step(f"push {tag}"):
         try:
             push(aws, tag)
@@ -203,9 +190,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m release", description="Release this commit to a stage.")
     parser.add_argument("stage", help="dev, prod, playground or pr-N")
     parser.add_argument("--tag", help="release an existing image, as in a rollback: COMMIT or STAGE-COMMIT")
-    parser.add_argument("--step", type=Phase, choices=list(Phase), help="run only this phase")
+    parser.add_argument("--step", choices=list(Phase), help="run only this phase")
     arguments = parser.parse_args()
-    run_command("release", lambda: release(stage_named(arguments.stage), tag=arguments.tag, only=arguments.step))
+    only = Phase(arguments.step) if arguments.step else None
+    run_command("release", lambda: release(stage_named(arguments.stage), tag=arguments.tag, only=only))
 
 
 if __name__ == "__main__":

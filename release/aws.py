@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
-from infra.stages import Stage, TargetError, target_of
-from release.errors import NotReadyError
+from infra.stages import REGISTRY_STACK, Stage, TargetError, target_of
+from release.errors import NotReadyError, explain_aws_error
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -47,18 +47,18 @@ class Aws:
     def of(cls, stage: Stage) -> Aws:
         """Look up the account of the credentials, and set the variables of this process for clients and tools.
 
-        Raises NotReadyError, TargetError or boto3's errors.
+        Raises NotReadyError or TargetError.
         """
         set_environment(stage)
-        given = os.environ.get("AWS_REGION") or boto3.Session().region_name
-        # STS responds the same in every region
-        sts = boto3.client("sts", region_name=given or "us-east-1", config=_CLIENT)
         try:
+            given = os.environ.get("AWS_REGION") or boto3.Session().region_name
+            # STS responds the same in every region.
+            sts = boto3.client("sts", region_name=given or "us-east-1", config=_CLIENT)
             caller = sts.get_caller_identity()
-        except EndpointConnectionError as error:
-            if stage.is_playground:
-                raise NotReadyError(f"{error}: run `make playground-down` and `make playground`") from error
-            raise
+        except (BotoCoreError, ClientError) as error:
+            is_down = stage.is_playground and isinstance(error, EndpointConnectionError)
+            advice = ": run `make playground-down` and `make playground`" if is_down else ""
+            raise NotReadyError(explain_aws_error(error) + advice) from error
         variables = os.environ | ({"AWS_REGION": given} if given else {})
         target = target_of(stage, variables, caller_account=caller["Account"])
         if not target.account or not target.region:
@@ -71,6 +71,11 @@ class Aws:
     @property
     def registry_account(self) -> str:
         return self.stage.registry_account or self.account
+
+    @property
+    def registry_stacks(self) -> tuple[str, ...]:
+        """The registry's stack, unless it is in another account."""
+        return (REGISTRY_STACK,) if self.registry_account == self.account else ()
 
     @property
     def image_name(self) -> str:

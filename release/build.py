@@ -93,7 +93,14 @@ def describe_change(stage: str, running: list[str], tag: str, *, root: Path = PR
 
 
 def build(aws: Aws, tag: str) -> None:
-    """Build the image of the working tree, which Docker keeps until it is pushed; raise CommandError."""
+    """Build the image of the working tree, which Docker keeps until it is pushed; raise CommandError.
+
+    Raises NotReadyError if Docker's daemon doesn't respond.
+    """
+    try:
+        run(["docker", "version", "--format={{.Server.Version}}"])
+    except CommandError as error:
+        raise NotReadyError("Docker's daemon does not respond: start it", *error.details[-1:]) from error
     commit, time = source_of_image()
     base = os.environ.get("BASE_IMAGE")
     options = [f"--platform={aws.stage.architecture.value}", f"--tag={aws.image_name}:{tag}"]

@@ -38,7 +38,7 @@ def diff(stage: Stage) -> int:
     Before the first deployment there is no image, so the CLI can't create a change set and only compares templates.
     """
     aws = Aws.of(stage)
-    names = (REGISTRY_STACK, stage.data_stack, stage.service_stack)
+    names = (*aws.registry_stacks, stage.data_stack, stage.service_stack)
     return _compare(aws, "diff", *names, *image_parameter(aws, running_digest(aws)), "--exclusively")
 
 

@@ -1,11 +1,14 @@
 """The image's tag, and the commit that it names, from real repositories."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from release.build import commit_in, source_of_image, tag_of_working_tree
+from release.aws import Aws
+from release.build import build, commit_in, source_of_image, tag_of_working_tree
 from release.errors import NotReadyError
+from tests.machine import needs
 from tests.release.conftest import commit_all, git
 
 
@@ -49,6 +52,13 @@ def test_a_tag_names_its_commit_with_or_without_a_stage() -> None:
 def test_another_tag_names_no_commit(tag: str) -> None:
     with pytest.raises(NotReadyError, match="expected the 12 digits"):
         commit_in(tag)
+
+
+def test_a_docker_daemon_that_does_not_respond_stops_the_build(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs(shutil.which("docker"), "no docker")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    with pytest.raises(NotReadyError, match="Docker's daemon does not respond: start it"):
+        build(aws, "0123456789ab")
 
 
 def test_only_a_change_of_the_image_changes_the_commit_that_it_names(repository: Path) -> None:

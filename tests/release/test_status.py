@@ -4,11 +4,12 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from infra.stages import Stage
+from infra.stages import REGISTRY_STACK, Stage
 from release import deploy, status
 from release.aws import TOOL_SETTINGS, Aws
 from release.errors import CommandError, ReleaseError
@@ -91,6 +92,19 @@ def test_a_failure_of_the_cli_is_not_reported_as_a_difference(
     said[:] = ["Need to perform AWS calls for account 1, but no credentials"]
     with pytest.raises(ReleaseError):
         command(foundation.stage)
+
+
+def test_a_diff_leaves_out_a_registry_in_another_account(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CLI can't read stacks of an account whose credentials it doesn't have."""
+    compared: list[str] = []
+    monkeypatch.setattr(deploy, "run", lambda command, **_: compared.extend(command))
+    for registry in (ACCOUNT, "111111111111"):
+        stage = replace(aws.stage, registry_account=registry)
+        monkeypatch.setattr(Aws, "of", lambda stage: replace(aws, stage=stage))
+        compared.clear()
+        assert status.diff(stage) == NO_CHANGES
+        assert (REGISTRY_STACK in compared) == (registry == ACCOUNT)
+        assert stage.service_stack in compared
 
 
 DEBIAN = {
