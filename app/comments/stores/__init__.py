@@ -105,19 +105,12 @@ def open_store(url: str) -> CommentStore:
     return DynamoDBStore(rest, region=os.environ.get("AWS_REGION"))
 
 
-def key_hash(content_id: int, key: str) -> str:
-    """Hash an idempotency key, scoped to its thread. Keys are never stored in plain text."""
-    return hashlib.sha256(f"{content_id}\n{key}".encode()).hexdigest()
+def hash_of(*parts: object) -> str:
+    """Hash what a write is remembered under, so that keys are never stored in plain text.
 
-
-def legacy_key_hash(key: str) -> str:
-    """Hash an idempotency key as release 0.1 did, without the thread. They expire within 24 hours of the upgrade."""
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-def approval_hash(content_id: int, comment_id: str) -> str:
-    """Return the key under which an approval is remembered; no idempotency key has this form."""
-    return hashlib.sha256(f"approve\n{content_id}\n{comment_id}".encode()).hexdigest()
+    The parts are a thread and an idempotency key, a key alone (release 0.1), or "approve", a thread and a comment's id.
+    """
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 
 def fingerprint(new: NewComment) -> str:

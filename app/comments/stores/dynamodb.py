@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from comments.errors import KeyReused, StoreError
 from comments.ids import Clock, id_at
 from comments.schemas import Comment, NewComment
-from comments.stores import KEY_SECONDS, Page, approval_hash, fingerprint, key_hash, legacy_key_hash, scan_held
+from comments.stores import KEY_SECONDS, Page, fingerprint, hash_of, scan_held
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -95,7 +95,7 @@ class DynamoDBStore:
         return Page(complete[:limit], more=bool(ends) or len(complete) > limit)
 
     def approve(self, content_id: int, comment_id: str) -> Comment | None:
-        remembered = _key_item(approval_hash(content_id, comment_id))
+        remembered = _key_item(hash_of("approve", content_id, comment_id))
         held = self._find(content_id, comment_id, held=True)
         if held:
             published = held.copy()
@@ -122,7 +122,7 @@ class DynamoDBStore:
             key = _key(content_id, comment_id, held=held)
             response = self._call(self._client.delete_item, TableName=self._table, Key=key, ReturnValues="ALL_OLD")
             # If the item is gone, it was either approved concurrently or deleted by an attempt whose response was lost.
-            return "Attributes" in response or not self._get(_key_item(approval_hash(content_id, comment_id)))
+            return "Attributes" in response or not self._get(_key_item(hash_of("approve", content_id, comment_id)))
         return False
 
     def scan(self) -> Iterator[Comment]:
@@ -167,8 +167,8 @@ class DynamoDBStore:
 
     def _add_once(self, new: NewComment, key: str, *, held: bool) -> Comment:
         """Store comment and key in one transaction. Its condition lets only one of several attempts succeed."""
-        content, remembered = fingerprint(new), _key_item(key_hash(new.content_id, key))
-        legacy = self._get(_key_item(legacy_key_hash(key)))
+        content, remembered = fingerprint(new), _key_item(hash_of(new.content_id, key))
+        legacy = self._get(_key_item(hash_of(key)))
         if legacy and legacy["fingerprint"]["S"] == content and int(legacy[TTL_ATTRIBUTE]["N"]) > time.time():
             return _original(new, legacy)
         comment = new.stored(id_at(self._clock.tick()), held=held)

@@ -27,17 +27,7 @@ from comments.config import DATA
 from comments.errors import KeyReused, ServiceError, StoreError
 from comments.ids import Clock, id_at, tick_of
 from comments.schemas import Comment, NewComment
-from comments.stores import (
-    KEY_SECONDS,
-    PAGE_BYTES,
-    SCAN_PAGE,
-    Page,
-    approval_hash,
-    fingerprint,
-    key_hash,
-    legacy_key_hash,
-    scan_held,
-)
+from comments.stores import KEY_SECONDS, PAGE_BYTES, SCAN_PAGE, Page, fingerprint, hash_of, scan_held
 
 BATCH = 256
 """Maximum number of changes in one transaction."""
@@ -281,11 +271,11 @@ def _connect(path: Path, mode: str, *, timeout: float) -> sqlite3.Connection:
 
 
 def _add_once(db: sqlite3.Connection, clock: Clock, new: NewComment, key: str, *, held: bool) -> Comment:
-    scoped, content = key_hash(new.content_id, key), fingerprint(new)
+    scoped, content = hash_of(new.content_id, key), fingerprint(new)
     if key:
         seen = db.execute(
             "SELECT key, fingerprint, id, held FROM idempotency_key WHERE key IN (?, ?) AND expires_at > ?",
-            (scoped, legacy_key_hash(key), int(time.time())),
+            (scoped, hash_of(key), int(time.time())),
         )
         for hashed, earlier, comment_id, was_held in seen:
             if earlier == content:
@@ -326,7 +316,7 @@ def _remember(db: sqlite3.Connection, hashed: str, content: str, comment_id: str
 
 def _approve(db: sqlite3.Connection, clock: Clock, content_id: int, comment_id: str) -> str | None:
     """Move a held comment to its thread; return its new id."""
-    hashed = approval_hash(content_id, comment_id)
+    hashed = hash_of("approve", content_id, comment_id)
     row = db.execute(
         "DELETE FROM held WHERE content_id = ? AND id = ? RETURNING email, comment, created_at",
         (content_id, comment_id),
