@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import click
@@ -36,18 +36,6 @@ FROM comments LEFT JOIN threads ON threads.id = comments.tid ORDER BY comments.t
 """
 
 
-class Row(NamedTuple):
-    """A row of Isso's comments. SQLite allows any type in any column; text is read as bytes, as it may not be UTF-8."""
-
-    id: int
-    uri: bytes | None
-    created: Any
-    mode: Any
-    text: Any
-    author: Any
-    email: Any
-
-
 def read(database: Path, mapping: Path, missing_email: str) -> tuple[list[Candidate], str]:
     """Return the comments to import, and a note that counts the others.
 
@@ -63,19 +51,20 @@ def read(database: Path, mapping: Path, missing_email: str) -> tuple[list[Candid
         raise click.ClickException(f"{database} does not exist; use the file that Isso's setting dbpath names")
     try:
         with closing(sqlite3.connect(f"file:{quote(str(database.absolute()))}?mode=ro", uri=True)) as db:
-            db.text_factory = bytes
+            db.text_factory = bytes  # it may not be UTF-8; SQLite allows any type in any column
+            db.row_factory = sqlite3.Row
             threads = {_decode(uri): number for uri, number in db.execute("SELECT uri, id FROM threads ORDER BY id")}
             content_ids = _read_mapping(mapping, threads)
-            rows = [Row(*row) for row in db.execute(COMMENTS)]
+            rows = [dict(row) for row in db.execute(COMMENTS)]
     except sqlite3.Error as error:
         raise click.ClickException(f"{database} is not a readable database of Isso: {error}") from error
-    rest = [row for row in rows if row.mode != DELETED]
-    wanted = [row for row in rest if content_ids.get(_decode(row.uri), 0) is not None]
+    rest = [row for row in rows if row["mode"] != DELETED]
+    wanted = [row for row in rest if content_ids.get(_decode(row["uri"]), 0) is not None]
     email = None if missing_email == "skip" else missing_email
     candidates = [
         Candidate(
-            f"comment {row.id}",
-            {"isso": {name: _reportable(value) for name, value in row._asdict().items()}},
+            f"comment {row['id']}",
+            {"isso": {name: _reportable(value) for name, value in row.items()}},
             partial(_convert, row, content_ids, email),
         )
         for row in wanted
@@ -109,27 +98,27 @@ def _read_mapping(path: Path, threads: Mapping[str, int]) -> dict[str, int | Non
     return mapping
 
 
-def _convert(row: Row, content_ids: Mapping[str, int | None], missing_email: str | None) -> Comment:
-    if row.uri is None or _decode(row.uri) not in content_ids:
+def _convert(row: Mapping[str, Any], content_ids: Mapping[str, int | None], missing_email: str | None) -> Comment:
+    if row["uri"] is None or _decode(row["uri"]) not in content_ids:
         raise _invalid("thread", "does not exist")
-    if row.mode not in {ACCEPTED, PENDING}:
+    if row["mode"] not in {ACCEPTED, PENDING}:
         raise _invalid("mode", "must be 1, 2 or 4")
     latest = time.time() + TOLERANCE
-    if not (isinstance(row.created, float | int) and math.isfinite(row.created) and 0 < row.created < latest):
+    if not (isinstance(row["created"], float | int) and math.isfinite(row["created"]) and 0 < row["created"] < latest):
         raise _invalid("created", "must be a time in the past, in seconds since 1970")
-    tick = int(row.created * 1000 * ids.TICKS_PER_MS)
+    tick = int(row["created"] * 1000 * ids.TICKS_PER_MS)
     # Derive the rest of the id from immutable fields, so that a second import finds the comment.
-    digest = hashlib.sha256(row.uri + b"\0%d" % row.id).digest()
+    digest = hashlib.sha256(row["uri"] + b"\0%d" % row["id"]).digest()
     kept = ids.RANDOM_BITS - ORDER_BITS
-    random = (row.id % (1 << ORDER_BITS)) << kept | int.from_bytes(digest) % (1 << kept)
-    email = row.email or missing_email
+    random = (row["id"] % (1 << ORDER_BITS)) << kept | int.from_bytes(digest) % (1 << kept)
+    email = row["email"] or missing_email
     comment_id = ids.id_at(tick, random=random)
     comment = {
         "id": comment_id,
-        "content_id": content_ids[_decode(row.uri)],
-        "comment": row.text.replace(b"\r\n", b"\n") if isinstance(row.text, bytes) else row.text,
+        "content_id": content_ids[_decode(row["uri"])],
+        "comment": row["text"].replace(b"\r\n", b"\n") if isinstance(row["text"], bytes) else row["text"],
         "created_at": ids.created_at(comment_id),
-        "held": row.mode == PENDING,
+        "held": row["mode"] == PENDING,
     }
     return StoredComment.parse(comment | ({"email": email} if email else {}))
 
