@@ -13,30 +13,22 @@ DESCRIPTION = (
     " `Error`. On AWS, the load balancer can also respond with 502, 503 or 504 (HTML), and AWS WAF with 403 or 429 (an"
     " `Error` without `Retry-After`)."
 )
-_RETRY = {
-    "Retry-After": {
-        "description": "Seconds to wait before a retry.",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 1},
-    }
-}
-_HEADERS = {
-    401: {"WWW-Authenticate": {"required": True, "schema": {"type": "string", "const": "Bearer"}}},
-    429: _RETRY,
-    503: _RETRY,
-}
-_STRING = {"schema": {"type": "string"}}
-REQUEST_ID = {"X-Request-Id": {"description": "Also in the request's log line.", "required": True, **_STRING}}
-LOCATION = {"Location": {"description": "URL of the comment.", "required": True, **_STRING}}
-LINK = {
-    "Link": {
-        "description": 'Link to the next page: `<URL>; rel="next"`. `results` is "false" if there are no more comments'
-        " yet; request the linked URL later to poll.",
-        "required": True,
-        **_STRING,
-    }
-}
-ETAG = {"ETag": {"required": True, **_STRING}}
+
+
+def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {name: {"description": description, "required": True, "schema": {"type": "string"} | schema}}
+
+
+_RETRY = _header("Retry-After", "Seconds to wait before a retry.", type="integer", minimum=1)
+_HEADERS = {401: _header("WWW-Authenticate", "How to authenticate.", const="Bearer"), 429: _RETRY, 503: _RETRY}
+REQUEST_ID = _header("X-Request-Id", "Also in the request's log line.")
+LOCATION = _header("Location", "URL of the comment.")
+LINK = _header(
+    "Link",
+    'Link to the next page: `<URL>; rel="next"`. `results` is "false" if there are no more comments yet; request the'
+    " linked URL later to poll.",
+)
+ETAG = _header("ETag", "Identifies this state of the page.")
 
 
 def content(schema: str) -> dict[str, Any]:
