@@ -1,7 +1,7 @@
 """The moderator page."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.app.conftest import Server
 from tests.web.actions import TOKEN, call, listed, post, sign_in
@@ -80,6 +80,36 @@ def test_the_token_is_kept_until_the_moderator_signs_out(url: str, page: Page) -
     page.reload()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     assert page.evaluate("[Object.keys(sessionStorage), Object.keys(localStorage), document.cookie]") == [[], [], ""]
+
+
+def test_a_second_click_sends_nothing_and_a_late_response_is_not_shown(url: str, page: Page) -> None:
+    late: list[Route] = []
+
+    def delay(route: Route) -> None:
+        late.append(route)
+
+    for text in ("first", "second"):
+        post(url, text, content_id=8)
+    sign_in(page, url)
+    page.route("**/approve", delay)
+    approve = page.get_by_role("listitem").filter(has_text="first").get_by_role("button", name="Approve")
+    approve.click()
+    approve.click()
+    expect(page.get_by_role("listitem")).to_have_count(2)
+    (request,) = late
+    request.continue_()
+    expect(page.get_by_text("The comment was approved.")).to_be_visible()
+    page.route("**/held*", delay)
+    page.get_by_role("button", name="Pending").click()
+    expect(page.get_by_role("listitem")).to_have_count(0)
+    page.get_by_label("Published comments in thread").fill("8")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_role("listitem")).to_contain_text("first")
+    with page.expect_response("**/held*"):
+        late[-1].continue_()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("The comment was deleted.")).to_be_visible()
+    expect(page.get_by_role("listitem")).to_have_count(0)
 
 
 def test_a_failed_request_keeps_the_comment_on_the_page(url: str, page: Page) -> None:

@@ -77,7 +77,8 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
   const request = async (url, options) => {
     try {
       const response = await fetch(url, { credentials: "omit", signal: AbortSignal.timeout(30000), ...options });
-      const body = await response.json().catch(() => ({ message: `the service responded with ${response.status}` }));
+      const noJson = { message: `the service responded with ${response.status}` };
+      const body = (await response.json().catch(() => null)) ?? noJson; // a proxy may respond with null
       return { code: response.status, body, link: response.headers.get("Link") || "" };
     } catch {
       const { origin } = location;

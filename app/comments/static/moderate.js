@@ -29,6 +29,7 @@ const request = async (url, method = "GET") => {
 
 const signOut = (reason) => {
   token = "";
+  next = null;
   sessionStorage.removeItem(TOKEN);
   byId("entries").replaceChildren();
   byId("work").hidden = true;
@@ -42,6 +43,7 @@ const entry = (comment, isPending) => {
   const author = comment.email || "no email";
   const when = new Date(comment.created_at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   const row = make("div", { class: "row" });
+  let busy = false;
   const item = make("li", { tabindex: "-1" },
     make("div", { class: "by" }, make("b", {}, author), make("span", { class: "soft" }, `thread ${comment.content_id}`),
       make("time", { datetime: comment.created_at }, when)),
@@ -50,7 +52,11 @@ const entry = (comment, isPending) => {
     const name = `${label} the comment by ${author}`;
     const button = make("button", { type: "button", class: kind, "aria-label": name }, label);
     button.addEventListener("click", async () => {
-      if (!(await request(url, method))) return;
+      if (busy) return;
+      busy = true;
+      const response = await request(url, method);
+      busy = false;
+      if (!response) return;
       const neighbor = item.nextElementSibling || item.previousElementSibling;
       item.remove();
       showStatus(done);
@@ -65,8 +71,12 @@ const entry = (comment, isPending) => {
 };
 
 const load = async () => {
-  const response = await request(next.url);
-  if (!response) return;
+  const current = next;
+  if (current.busy) return;
+  current.busy = true;
+  const response = await request(current.url);
+  current.busy = false;
+  if (!response || current !== next) return; // another list is shown by now, or nobody is signed in
   const items = response.body.map((comment) => entry(comment, next.isPending));
   byId("entries").append(...items);
   const page = /<([^>]+)>/.exec(response.link);
@@ -92,6 +102,7 @@ byId("sign-in").addEventListener("submit", (event) => {
   event.preventDefault();
   token = byId("token").value.trim();
   byId("token").value = "";
+  if (!/^[!-~]+$/.test(token)) return signOut("The token is wrong."); // headers can't contain other characters
   sessionStorage.setItem(TOKEN, token);
   listPending();
 });
