@@ -211,6 +211,20 @@ def test_closing_the_store_commits_what_is_queued(path: Path) -> None:
         assert sorted(texts(again)) == [*"0123"]
 
 
+@pytest.mark.parametrize("replacement", [None, "another.db"])
+def test_a_file_that_was_moved_takes_no_comments_that_a_restart_would_lose(
+    store: SQLiteStore, path: Path, replacement: str | None
+) -> None:
+    add_comment(store, "before")
+    path.rename(path.with_name("moved.db"))
+    if replacement:
+        with closing(SQLiteStore(path.with_name(replacement))):
+            path.with_name(replacement).rename(path)
+    for use in (store.ping, lambda: add_comment(store, "lost")):
+        with pytest.raises(StoreError, match="was moved, deleted or replaced; restart the service"):
+            use()
+
+
 @pytest.mark.parametrize(("file", "directory"), [(0o444, 0o755), (0o644, 0o555)], ids=["file", "directory"])
 def test_a_read_only_file_or_directory_is_named_with_the_remedy(path: Path, file: int, directory: int) -> None:
     create(path, "PRAGMA journal_mode = WAL; PRAGMA user_version = 0")

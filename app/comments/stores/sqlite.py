@@ -100,6 +100,7 @@ class SQLiteStore:
                         raise StoreError(f"COMMENTS_STORE: {path} {newer}")
                     for statement in SCHEMA if version < SCHEMA_VERSION else ():
                         db.execute(statement)
+            self._file = self._path.stat()
             self._read = _connect(self._path, "ro", timeout=TIMEOUT)  # read-only: it never checkpoints
             opened.pop_all()
         self._closing = False
@@ -146,6 +147,7 @@ class SQLiteStore:
         return self._run(lambda db: sum(_restore(db, comment) for comment in comments))
 
     def ping(self) -> None:
+        self._require_same_file()
         self._page("FROM comment WHERE content_id = ?", (0,), limit=1)
 
     def close(self) -> None:
@@ -187,14 +189,23 @@ class SQLiteStore:
             batch = [self._queue.get()]
             try:
                 with self._locked():
+                    self._require_same_file()
                     while len(batch) < BATCH and not self._queue.empty():
                         batch.append(self._queue.get())
                     # From here on, requests can no longer cancel their changes.
                     self._commit([job for job in batch if job[1].set_running_or_notify_cancel()])
-            except OSError as error:  # flock failed
+            except (OSError, StoreError) as error:  # flock failed, or the file is gone
                 for _, outcome in batch:
                     if outcome.set_running_or_notify_cancel():
                         outcome.set_exception(error)
+
+    def _require_same_file(self) -> None:
+        """Raise StoreError if the file was moved, deleted or replaced: what is written to it now would be lost."""
+        with suppress(FileNotFoundError):
+            if os.path.samestat(self._path.stat(), self._file):
+                return
+        moved = "the file was moved, deleted or replaced; restart the service to use the one with this name"
+        raise StoreError(f"{self._path}: {moved}", reason="FileReplaced")
 
     def _commit(self, batch: Sequence[Job]) -> None:
         """Apply changes in one transaction. If it fails, apply each separately, so that one can't fail the others."""
