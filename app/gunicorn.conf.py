@@ -2,6 +2,7 @@
 
 import logging.config
 import os
+import sys
 from pathlib import Path
 
 from comments.logs import CONFIG
@@ -10,8 +11,8 @@ from comments.logs import CONFIG
 worker_class = "gevent"
 # Connections per worker, including slow and idle ones; each takes about 40 kB.
 worker_connections = 2000
-# With several workers, each has its own listening socket, so that the kernel distributes connections evenly.
-reuse_port = int(os.environ.get("WEB_CONCURRENCY", "1")) > 1
+if os.environ.get("WEB_CONCURRENCY") == "0":  # gunicorn would start, but never respond
+    sys.exit("error: WEB_CONCURRENCY must be at least 1")
 
 # Longer than the load balancer's idle timeout (60 s). Otherwise the server may close a connection just as the load
 # balancer sends a request on it, and the client gets a 502.
