@@ -137,6 +137,8 @@ def test_megabytes_of_held_comments_are_paged_in_order(store: CommentStore) -> N
     comments = [first | {"id": f"01a20cac-8b1e-7c9d-9d3f-{number:012x}"} for number in range(240)]
     store.restore(comments)
     assert held(store) == [*comments, first]
+    page = store.list_held(limit=1000).comments
+    assert sum(len(comment["comment"].encode()) for comment in page) < PAGE_BYTES + 3 * MAX_COMMENT
 
 
 def test_a_comment_is_either_approved_or_deleted_but_not_both(store: CommentStore) -> None:

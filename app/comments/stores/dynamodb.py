@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
 import boto3
@@ -21,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from comments.errors import KeyReused, StoreError
 from comments.ids import Clock, id_at
 from comments.schemas import Comment, NewComment
-from comments.stores import KEY_SECONDS, Page, fingerprint, hash_of, scan_held
+from comments.stores import KEY_SECONDS, PAGE_BYTES, Page, fingerprint, hash_of, scan_held
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -92,7 +93,9 @@ class DynamoDBStore:
         ends = [page.comments[-1]["id"] for page in pages if page.more]
         comments = sorted((comment for page in pages for comment in page.comments), key=lambda comment: comment["id"])
         complete = [comment for comment in comments if not ends or comment["id"] <= min(ends)]
-        return Page(complete[:limit], more=bool(ends) or len(complete) > limit)
+        sizes = accumulate(len(comment["comment"].encode()) for comment in complete)
+        fitting = [comment for comment, size in zip(complete[:limit], sizes, strict=False) if size <= PAGE_BYTES]
+        return Page(fitting, more=bool(ends) or len(complete) > len(fitting))
 
     def approve(self, content_id: int, comment_id: str) -> Comment | None:
         remembered = _key_item(hash_of("approve", content_id, comment_id))
