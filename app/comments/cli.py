@@ -113,7 +113,7 @@ def export(url: str | None, output: Path | None) -> None:
     exported = 0
     with (
         _store(url, must_exist=True) as store,
-        _new_file(output) if output else _open("-", "wb") as file,
+        _new_file(output) if output and str(output) != "-" else _open("-", "wb") as file,
         progressbar(store.scan(), show_pos=True, label="Exporting", hidden=not sys.stderr.isatty()) as comments,
     ):
         for comment in comments:
