@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 from apiflask import APIBlueprint, HTTPTokenAuth
@@ -154,6 +155,8 @@ class PostLimit:
 def _rate_limit_key(address: str) -> str:
     """Return the address, or the /64 of an IPv6 address: its owner can usually use every address of the network."""
     try:
+        if address.startswith("[") or address.count(":") == 1:  # some proxies append the port
+            address = urlsplit(f"//{address}").hostname or address
         parsed = ip_address(address)
     except ValueError:
         return address

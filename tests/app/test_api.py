@@ -293,7 +293,7 @@ def test_a_client_over_the_limit_learns_when_to_retry(sqlite: CommentStore) -> N
 @pytest.mark.parametrize(
     ("address", "status"),
     [("203.0.113.1", 429), ("203.0.113.2", 200), ("::ffff:203.0.113.1", 429), ("::ffff:203.0.113.2", 200),
-     ("2001:db8::2:1", 429), ("2001:db8:0:1::1", 200)],
+     ("2001:db8::2:1", 429), ("2001:db8:0:1::1", 200), ("203.0.113.1:50000", 429), ("[2001:db8::1]:50000", 429)],
 )  # fmt: skip
 def test_each_address_or_ipv6_network_is_one_client(sqlite: CommentStore, address: str, status: int) -> None:
     client = client_of(sqlite, post_limit="1/hour")
