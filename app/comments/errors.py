@@ -11,8 +11,8 @@ from flask import Response, jsonify
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-MAX_BODY = 64 * 1024
-"""Maximum size of a request body in bytes. 10,000 characters fit even if each is escaped as six bytes."""
+MAX_BODY = 128 * 1024
+"""Maximum size of a request body in bytes. 10,000 characters fit even if each is escaped as twelve bytes, as emoji."""
 
 RETRY_AFTER = 2
 """Seconds after which clients should retry when the store is unavailable."""

@@ -21,7 +21,7 @@ CLEAR = {
     "a request as the body": (400, post(get(b"/smuggled"))),
     "a body that nobody reads": (404, get(b"/nowhere", LENGTH, method=b"POST") + BODY),
     "chunks that nobody reads": (404, UNREAD + WHOLE),
-    "chunks of 64 KiB and a byte": (413, framed(CHUNKED, body=b"10001\r\n" + BODY.ljust(65_537) + b"\r\n0\r\n\r\n")),
+    "chunks of 128 KiB and a byte": (413, framed(CHUNKED, body=b"20001\r\n" + BODY.ljust(131_073) + b"\r\n0\r\n\r\n")),
 }
 """Requests whose end is clear, and their status."""
 
