@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -31,6 +30,7 @@ from comments.logs import JsonFormatter, Redact
 from comments.stores import CommentStore, open_store
 from comments.stores.dynamodb import KEY_SCHEMA
 from tests.app import faults
+from tests.client import ask
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "node_modules/amplify-dynamodb-simulator/emulator"
@@ -179,17 +179,8 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
-        """Send a request on a new connection; return the status and the JSON of the response."""
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
-            headers = {name.replace("_", "-"): value for name, value in headers.items()}
-            data = json.dumps(body) if body is not None else None
-            connection.request(method, path, data, {"Content-Type": "application/json"} | headers)
-            response = connection.getresponse()
-            return response.status, json.load(response)
-
     def healthy(self) -> bool:
-        return self.ask("GET", "/healthz")[0] == 200
+        return ask(f"{self.url}/healthz").status == 200
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from comments.schemas import Comment, NewComment
 from comments.stores import sqlite
 from comments.stores.sqlite import SQLiteStore
 from tests.app.conftest import ALICE, ROOT, Server, wait_until
+from tests.client import ask
 from tests.machine import needs
 
 OLD = "01a2172b-aed0-7b32-9098-412f1de1b7de"
@@ -73,11 +74,11 @@ def texts(store: SQLiteStore, content_id: int = 1) -> list[str]:
 
 def post(server: Server, text: str) -> int:
     """Post a comment with its text as the key; return the status."""
-    return server.ask("POST", "/api/comment/new", ALICE | {"comment": text}, Idempotency_Key=text)[0]
+    return ask(f"{server.url}/api/comment/new", "POST", ALICE | {"comment": text}, Idempotency_Key=text).status
 
 
 def listed(server: Server) -> list[str]:
-    return [comment["comment"] for comment in server.ask("GET", "/api/comment/list/1")[1]]
+    return [comment["comment"] for comment in ask(f"{server.url}/api/comment/list/1").body]
 
 
 def create(path: Path, script: str) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.app.conftest import ROOT, wait_until
-from tests.web.actions import call
+from tests.client import ask
 
 
 def docker(*arguments: str) -> str:
@@ -16,7 +16,7 @@ def docker(*arguments: str) -> str:
 
 
 def wait_for(url: str) -> None:
-    wait_until(lambda: call(f"{url}/healthz")[0] == 200)
+    wait_until(lambda: ask(f"{url}/healthz").status == 200)
 
 
 @pytest.fixture(scope="session")

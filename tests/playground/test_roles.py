@@ -5,10 +5,8 @@ import json
 import signal
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from http.client import HTTPConnection
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -16,6 +14,7 @@ from botocore.exceptions import ClientError
 from infra.permissions import WORKFLOW_ROLES, WorkflowRole
 from infra.stages import STAGES
 from playground.state import Playground
+from tests.client import Answer, ask
 from tests.playground.conftest import NAME, PROJECT, Clone, Cloud, Running, token, wait_until
 from tests.release.permission_table import not_enforced
 
@@ -89,12 +88,11 @@ def test_a_release_without_a_permission_names_it_and_who_grants_it(cloud: Cloud)
 
 
 def test_a_request_without_a_permission_of_the_task_fails_and_its_log_names_it(cloud: Cloud) -> None:
-    posted = ask(cloud, "POST", "/api/comment/new")
-    assert posted.status == 200
+    assert post(cloud).status == 200
     with without(cloud, role_of(cloud, "task"), "dynamodb:Query"):
-        answer = ask(cloud, "GET", f"/api/comment/list/{THREAD}")
+        answer = ask(f"{cloud.url}/api/comment/list/{THREAD}")
     assert answer.status == 503
-    story = cloud.make("logs", "ENV=playground", f"REQUEST={answer.request_id}")
+    story = cloud.make("logs", "ENV=playground", f"REQUEST={answer.headers['X-Request-Id']}")
     assert "dynamodb:Query" in story.stdout
 
 
@@ -120,10 +118,9 @@ def test_each_permission_is_used_or_documented_as_not_enforced(cloud: Cloud, pro
         project.replace("app/api.py", "\nraise SystemExit(1)\n", "\n# another image\n")
         assert cloud.release(project.folder).returncode == 0
     secret = cloud.client("secretsmanager").get_secret_value(SecretId=STAGE.moderator_secret)["SecretString"]
-    key = {"Idempotency-Key": "any"}
-    comment = ask(cloud, "POST", "/api/comment/new", **key).body["id"]
-    assert ask(cloud, "POST", "/api/comment/new", **key).body["id"] == comment
-    assert ask(cloud, "DELETE", f"/api/moderation/{THREAD}/{comment}", moderator=secret).status == 200
+    comment = post(cloud, Idempotency_Key="any").body["id"]
+    assert post(cloud, Idempotency_Key="any").body["id"] == comment
+    assert ask(f"{cloud.url}/api/moderation/{THREAD}/{comment}", "DELETE", token=secret).status == 200
     read, dev = cloud.under(READ, "ref:refs/heads/main"), cloud.under(DEV, "environment:dev")
     for workflow, *command in ((read, "diff"), (read, "drift"), (read, "logs"), (dev, "sbom"), (dev, "logs")):
         looked = cloud.make(*command, "ENV=playground", f"PLAYGROUND_DIR={workflow['PLAYGROUND_DIR']}")
@@ -186,19 +183,6 @@ def role_of(cloud: Cloud, kind: str) -> str:
     return str(cloud.task_definition()[f"{kind}RoleArn"]).rpartition("/")[2]
 
 
-class Answer(NamedTuple):
-    """The response that a client receives."""
-
-    status: int
-    request_id: str
-    body: Any
-
-
-def ask(cloud: Cloud, method: str, path: str, *, moderator: str = "", **headers: str) -> Answer:
-    """Send a request: with a comment for POST, with the moderator's token for other methods."""
-    headers |= {"Authorization": f"Bearer {moderator}", "Content-Type": "application/json"}
-    body = json.dumps({"email": "reader@example.com", "comment": "a comment", "content_id": THREAD})
-    with closing(HTTPConnection(urlsplit(cloud.url).netloc, timeout=30)) as connection:
-        connection.request(method, path, body if method == "POST" else None, headers)
-        answer = connection.getresponse()
-        return Answer(answer.status, answer.headers["X-Request-Id"], json.load(answer))
+def post(cloud: Cloud, **headers: str) -> Answer:
+    comment = {"email": "reader@example.com", "comment": "a comment", "content_id": THREAD}
+    return ask(f"{cloud.url}/api/comment/new", "POST", comment, **headers)

@@ -1,14 +1,12 @@
 """Rollbacks, upgrades and lost tasks cause no failed requests."""
 
 import io
-import json
 import subprocess
 import tarfile
-import urllib.request
-from typing import Any
 
 import pytest
 
+from tests.client import ask
 from tests.playground.conftest import NAME, PROJECT, Clone, Cloud, wait_until
 from tests.playground.test_scaling import SMALL_TARGET, load_for_five_tasks
 from tests.playground.traffic import CLIENTS, PAUSE_SECONDS, Traffic, missing
@@ -16,11 +14,6 @@ from tests.playground.traffic import CLIENTS, PAUSE_SECONDS, Traffic, missing
 PREVIOUS = "d97e4d1b4158b3e0e011ac24e362966e89cd7b45"
 """Last commit of version 0.1."""
 IMAGE_FILES = ("app", "requirements.txt", "Dockerfile", ".dockerignore")
-
-
-def status(cloud: Cloud) -> Any:
-    with urllib.request.urlopen(f"{cloud.url}/api/status", timeout=10) as response:
-        return json.load(response)
 
 
 def with_the_previous_image(project: Clone) -> None:
@@ -84,7 +77,7 @@ def test_the_previous_release_and_this_one_serve_one_table_in_both_directions(cl
         traffic.flow_for(1)
     assert upgraded.returncode == 0, upgraded.stdout + upgraded.stderr
     deployed = {"digest": cloud.outputs("CommentsService-playground")["DeployedDigest"], "region": "us-east-1"}
-    shown = status(cloud)
+    shown = ask(f"{cloud.url}/api/status").body
     assert shown.items() >= {"status": "OK", **deployed}.items()
     assert len(shown["commit"]) == 12
     assert traffic.failures == []

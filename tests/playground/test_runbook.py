@@ -1,15 +1,14 @@
 """Runs every command of the runbook, as written, against the playground."""
 
-import json
 import os
 import re
-import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.client import ask
 from tests.playground.conftest import NAME, PROJECT, Cloud, run
 from tests.playground.traffic import listed
 
@@ -53,12 +52,8 @@ def lost(cloud: Cloud) -> Iterator[tuple[int, str]]:
         AttributeDefinitions=described["AttributeDefinitions"],
         BillingMode="PAY_PER_REQUEST",
     )
-    body = json.dumps(
-        {"email": "reader@example.com", "comment": "lost, and found again", "content_id": thread}
-    ).encode()
-    request = urllib.request.Request(f"{cloud.url}/api/comment/new", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        comment = json.load(answer)["id"]
+    new = {"email": "reader@example.com", "comment": "lost, and found again", "content_id": thread}
+    comment = ask(f"{cloud.url}/api/comment/new", "POST", new).body["id"]
     key = {"pk": {"S": f"thread#{thread}"}, "sk": {"S": comment}}
     dynamodb.put_item(TableName=restored, Item=dynamodb.get_item(TableName=NAME, Key=key)["Item"])
     dynamodb.delete_item(TableName=NAME, Key=key)

@@ -7,10 +7,11 @@ import os
 import random
 import threading
 import time
-import urllib.request
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
+
+from tests.client import ask
 
 CLIENTS = 4
 PAUSE_SECONDS = 0.1
@@ -109,9 +110,9 @@ def listed(url: str, thread: int) -> set[str]:
     found: set[str] = set()
     path = f"/api/comment/list/{thread}"
     while path:
-        with urllib.request.urlopen(url + path, timeout=TIMEOUT_SECONDS) as response:
-            found |= {comment["id"] for comment in json.load(response)}
-            link = response.headers.get("Link", 'results="false"')  # release 0.1 sends it only if there are more
+        page = ask(url + path)
+        found |= {comment["id"] for comment in page.body}
+        link = page.headers.get("Link", 'results="false"')  # release 0.1 sends it only if there are more
         path = "" if 'results="false"' in link else link.partition("<")[2].partition(">")[0]
     return found
 

@@ -1,7 +1,6 @@
 """kill -9 loses no acknowledged comment, stores none twice and hides none from followers."""
 
 import itertools
-import json
 import os
 import signal
 import sys
@@ -9,13 +8,13 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
-from http.client import HTTPConnection, HTTPException
+from contextlib import ExitStack, suppress
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 
 from comments.paging import START
 from tests.app.conftest import Server, serving, wait_until
+from tests.client import Answer, ask
 from tests.machine import needs
 from tests.resilience.conftest import processes
 
@@ -31,24 +30,20 @@ class Users:
         self.followed: list[str] = []
         self.stop = threading.Event()
 
-    def ask(self, method: str, path: str, body: str | None = None, key: str = "") -> tuple[Any, str]:
-        """Retry until the response is 200; return its body and the path in its Link header."""
-        headers = {"Content-Type": "application/json", "Idempotency-Key": key} if body else {}
+    def ask(self, path: str, method: str = "GET", body: object = None, **headers: str) -> Answer:
+        """Retry until there is a response, which must be 200."""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            address = f"127.0.0.1:{self.server.port}"  # of the newest server
-            with suppress(OSError, HTTPException), closing(HTTPConnection(address, timeout=10)) as connection:
-                connection.request(method, path, body, headers)
-                response = connection.getresponse()
-                text = response.read().decode()
-                assert response.status == 200, text
-                return json.loads(text), response.headers.get("Link", "")
+            with suppress(OSError, HTTPException):
+                answer = ask(self.server.url + path, method, body, **headers)  # of the newest server
+                assert answer.status == 200, answer.body
+                return answer
             time.sleep(0.02)
         raise AssertionError("no response for 30 s")
 
     def post(self, text: str) -> None:
-        new = json.dumps({"email": "reader@example.com", "comment": text, "content_id": 1})
-        self.acknowledged[text] = self.ask("POST", "/api/comment/new", new, text)[0]["id"]
+        new = {"email": "reader@example.com", "comment": text, "content_id": 1}
+        self.acknowledged[text] = self.ask("/api/comment/new", "POST", new, Idempotency_Key=text).body["id"]
 
     def keep_posting(self, name: str) -> None:
         numbers = itertools.count()
@@ -59,8 +54,9 @@ class Users:
         path, last_page = "/api/comment/list/1", False
         while not last_page:
             finished = all(poster.done() for poster in posters)
-            page, link = self.ask("GET", path)
-            self.followed += [comment["id"] for comment in page]
+            page = self.ask(path)
+            self.followed += [comment["id"] for comment in page.body]
+            link = page.headers["Link"]
             path = link[1 : link.index(">")]
             last_page = finished and 'results="false"' in link
 
@@ -92,7 +88,7 @@ def test_kill_9_loses_duplicates_or_hides_no_comment(tmp_path: Path) -> None:
         for future in (*posters, follower):
             future.result()
         listed: list[dict[str, str]] = []
-        while page := users.ask("GET", f"/api/comment/list/1?after={listed[-1]['id'] if listed else START}")[0]:
+        while page := users.ask(f"/api/comment/list/1?after={listed[-1]['id'] if listed else START}").body:
             listed += page
     assert users.acknowledged.items() <= {comment["comment"]: comment["id"] for comment in listed}.items()
     assert max(Counter(comment["comment"] for comment in listed).values()) == 1

@@ -1,17 +1,13 @@
 """Actions of users on the pages. Elements are found by role and name, as by a screen reader."""
 
-import json
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
-from http.client import HTTPConnection
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.app.conftest import ROOT
+from tests.client import ask
+
 TOKEN = "a-token-for-tests-only"
 
 
@@ -68,24 +64,15 @@ class Article:
         return Thread(self.page)
 
 
-def call(url: str, method: str = "GET", body: object = None, token: str = "") -> tuple[int, Any]:
-    address = urlsplit(url)
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    with closing(HTTPConnection(address.netloc, timeout=10)) as connection:
-        connection.request(method, address.path, json.dumps(body) if body is not None else None, headers)
-        response = connection.getresponse()
-        return response.status, json.load(response)
-
-
 def post(url: str, comment: str, *, email: str = "alice@example.com", content_id: int = 1, token: str = "") -> None:
     body = {"email": email, "comment": comment, "content_id": content_id}
-    status, response = call(f"{url}/api/comment/new", "POST", body, token)
-    assert status in {200, 202}, response
+    answer = ask(f"{url}/api/comment/new", "POST", body, token=token)
+    assert answer.status in {200, 202}, answer.body
 
 
 def listed(url: str, content_id: int) -> list[str]:
-    status, found = call(f"{url}/api/comment/list/{content_id}")
-    return [each["comment"] for each in found] if status == 200 else []
+    answer = ask(f"{url}/api/comment/list/{content_id}")
+    return [each["comment"] for each in answer.body] if answer.status == 200 else []
 
 
 def sign_in(page: Page, url: str, token: str = TOKEN) -> None:

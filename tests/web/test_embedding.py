@@ -6,7 +6,8 @@ import hashlib
 import pytest
 from playwright.sync_api import expect
 
-from tests.web.actions import ROOT, Article, Thread
+from tests.app.conftest import ROOT
+from tests.web.actions import Article, Thread
 from tests.web.conftest import Embed
 
 # Each would run a script, load a resource or add an element if it were parsed as markup.

@@ -4,15 +4,15 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.app.conftest import Server
-from tests.web.actions import TOKEN, call, listed, post, sign_in
+from tests.client import ask
+from tests.web.actions import TOKEN, listed, post, sign_in
 
 
 @pytest.fixture
 def url(moderated: Server) -> str:
     """The URL of a server without pending comments."""
-    _, comments = call(f"{moderated.url}/api/moderation/held", token=TOKEN)
-    for each in comments:
-        call(f"{moderated.url}/api/moderation/{each['content_id']}/{each['id']}", "DELETE", token=TOKEN)
+    for each in ask(f"{moderated.url}/api/moderation/held", token=TOKEN).body:
+        ask(f"{moderated.url}/api/moderation/{each['content_id']}/{each['id']}", "DELETE", token=TOKEN)
     return moderated.url
 
 

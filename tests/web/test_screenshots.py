@@ -4,8 +4,8 @@ import os
 
 from playwright.sync_api import Page, expect
 
-from tests.app.conftest import Server
-from tests.web.actions import ROOT, TOKEN, post, sign_in
+from tests.app.conftest import ROOT, Server
+from tests.web.actions import TOKEN, post, sign_in
 
 IMAGES = ROOT / "docs/images"
 MESSAGES = (

@@ -1,0 +1,26 @@
+"""Requests to a running service."""
+
+import json
+from contextlib import closing
+from http.client import HTTPConnection, HTTPMessage
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+
+class Answer(NamedTuple):
+    status: int
+    body: Any
+    headers: HTTPMessage
+
+
+def ask(url: str, method: str = "GET", body: object = None, *, token: str = "", **headers: str) -> Answer:
+    """Send a request on a new connection, with the moderator's token and headers such as Idempotency_Key, if given."""
+    headers = {"Content-Type": "application/json"} | {name.replace("_", "-"): headers[name] for name in headers}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    host = urlsplit(url).netloc
+    with closing(HTTPConnection(host, timeout=30)) as connection:
+        target = url.partition(host)[2]
+        connection.request(method, target, json.dumps(body) if body is not None else None, headers)
+        response = connection.getresponse()
+        return Answer(response.status, json.load(response), response.headers)
