@@ -1,32 +1,9 @@
-"""Request logs and metrics: finding a request by its ID, and the metrics that alarms use."""
+"""Logs of several pages, and the metrics that alarms use."""
 
 import time
-import urllib.error
-import urllib.request
 
-import pytest
-
+from tests.client import ask
 from tests.playground.conftest import Cloud, wait_until
-
-
-@pytest.fixture
-def request_id(cloud: Cloud) -> str:
-    """Return the request ID from a response's header."""
-    with pytest.raises(urllib.error.HTTPError) as response:
-        urllib.request.urlopen(f"{cloud.url}/api/comment/list/87654321")
-    with response.value:
-        found: str = response.value.headers["X-Request-Id"]
-    return found
-
-
-def test_the_id_of_a_response_leads_to_its_line(cloud: Cloud, request_id: str) -> None:
-    command = ("logs", "ENV=playground", f"REQUEST={request_id}")
-    wait_until(lambda: request_id in cloud.make(*command).stdout, "the request is in the log")
-    shown = cloud.make(*command)
-    assert shown.returncode == 0, shown.stdout
-    (line,) = [line for line in shown.stdout.splitlines() if request_id in line]
-    assert "/api/comment/list/87654321" in line
-    assert "404" in line
 
 
 def test_a_log_longer_than_a_page_is_read_to_its_end(cloud: Cloud) -> None:
@@ -44,9 +21,9 @@ def test_a_log_longer_than_a_page_is_read_to_its_end(cloud: Cloud) -> None:
     assert len(messages) == 11_000
 
 
-@pytest.mark.usefixtures("request_id")
 def test_the_metrics_of_alarms_and_scaling_are_measured(cloud: Cloud) -> None:
     """UnHealthyHostCount and RequestCountPerTarget use the same target group name as alarms and scaling policies."""
+    assert ask(f"{cloud.url}/api/comment/list/87654321").status == 404
     expected = {"RequestCount", "TargetResponseTime", "HTTPCode_Target_4XX_Count", "CPUUtilization"}
     group = cloud.service()["loadBalancers"][0]["targetGroupArn"].rsplit(":", 1)[-1]
     of_the_group = {"UnHealthyHostCount", "RequestCountPerTarget"}
