@@ -210,12 +210,8 @@ class Log(io.StringIO):
     """What the service in this process writes to stdout."""
 
     @property
-    def text(self) -> str:
-        return self.getvalue()
-
-    @property
     def entries(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.text.splitlines()]
+        return [json.loads(line) for line in self.getvalue().splitlines()]
 
 
 @pytest.fixture

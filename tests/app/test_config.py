@@ -16,16 +16,6 @@ def test_by_default_comments_are_stored_beside_the_code_and_everything_else_is_o
     assert not any(values.values())
 
 
-def test_settings_are_read_from_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMMENTS_MODERATOR_TOKEN", TOKEN)
-    monkeypatch.setenv("COMMENTS_MODERATION", "on")
-    monkeypatch.setenv("COMMENTS_CORS_ORIGINS", "https://a.example, http://localhost:8080")
-    settings = load_settings()
-    assert settings.moderator_token.get_secret_value() == TOKEN
-    assert settings.moderation
-    assert settings.cors_origins == ("https://a.example", "http://localhost:8080")
-
-
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

@@ -97,12 +97,13 @@ def test_without_the_token_nothing_happens(moderated: FlaskClient, given: str | 
     assert held(moderated) == [comment_id]
 
 
-def test_the_routes_do_not_exist_unless_a_token_is_set(sqlite: CommentStore) -> None:
-    client = client_of(sqlite)
+def test_routes_and_page_do_not_exist_unless_a_token_is_set(on_sqlite: FlaskClient) -> None:
     for headers in ({}, AUTH, {"Authorization": "Bearer "}):
-        for method, path in ROUTES:
-            assert client.open(path, method=method, headers=headers).status_code == 404
-        assert post(client, headers).status_code == 200
+        for method, path in (*ROUTES, ("GET", "/moderate")):
+            response = on_sqlite.open(path, method=method, headers=headers)
+            assert (response.status_code, response.get_json()["status"]) == (404, "NOT-FOUND")
+        assert post(on_sqlite, headers).status_code == 200
+    assert "/moderate" not in on_sqlite.get("/").text
 
 
 def test_only_the_moderator_posts_to_the_status_thread(sqlite: CommentStore) -> None:

@@ -62,11 +62,5 @@ def test_an_unchanged_page_or_file_is_not_sent_again(client: FlaskClient, path: 
     assert (again.status_code, again.data) == (304, b"")
 
 
-def test_there_is_no_moderation_page_unless_a_token_is_set(on_sqlite: FlaskClient) -> None:
-    response = get(on_sqlite, "/moderate")
-    assert (response.status_code, response.get_json()["status"]) == (404, "NOT-FOUND")
-    assert "/moderate" not in get(on_sqlite, "/").text
-
-
 def test_the_version_is_that_of_the_project() -> None:
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION

@@ -32,11 +32,11 @@ def test_a_stop_finishes_the_requests_under_way_and_all_output_is_json(serve: Ca
 
 
 def test_a_service_that_cannot_start_exits_with_the_reason() -> None:
-    """tests/image and test_sqlite.py show the same for stores that cannot be opened."""
+    """test_sqlite.py shows the same for a store that cannot be opened."""
     command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "api:app"]
     environ = os.environ | {"COMMENTS_STORE": "mysql://x"}
     ended = subprocess.run(command, cwd=ROOT / "app", env=environ, capture_output=True, text=True, check=False)
-    assert ended.returncode != 0
+    assert ended.returncode == 3
     (error,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
     assert error.startswith("error: COMMENTS_STORE must be sqlite:///PATH or dynamodb://TABLE")
     assert "Traceback" not in ended.stdout + ended.stderr

@@ -2,17 +2,14 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from aws_cdk.assertions import Template
 
-from tests.app.conftest import log
+from tests.app.conftest import ROOT, log
 from tests.infra.synthesis import environment, templates
 
 __all__ = ["log"]
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")

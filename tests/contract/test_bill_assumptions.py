@@ -24,7 +24,7 @@ def test_a_log_line_is_no_longer_than_the_bill_assumes(namespace: str, kilobytes
     headers = {"X-Amzn-Trace-Id": "Root=1-67891233-abcdef012345678912345678", "X-Forwarded-For": "203.0.113.199"}
     response = client.get("/api/comment/list/123456", headers=headers)
     assert response.status_code == 200
-    line = log.text.splitlines()[-1]
+    line = log.getvalue().splitlines()[-1]
     assert "203.0.113.199" in line
     assert ("_aws" in line) is bool(namespace)
     assert len(line.encode()) + CLOUDWATCH_BYTES <= kilobytes * 1000

@@ -67,12 +67,12 @@ def test_the_query_for_warnings_uses_the_level_names_of_log_lines(service: Templ
 
 
 def test_a_release_reads_from_the_log_why_the_store_failed(failed: Log) -> None:
-    found = [line for line in failed.text.splitlines() if f'"{json.loads(line)["logger"]}"' in ERRORS]
+    found = [line for line in failed.getvalue().splitlines() if f'"{json.loads(line)["logger"]}"' in ERRORS]
     (cause,) = store_causes(found)
     assert "lacks dynamodb:Query" in cause
 
 
 def test_a_release_shows_each_log_line_in_one_short_line(failed: Log) -> None:
-    *_, error, request = map(readable, failed.text.splitlines())
+    *_, error, request = map(readable, failed.getvalue().splitlines())
     assert re.fullmatch(r"error: the store failed: table comments-dev: .* dynamodb:Query on x", error)
     assert re.fullmatch(r"error: GET /api/comment/list/1 503 in [\d.]+ ms", request)
