@@ -2,13 +2,12 @@
 
 import json
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.machine import needs
+from tests.playground.conftest import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 PYTHON = PROJECT / ".venv-playground/bin/python"
 
 DEPLOY = """

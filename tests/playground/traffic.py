@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from tests.client import ask
@@ -64,45 +64,30 @@ class Traffic:
     def _run(self, client: int) -> None:
         thread = random.randrange(1, MAX_CONTENT_ID)
         mine = self.acknowledged.setdefault(thread, [])
-        connection = self._connection()
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=TIMEOUT_SECONDS)
         for number in itertools.count():
             if self._stop.wait(self.pause):
                 break
             try:
                 if number % 2 == 0:
-                    mine.append(self._post(connection, thread, number))
+                    new = {"email": "reader@example.com", "comment": f"number {number}", "content_id": thread}
+                    mine.append(str(_send(connection, "POST", "/api/comment/new", new)["id"]))
                 else:
-                    self._list(connection, thread)
+                    _send(connection, "GET", f"/api/comment/list/{thread}?limit=20")
                 self.answered += 1
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self.failures.append(Failure(client, time.monotonic(), f"{type(error).__name__}: {error}"))
                 connection.close()
         connection.close()
 
-    def _connection(self) -> http.client.HTTPConnection:
-        address = urlsplit(self.url)
-        return http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS)
 
-    @staticmethod
-    def _post(connection: http.client.HTTPConnection, thread: int, number: int) -> str:
-        comment = {"email": "reader@example.com", "comment": f"number {number}", "content_id": thread}
-        connection.request(
-            "POST", "/api/comment/new", body=json.dumps(comment), headers={"Content-Type": "application/json"}
-        )
-        return str(json.loads(_answer(connection))["id"])
-
-    @staticmethod
-    def _list(connection: http.client.HTTPConnection, thread: int) -> None:
-        connection.request("GET", f"/api/comment/list/{thread}?limit=20")
-        json.loads(_answer(connection))
-
-
-def _answer(connection: http.client.HTTPConnection) -> bytes:
+def _send(connection: http.client.HTTPConnection, method: str, path: str, new: object = None) -> Any:
+    connection.request(method, path, json.dumps(new) if new else None, {"Content-Type": "application/json"})
     response = connection.getresponse()
     body = response.read()
     if response.status != http.client.OK:
         raise ValueError(f"{response.status} {body[:200]!r}")
-    return body
+    return json.loads(body)
 
 
 def listed(url: str, thread: int) -> set[str]:
