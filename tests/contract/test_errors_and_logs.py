@@ -14,6 +14,7 @@ from comments.config import Settings
 from comments.errors import error_body
 from comments.logs import JsonFormatter
 from comments.stores.dynamodb import DynamoDBStore
+from infra.queries import QUERIES
 from release.explain import readable, store_causes
 from release.watch import ERRORS
 from tests.app.conftest import Log
@@ -50,8 +51,9 @@ def failed(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
 def test_saved_queries_use_fields_that_log_lines_have(failed: Log, service: Template) -> None:
     written = {name for entry in failed.entries for name in entry}
     queries = every(service, "AWS::Logs::QueryDefinition")
-    assert queries
+    assert {query["Name"] for query in queries} == {f"comments-dev/{name}" for name in QUERIES}
     for query in queries:
+        assert query["LogGroupNames"] == ["/comments/dev/app"]
         without_strings = re.sub(r'"[^"]*"', "", query["QueryString"])
         used = set(re.findall(r"(?<![@\w])[a-z]\w*", without_strings)) - INSIGHTS
         assert used <= written, query["Name"]

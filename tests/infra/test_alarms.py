@@ -1,3 +1,6 @@
+"""Alarms, their descriptions, and the dashboard that shows them."""
+
+import json
 import re
 from typing import Any
 
@@ -5,7 +8,7 @@ import pytest
 
 from infra.queries import QUERIES
 from infra.stages import NOBODY, STAGES
-from tests.infra.synthesis import EMAIL, NAT, PROJECT, every, templates, the, variant
+from tests.infra.synthesis import EMAIL, NAT, PROJECT, environment, every, templates, the, variant
 
 RUNBOOK = (PROJECT / "docs" / "operations.md").read_text()
 
@@ -95,3 +98,17 @@ def test_every_description_has_a_command_for_the_stage_and_links_to_its_section_
     named = set(re.findall(r"\*([a-z ]+)\*", RUNBOOK))
     assert named
     assert named <= QUERIES.keys(), "saved queries exist"
+
+
+def test_the_dashboard_finds_routes_by_a_search_and_shows_every_alarm() -> None:
+    """A new route needs no deployment. The namespace is the one of the task."""
+    service = templates("prod").service
+    body = the(service, "AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Join"][1]
+    shown = "".join(part if isinstance(part, str) else "reference" for part in body)
+    metrics = [str(widget["properties"].get("metrics")) for widget in json.loads(shown)["widgets"]]
+    searches = [each for each in metrics if "SEARCH" in each]
+    assert len(searches) == 3
+    assert all(f'{{"{environment(service)["COMMENTS_METRICS"]}",route}}' in each for each in searches)
+    without_metrics = variant("prod", route_metrics=False).service
+    assert "SEARCH" not in str(the(without_metrics, "AWS::CloudWatch::Dashboard"))
+    assert all(alarm in str(body) for alarm in service.find_resources("AWS::CloudWatch::Alarm"))

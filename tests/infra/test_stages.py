@@ -52,7 +52,7 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, messag
         ({"promotes_from": "dev"}, "promotes_from is 'dev'; it must name another stage"),
         ({"promotes_from": "stagin"}, "promotes_from is 'stagin'"),
         ({"domain": DOMAIN, "entrance": Entrance.CLOUDFRONT}, "domain requires Entrance.LOAD_BALANCER"),
-        ({"architecture": Architecture.ARM64}, "architecture is X86_64, but it runs the images of dev"),
+        ({"architecture": Architecture.ARM64}, "stage prod .* architecture is X86_64, but it runs the images of dev"),
     ],
 )
 def test_a_field_that_cannot_work_is_named(
@@ -64,11 +64,9 @@ def test_a_field_that_cannot_work_is_named(
     assert "nobody-guesses-this" not in str(raised.value)
 
 
-def test_stages_that_share_images_have_one_architecture() -> None:
+def test_only_stages_that_share_images_must_have_one_architecture() -> None:
     check_architectures([*STAGES.values(), PREVIEW])
     arm = dataclasses.replace(DEV, architecture=Architecture.ARM64)
-    with pytest.raises(StageError, match=r"stage prod in infra/stages\.py: architecture is X86_64"):
-        check_architectures([arm, STAGES["prod"]])
     check_architectures([arm, dataclasses.replace(STAGES["prod"], registry_account=TWO)])
 
 
