@@ -6,10 +6,10 @@ import sys
 import pytest
 from aws_cdk.assertions import Template
 
-from tests.app.conftest import ROOT, log
+from tests.app.conftest import ROOT, dynamodb, log
 from tests.infra.synthesis import environment, templates
 
-__all__ = ["log"]
+__all__ = ["dynamodb", "log"]
 
 
 @pytest.fixture(scope="session")
