@@ -10,9 +10,8 @@ import pytest
 from tests.app import faults
 from tests.app.conftest import Server, create_table, serving
 from tests.app.faults import Faults
-from tests.resilience.conftest import Response, comment, connect, get, post
+from tests.client import Answer, ask
 
-THREAD = get(b"/api/comment/list/1?limit=1000")
 CLIENTS = 12
 
 FAULTS = {
@@ -42,30 +41,30 @@ def service(store: Faults, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield running
 
 
-def ask(service: Server, request: bytes) -> Response:
-    """Send a request. Times out after 30 s, more than the store's longest call."""
-    with connect(service.port) as connection:
-        return connection.ask(request)
+def post(service: Server, text: str) -> Answer:
+    new = {"email": "reader@example.com", "comment": text, "content_id": 1}
+    return ask(f"{service.url}/api/comment/new", "POST", new, Idempotency_Key=text)
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_failing_store_is_503_and_affects_nothing_else(service: Server, store: Faults, name: str) -> None:
     fault, reading = FAULTS[name]
     texts = [f"{name}-{number}" for number in range(CLIENTS)]
-    posts = [post(comment(b'"%s"' % text.encode()), b"Idempotency-Key: " + text.encode()) for text in texts]
-    assert ask(service, post(comment())).status == 200  # so that there is a thread to read
+    thread = f"{service.url}/api/comment/list/1?limit=1000"
+    assert post(service, "first").status == 200  # so that there is a thread to read
     store.always = fault
     with ThreadPoolExecutor(2 * CLIENTS) as users:
-        responses = [users.submit(ask, service, request) for request in (*posts, *[THREAD] * CLIENTS)]
+        responses = [users.submit(post, service, text) for text in texts]
+        responses += [users.submit(ask, thread) for _ in range(CLIENTS)]
         while not all(response.done() for response in responses):
             assert service.healthy()
             time.sleep(0.05)
-        assert ask(service, get(b"/api/status")).json()["status"] == ("OK" if reading == 200 else "DEGRADED")
+        assert ask(f"{service.url}/api/status").body["status"] == ("OK" if reading == 200 else "DEGRADED")
     assert [response.result().status for response in responses] == [503] * CLIENTS + [reading] * CLIENTS
     for response in responses:
         assert ("Retry-After" in response.result().headers) == (response.result().status == 503)
     store.always = faults.well
-    for request in posts:
-        assert ask(service, request).status == 200
-    stored = Counter(each["comment"] for each in ask(service, THREAD).json())
+    for text in texts:
+        assert post(service, text).status == 200
+    stored = Counter(each["comment"] for each in ask(thread).body)
     assert [stored[text] for text in texts] == [1] * CLIENTS
