@@ -1,7 +1,6 @@
 """The DynamoDB store: items of release 0.1, and a network and a DynamoDB that fail."""
 
 import hashlib
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -212,19 +211,6 @@ def test_lists_repeat_comments_for_as_long_as_the_slowest_write(store: DynamoDBS
     """A follower that is past the id of a slow write would never see its comment."""
     config: Any = store._client.meta.config
     assert store.overlap > config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
-
-
-def test_a_store_that_accepts_no_connections_is_an_error(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamodb, "CONNECT_TIMEOUT", 0.1)
-    full = socket.create_server(("127.0.0.1", 0), backlog=0)
-    with full, socket.socket() as first, socket.socket() as second:
-        for waiting in (first, second):  # more than the backlog: further connections get no response
-            waiting.setblocking(False)
-            waiting.connect_ex(full.getsockname())
-        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{full.getsockname()[1]}")
-        with closing(DynamoDBStore(table)) as store, pytest.raises(StoreError) as caught:
-            store.ping()
-    assert caught.value.reason == "ConnectTimeoutError"
 
 
 # Configuration

@@ -198,20 +198,6 @@ def respect_permissions() -> None:
         ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
 
 
-def test_closing_the_store_commits_what_is_queued(path: Path) -> None:
-    store = SQLiteStore(path)
-    with ThreadPoolExecutor(5) as pool:
-        with lock_of_another_process(path):
-            for number in range(4):
-                pool.submit(add_comment, store, str(number))
-            wait_until(lambda: store._queue.qsize() == 3)
-            closed = pool.submit(store.close)
-            wait_until(lambda: store._closing)
-        closed.result()
-    with closing(SQLiteStore(path)) as again:
-        assert sorted(texts(again)) == [*"0123"]
-
-
 @pytest.mark.parametrize("replacement", [None, "another.db"])
 def test_a_file_that_was_moved_takes_no_comments_that_a_restart_would_lose(
     store: SQLiteStore, path: Path, replacement: str | None

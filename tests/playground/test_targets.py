@@ -24,8 +24,8 @@ def register(targets: Targets, outcomes: str, ip: str = "10.0.0.1") -> Target:
     return check(targets.register(GROUP, ip, 8000), outcomes)
 
 
-def taken(targets: Targets, number: int, *, least_outstanding: bool = False) -> list[Target | None]:
-    return [targets.take(GROUP, least_outstanding=least_outstanding) for _ in range(number)]
+def taken(targets: Targets, number: int) -> list[Target | None]:
+    return [targets.take(GROUP, least_outstanding=False) for _ in range(number)]
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,6 @@ def test_round_robin_uses_only_healthy_targets(targets: Targets) -> None:
     first, second = register(targets, "+", "10.0.0.1"), register(targets, "+", "10.0.0.2")
     register(targets, "---", "10.0.0.3")
     assert sorted(id(target) for target in taken(targets, 4)) == sorted([id(first), id(second)] * 2)
-
-
-def test_least_outstanding_requests_spares_the_busy(targets: Targets) -> None:
-    busy, idle = register(targets, "+", "10.0.0.1"), register(targets, "+", "10.0.0.2")
-    busy.in_flight = 5
-    assert taken(targets, 3, least_outstanding=True) == [idle] * 3
 
 
 def test_a_draining_target_finishes_its_requests_and_gets_no_new_ones(targets: Targets) -> None:
