@@ -61,11 +61,6 @@ def free_port() -> int:
             return port
 
 
-def accepts_connections(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @contextmanager
 def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(command, **options)
@@ -101,8 +96,8 @@ def dynamodb() -> Iterator[str]:
     with running(
         [*command, "-inMemory", "-port", str(port)], cwd=ENGINE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as engine:
-        wait_until(lambda: accepts_connections(port), engine)
         url, region = f"http://127.0.0.1:{port}", {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+        wait_until(lambda: ask(url).status == 400, engine)  # the request is not signed
         credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
         with patch.dict(os.environ, {"AWS_ENDPOINT_URL_DYNAMODB": url} | region | credentials):
             yield url
