@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.cost.__main__ import MONTHS, bills, main, stock_templates
+from infra.cost.__main__ import bills, main, stock_templates
 from infra.cost.bill import Bill, UnpricedError, bill
 from infra.cost.traffic import Traffic
 from infra.stages import STAGES, Architecture, Egress, Stage
@@ -28,18 +28,6 @@ def dollars(found: Bill, label: str) -> float:
 
 def labels(found: Bill) -> set[str]:
     return {line.label for line in found.lines}
-
-
-def test_dev_costs_less_than_half_of_the_stock_pattern_at_any_traffic() -> None:
-    """The stock pattern has NAT gateways and two tasks in private subnets. One task of dev can serve the traffic."""
-    assert MONTHS[-1] / (30 * 24 * 60) < DEV.requests_per_target
-    stock = stock_templates(STAGES["dev"])
-    for dev, theirs in zip(bills(of(DEV)), bills(stock), strict=True):
-        assert dev.total <= 0.45 * theirs.total
-    found = bill(stock, IDLE)
-    assert dollars(found, "NAT gateways") == pytest.approx(2 * 0.045 * 730)
-    assert dollars(found, "tasks") == pytest.approx(2 * 730 * (0.25 * 0.04048 + 0.5 * 0.004445))
-    assert "public addresses of tasks" not in labels(found)
 
 
 def test_the_documentation_has_these_costs() -> None:
