@@ -24,7 +24,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
 TIMEOUT_SECONDS = 300.0
 RELEASES = ("logs", "failures", "interruptions", "roles")
-OPERATIONS = ("runbook", "cdk", "rollouts", "scaling", "lifecycle")
+OPERATIONS = ("runbook", "cdk", "rollouts", "lifecycle")
 """Two groups of test files. The files of a group share a playground, in this order: later ones reuse earlier
 deployments, and lifecycle removes it. Other tests come last, because these take longest."""
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

@@ -1,6 +1,8 @@
-"""Rollbacks, upgrades and lost tasks cause no failed requests."""
+"""Rollbacks, upgrades, lost tasks and scaling cause no failed requests."""
 
 import io
+import json
+import re
 import subprocess
 import tarfile
 
@@ -8,12 +10,13 @@ import pytest
 
 from tests.client import ask
 from tests.playground.conftest import NAME, PROJECT, Clone, Cloud, wait_until
-from tests.playground.test_scaling import SMALL_TARGET, load_for_five_tasks
 from tests.playground.traffic import CLIENTS, PAUSE_SECONDS, Traffic, missing
 
 PREVIOUS = "d97e4d1b4158b3e0e011ac24e362966e89cd7b45"
 """Last commit of version 0.1."""
 IMAGE_FILES = ("app", "requirements.txt", "Dockerfile", ".dockerignore")
+SMALL_TARGET = "max_tasks=6, requests_per_target=300,"
+"""Stage settings that scale at 5 requests per second per task, a rate that a client on two cores can send."""
 
 
 def with_the_previous_image(project: Clone) -> None:
@@ -71,7 +74,7 @@ def test_the_previous_release_and_this_one_serve_one_table_in_both_directions(cl
 
     project.git("checkout", "--quiet", "HEAD~1", "--", *IMAGE_FILES)
     project.append("app/api.py", "\n# another version\n")
-    project.replace("infra/stages.py", "max_tasks=6,", SMALL_TARGET)  # for the scaling test, which runs next
+    project.replace("infra/stages.py", "max_tasks=6,", SMALL_TARGET)  # for the next test
     with load_for_five_tasks(cloud) as traffic:
         upgraded = cloud.release(project.folder)
         traffic.flow_for(1)
@@ -83,3 +86,38 @@ def test_the_previous_release_and_this_one_serve_one_table_in_both_directions(cl
     assert traffic.failures == []
     assert written_before.keys() < cloud.acknowledged.keys()
     assert missing(cloud.url, cloud.acknowledged) == set(), "this release lists all"
+
+
+@pytest.fixture
+def small_target(cloud: Cloud, request: pytest.FixtureRequest) -> None:
+    """Make the service scale at this load. The test of upgrades has already released such a version under load."""
+    stack = cloud.client("cloudformation").get_template(StackName="CommentsService-playground")
+    if not re.search(r'"TargetValue": 300\b', json.dumps(stack["TemplateBody"])):
+        project = request.getfixturevalue("project")
+        project.replace("infra/stages.py", "max_tasks=6,", SMALL_TARGET)
+        released = cloud.release(project.folder)
+        assert released.returncode == 0, released.stdout + released.stderr
+
+
+def load_for_five_tasks(cloud: Cloud) -> Traffic:
+    """Return traffic of at most 24 requests per second."""
+    return Traffic(cloud.url, cloud.acknowledged, clients=12, pause=0.5)
+
+
+def tasks(cloud: Cloud) -> int:
+    return int(cloud.service()["desiredCount"])
+
+
+@pytest.mark.usefixtures("small_target")
+def test_load_adds_tasks_which_are_removed_after_it(cloud: Cloud) -> None:
+    with load_for_five_tasks(cloud) as load:
+        wait_until(lambda: tasks(cloud) > 2, "requests per target have brought more tasks")
+        cloud.settle()
+        served = len(cloud.healthy_targets())
+        load.flow_for(2)
+    assert 2 < served < 6, "as many as the load needs, and not all that are allowed"
+    with Traffic(cloud.url, cloud.acknowledged, clients=1, pause=0.3) as rest:
+        wait_until(lambda: tasks(cloud) == 2, "fewer requests have removed tasks")
+        cloud.settle()
+    assert (load.failures, rest.failures) == ([], [])
+    assert missing(cloud.url, cloud.acknowledged) == set()

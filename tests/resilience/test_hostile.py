@@ -26,16 +26,12 @@ HOSTILE = {
     "URL of another host": (404, get(b"http://mallory.example" + MISSING)),
     "target of 5,000 bytes": (414, get(LIST + b"9" * 5000)),
     "encoded NUL": (404, get(b"/embed.js%00mallory")),
-    "forged log line": (404, get(b"/%22%7d%0a%7b%22level%22:%22error%22,%22message%22:%22mallory%22%7d")),
-    # Headers
+    # Headers; tests/app has more.
     "header of 9,000 bytes": (431, get(MISSING, b"X-A: " + b"mallory" * 1300)),
     "bare LF": (400, get(MISSING, b"X-A: 1\nX-B: 2")),
     "space in the name of a header": (400, get(MISSING, b"mallory@example.com hunter2: x")),
     "host with a quote": (404, get(MISSING).replace(b"Host: x", b'Host: "} {"level":"mallory')),
-    "request id with a quote": (404, get(MISSING, b'X-Request-Id: "} {"level":"mallory')),
     "forwarded address with a quote": (404, get(MISSING, b'X-Forwarded-For: "} {"level":"mallory')),
-    "trace id with control characters": (404, get(MISSING, b"X-Amzn-Trace-Id: \x9b31m\x85mallory")),
-    "token that is not UTF-8": (401, get(HELD, b"Authorization: Bearer \xff\xfe\xfd")),
     "two tokens": (401, get(HELD, b"Authorization: Bearer x", b"Authorization: Bearer moderator-of-the-test")),
     "token in a header with an underscore": (401, get(HELD, b"HTTP_AUTHORIZATION: Bearer moderator-of-the-test")),
     # A body; tests/app has more.
