@@ -76,18 +76,16 @@ def test_invalid_fields_show_their_errors(article: Article) -> None:
 
 def test_a_retry_after_a_lost_response_stores_one_comment_but_a_changed_text_is_another(article: Article) -> None:
     thread = article.open()
-    article.page.route("**/api/comment/new", lose_the_response)
+    article.page.route("**/api/comment/new", lose_the_response, times=1)
     thread.post("once")
     expect(thread.status("Your comment was not posted: the service is unreachable.")).to_be_visible()
     expect(thread.comment).to_have_value("once")
-    article.page.unroute("**/api/comment/new")
     thread.send.click()
     expect(thread.status("Your comment was posted.")).to_be_visible()
     assert article.listed() == thread.texts() == ["once"]
-    article.page.route("**/api/comment/new", lose_the_response)
+    article.page.route("**/api/comment/new", lose_the_response, times=1)
     thread.post("the first")
     expect(thread.status("the service is unreachable")).to_be_visible()
-    article.page.unroute("**/api/comment/new")
     thread.post("the second")
     expect(thread.status("Your comment was posted.")).to_be_visible()
     assert article.listed() == ["once", "the first", "the second"]
@@ -111,12 +109,11 @@ def test_an_html_error_from_a_load_balancer_keeps_the_text(article: Article) -> 
 
 def test_a_thread_that_another_site_may_not_load_names_the_setting_and_can_be_retried(article: Article) -> None:
     article.post("still there")
-    article.page.route("**/api/comment/list/**", lambda route: route.fulfill(json=[], headers=ONLY_MAGAZINE))
+    article.page.route("**/list/**", lambda route: route.fulfill(json=[], headers=ONLY_MAGAZINE), times=1)
     with article.page.expect_console_message(lambda message: "COMMENTS_CORS_ORIGINS" in message.text) as warning:
         thread = article.open()
     assert article.page.url.rstrip("/") in warning.value.text
     expect(thread.status("Comments could not be loaded: the service is unreachable.")).to_be_visible()
-    article.page.unroute("**/api/comment/list/**")
     thread.retry.click()
     expect(thread.items.first).to_be_focused()
     assert thread.texts() == ["still there"]
