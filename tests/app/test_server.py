@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pytest
+
 from tests.app.conftest import ROOT, Server, wait_until
 
 
@@ -31,12 +33,19 @@ def test_a_stop_finishes_the_requests_under_way_and_all_output_is_json(serve: Ca
     assert warning["message"] == "COMMENTS_STROE is not a setting; did you mean COMMENTS_STORE?"
 
 
-def test_a_service_that_cannot_start_exits_with_the_reason() -> None:
+@pytest.mark.parametrize(
+    ("settings", "status", "message"),
+    [
+        ({"COMMENTS_STORE": "mysql://x"}, 3, "COMMENTS_STORE must be sqlite:///PATH or dynamodb://TABLE"),
+        ({"WEB_CONCURRENCY": "0"}, 1, "WEB_CONCURRENCY must be at least 1"),
+    ],
+)
+def test_a_service_that_cannot_start_exits_with_the_reason(settings: dict[str, str], status: int, message: str) -> None:
     """test_sqlite.py shows the same for a store that cannot be opened."""
     command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "api:app"]
-    environ = os.environ | {"COMMENTS_STORE": "mysql://x"}
+    environ = os.environ | settings
     ended = subprocess.run(command, cwd=ROOT / "app", env=environ, capture_output=True, text=True, check=False)
-    assert ended.returncode == 3
+    assert ended.returncode == status
     (error,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
-    assert error.startswith("error: COMMENTS_STORE must be sqlite:///PATH or dynamodb://TABLE")
+    assert error.startswith(f"error: {message}")
     assert "Traceback" not in ended.stdout + ended.stderr
