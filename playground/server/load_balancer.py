@@ -78,12 +78,10 @@ async def forward_to_tg(  # noqa: PLR0917 - MiniStack passes the arguments by po
             tg_arn, method, path, headers, body, query_params, raw_query_string, raw_path
         )
         return lambda_response
-    attributes = alb._tg_attrs.get(tg_arn, [])
-    least = attribute(attributes, "load_balancing.algorithm.type", "round_robin") == "least_outstanding_requests"
     target_path = (raw_path or path) + (f"?{raw_query_string}" if raw_query_string else "")
     payload = body.encode() if isinstance(body, str) else body or b""
     unreachable: list[Target] = []
-    while target := TARGETS.take(tg_arn, least_outstanding=least, without=unreachable):
+    while target := TARGETS.take(tg_arn, without=unreachable):
         try:
             return await exchange(target, method, target_path, headers, payload)
         except (httpx.ConnectError, httpx.ConnectTimeout):  # the request has not been sent

@@ -94,7 +94,7 @@ class Targets:
         """Return the number of healthy targets in a group, at least 1."""
         return max(1, sum(target.health is Health.HEALTHY for target in self.of(group)))
 
-    def take(self, group: str, *, least_outstanding: bool, without: Iterable[Target] = ()) -> Target | None:
+    def take(self, group: str, *, without: Iterable[Target] = ()) -> Target | None:
         """Choose a target for a request. AWS: a group with only unhealthy targets fails open to all of them."""
         with self._lock:
             registered = [t for t in self._targets.values() if t.group == group and t not in without]
@@ -102,10 +102,7 @@ class Targets:
             candidates = candidates or [target for target in registered if target.health is Health.UNHEALTHY]
             if not candidates:
                 return None
-            if least_outstanding:
-                chosen = min(candidates, key=lambda target: target.in_flight)
-            else:
-                chosen = candidates[next(self._turn) % len(candidates)]
+            chosen = candidates[next(self._turn) % len(candidates)]
             chosen.in_flight += 1
             return chosen
 

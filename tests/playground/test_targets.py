@@ -25,7 +25,7 @@ def register(targets: Targets, outcomes: str, ip: str = "10.0.0.1") -> Target:
 
 
 def taken(targets: Targets, number: int) -> list[Target | None]:
-    return [targets.take(GROUP, least_outstanding=False) for _ in range(number)]
+    return [targets.take(GROUP) for _ in range(number)]
 
 
 @pytest.mark.parametrize(
