@@ -146,9 +146,10 @@ bootstrap: $(STAGE_TOOLS)  ## prepare the account of ENV once: roles and CDK's b
 diff: $(STAGE_TOOLS)  ## show what a deployment to ENV would change, except for the image
 	@python -m release.status diff $(ENV)
 
+# TAG is an input of a workflow, so neither make nor the shell may expand its value.
 .PHONY: deploy
 deploy: $(STAGE_TOOLS)  ## release this commit to ENV (TAG=… for an existing image; STEP=build, push, deploy or verify)
-	@python -m release $(ENV) $(if $(TAG),--tag $(TAG)) $(if $(STEP),--step $(STEP))
+	@python -m release $(ENV) $(if $(value TAG),--tag "$$TAG") $(if $(STEP),--step $(STEP))
 
 .PHONY: endpoint
 endpoint: $(STAGE_TOOLS)  ## print the base URL of ENV

@@ -2,13 +2,14 @@
 
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from release.__main__ import Phase
-from tests.release.conftest import PROJECT
+from tests.release.conftest import PROJECT, nobody
 
 WORKFLOWS: dict[str, dict[str, Any]] = {
     path.stem: yaml.safe_load(path.read_text()) for path in sorted((PROJECT / ".github/workflows").glob("*.yml"))
@@ -67,7 +68,7 @@ def test_prod_deploys_and_verifies_what_dev_proved_and_a_rollback_skips_ci_and_d
         "prod": "${{ !cancelled() && (inputs.tag != '' || needs.dev.result == 'success') }}",
     }
     phases = Phase.DEPLOY, Phase.VERIFY
-    assert commands(deploy["prod"]) == [f'make deploy ENV=prod TAG="$TAG" STEP={phase}' for phase in phases]
+    assert commands(deploy["prod"]) == [f"make deploy ENV=prod STEP={phase}" for phase in phases]
     assert deploy["prod"]["env"]["TAG"] == "${{ inputs.tag || needs.dev.outputs.tag }}"
 
 
@@ -77,3 +78,15 @@ def test_no_job_with_credentials_restores_a_cache() -> None:
         assert workflow["permissions"] == {}
         for job in workflow["jobs"].values():
             assert "id-token" not in job["permissions"] or "cache" not in str(job), name
+
+
+def test_a_tag_from_the_environment_is_no_code(copy: Path, tmp_path: Path) -> None:
+    """Whoever may run a workflow chooses its input, but must not run commands with the role of prod."""
+    tag = f"$(shell touch {tmp_path}/make)$$(touch {tmp_path}/shell);`touch {tmp_path}/shell`"
+    for file in (".venv", "node_modules"):
+        (copy / file).symlink_to(PROJECT / file)
+    command = ["make", "deploy", "ENV=pr-1", "-o.venv/.dev", "-onode_modules/.package-lock.json"]
+    environment = nobody(tmp_path) | {"TAG": tag}
+    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+    assert f"--tag {tag}: expected" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy"]
