@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
+from infra.stages import CONTAINER
 from release.aws import Aws
 from release.command import note
 from release.deploy import base_url, not_deployed, running_digest
@@ -82,7 +83,8 @@ def running_tasks(aws: Aws, digest: str) -> int:
     tasks = [task for task in described if task["lastStatus"] == "RUNNING"]  # autoscaling may be starting others
     if not tasks:
         raise NotVerifiedError(f"the service {stage.service} has no running tasks")
-    digests = {container.get("imageDigest", "an unknown image") for task in tasks for container in task["containers"]}
+    containers = [each for task in tasks for each in task["containers"] if each["name"] == CONTAINER]
+    digests = {container.get("imageDigest", "an unknown image") for container in containers}
     if others := digests - {digest}:
         deployed = running_digest(aws)
         why = f"another release has deployed {deployed} in the meantime"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.stages import CONTAINER
 from release.aws import Aws
 from release.command import note
 from release.logs import past_events
@@ -59,7 +60,7 @@ class StoppedTask:
 
     @classmethod
     def of(cls, task: TaskTypeDef) -> StoppedTask:
-        containers = task["containers"]
+        containers = [container for container in task["containers"] if container["name"] == CONTAINER]
         reasons = [task.get("stoppedReason", ""), *(container.get("reason", "") for container in containers)]
         task_id = task["taskArn"].rsplit("/", 1)[-1]
         return cls(
@@ -70,7 +71,7 @@ class StoppedTask:
                 container["name"]: container["exitCode"] for container in containers if "exitCode" in container
             },
             # PREFIX/CONTAINER/TASK; infra/constructs/fargate_service.py uses the container's name as the prefix
-            log_stream=f"{containers[0]['name']}/{containers[0]['name']}/{task_id}",
+            log_stream=f"{CONTAINER}/{CONTAINER}/{task_id}",
         )
 
     @property

@@ -14,7 +14,7 @@ from constructs import Construct
 from infra.constructs import cfn_resource
 from infra.constructs.network import HTTPS, Network
 from infra.findings import acknowledge
-from infra.stages import Architecture
+from infra.stages import CONTAINER, Architecture
 
 USER = "10001:10001"
 """Numeric, so that it needs no entry in /etc/passwd. The image sets the same user."""
@@ -33,7 +33,6 @@ _STANDARD_SECONDS = 60
 class ApiService(Construct):
     """Cluster, task definition and service; about $9 a month for each task of a quarter of a vCPU."""
 
-    container_name = "api"
     port = 8000
 
     def __init__(
@@ -92,7 +91,7 @@ class ApiService(Construct):
         no_capabilities = ecs.LinuxParameters(self, "Linux")
         no_capabilities.drop_capabilities(ecs.Capability.ALL)
         self.task_definition.add_container(
-            self.container_name,
+            CONTAINER,
             image=image,
             user=USER,
             readonly_root_filesystem=True,
@@ -102,7 +101,7 @@ class ApiService(Construct):
             secrets=dict(secrets),
             stop_timeout=STOP_TIMEOUT,
             logging=ecs.LogDrivers.aws_logs(
-                stream_prefix=self.container_name,
+                stream_prefix=CONTAINER,
                 log_group=log_group,
                 mode=ecs.AwsLogDriverMode.NON_BLOCKING,
                 max_buffer_size=LOG_BUFFER,

@@ -81,7 +81,13 @@ def test_an_address_that_does_not_respond_is_not_verified(deployed: Aws, monkeyp
 def running(aws: Aws, *digests: str) -> int:
     """Verify a service of which ECS says that it runs these, and that a task is starting."""
     service = {"deployments": [{"id": "ecs-svc/1"}], "runningCount": len(digests), "desiredCount": len(digests)}
-    tasks = [{"lastStatus": "RUNNING", "containers": [{"imageDigest": digest}]} for digest in digests]
+    tasks = [
+        {
+            "lastStatus": "RUNNING",
+            "containers": [{"name": "aws-guardduty-agent-x"}, {"name": "api", "imageDigest": digest}],
+        }
+        for digest in digests
+    ]
     tasks.append({"lastStatus": "PENDING", "containers": [{"name": "api"}]})
     with Stubber(aws.ecs) as stubber:
         stubber.add_response("describe_services", {"services": [service]})

@@ -10,12 +10,13 @@ from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
+from types_boto3_ecs.type_defs import ContainerTypeDef
 
 from release import watch
 from release.aws import Aws
 from release.errors import DeploymentError
 from release.explain import explain
-from release.watch import Evidence, Watch, probe_traffic
+from release.watch import Evidence, StoppedTask, Watch, probe_traffic
 from tests.release.conftest import serve
 
 
@@ -101,3 +102,10 @@ def test_probe_traffic_continues_during_a_deployment_despite_errors(
     with serve(respond) as url, probe_traffic(url):
         for _ in range(2):
             assert reads.get(timeout=10).startswith("/api/comment/list/")
+
+
+def test_a_container_that_aws_adds_to_a_task_explains_nothing() -> None:
+    """GuardDuty's agent may even come first, and its log is elsewhere."""
+    agent: ContainerTypeDef = {"name": "aws-guardduty-agent-x", "reason": "CannotPullContainerError", "exitCode": 137}
+    task = StoppedTask.of({"taskArn": "arn:aws:ecs:::task/1", "containers": [agent, {"name": "api", "exitCode": 3}]})
+    assert (task.ending, task.log_stream) == ("api: exit code 3", "api/api/1")
