@@ -97,8 +97,9 @@ def plan(stage: Stage, *, chosen: str | None) -> Plan:
     """Plan a release; raise NotReadyError if a prerequisite is missing. `chosen` is the tag of an existing image."""
     if missing := stage.missing_for_production():
         raise NotReadyError(" ".join(missing))
-    # Only previews and the playground take uncommitted changes.
-    tag = chosen or tag_of_working_tree(clean=not (stage.is_preview or stage.is_playground))
+    # Only previews and the playground take uncommitted changes. With a tag, too, the templates are those of this tree.
+    current = tag_of_working_tree(clean=not (stage.is_preview or stage.is_playground))
+    tag = chosen or current
     commit_in(tag)
     gate = Gate.of(stage.blocking_severity)
     aws = Aws.of(stage)

@@ -51,6 +51,8 @@ def test_uncommitted_files_are_named(copy: Path, tmp_path: Path) -> None:
     for number in range(30):
         (copy / f"new-{number:02}").write_text("x")
     said = refused(copy, nobody(tmp_path), "dev")
+    # The templates would be those of the working tree, whatever the image.
+    assert "uncommitted changes" in refused(copy, nobody(tmp_path), "dev", "--tag", "0123456789ab")
     assert "app/api.py" in said
     assert "new-00" in said
     assert "and 21 more" in said
