@@ -383,6 +383,8 @@ def _check_fields(stage: Stage) -> None:
     where = f"stage {stage.name} in infra/stages.py"
     if not re.fullmatch(r"pr-\d+|(?!pr-)[a-z]([a-z0-9-]{0,18}[a-z0-9])?", stage.name):  # it is part of a bucket's name
         raise StageError(f"{where}: name must have at most 20 of a-z, 0-9 and hyphens, and not begin with pr-")
+    if shorter := [other for other in STAGES if stage.name.startswith(f"{other}-")]:  # tags of images begin with it
+        raise StageError(f"{where}: name must not begin with {shorter[0]}-, which marks the images of {shorter[0]}")
     if not 1 <= stage.min_tasks <= stage.max_tasks:
         raise StageError(f"{where}: min_tasks is {stage.min_tasks}; it must be from 1 to max_tasks, {stage.max_tasks}")
     if stage.promotes_from and stage.promotes_from not in STAGES.keys() - {stage.name}:

@@ -41,6 +41,7 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, messag
         ({"min_tasks": 5, "max_tasks": 4}, "stage dev in infra/stages.py: min_tasks is 5"),
         ({"name": "My_Stage"}, "stage My_Stage in infra/stages.py: name must have"),
         ({"name": "pr-eview"}, "not begin with pr-"),
+        ({"name": "prod-eu"}, "must not begin with prod-, which marks the images of prod"),
         ({"min_tasks": 0}, "min_tasks is 0"),
         ({"cpu_seconds": 30}, "cpu_seconds is 30; ECS supports 20 and 60"),
         ({"log_days": 31}, "log_days is 31; it must be one of 1, 3, 5, 7"),
