@@ -116,12 +116,10 @@ def push(aws: Aws, tag: str) -> None:
     """Push the image; raise CommandError."""
     reference = f"{aws.image_name}:{tag}"
     note(f"pushing {reference}")
-    # A context's address would be lost with another DOCKER_CONFIG.
-    host = os.environ.get("DOCKER_HOST")
-    host = host or run(["docker", "context", "inspect", "--format={{.Endpoints.docker.Host}}"])[-1]
+    context = run(["docker", "context", "inspect", "--format={{.Name}}"])[-1]
     try:
         with registry_login(aws) as variables:
-            run(["docker", "push", reference], variables={**variables, "DOCKER_HOST": host})
+            run(["docker", "push", reference], variables={**variables, "DOCKER_CONTEXT": context})
     except CommandError as error:
         denial = explain_denial("\n".join(error.details))
         raise CommandError(denial or error.summary, *error.details) from error
@@ -134,4 +132,6 @@ def registry_login(aws: Aws) -> Iterator[dict[str, str]]:
     logins = {aws.image_name.partition("/")[0]: {"auth": authorization["authorizationToken"]}}
     with tempfile.TemporaryDirectory(prefix="comments-docker-") as folder:
         (Path(folder) / "config.json").write_text(json.dumps({"auths": logins}))
+        user = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+        (Path(folder) / "contexts").symlink_to((user / "contexts").absolute())  # addresses and keys of daemons
         yield {"DOCKER_CONFIG": folder}
