@@ -28,13 +28,13 @@ def tag_of_working_tree(root: Path = PROJECT_ROOT, *, clean: bool) -> str:
     Raises NotReadyError if there is no commit, or if there are changes although the tree must be `clean`.
     """
     try:
-        (commit,) = run(["git", "rev-parse", "--short=12", "--verify", "HEAD"], cwd=root)
+        *_, commit = run(["git", "rev-parse", "--short=12", "--verify", "HEAD"], cwd=root)
     except CommandError as error:
         raise NotReadyError(
             "no git commit here: run this in a clone, because the image is named after its commit", *error.details
         ) from error
     commit = commit[:12]  # git prints more digits if 12 are ambiguous
-    changed = run(["git", "-c", "core.quotePath=false", "status", "--porcelain", "--untracked-files=all"], cwd=root)
+    changed = _changed_files(root)
     if not changed:
         return commit
     if clean:
@@ -47,7 +47,7 @@ def tag_of_working_tree(root: Path = PROJECT_ROOT, *, clean: bool) -> str:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}  # leaves the user's index as it is
         run(["git", "read-tree", "HEAD"], cwd=root, variables=index)  # with files that are tracked although ignored
         run(["git", "add", "--all", "."], cwd=root, variables=index)
-        (tree,) = run(["git", "write-tree"], cwd=root, variables=index)
+        *_, tree = run(["git", "write-tree"], cwd=root, variables=index)
     return f"{commit}-dirty-{tree[:8]}"
 
 
@@ -57,10 +57,16 @@ def source_of_image(root: Path = PROJECT_ROOT) -> tuple[str, str]:
     With the current commit instead, an unchanged image would get another digest and every task would be replaced.
     """
     log = ["git", "log", "-1", "--no-show-signature", "--format=%H %ct"]
-    changed = run(["git", "status", "--porcelain", "--", *IMAGE_FILES], cwd=root)
+    changed = _changed_files(root, *IMAGE_FILES)
     last = run([*log, "--", *IMAGE_FILES], cwd=root) or run(log, cwd=root)
     commit, time = last[-1].split()
     return commit[:12] + ("-dirty" if changed else ""), time
+
+
+def _changed_files(root: Path, *files: str) -> list[str]:
+    """Return uncommitted changes in the format of git, without its warnings."""
+    status = ["git", "-c", "core.quotePath=false", "status", "--porcelain", "--untracked-files=all", "--", *files]
+    return [line for line in run(status, cwd=root) if line[2:3] == " "]
 
 
 def commit_in(tag: str) -> str:

@@ -72,3 +72,11 @@ def test_only_a_change_of_the_image_changes_the_commit_that_it_names(repository:
     assert source_of_image(repository)[0] == f"{named[0]}-dirty"
     commit_all(repository)
     assert source_of_image(repository)[0] == head(repository)
+
+
+def test_a_warning_of_git_is_no_change(repository: Path) -> None:
+    git(repository, "update-ref", "refs/heads/HEAD", "HEAD")  # "refname 'HEAD' is ambiguous"
+    (repository / ".git/info/attributes").write_text("!negative text\n")
+    assert tag_of_working_tree(repository, clean=True) == source_of_image(repository)[0] == head(repository)
+    (repository / "new").touch()
+    assert tag_of_working_tree(repository, clean=False).startswith(f"{head(repository)}-dirty-")
