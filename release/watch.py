@@ -141,9 +141,9 @@ class Watch:
                 for service in ecs.describe_services(cluster=stage.cluster, services=[stage.service])["services"]:
                     if service["status"] == "ACTIVE":
                         news += self._record_service(service)
-                arns = ecs.list_tasks(cluster=stage.cluster, desiredStatus="STOPPED")["taskArns"]
-                if new := [arn for arn in arns if arn not in self._seen]:
-                    for task in ecs.describe_tasks(cluster=stage.cluster, tasks=new)["tasks"]:
+                pages = ecs.get_paginator("list_tasks").paginate(cluster=stage.cluster, desiredStatus="STOPPED")
+                for new in ([arn for arn in page["taskArns"] if arn not in self._seen] for page in pages):
+                    for task in ecs.describe_tasks(cluster=stage.cluster, tasks=new)["tasks"] if new else ():
                         self._seen.add(task["taskArn"])
                         news += self._record_task(task)
             self.evidence.failure = None

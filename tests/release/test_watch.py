@@ -109,3 +109,13 @@ def test_a_container_that_aws_adds_to_a_task_explains_nothing() -> None:
     agent: ContainerTypeDef = {"name": "aws-guardduty-agent-x", "reason": "CannotPullContainerError", "exitCode": 137}
     task = StoppedTask.of({"taskArn": "arn:aws:ecs:::task/1", "containers": [agent, {"name": "api", "exitCode": 3}]})
     assert (task.ending, task.log_stream) == ("api: exit code 3", "api/api/1")
+
+
+def test_a_failed_task_is_found_on_any_page(cluster: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ECS lists a hundred tasks at a time, stopped ones for an hour, in no particular order."""
+    task = {"taskArn": "arn:aws:ecs:::task/1", "stopCode": "TaskFailedToStart", "containers": []}
+    pages = [{"taskArns": [], "nextToken": "next"}, {"taskArns": []}, {"taskArns": [], "nextToken": "next"}]
+    monkeypatch.setattr(watch, "POLL_SECONDS", 60)
+    monkeypatch.setattr(cluster.ecs, "list_tasks", Mock(side_effect=[*pages, {"taskArns": [task["taskArn"]]}]))
+    monkeypatch.setattr(cluster.ecs, "describe_tasks", Mock(return_value={"tasks": [task]}))
+    assert [each.id for each in deployment_failed(cluster).stopped] == ["1"]
