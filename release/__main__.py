@@ -191,7 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m release", description="Release this commit to a stage.")
     parser.add_argument("stage", help="dev, prod, playground or pr-N")
     parser.add_argument("--tag", help="release an existing image, as in a rollback: COMMIT or STAGE-COMMIT")
-    parser.add_argument("--step", choices=list(Phase), help="run only this phase")
+    parser.add_argument("--step", choices=[*map(str, Phase)], help="run only this phase")
     arguments = parser.parse_args()
     only = Phase(arguments.step) if arguments.step else None
     run_command("release", lambda: release(stage_named(arguments.stage), tag=arguments.tag, only=only))
