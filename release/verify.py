@@ -38,11 +38,11 @@ def verify(aws: Aws, digest: str, *, before: str | None = None) -> str:
 
     Raises NotVerifiedError with the causes and the command for a rollback, since ECS considers the deployment healthy.
     """
-    tasks = running_tasks(aws, digest)
-    note(f"{tasks} task{'s' if tasks > 1 else ''} run{'' if tasks > 1 else 's'} {digest}")
     address = base_url(aws)
     if not address:
         raise not_deployed(aws)
+    tasks = running_tasks(aws, digest)
+    note(f"{tasks} task{'s' if tasks > 1 else ''} run{'' if tasks > 1 else 's'} {digest}")
     began = time.time()
     for path in _ACCEPTED:
         if problem := wait_for(address, path):

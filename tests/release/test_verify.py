@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 
 from release import verify
 from release.aws import Aws
-from release.errors import NotVerifiedError
+from release.errors import NotReadyError, NotVerifiedError
 from release.images import Images
 from release.watch import THREAD
 from tests.release.conftest import serve
@@ -123,3 +123,8 @@ def test_a_deployment_is_verified_if_all_tasks_run_its_digest(dev: Aws, monkeypa
         monkeypatch.setattr(verify, "running_digest", Mock(return_value=last))
         with pytest.raises(NotVerifiedError, match=problem):
             running(dev, *digests)
+
+
+def test_what_was_never_deployed_is_not_verified(aws: Aws) -> None:
+    with pytest.raises(NotReadyError, match="CommentsService-playground is not deployed: run `make deploy"):
+        verify.verify(aws, DIGEST)
