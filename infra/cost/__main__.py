@@ -108,9 +108,11 @@ def main() -> None:
     name = parser.parse_args().stage
     os.environ.setdefault("CDK_VALIDATION", "false")  # validation takes most of a synthesis, and prices don't need it
     try:
-        print(*report(stage_named(name)), sep="\n")
+        print(*report(stage_named(name)), sep="\n", flush=True)
     except ConfigurationError as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:  # the reader has closed the pipe, as `… | head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
