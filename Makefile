@@ -115,8 +115,8 @@ check-types: $(DEV) $(PLAYGROUND)
 	@mypy --python-executable .venv-playground/bin/python playground/server
 
 check-locks: $(DEV) $(NODE)
-	@fresh=$$(mktemp -d); trap 'rm -r "$$fresh"' EXIT; cp requirements*.txt "$$fresh"; \
-	$(MAKE) -s lock OUT="$$fresh"; \
+	@fresh=$$(mktemp -d); trap 'rm -r "$$fresh"' EXIT; cp requirements*.txt "$$fresh" && \
+	$(MAKE) -s lock OUT="$$fresh" && \
 	for file in requirements*.txt; do diff -q "$$file" "$$fresh/$$file" >/dev/null \
 	  || { echo "$$file does not match pyproject.toml: run make lock and commit the result" >&2; exit 1; }; done
 	@npm ci --dry-run --loglevel=error >/dev/null
