@@ -32,26 +32,29 @@ def report(base: str) -> None:
     os.environ.update(TOOL_SETTINGS, **NO_VALIDATION)
     with tempfile.TemporaryDirectory(prefix="comments-report-") as name:
         folder = Path(name)
-        _extract(base, folder / "base")
+        commit = _extract(base, folder / "base")
         lines = [line for stage in STAGES for line in _compare(stage, folder)]
-    text = "\n".join([f"Changes since {base[:12]}:", "", *(lines or ["No template or cost changes."])])
+    text = "\n".join([f"Changes since {commit}:", "", *(lines or ["No template or cost changes."])])
     if len(text) > _MAX_LENGTH:
-        text = f"{text[:_MAX_LENGTH]}\n```\n… and more: run `make report BASE={base[:12]}`"
+        text = f"{text[:_MAX_LENGTH]}\n```\n… and more: run `make report BASE={commit}`"
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(text + "\n")
     print(text)
 
 
-def _extract(base: str, folder: Path) -> None:
+def _extract(base: str, folder: Path) -> str:
+    """Extract the files of the base, and return its commit."""
     folder.mkdir()
     archive = folder.parent / "base.tar"
     try:
-        run(["git", "archive", f"--output={archive}", base])
+        *_, commit = run(["git", "rev-parse", "--short=12", "--verify", f"{base}^{{commit}}"])
+        run(["git", "archive", f"--output={archive}", commit])
     except CommandError as error:
         raise NotReadyError(
             f"no commit {base} here: run `git fetch`, or set BASE to another commit", *error.details
         ) from error
     run(["tar", "-xf", str(archive)], cwd=folder)
+    return commit
 
 
 def _synthesize(root: Path, stage: str, output: Path) -> dict[str, str]:

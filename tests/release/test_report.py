@@ -55,6 +55,7 @@ def test_a_change_shows_its_templates_and_its_bill(
     with patch.dict(os.environ, nobody(tmp_path), clear=True):
         report.report("HEAD~1")
     shown = capsys.readouterr().out
+    assert shown.startswith(f"Changes since {git(tmp_path, 'rev-parse', '--short=12', 'HEAD~1').strip()}:")
     assert shown.count("**Shared**") == 1
     assert "[-] former" in shown
     assert "[+] latter" in shown
