@@ -53,7 +53,7 @@ $(PLAYGROUND): requirements-playground.txt $(UV)
 
 # The link makes `cdk` a command of the activated virtual environment.
 $(NODE): package-lock.json .npmrc $(DEV)
-	@npm ci --loglevel=error
+	@npm ci --loglevel=error >&2
 	@ln -sf ../../node_modules/.bin/cdk .venv/bin/cdk
 	@touch $@
 
