@@ -96,7 +96,7 @@ def _delayed_interrupts() -> Iterator[Callable[[], None]]:
 def _terminate(process: subprocess.Popen[str]) -> None:
     """Terminate the tool and its children, then kill them if they don't exit."""
     for sent in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        with suppress(OSError, subprocess.TimeoutExpired):  # macOS: EPERM if only zombies are left
             os.killpg(process.pid, sent)
             process.wait(GRACE_SECONDS)
 
