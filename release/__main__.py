@@ -124,7 +124,8 @@ def require_vpc_quota(aws: Aws) -> None:
     """Raise NotReadyError if a new stage would exceed the region's VPC quota."""
     if describe(aws, aws.stage.service_stack):
         return
-    pages = aws.untyped("ec2").get_paginator("describe_vpcs").paginate()
+    own = [{"Name": "owner-id", "Values": [aws.account]}]  # others share VPCs with it, which don't count
+    pages = aws.untyped("ec2").get_paginator("describe_vpcs").paginate(Filters=own)
     used = sum(len(page["Vpcs"]) for page in pages)
     try:
         quota = int(aws.untyped("service-quotas").get_service_quota(**_VPC_QUOTA)["Quota"]["Value"])

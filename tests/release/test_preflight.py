@@ -74,7 +74,7 @@ def test_an_exceeded_vpc_quota_fails_before_anything_is_created(
     quota: int | None,
     fails: bool,
 ) -> None:
-    paginator = SimpleNamespace(paginate=lambda: [{"Vpcs": [1, 2, 3]}, {"Vpcs": [4, 5]}])
+    paginator = Mock(**{"paginate.return_value": [{"Vpcs": [1, 2, 3]}, {"Vpcs": [4, 5]}]})
     answers = {"return_value": {"Quota": {"Value": float(quota or 0)}}}
     denied = {"side_effect": ClientError({"Error": {"Code": "AccessDenied"}}, "GetServiceQuota")}
     clients = {
@@ -87,6 +87,7 @@ def test_an_exceeded_vpc_quota_fails_before_anything_is_created(
         create(preview.stage.service_stack)
     with pytest.raises(NotReadyError, match=r"has 5 of 5 VPCs.*make reap") if fails else nullcontext():
         require_vpc_quota(preview)
+    assert deployed or paginator.paginate.call_args[1] == {"Filters": [{"Name": "owner-id", "Values": [aws.account]}]}
 
 
 def test_a_rollback_names_each_commit_that_it_adds_or_undoes(tmp_path: Path) -> None:
