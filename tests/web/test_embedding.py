@@ -88,3 +88,12 @@ def test_a_pinned_script_needs_no_exception_from_a_strict_policy(article: Articl
     thread = article.open(article.tag(pinned), headers={"Content-Security-Policy": policy})
     expect(thread.items).to_have_count(1)
     expect(thread.send).to_have_css("background-color", "rgb(26, 95, 74)")
+
+
+def test_a_thread_continues_behind_a_proxy_with_a_path(article: Article) -> None:
+    article.post(*map(str, range(51)))
+    article.page.route(f"{article.url}/api/**", lambda route: route.fulfill(status=404))
+    article.page.route("**/blog/**", lambda route: route.continue_(url=route.request.url.replace("/blog/", "/")))
+    thread = article.open(article.tag().replace("/embed.js", "/blog/embed.js"))
+    thread.more.click()
+    expect(thread.items).to_have_count(51)

@@ -8,7 +8,7 @@
   "use strict";
   const script = document.currentScript;
   const thread = script.dataset.contentId;
-  let next = new URL(`api/comment/list/${thread}?limit=50`, script.src);
+  const next = new URL(`api/comment/list/${thread}?limit=50`, script.src);
 
   const styles = `
 .thread { all: initial; display: block; color-scheme: light dark; text-align: start;
@@ -115,8 +115,8 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       return;
     }
     const items = found ? body.map(show).filter(Boolean) : [];
-    const page = /<([^>]+)>/.exec(link);
-    if (page) next = new URL(page[1], next);
+    const page = /<[^?>]*([^>]+)>/.exec(link);
+    if (page) next.search = page[1]; // proxies change paths
     more.hidden = !page || link.includes('results="false"'); // release 0.1 sent Link only if there were more
     more.textContent = "Show more comments";
     state.textContent = list.children.length ? "" : "No comments yet.";
