@@ -1,11 +1,13 @@
 """Readers read a thread and post to it."""
 
+import pytest
 from playwright.sync_api import Route, expect
 
 from tests.app.conftest import Server
 from tests.web.actions import Article
 from tests.web.conftest import Embed
 
+EVERY_SITE = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*"}
 ONLY_MAGAZINE = {"Access-Control-Allow-Origin": "https://magazine.example"}
 
 
@@ -29,7 +31,7 @@ def test_comments_show_what_the_service_returns_of_an_email(article: Article) ->
     """COMMENTS_EMAILS masks or omits addresses in responses."""
     answer = {"comment": "who am I?", "created_at": "2026-11-24T08:00:00Z"}
     hidden = answer | {"id": "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52"}
-    masked = answer | {"id": "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a53", "email": "a***@example.com"}
+    masked = answer | {"id": "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a53", "email": "a***@example.com", "message": "created"}
     article.page.route("**/api/comment/list/**", lambda route: route.fulfill(json=[hidden]))
     article.page.route("**/api/comment/new", lambda route: route.fulfill(json=masked))
     thread = article.open()
@@ -99,11 +101,16 @@ def test_a_pending_comment_is_announced_but_not_shown(moderated: Server, embed: 
     expect(thread.items).to_have_count(0)
 
 
-def test_an_html_error_from_a_load_balancer_keeps_the_text(article: Article) -> None:
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(502, "<html>Bad Gateway"), (500, "null"), (403, '{"error":"denied"}'), (404, "<html>Not Found"), (200, "<html>")],
+)
+def test_a_response_of_a_proxy_is_an_error_and_keeps_the_text(article: Article, status: int, body: str) -> None:
+    article.page.route("**/api/**", lambda route: route.fulfill(status=status, body=body, headers=EVERY_SITE))
     thread = article.open()
-    article.page.route("**/api/comment/new", lambda route: route.fulfill(status=502, body="<html>Bad Gateway"))
+    expect(thread.status(f"Comments could not be loaded: the service responded with {status}.")).to_be_visible()
     thread.post("kept")
-    expect(thread.status("Your comment was not posted: the service responded with 502.")).to_be_visible()
+    expect(thread.status(f"Your comment was not posted: the service responded with {status}.")).to_be_visible()
     expect(thread.comment).to_have_value("kept")
 
 

@@ -77,8 +77,9 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
   const request = async (url, options) => {
     try {
       const response = await fetch(url, { credentials: "omit", signal: AbortSignal.timeout(30000), ...options });
-      const noJson = { message: `the service responded with ${response.status}` };
-      const body = (await response.json().catch(() => null)) ?? noJson; // a proxy may respond with null
+      let body = await response.json().catch(() => null);
+      // A proxy may respond with anything.
+      if (!Array.isArray(body) && !body?.message) body = { message: `the service responded with ${response.status}` };
       return { code: response.status, body, link: response.headers.get("Link") || "" };
     } catch {
       const { origin } = location;
@@ -105,10 +106,10 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     loading = true;
     const clicked = !more.hidden; // if so, the focus moves to the first new comment
     if (clicked) state.textContent = "Loading…";
-    const { code, body, link } = await request(next);
+    const { body, link } = await request(next);
     loading = false;
-    const found = code === 200 && Array.isArray(body);
-    if (!found && code !== 404) {
+    const found = Array.isArray(body);
+    if (!found && body.status !== "NOT-FOUND") {
       state.textContent = `Comments could not be loaded: ${body.message}.`;
       more.textContent = "Try again";
       more.hidden = false;
@@ -146,7 +147,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     const response = await request(new URL("api/comment/new", script.src), { method: "POST", headers, body });
     posting = false;
     send.removeAttribute("aria-disabled");
-    const accepted = response.code === 200 || response.code === 202;
+    const accepted = response.body.id;
     if (accepted || response.code === 422) draft = "";
     const errors = accepted ? [] : response.body.errors || [];
     let firstInvalid;
