@@ -58,6 +58,24 @@ def test_a_long_thread_loads_page_by_page(article: Article) -> None:
     assert thread.texts() == [*comments, "the newest"]
 
 
+def test_a_late_page_does_not_interrupt_typing(article: Article) -> None:
+    article.post(*map(str, range(51)))
+    late: list[Route] = []
+
+    def delay(route: Route) -> None:
+        late.append(route)
+
+    thread = article.open()
+    expect(thread.items).to_have_count(50)
+    article.page.route("**/list/**", delay)
+    thread.more.click()
+    thread.comment.press_sequentially("half a")
+    late[0].continue_()
+    expect(thread.items).to_have_count(51)
+    article.page.keyboard.type(" sentence")
+    expect(thread.comment).to_have_value("half a sentence")
+
+
 def test_invalid_fields_show_their_errors(article: Article) -> None:
     thread = article.open()
     thread.post("", email="alice")

@@ -73,7 +73,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
   }
   form.append(send, result);
 
-  /** Call the API. Never rejects; the code is 0 if there was no response. */
+  /** Call the API. Never rejects. */
   const request = async (url, options) => {
     try {
       const response = await fetch(url, { credentials: "omit", signal: AbortSignal.timeout(30000), ...options });
@@ -82,9 +82,8 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       if (!Array.isArray(body) && !body?.message) body = { message: `the service responded with ${response.status}` };
       return { code: response.status, body, link: response.headers.get("Link") || "" };
     } catch {
-      const { origin } = location;
-      console.warn(`comments: request failed. If ${url.origin} is up, add ${origin} to its COMMENTS_CORS_ORIGINS`);
-      return { code: 0, body: { message: "the service is unreachable" } };
+      console.warn(`comments: request failed. If ${url.origin} is up, add ${location.origin} to COMMENTS_CORS_ORIGINS`);
+      return { body: { message: "the service is unreachable" } };
     }
   };
 
@@ -104,7 +103,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
   const load = async () => {
     if (loading) return;
     loading = true;
-    const clicked = !more.hidden; // if so, the focus moves to the first new comment
+    const clicked = !more.hidden; // if so, focus the first new comment
     if (clicked) state.textContent = "Loading…";
     const { body, link } = await request(next);
     loading = false;
@@ -121,7 +120,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     more.hidden = !page || link.includes('results="false"'); // release 0.1 sent Link only if there were more
     more.textContent = "Show more comments";
     state.textContent = list.children.length ? "" : "No comments yet.";
-    if (clicked && items.length) items[0].focus();
+    if (clicked && items.length && !form.matches(":focus-within")) items[0].focus();
   };
   more.addEventListener("click", load);
 
