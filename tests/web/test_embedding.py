@@ -48,6 +48,16 @@ def test_styles_of_page_and_thread_are_isolated(article: Article) -> None:
     expect(article.page.locator("main > .text")).to_have_css("white-space", "normal")
 
 
+def test_dates_and_messages_are_in_order_on_a_page_from_right_to_left(article: Article) -> None:
+    article.post("שלום")
+    thread = article.open(f"<div dir=rtl>{article.tag()}</div>")
+    expect(thread.box.locator(".text")).to_have_css("direction", "rtl")
+    for text in (thread.box.locator("time"), thread.box.locator(".status").first, thread.box.locator("label").first):
+        expect(text).to_have_css("direction", "ltr")
+    thread.comment.fill("שלום")
+    expect(thread.comment).to_have_css("direction", "rtl")
+
+
 def test_threads_on_one_page_are_independent(article: Article, embed: Embed) -> None:
     other = embed()
     other.post("on the other")

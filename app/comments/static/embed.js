@@ -61,7 +61,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       note: " may be shown with your comment",
       input: make("input", { inputmode: "email", autocomplete: "email", spellcheck: "false" }),
     },
-    comment: { label: "Comment", input: make("textarea", { rows: "4" }) },
+    comment: { label: "Comment", input: make("textarea", { rows: "4", dir: "auto" }) },
   };
   const form = make("form", { novalidate: "" });
   for (const [name, field] of Object.entries(fields)) {
@@ -93,7 +93,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     if (items.some((item) => item.dataset.id === id)) return null;
     const when = new Date(created).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
     const by = make("p", { class: "by" }, make("b", { dir: "auto" }, email || "Anonymous"));
-    by.append(make("time", { datetime: created }, when));
+    by.append(make("time", { datetime: created, dir: "auto" }, when));
     const item = make("li", { tabindex: "-1", "data-id": id }, by, make("p", { class: "text", dir: "auto" }, comment));
     list.insertBefore(item, items.find((other) => other.dataset.id > id) || null);
     return item;
@@ -176,7 +176,8 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     }
   });
 
-  const box = make("div", { class: "thread", lang: "en" }, make("h2", {}, "Comments"), list, state, more, form);
+  const box = make("div", { class: "thread", lang: "en", dir: "ltr" });
+  box.append(make("h2", {}, "Comments"), list, state, more, form);
   if (script.dataset.theme) box.dataset.theme = script.dataset.theme;
   const host = make("comment-thread", {});
   host.style.display = "block"; // a style attribute would need 'unsafe-inline'
