@@ -35,8 +35,9 @@ class ConfigError(Exception):
 def _token(secret: SecretStr) -> SecretStr:
     """Validate the token without repeating it in the error message."""
     text = secret.get_secret_value()
-    if text and (len(text) < MIN_TOKEN or not re.fullmatch(r"[!-~]+", text)):
-        raise ValueError(f"must have at least {MIN_TOKEN} visible ASCII characters and no spaces")
+    # werkzeug reads `Bearer a=b` as a parameter; as in RFC 6750, = may only be padding.
+    if text and (len(text) < MIN_TOKEN or not re.fullmatch(r"[!-<>-~]+=*", text)):
+        raise ValueError(f"must have at least {MIN_TOKEN} visible ASCII characters, no spaces, and = only at its end")
     return secret
 
 

@@ -32,6 +32,7 @@ def test_by_default_comments_are_stored_beside_the_code_and_everything_else_is_o
         ("MODERATOR_TOKEN", "short", "at least 16 visible ASCII characters"),
         ("MODERATOR_TOKEN", TOKEN + "\n", "at least 16 visible ASCII characters"),
         ("MODERATOR_TOKEN", "\u00fc" * 20, "at least 16 visible ASCII characters"),
+        ("MODERATOR_TOKEN", "an=equals" * 2, "= only at its end"),
         ("MODERATION", "maybe", "must be a valid boolean"),
         ("MODERATION", "on", "needs COMMENTS_MODERATOR_TOKEN"),
         ("EMAILS", "Mask", "must be 'show', 'mask' or 'hide'"),
