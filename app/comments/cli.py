@@ -275,7 +275,7 @@ def _open(name: str, mode: str) -> Iterator[IO[bytes]]:
 @contextmanager
 def _new_file(path: Path, header: bytes = b"") -> Iterator[IO[bytes]]:
     """Write to PATH.part, then rename it once it is complete and on disk. Only an earlier report is overwritten."""
-    part = path.with_name(f"{path.name}.part")
+    part = Path(f"{path}.part")
     with file_errors(path):
         if path.exists():
             with path.open("rb") as existing:

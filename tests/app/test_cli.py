@@ -165,6 +165,8 @@ def test_no_other_file_is_overwritten(url: str, tmp_path: Path) -> None:
     assert f"{file} exists" in fail("export", "--store", url, "--output", file)
     assert f"{file} exists" in fail("import", file, "--store", url, "--skip-bad", file)
     assert file.read_bytes() == line()
+    for folder in (tmp_path, ".", "/", ""):
+        assert "Is a directory" in fail("export", "--store", url, "--output", folder)
 
 
 def test_a_closed_pipe_is_one_error(url: str) -> None:
