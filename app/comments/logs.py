@@ -100,13 +100,14 @@ def init_app(app: Flask, settings: "Settings") -> None:
         response.headers["X-Content-Type-Options"] = "nosniff"
         if request.path == "/healthz" and response.status_code == HTTPStatus.OK:
             return response  # the load balancer sends these every few seconds
+        has_body = request.method != "HEAD" and response.status_code != HTTPStatus.NOT_MODIFIED
         line: dict[str, Any] = {
             "request_id": g.request_id,
             "method": request.method,
             "route": request.url_rule.rule if request.url_rule else "unknown",
             "status": response.status_code,
             "duration_ms": round((time.perf_counter() - g.started) * 1000, 2),
-            "bytes": response.content_length or 0,
+            "bytes": (has_body and response.content_length) or 0,
         }
         if ADDRESS.fullmatch(client := request.remote_addr or ""):
             line["client"] = client

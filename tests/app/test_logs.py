@@ -46,6 +46,13 @@ def test_a_request_writes_one_line_with_metrics_of_its_route(client: FlaskClient
     assert lines_of(log, "request")[1]["route"] == "unknown"
 
 
+def test_a_response_without_a_body_has_no_bytes(client: FlaskClient, log: Log) -> None:
+    etag = client.get("/").headers["ETag"]
+    assert client.get("/", headers={"If-None-Match": etag}).status_code == 304
+    client.head("/")
+    assert [line["bytes"] > 0 for line in lines_of(log, "request")] == [True, False, False]
+
+
 @pytest.mark.parametrize(("error", "status"), [(StoreError, 503), (RuntimeError, 500)])
 def test_a_failure_and_its_cause_are_errors_with_one_request_id(
     client: FlaskClient,
