@@ -226,7 +226,10 @@ def listing(
 @api.get("/api/comment/list/<content_id>")
 @api.input(ThreadQuery, location="query", arg_name="query")
 @api.output(CommentList, description="A page of comments.")
-@api.doc(operation_id="listComments", responses={304: "Not modified."} | responses(404, 503, ok=LINK | ETAG))
+@api.doc(
+    operation_id="listComments",
+    responses={304: {"description": "Not modified.", "headers": LINK | ETAG}} | responses(404, 503, ok=LINK | ETAG),
+)
 def list_comments(content_id: int, query: ThreadQuery) -> Response:
     """List the comments of a thread."""
     newest_first = query.order == "desc"

@@ -46,6 +46,9 @@ def test_the_document_is_valid_and_describes_every_route_and_nothing_else(
     assert described == routes
     assert ("GET", "/healthz") in routes
     assert ("DELETE" in {method for method, _ in routes}) == (settings is EVERYTHING)
+    unmodified = document["paths"]["/api/comment/list/{content_id}"]["get"]["responses"]["304"]
+    assert unmodified["headers"].keys() == {"X-Request-Id", "Link", "ETag"}
+    assert not unmodified["content"]
     optional = {"202", "401", "429"}
     responses = document["paths"]["/api/comment/new"]["post"]["responses"]
     assert optional & responses.keys() == (optional if settings is EVERYTHING else set())
