@@ -22,6 +22,7 @@ def test_pending_comments_are_approved_or_deleted(url: str, page: Page) -> None:
     sign_in(page, url)
     items = page.get_by_role("listitem")
     expect(items).to_have_count(3)
+    expect(page.get_by_role("heading", name="Pending comments")).to_be_focused()
     items.filter(has_text="good").get_by_role("button", name="Approve").click()
     expect(page.get_by_text("The comment was approved.")).to_be_visible()
     items.filter(has_text="<b>bad</b>").get_by_role("button", name="Delete").click()

@@ -98,13 +98,14 @@ const list = async (heading, url, isPending) => {
 };
 const listPending = () => list("Pending comments", "/api/moderation/held?limit=50", true);
 
-byId("sign-in").addEventListener("submit", (event) => {
+byId("sign-in").addEventListener("submit", async (event) => {
   event.preventDefault();
   token = byId("token").value.trim();
   byId("token").value = "";
   if (!/^[!-~]+$/.test(token)) return signOut("The token is wrong."); // headers can't contain other characters
   sessionStorage.setItem(TOKEN, token);
-  listPending();
+  await listPending();
+  byId("heading").focus(); // has no effect while it is hidden
 });
 byId("thread").addEventListener("submit", (event) => {
   event.preventDefault();
