@@ -98,12 +98,15 @@ def test_a_second_click_sends_nothing_and_a_late_response_is_not_shown(url: str,
     approve.click()
     expect(page.get_by_role("listitem")).to_have_count(2)
     (request,) = late
+    thread = page.get_by_label("Published comments in thread")
+    thread.focus()
     request.continue_()
     expect(page.get_by_text("The comment was approved.")).to_be_visible()
+    expect(thread).to_be_focused()
     page.route("**/held*", delay)
     page.get_by_role("button", name="Pending").click()
     expect(page.get_by_role("listitem")).to_have_count(0)
-    page.get_by_label("Published comments in thread").fill("8")
+    thread.fill("8")
     page.get_by_role("button", name="Show", exact=True).click()
     expect(page.get_by_role("listitem")).to_contain_text("first")
     with page.expect_response("**/held*"):

@@ -57,10 +57,10 @@ const entry = (comment, isPending) => {
       const response = await request(url, method);
       busy = false;
       if (!response) return;
-      const neighbor = item.nextElementSibling || item.previousElementSibling;
+      const neighbor = item.nextElementSibling || item.previousElementSibling || byId("heading");
+      if (item.contains(document.activeElement)) neighbor.focus();
       item.remove();
       showStatus(done);
-      (neighbor || byId("heading")).focus();
     });
     row.append(button);
   };
