@@ -58,6 +58,14 @@ def test_dates_and_messages_are_in_order_on_a_page_from_right_to_left(article: A
     expect(thread.comment).to_have_css("direction", "rtl")
 
 
+def test_what_visitors_write_is_not_called_english(article: Article) -> None:
+    """Screen readers would read it with an English voice, and Firefox check its spelling as English."""
+    article.post("olá")
+    thread = article.open()
+    for text in (thread.box.locator(".text"), thread.box.locator("time"), thread.comment):
+        expect(text).to_have_attribute("lang", "")
+
+
 def test_threads_on_one_page_are_independent(article: Article, embed: Embed) -> None:
     other = embed()
     other.post("on the other")

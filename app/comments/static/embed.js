@@ -41,7 +41,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
 .status:not(:empty) { margin-top: .8em }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }`;
 
-  /** Create an element. Children that are strings become text nodes. */
+  /** Create an element. Strings become text nodes. */
   const make = (tag, attributes, ...children) => {
     const element = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -49,6 +49,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     return element;
   };
 
+  const theirs = { dir: "auto", lang: "" }; // the language of visitors is unknown
   const list = make("ol", { role: "list" }); // Safari drops the role of lists without markers
   const state = make("p", { role: "status", class: "status" });
   const more = make("button", { type: "button", class: "more", hidden: "" });
@@ -61,7 +62,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       note: " may be shown with your comment",
       input: make("input", { inputmode: "email", autocomplete: "email", spellcheck: "false" }),
     },
-    comment: { label: "Comment", input: make("textarea", { rows: "4", dir: "auto" }) },
+    comment: { label: "Comment", input: make("textarea", { rows: "4", ...theirs }) },
   };
   const form = make("form", { novalidate: "" });
   for (const [name, field] of Object.entries(fields)) {
@@ -93,8 +94,8 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     if (items.some((item) => item.dataset.id === id)) return null;
     const when = new Date(created).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
     const by = make("p", { class: "by" }, make("b", { dir: "auto" }, email || "Anonymous"));
-    by.append(make("time", { datetime: created, dir: "auto" }, when));
-    const item = make("li", { tabindex: "-1", "data-id": id }, by, make("p", { class: "text", dir: "auto" }, comment));
+    by.append(make("time", { datetime: created, ...theirs }, when));
+    const item = make("li", { tabindex: "-1", "data-id": id }, by, make("p", { class: "text", ...theirs }, comment));
     list.insertBefore(item, items.find((other) => other.dataset.id > id) || null);
     return item;
   };
@@ -117,7 +118,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     const items = found ? body.map(show).filter(Boolean) : [];
     const page = /<[^?>]*([^>]+)>/.exec(link);
     if (page) next.search = page[1]; // proxies change paths
-    more.hidden = !page || link.includes('results="false"'); // release 0.1 sent Link only if there were more
+    more.hidden = !page || link.includes('results="false"'); // release 0.1 sent Link only for more
     more.textContent = "Show more comments";
     state.textContent = list.children.length ? "" : "No comments yet.";
     if (clicked && items.length && !form.matches(":focus-within")) items[0].focus();
@@ -125,7 +126,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
   more.addEventListener("click", load);
 
   let posting = false;
-  let draft = ""; // the last body sent, and its key: a retry uses the same key, so the comment is stored once
+  let draft = ""; // the last body sent, and its key: a retry has the same, so it is stored once
   let key = "";
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -148,7 +149,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     send.removeAttribute("aria-disabled");
     const accepted = response.body.id;
     if (accepted || response.code === 422) draft = "";
-    const errors = accepted ? [] : response.body.errors || [];
+    const errors = response.body.errors || [];
     let firstInvalid;
     for (const [name, { label, input, error }] of Object.entries(fields)) {
       input.readOnly = false;
@@ -178,7 +179,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
 
   const box = make("div", { class: "thread", lang: "en", dir: "ltr" });
   box.append(make("h2", {}, "Comments"), list, state, more, form);
-  if (script.dataset.theme) box.dataset.theme = script.dataset.theme;
+  box.dataset.theme = script.dataset.theme || "";
   const host = make("comment-thread", {});
   host.style.display = "block"; // a style attribute would need 'unsafe-inline'
   const root = host.attachShadow({ mode: "open" });
