@@ -126,7 +126,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
   more.addEventListener("click", load);
 
   let posting = false;
-  let draft = ""; // the last body sent, and its key: a retry has the same, so it is stored once
+  let draft = ""; // the last body sent, and its key, which retries repeat
   let key = "";
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
