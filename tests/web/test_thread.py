@@ -68,7 +68,8 @@ def test_a_late_page_does_not_interrupt_typing(article: Article) -> None:
     thread = article.open()
     expect(thread.items).to_have_count(50)
     article.page.route("**/list/**", delay)
-    thread.more.click()
+    with article.page.expect_request("**/list/**"):
+        thread.more.click()
     thread.comment.press_sequentially("half a")
     late[0].continue_()
     expect(thread.items).to_have_count(51)
