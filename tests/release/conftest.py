@@ -126,22 +126,19 @@ def dev(monkeypatch: pytest.MonkeyPatch) -> Aws:
 
 
 TOPIC = {"Type": "AWS::SNS::Topic"}
-
-
-def create_stack(aws: Aws, name: str, resources: dict[str, object]) -> None:
-    """Create a stack and wait for its end, successful or not."""
-    aws.cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
-    wait_until_stable(aws, name)
+Create = Callable[..., None]
 
 
 @pytest.fixture
-def create(aws: Aws) -> Iterator[Callable[[str], None]]:
-    """Return a function that creates a stack, which is deleted after the test."""
+def create(aws: Aws) -> Iterator[Create]:
+    """Return a function that creates a stack, by default with a topic, which is deleted after the test."""
     names: list[str] = []
 
-    def create(name: str) -> None:
+    def create(name: str, **resources: object) -> None:
         names.append(name)
-        create_stack(aws, name, {"Topic": TOPIC})
+        template = json.dumps({"Resources": resources or {"Topic": TOPIC}})
+        aws.cloudformation.create_stack(StackName=name, TemplateBody=template)
+        wait_until_stable(aws, name)
 
     yield create
     for name in names:

@@ -25,7 +25,7 @@ from release.bootstrap import (
     require_repository,
 )
 from release.errors import CommandError, NotReadyError
-from tests.release.conftest import TOPIC, create_stack
+from tests.release.conftest import Create
 
 REPOSITORY = Repository(name="example/comments", owner_id=1001, repository_id=2002)
 
@@ -39,14 +39,13 @@ def provider(aws: Aws) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("provider")
-def test_the_provider_of_our_own_stack_stays_in_it(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_provider_of_our_own_stack_stays_in_it(aws: Aws, create: Create, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise it would leave the template, and CloudFormation would delete it."""
-    create_stack(aws, ACCESS_STACK, {"Topic": TOPIC})
+    create(ACCESS_STACK)
     assert provider_exists(aws)
     ours = {"StackResources": [{"ResourceType": "AWS::IAM::OIDCProvider"}]}  # MiniStack's stacks cannot hold one
     monkeypatch.setattr(aws.cloudformation, "describe_stack_resources", lambda **_: ours)
     assert not provider_exists(aws)
-    aws.cloudformation.delete_stack(StackName=ACCESS_STACK)
 
 
 def test_gh_looks_up_the_line_to_write_and_must_find_what_is_written(

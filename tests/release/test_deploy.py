@@ -1,7 +1,6 @@
 """Stacks that fail, are in use, or can't be updated, and releases that overtake each other."""
 
 import json
-import uuid
 from contextlib import nullcontext
 from unittest.mock import Mock
 
@@ -10,7 +9,7 @@ import pytest
 from release import deploy
 from release.aws import Aws
 from release.errors import CommandError, DeploymentError
-from tests.release.conftest import TOPIC, create_stack
+from tests.release.conftest import TOPIC, Create
 
 IMPOSSIBLE = {
     "Type": "AWS::Lambda::Function",
@@ -20,10 +19,10 @@ IMPOSSIBLE = {
 
 
 def test_a_failed_deployment_gives_cloudformations_reasons_and_no_older_ones(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch
+    aws: Aws, create: Create, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = f"stack-{uuid.uuid4().hex[:8]}"
-    create_stack(aws, name, {"Topic": TOPIC})
+    name = "it-fails"
+    create(name)
 
     def update(*_: object, **__: object) -> None:
         template = json.dumps({"Resources": {"Topic": TOPIC, "Odd": IMPOSSIBLE}})
@@ -38,7 +37,6 @@ def test_a_failed_deployment_gives_cloudformations_reasons_and_no_older_ones(
         (reason,) = failed.value.details
         assert reason.startswith("Odd (AWS::Lambda::Function): ")
         assert "NoSuch" in reason
-    aws.cloudformation.delete_stack(StackName=name)
 
 
 # CloudFormation's messages: https://github.com/remind101/empire/issues/932, https://github.com/aws/aws-cdk/issues/26182

@@ -3,7 +3,6 @@
 import os
 import pty
 import subprocess
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import Mock
@@ -17,7 +16,7 @@ from release.aws import Aws
 from release.destroy import empty_bucket, outdated
 from release.errors import DeploymentError, ReleaseError
 from tests.infra.synthesis import templates
-from tests.release.conftest import nobody, run
+from tests.release.conftest import Create, nobody, run
 
 
 def test_a_protected_stage_is_not_destroyed(project: Path, tmp_path: Path) -> None:
@@ -91,7 +90,7 @@ def test_objects_that_s3_does_not_delete_are_a_failure(aws: Aws, monkeypatch: py
     empty_bucket(aws, "kept")
 
 
-def test_previews_alone_are_outdated_and_only_after_three_days(aws: Aws, create: Callable[[str], None]) -> None:
+def test_previews_alone_are_outdated_and_only_after_three_days(aws: Aws, create: Create) -> None:
     def previews(*, in_days: int) -> list[str]:
         return outdated(aws, days=3, now=datetime.now(UTC) + timedelta(days=in_days))
 
@@ -105,7 +104,7 @@ def test_previews_alone_are_outdated_and_only_after_three_days(aws: Aws, create:
 
 
 def test_one_preview_that_cannot_be_destroyed_does_not_keep_the_others(
-    aws: Aws, create: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    aws: Aws, create: Create, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     destroyed = []
 

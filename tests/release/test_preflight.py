@@ -2,7 +2,6 @@
 
 import shutil
 import uuid
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from release.__main__ import require_vpc_quota
 from release.aws import Aws
 from release.build import describe_change
 from release.errors import NotReadyError
-from tests.release.conftest import commit_all, git, nobody, run
+from tests.release.conftest import Create, commit_all, git, nobody, run
 
 
 def refused(project: Path, environment: dict[str, str], *arguments: str) -> str:
@@ -67,7 +66,7 @@ def test_uncommitted_files_are_named(copy: Path, tmp_path: Path) -> None:
 )
 def test_an_exceeded_vpc_quota_fails_before_anything_is_created(
     aws: Aws,
-    create: Callable[[str], None],
+    create: Create,
     monkeypatch: pytest.MonkeyPatch,
     *,
     deployed: bool,

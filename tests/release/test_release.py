@@ -3,7 +3,7 @@
 AWS's APIs are MiniStack's. Docker and the CDK CLI only record how they were called; tests/playground runs them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,7 +21,7 @@ from release.command import run
 from release.errors import CommandError, DeploymentError, NotReadyError, ScanError
 from release.images import Gate, Images
 from release.watch import Evidence
-from tests.release.conftest import TOPIC, create_stack, store_image
+from tests.release.conftest import Create, store_image
 
 COMMIT = "0123456789ab"
 
@@ -55,17 +55,16 @@ class Tools:
 
 
 @pytest.fixture
-def tools(aws: Aws, images: Images, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tools]:  # noqa: ARG001  # the registry
+def tools(aws: Aws, images: Images, create: Create, monkeypatch: pytest.MonkeyPatch) -> Tools:  # noqa: ARG001  # the registry
     """A bootstrapped account without a service, whose scans find nothing and whose deployments can be verified."""
     tools = Tools(aws, push=lambda tag: store_image(aws, tag))
-    create_stack(aws, TOOLKIT_STACK, {"Topic": TOPIC})
+    create(TOOLKIT_STACK)
     monkeypatch.setattr(Aws, "of", lambda _: aws)
     monkeypatch.setattr(build, "run", tools.run)
     monkeypatch.setattr(deploy, "run", tools.run)
     monkeypatch.setattr(command, "wait_for_scan", lambda *_: "no findings")
     monkeypatch.setattr(command, "verify", lambda *_, **__: "http://example.com")
-    yield tools
-    aws.cloudformation.delete_stack(StackName=TOOLKIT_STACK)
+    return tools
 
 
 def tags(aws: Aws) -> list[str]:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,22 +14,18 @@ from release import deploy, status
 from release.aws import TOOL_SETTINGS, Aws
 from release.errors import CommandError, ReleaseError
 from release.status import CHANGES, NO_CHANGES, UNKNOWN
-from tests.release.conftest import ACCOUNT, REGION, create_stack, nobody, run
+from tests.release.conftest import ACCOUNT, REGION, Create, nobody, run
 
 STACK = "CommentsFoundation-playground"
-RESOURCES: dict[str, object] = {
-    "Log": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/drift/log", "RetentionInDays": 30}},
-    "Cluster": {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "drift"}},
-}
+LOG = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/drift/log", "RetentionInDays": 30}}
 
 
 @pytest.fixture
-def foundation(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+def foundation(aws: Aws, create: Create, monkeypatch: pytest.MonkeyPatch) -> Aws:
     """A stack of the playground's stage, with one resource that MiniStack doesn't compare."""
     monkeypatch.setattr(Aws, "of", lambda _: aws)
-    create_stack(aws, STACK, RESOURCES)
-    yield aws
-    aws.cloudformation.delete_stack(StackName=STACK)
+    create(STACK, Log=LOG, Cluster={"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "drift"}})
+    return aws
 
 
 def test_missing_credentials_exit_2_and_not_1_as_a_difference(project: Path, tmp_path: Path) -> None:
