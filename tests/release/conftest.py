@@ -8,14 +8,10 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
-from werkzeug import Request, Response
-from werkzeug.serving import make_server
 
 from infra.stages import STAGES
 from release.aws import TOOL_SETTINGS, Aws
@@ -173,18 +169,3 @@ def playground_environment(engine: dict[str, str], tmp_path: Path) -> dict[str, 
     folder.mkdir()
     (folder / "env").write_text("".join(f"{name}={value}\n" for name, value in engine.items()))
     return nobody(tmp_path) | {"PLAYGROUND_DIR": str(folder)}
-
-
-@contextmanager
-def serve(respond: Callable[[str], tuple[int, str]]) -> Iterator[str]:
-    """Respond with status and body by path, and yield the base URL."""
-
-    def app(request: Request) -> Response:
-        status, body = respond(request.path)
-        return Response(body, status)
-
-    server = make_server("127.0.0.1", 0, Request.application(app), threaded=True)
-    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()

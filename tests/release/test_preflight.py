@@ -1,21 +1,18 @@
 """Failed prerequisites stop a release before any change, with one line and exit status 2."""
 
 import shutil
-import uuid
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
 
-from release.__main__ import require_vpc_quota
+from release import __main__ as command
 from release.aws import Aws
 from release.build import describe_change
 from release.errors import NotReadyError
-from tests.release.conftest import Create, commit_all, git, nobody, run
+from tests.release.conftest import commit_all, git, nobody, run
 
 
 def refused(project: Path, environment: dict[str, str], *arguments: str) -> str:
@@ -65,28 +62,18 @@ def test_uncommitted_files_are_named(copy: Path, tmp_path: Path) -> None:
     ids=["a new stage", "one too many", "an unknown quota", "a deployed stage"],
 )
 def test_an_exceeded_vpc_quota_fails_before_anything_is_created(
-    aws: Aws,
-    create: Create,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    deployed: bool,
-    quota: int | None,
-    fails: bool,
+    dev: Aws, monkeypatch: pytest.MonkeyPatch, deployed: bool, quota: float | None, fails: bool
 ) -> None:
-    paginator = Mock(**{"paginate.return_value": [{"Vpcs": [1, 2, 3]}, {"Vpcs": [4, 5]}]})
-    answers = {"return_value": {"Quota": {"Value": float(quota or 0)}}}
-    denied = {"side_effect": ClientError({"Error": {"Code": "AccessDenied"}}, "GetServiceQuota")}
-    clients = {
-        "ec2": SimpleNamespace(get_paginator=lambda _: paginator),
-        "service-quotas": SimpleNamespace(get_service_quota=Mock(**(answers if quota else denied))),
-    }
-    monkeypatch.setattr(Aws, "untyped", lambda _, service: clients[service])
-    preview = replace(aws, stage=replace(aws.stage, name=f"pr-{uuid.uuid4().int % 10**5}"))
-    if deployed:
-        create(preview.stage.service_stack)
+    client = Mock()
+    paginate = client.get_paginator("describe_vpcs").paginate
+    paginate.return_value = [{"Vpcs": [1, 2, 3]}, {"Vpcs": [4, 5]}]
+    denied = ClientError({"Error": {"Code": "AccessDenied"}}, "GetServiceQuota")
+    client.get_service_quota.side_effect = [{"Quota": {"Value": quota}}] if quota else denied
+    monkeypatch.setattr(Aws, "untyped", lambda *_: client)
+    monkeypatch.setattr(command, "describe", lambda _, name: deployed and name == dev.stage.service_stack)
     with pytest.raises(NotReadyError, match=r"has 5 of 5 VPCs.*make reap") if fails else nullcontext():
-        require_vpc_quota(preview)
-    assert deployed or paginator.paginate.call_args[1] == {"Filters": [{"Name": "owner-id", "Values": [aws.account]}]}
+        command.require_vpc_quota(dev)
+    assert deployed or paginate.call_args[1] == {"Filters": [{"Name": "owner-id", "Values": [dev.account]}]}
 
 
 def test_a_rollback_names_each_commit_that_it_adds_or_undoes(tmp_path: Path) -> None:

@@ -12,17 +12,16 @@ from release.aws import Aws
 from release.errors import NotReadyError, NotVerifiedError
 from release.images import Images
 from release.watch import THREAD
-from tests.release.conftest import serve
 
-Response = tuple[int, str]
+URL = "http://example.com"
 LIST = f"/api/comment/list/{THREAD}"
 DIGEST = "sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
-HEALTHY = (200, '{"status": "OK"}')
-NO_COMMENTS = (404, '{"status": "NOT-FOUND", "message": "content_id 1 not found"}')
-GOOD_STATUS = (200, '{"status": "OK", "store": {"status": "OK"}}')
-SILENT = (503, '{"status": "UNAVAILABLE", "message": "comments are temporarily unavailable; retry shortly"}')
-DEGRADED = (200, '{"status": "DEGRADED", "store": {"status": "UNAVAILABLE", "reason": "AccessDeniedException"}}')
+HEALTHY = (200, b'{"status": "OK"}')
+NO_COMMENTS = (404, b'{"status": "NOT-FOUND", "message": "content_id 1 not found"}')
+GOOD_STATUS = (200, b'{"status": "OK", "store": {"status": "OK"}}')
+SILENT = (503, b'{"status": "UNAVAILABLE", "message": "comments are temporarily unavailable; retry shortly"}')
+DEGRADED = (200, b'{"status": "DEGRADED", "store": {"status": "UNAVAILABLE", "reason": "AccessDeniedException"}}')
 
 
 @pytest.fixture
@@ -38,32 +37,36 @@ def deployed(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
 @pytest.mark.parametrize(
     ("responses", "seconds", "problem"),
     [
-        ({LIST: [(200, "[]")]}, 0, ""),
-        ({"/healthz": [(503, "<html>"), (502, "<html>"), HEALTHY]}, 60, ""),
+        ({LIST: [(200, b"[]")]}, 0, ""),
+        ({"/healthz": [(503, b"<html>"), (502, b"<html>"), HEALTHY]}, 60, ""),
         ({"/api/status": [NO_COMMENTS]}, 0, ""),
-        ({LIST: [(404, "<html>not found")]}, 0, f"{LIST}.*404: <html>not found"),
-        ({LIST: [(404, '{"status": "OTHER"}')]}, 0, f"{LIST}.*404: .*OTHER"),
-        ({LIST: [(200, "{}")]}, 0, f"{LIST}.*200: {{}}"),
+        ({LIST: [(404, b"<html>not found")]}, 0, f"{LIST}.*404: <html>not found"),
+        ({LIST: [(404, b'{"status": "OTHER"}')]}, 0, f"{LIST}.*404: .*OTHER"),
+        ({LIST: [(200, b"{}")]}, 0, f"{LIST}.*200: {{}}"),
         ({LIST: [SILENT]}, 60, f"{LIST}.*503: .*UNAVAILABLE"),
         ({"/api/status": [DEGRADED]}, 60, "/api/status.*200: .*DEGRADED"),
     ],
     ids=["comments", "later", "an older image", "another proxy", "another API", "another type", "no store", "degraded"],
 )
 def test_the_api_must_respond_and_a_failing_store_is_not_waited_for_as_long(
-    deployed: Aws, monkeypatch: pytest.MonkeyPatch, responses: dict[str, list[Response]], seconds: float, problem: str
+    deployed: Aws,
+    monkeypatch: pytest.MonkeyPatch,
+    responses: dict[str, list[tuple[int, bytes]]],
+    seconds: float,
+    problem: str,
 ) -> None:
     usual = {"/healthz": [HEALTHY], LIST: [NO_COMMENTS], "/api/status": [GOOD_STATUS]}
-    left = {path: [*each] for path, each in (usual | responses).items()}
+    left = {f"{URL}{path}": [*each] for path, each in (usual | responses).items()}
+    monkeypatch.setattr(verify, "get", lambda url: left[url].pop(0))
+    monkeypatch.setattr(verify, "base_url", lambda _: URL)
     monkeypatch.setattr(verify, "API_SECONDS", seconds)
     monkeypatch.setattr(verify, "STORE_SECONDS", 0)
     monkeypatch.setattr(Images, "verified_in", lambda *_, **__: ["dev-aaaaaaaaaaaa"])
-    with serve(lambda path: left[path].pop(0)) as url:
-        monkeypatch.setattr(verify, "base_url", lambda _: url)
-        if not problem:
-            assert verify.verify(deployed, DIGEST) == url
-            return
-        with pytest.raises(NotVerifiedError, match=problem) as failed:
-            verify.verify(deployed, DIGEST)
+    if not problem:
+        assert verify.verify(deployed, DIGEST) == URL
+        return
+    with pytest.raises(NotVerifiedError, match=problem) as failed:
+        verify.verify(deployed, DIGEST)
     cause, rollback = failed.value.details
     assert cause.startswith("cause: the table comments-dev is missing")
     assert "make deploy ENV=dev TAG=dev-aaaaaaaaaaaa" in rollback

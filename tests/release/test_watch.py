@@ -5,7 +5,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from queue import Queue
+from threading import Thread
 from unittest.mock import Mock
 
 import pytest
@@ -16,7 +18,7 @@ from release import watch
 from release.aws import Aws
 from release.errors import DeploymentError
 from release.explain import explain
-from release.watch import Evidence, StoppedTask, Watch, probe_traffic
+from release.watch import Evidence, StoppedTask, Watch, get, probe_traffic
 
 
 @pytest.fixture
@@ -91,14 +93,22 @@ def test_probe_traffic_continues_during_a_deployment_despite_errors(monkeypatch:
     monkeypatch.setattr(watch, "PROBE_SECONDS", 0.01)
     reads: Queue[str] = Queue()
 
-    def get(url: str) -> None:
+    def refuse(url: str) -> None:
         reads.put(url)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(watch, "get", get)
+    monkeypatch.setattr(watch, "get", refuse)
     with probe_traffic("http://example.com"):
         for _ in range(2):
             assert reads.get(timeout=10).startswith("http://example.com/api/comment/list/")
+
+
+def test_an_error_status_is_a_response_with_a_body() -> None:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # which supports no method
+        Thread(target=server.handle_request).start()
+        status, body = get(f"http://127.0.0.1:{server.server_port}")
+    assert status == 501
+    assert b"Unsupported method" in body
 
 
 def test_a_container_that_aws_adds_to_a_task_explains_nothing() -> None:
