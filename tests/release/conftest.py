@@ -26,14 +26,14 @@ REGION = "us-east-1"
 
 def git(folder: Path, *arguments: str) -> str:
     command = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com", *arguments]
-    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def commit_all(folder: Path) -> str:
     """Commit whatever is there, and return the commit as image tags spell it."""
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "a commit")
-    return git(folder, "rev-parse", "--short=12", "HEAD").strip()
+    return git(folder, "rev-parse", "--short=12", "HEAD")
 
 
 def nobody(home: Path) -> dict[str, str]:

@@ -24,17 +24,13 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def head(repository: Path) -> str:
-    return git(repository, "rev-parse", "--short=12", "HEAD").strip()
-
-
 def test_a_tag_names_one_content(repository: Path) -> None:
     (repository / "secret").write_text("ignored")
     tags = [tag_of_working_tree(repository, clean=True)]
     for file, content in (("app/api.py", "two\n"), ("tracked", "changed"), ("new", "a"), ("new", "b")):
         (repository / file).write_text(content)
         tags.append(tag_of_working_tree(repository, clean=False))
-    assert tags[0] == head(repository)
+    assert tags[0] == git(repository, "rev-parse", "--short=12", "HEAD")
     assert len(set(tags)) == 5
     assert all(tag.startswith(f"{tags[0]}-dirty-") for tag in tags[1:])
     (repository / "new").write_text("a")
@@ -64,19 +60,20 @@ def test_a_docker_daemon_that_does_not_respond_stops_the_build(aws: Aws, monkeyp
 def test_only_a_change_of_the_image_changes_the_commit_that_it_names(repository: Path) -> None:
     """Otherwise, each commit would replace every task."""
     named = source_of_image(repository)
-    assert named[0] == head(repository)
+    assert named[0] == git(repository, "rev-parse", "--short=12", "HEAD")
     (repository / "README.md").write_text("another\n")
     commit_all(repository)
     assert source_of_image(repository) == named
     (repository / "app" / "api.py").write_text("two\n")
     assert source_of_image(repository)[0] == f"{named[0]}-dirty"
-    commit_all(repository)
-    assert source_of_image(repository)[0] == head(repository)
+    commit = commit_all(repository)
+    assert source_of_image(repository)[0] == commit
 
 
 def test_a_warning_of_git_is_no_change(repository: Path) -> None:
+    commit = git(repository, "rev-parse", "--short=12", "HEAD")
     git(repository, "update-ref", "refs/heads/HEAD", "HEAD")  # "refname 'HEAD' is ambiguous"
     (repository / ".git/info/attributes").write_text("!negative text\n")
-    assert tag_of_working_tree(repository, clean=True) == source_of_image(repository)[0] == head(repository)
+    assert tag_of_working_tree(repository, clean=True) == source_of_image(repository)[0] == commit
     (repository / "new").touch()
-    assert tag_of_working_tree(repository, clean=False).startswith(f"{head(repository)}-dirty-")
+    assert tag_of_working_tree(repository, clean=False).startswith(f"{commit}-dirty-")

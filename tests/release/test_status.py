@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -78,14 +79,13 @@ def test_a_failure_of_the_cli_is_not_reported_as_a_difference(
     foundation: Aws, monkeypatch: pytest.MonkeyPatch, command: Callable[[Stage], int]
 ) -> None:
     """`--fail` exits with 1 for both."""
-    said = ["Number of stacks with differences: 1", "Number of resources with drift: 1"]
-
-    def fail(*_: object, **__: object) -> None:
-        raise CommandError("cdk ended with status 1", *said)
-
-    monkeypatch.setattr(deploy, "run", fail)
+    said = [
+        ("Number of stacks with differences: 1", "Number of resources with drift: 1"),
+        ("Need to perform AWS calls for account 1, but no credentials",),
+    ]
+    failures = [CommandError("cdk ended with status 1", *lines) for lines in said]
+    monkeypatch.setattr(deploy, "run", Mock(side_effect=failures))
     assert command(foundation.stage) == CHANGES
-    said[:] = ["Need to perform AWS calls for account 1, but no credentials"]
     with pytest.raises(ReleaseError):
         command(foundation.stage)
 
