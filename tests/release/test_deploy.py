@@ -71,19 +71,15 @@ def test_only_a_release_that_was_overtaken_is_retried(
 def test_an_update_in_progress_is_waited_for(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def passes_through(*statuses: str) -> Mock:
-        polled = Mock(side_effect=[{"Stacks": [{"StackName": "x", "StackStatus": status}]} for status in statuses])
-        monkeypatch.setattr(aws.cloudformation, "describe_stacks", polled)
-        return polled
-
+    statuses = ["UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "REVIEW_IN_PROGRESS"]
+    polled = Mock(side_effect=[{"Stacks": [{"StackName": "x", "StackStatus": status}]} for status in statuses])
     monkeypatch.setattr(deploy, "POLL_SECONDS", 0)
-    polled = passes_through("UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE")
+    monkeypatch.setattr(aws.cloudformation, "describe_stacks", polled)
     deploy.wait_until_stable(aws, "x")
     assert polled.call_count == 3
     (line,) = capsys.readouterr().out.splitlines()
     assert "another or an interrupted release" in line
-    passes_through("REVIEW_IN_PROGRESS")  # a change set that was never executed, which cdk replaces
-    deploy.wait_until_stable(aws, "x")
+    deploy.wait_until_stable(aws, "x")  # a change set that was never executed, which cdk replaces
 
 
 @pytest.mark.parametrize(

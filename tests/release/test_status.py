@@ -15,7 +15,7 @@ from release import deploy, status
 from release.aws import TOOL_SETTINGS, Aws
 from release.errors import CommandError, ReleaseError
 from release.status import CHANGES, NO_CHANGES, UNKNOWN
-from tests.release.conftest import ACCOUNT, REGION, Create, nobody, run
+from tests.release.conftest import ACCOUNT, REGION, Create, run
 
 STACK = "CommentsFoundation-playground"
 LOG = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/drift/log", "RetentionInDays": 30}}
@@ -29,19 +29,17 @@ def foundation(aws: Aws, create: Create, monkeypatch: pytest.MonkeyPatch) -> Aws
     return aws
 
 
-def test_missing_credentials_exit_2_and_not_1_as_a_difference(project: Path, tmp_path: Path) -> None:
-    done = run("release.status", "diff", "dev", cwd=project, env=nobody(tmp_path))
-    assert done.returncode == 2
-    assert "no AWS credentials" in done.stdout
-
-
-@pytest.mark.parametrize("command", ["endpoint", "drift", "sbom"])
-def test_a_stage_that_is_not_deployed_is_an_error(
-    project: Path, playground_environment: dict[str, str], command: str
+@pytest.mark.parametrize(
+    ("command", "stage", "message"),
+    [("diff", "dev", "no AWS credentials")]
+    + [(command, "playground", "run `make deploy ENV=playground`") for command in ("endpoint", "drift", "sbom")],
+)
+def test_missing_credentials_and_a_stage_that_is_not_deployed_exit_2_and_not_1_as_a_difference(
+    project: Path, playground_environment: dict[str, str], command: str, stage: str, message: str
 ) -> None:
-    done = run("release.status", command, "playground", cwd=project, env=playground_environment)
+    done = run("release.status", command, stage, cwd=project, env=playground_environment)
     assert done.returncode == 2
-    assert "run `make deploy ENV=playground`" in done.stdout
+    assert message in done.stdout
 
 
 def test_drift_shows_what_was_changed_by_hand_and_what_is_not_checked(
@@ -92,13 +90,13 @@ def test_a_failure_of_the_cli_is_not_reported_as_a_difference(
 
 def test_a_diff_leaves_out_a_registry_in_another_account(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     """The CLI can't read stacks of an account whose credentials it doesn't have."""
-    compared: list[str] = []
-    monkeypatch.setattr(deploy, "run", lambda command, **_: compared.extend(command))
+    cdk = Mock()
+    monkeypatch.setattr(deploy, "run", cdk)
     for registry in (ACCOUNT, "111111111111"):
         stage = replace(aws.stage, registry_account=registry)
         monkeypatch.setattr(Aws, "of", lambda stage: replace(aws, stage=stage))
-        compared.clear()
         assert status.diff(stage) == NO_CHANGES
+        (compared,) = cdk.call_args.args
         assert (REGISTRY_STACK in compared) == (registry == ACCOUNT)
         assert stage.service_stack in compared
 

@@ -15,10 +15,7 @@ WORKFLOWS: dict[str, dict[str, Any]] = {
     path.stem: yaml.safe_load(path.read_text()) for path in sorted((PROJECT / ".github/workflows").glob("*.yml"))
 }
 TARGET = re.compile(r'make ([a-z-]+)( [A-Z]+=([\w$-]+|"[\w$/ -]+"))*')
-
-
-def jobs(workflow: str) -> dict[str, dict[str, Any]]:
-    return dict(WORKFLOWS[workflow]["jobs"])
+JOBS: dict[str, dict[str, dict[str, Any]]] = {name: workflow["jobs"] for name, workflow in WORKFLOWS.items()}
 
 
 def commands(*of: dict[str, Any]) -> list[str]:
@@ -29,7 +26,7 @@ def commands(*of: dict[str, Any]) -> list[str]:
 def test_every_shell_step_is_one_target_of_make(workflow: str) -> None:
     listed = subprocess.run(["make"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     targets = set(re.findall(r"^make ([a-z-]+) ", listed, re.MULTILINE))
-    for command in (found := commands(*jobs(workflow).values())):
+    for command in (found := commands(*JOBS[workflow].values())):
         match = TARGET.fullmatch(command)
         assert match, command
         assert match[1] in targets
@@ -39,7 +36,7 @@ def test_every_shell_step_is_one_target_of_make(workflow: str) -> None:
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_only_a_workflow_without_approvals_has_one_concurrency_group(workflow: str) -> None:
     """A run that waits for approval holds the group of its workflow, so each job with an environment has its own."""
-    whole, parts = WORKFLOWS[workflow], jobs(workflow).values()
+    whole, parts = WORKFLOWS[workflow], JOBS[workflow].values()
     waiting = [job for job in parts if "environment" in job]
     assert not waiting or "concurrency" not in whole
     assert all("concurrency" in job for job in waiting)
@@ -49,18 +46,18 @@ def test_only_a_workflow_without_approvals_has_one_concurrency_group(workflow: s
 
 
 def test_every_folder_of_tests_runs_in_one_job() -> None:
-    arguments = [found for command in commands(*jobs("ci").values()) for found in re.findall(r'ARGS="(.+)"', command)]
+    arguments = [found for command in commands(*JOBS["ci"].values()) for found in re.findall(r'ARGS="(.+)"', command)]
     folders = {f"tests/{path.parent.name}" for path in PROJECT.glob("tests/*/test_*.py")}
     assert sorted(" ".join(arguments).split()) == sorted(folders)
 
 
 @pytest.mark.parametrize(("workflow", "job"), [("deploy", "dev"), ("preview", "deploy")])
 def test_a_release_that_builds_shows_every_phase(workflow: str, job: str) -> None:
-    assert re.findall(r"STEP=(\w+)", " ".join(commands(jobs(workflow)[job]))) == list(Phase)
+    assert re.findall(r"STEP=(\w+)", " ".join(commands(JOBS[workflow][job]))) == list(Phase)
 
 
 def test_prod_deploys_and_verifies_what_dev_proved_and_a_rollback_skips_ci_and_dev() -> None:
-    deploy = jobs("deploy")
+    deploy = JOBS["deploy"]
     conditions = {name: job.get("if") for name, job in deploy.items()}
     assert conditions == {
         "ci": "inputs.tag == ''",
@@ -76,7 +73,7 @@ def test_no_job_with_credentials_restores_a_cache() -> None:
     """Whoever can write to a cache could otherwise run code with those credentials."""
     for name, workflow in WORKFLOWS.items():
         assert workflow["permissions"] == {}
-        for job in workflow["jobs"].values():
+        for job in JOBS[name].values():
             assert "id-token" not in job["permissions"] or "cache" not in str(job), name
 
 
