@@ -1,7 +1,6 @@
 """Both stores as fixtures: SQLite on a file, DynamoDB on Amazon's own local engine. Nothing is mocked."""
 
 import io
-import itertools
 import json
 import logging
 import os
@@ -11,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -40,8 +40,6 @@ TOKEN = "a-token-that-nobody-guesses"
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
 UNKNOWN = "01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52"
 """An id that no comment has."""
-
-tables = itertools.count()
 
 
 @pytest.fixture(autouse=True)
@@ -109,8 +107,8 @@ def proxy(dynamodb: str) -> Iterator[faults.Faults]:
         yield started
 
 
-def create_table(name: str = "") -> str:
-    name = name or f"comments-{next(tables)}"
+def create_table() -> str:
+    name = f"comments-{uuid.uuid4()}"
     boto3.client("dynamodb").create_table(
         TableName=name,
         KeySchema=[{"AttributeName": attribute, "KeyType": kind} for attribute, kind in KEY_SCHEMA],
@@ -210,14 +208,11 @@ class Log(io.StringIO):
 
 
 @pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> Iterator[Log]:
+def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Log:
     caplog.set_level(logging.INFO, "comments")
     handler = logging.StreamHandler(written := Log())
     handler.setFormatter(JsonFormatter())
     handler.addFilter(Redact())
-    loggers = [logging.getLogger("comments"), logging.getLogger("gunicorn.error")]
-    for logger in loggers:
-        logger.addHandler(handler)
-    yield written
-    for logger in loggers:
-        logger.removeHandler(handler)
+    for logger in (logging.getLogger("comments"), logging.getLogger("gunicorn.error")):
+        monkeypatch.setattr(logger, "handlers", [*logger.handlers, handler])
+    return written

@@ -28,7 +28,6 @@ The number is the status of a request that only reads.
 
 @pytest.fixture(scope="module")
 def store(dynamodb: str) -> Iterator[Faults]:
-    create_table("faults")
     with faults.serving(dynamodb) as proxy:
         yield proxy
 
@@ -36,7 +35,7 @@ def store(dynamodb: str) -> Iterator[Faults]:
 @pytest.fixture(scope="module")
 def service(store: Faults, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One service for all faults: it must recover from each without a restart."""
-    settings = {"COMMENTS_STORE": "dynamodb://faults", "AWS_ENDPOINT_URL_DYNAMODB": store.url}
+    settings = {"COMMENTS_STORE": f"dynamodb://{create_table()}", "AWS_ENDPOINT_URL_DYNAMODB": store.url}
     with serving(tmp_path_factory.mktemp("faults"), settings) as running:
         yield running
 
