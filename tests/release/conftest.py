@@ -46,7 +46,7 @@ def nobody(home: Path) -> dict[str, str]:
     }
 
 
-def run(module: str, *arguments: str, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+def run(module: str, *arguments: str, cwd: Path = PROJECT, **options: Any) -> subprocess.CompletedProcess[str]:
     """The command as make calls it; both streams are one, as a person sees them."""
     command = [sys.executable, "-m", module, *arguments]
     options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}

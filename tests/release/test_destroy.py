@@ -18,8 +18,8 @@ from tests.infra.synthesis import templates
 from tests.release.conftest import Create, nobody, run
 
 
-def test_a_protected_stage_is_not_destroyed(project: Path, tmp_path: Path) -> None:
-    done = run("release.destroy", "prod", cwd=project, env=nobody(tmp_path) | {"CONFIRM": "prod"})
+def test_a_protected_stage_is_not_destroyed(tmp_path: Path) -> None:
+    done = run("release.destroy", "prod", env=nobody(tmp_path) | {"CONFIRM": "prod"})
     assert done.returncode == 2
     assert "set protect=False" in done.stdout
 
@@ -56,8 +56,8 @@ def test_a_stage_that_is_destroyed_keeps_nothing_that_is_billed(stage: str) -> N
             assert protected not in properties.get("LoadBalancerAttributes", [])
 
 
-def test_a_stage_that_is_not_there_is_destroyed_already(project: Path, playground_environment: dict[str, str]) -> None:
-    done = run("release.destroy", "playground", cwd=project, env=playground_environment)
+def test_a_stage_that_is_not_there_is_destroyed_already(playground_environment: dict[str, str]) -> None:
+    done = run("release.destroy", "playground", env=playground_environment)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("not deployed") == 2
 

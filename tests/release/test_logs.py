@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 from botocore.stub import Stubber
@@ -16,7 +15,7 @@ from release import logs as module
 from release.aws import Aws
 from release.errors import NotReadyError
 from release.logs import request_lines, request_pattern, run_query
-from tests.release.conftest import run
+from tests.release.conftest import PROJECT, run
 
 Write = Callable[..., None]
 Logs = Callable[..., subprocess.CompletedProcess[str]]
@@ -40,8 +39,8 @@ def log(aws: Aws) -> Iterator[Write]:
 
 
 @pytest.fixture
-def logs(project: Path, playground_environment: dict[str, str]) -> Logs:
-    return partial(run, "release.logs", cwd=project, env=playground_environment)
+def logs(playground_environment: dict[str, str]) -> Logs:
+    return partial(run, "release.logs", env=playground_environment)
 
 
 def test_lines_are_shown_from_the_given_time_on_without_their_metrics(log: Write, logs: Logs) -> None:
@@ -52,13 +51,11 @@ def test_lines_are_shown_from_the_given_time_on_without_their_metrics(log: Write
     assert "two hours ago\n" in logs("playground", "--since", "1d").stdout
 
 
-def test_following_continues_with_new_lines_until_ctrl_c(
-    project: Path, log: Write, playground_environment: dict[str, str]
-) -> None:
+def test_following_continues_with_new_lines_until_ctrl_c(log: Write, playground_environment: dict[str, str]) -> None:
     log("before")
     command = [sys.executable, "-m", "release.logs", "playground", "--follow"]
     with subprocess.Popen(
-        command, cwd=project, env=playground_environment, stdout=subprocess.PIPE, text=True
+        command, cwd=PROJECT, env=playground_environment, stdout=subprocess.PIPE, text=True
     ) as following:
         assert following.stdout
         assert following.stdout.readline() == "before\n"

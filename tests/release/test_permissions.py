@@ -31,9 +31,7 @@ BY_DOCKER = {
     "ecr:UploadLayerPart",
     "ecr:CompleteLayerUpload",
 }
-LOGGING_IN = {"ecr:GetAuthorizationToken"}
 BY_SYFT = {"ecr:GetDownloadUrlForLayer"}
-THROUGH_CDK = {"sts:AssumeRole"}
 BY_CDK = {
     "cloudformation:DescribeStackDriftDetectionStatus",
     "cloudformation:DescribeStackResourceDrifts",
@@ -65,11 +63,11 @@ def operations(service: str) -> dict[str, str]:
     return dict(client.meta.method_to_api_mapping)
 
 
-RELEASING = calls(*MODULES - {"destroy", "status"})
+RELEASING = calls(*MODULES - {"destroy", "status"}) | {"sts:AssumeRole"}  # for the roles of CDK
 NEEDED = {
-    "comments-deploy-dev": RELEASING | BY_DOCKER | BY_SYFT | THROUGH_CDK,
-    "comments-deploy-prod": RELEASING - LOGGING_IN | THROUGH_CDK,
-    "comments-preview": RELEASING | calls("destroy") | BY_DOCKER | BY_SYFT | THROUGH_CDK,
+    "comments-deploy-dev": RELEASING | BY_DOCKER | BY_SYFT,
+    "comments-deploy-prod": RELEASING - {"ecr:GetAuthorizationToken"},  # it can't log in to the registry
+    "comments-preview": RELEASING | calls("destroy") | BY_DOCKER | BY_SYFT,
     "comments-read": calls("status", "logs") | {"cloudformation:DescribeStacks"} | BY_CDK | BY_CLOUDFORMATION,
 }
 

@@ -35,9 +35,9 @@ def foundation(aws: Aws, create: Create, monkeypatch: pytest.MonkeyPatch) -> Aws
     + [(command, "playground", "run `make deploy ENV=playground`") for command in ("endpoint", "drift", "sbom")],
 )
 def test_missing_credentials_and_a_stage_that_is_not_deployed_exit_2_and_not_1_as_a_difference(
-    project: Path, playground_environment: dict[str, str], command: str, stage: str, message: str
+    playground_environment: dict[str, str], command: str, stage: str, message: str
 ) -> None:
-    done = run("release.status", command, stage, cwd=project, env=playground_environment)
+    done = run("release.status", command, stage, env=playground_environment)
     assert done.returncode == 2
     assert message in done.stdout
 
