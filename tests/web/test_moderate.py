@@ -94,7 +94,8 @@ def test_a_second_click_sends_nothing_and_a_late_response_is_not_shown(url: str,
     sign_in(page, url)
     page.route("**/approve", delay)
     approve = page.get_by_role("listitem").filter(has_text="first").get_by_role("button", name="Approve")
-    approve.click()
+    with page.expect_request("**/approve"):
+        approve.click()
     approve.click()
     expect(page.get_by_role("listitem")).to_have_count(2)
     (request,) = late
@@ -104,7 +105,8 @@ def test_a_second_click_sends_nothing_and_a_late_response_is_not_shown(url: str,
     expect(page.get_by_text("The comment was approved.")).to_be_visible()
     expect(thread).to_be_focused()
     page.route("**/held*", delay)
-    page.get_by_role("button", name="Pending").click()
+    with page.expect_request("**/held*"):
+        page.get_by_role("button", name="Pending").click()
     expect(page.get_by_role("listitem")).to_have_count(0)
     thread.fill("8")
     page.get_by_role("button", name="Show", exact=True).click()
