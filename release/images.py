@@ -116,9 +116,9 @@ def read_exceptions(file: Path = EXCEPTIONS, *, today: date) -> dict[str, date]:
     """
     ignored: dict[str, date] = {}
     try:
-        entries = (yaml.safe_load(file.read_text()) or {}).get("vulnerabilities") or []
-    except yaml.YAMLError as error:
-        raise NotReadyError(f"{file.name} is not YAML: {error}") from error
+        entries = list((yaml.safe_load(file.read_text()) or {}).get("vulnerabilities") or [])
+    except (OSError, yaml.YAMLError, AttributeError, TypeError) as error:
+        raise NotReadyError(f"{file.name} must be YAML with a list `vulnerabilities`: {error}") from error
     for entry in entries:
         match entry:
             case {"id": str(name), "statement": str(statement), "expired_at": date() as expiry, **others} if (

@@ -157,6 +157,8 @@ def test_an_exception_covers_its_finding_until_it_expires(judge: Callable[..., s
         ("In a tool that the service never runs.", "later"),
         ("    expired_at", "    paths: [usr]\n    expired_at"),
         ("- id", "- [id"),
+        ("vulnerabilities:", "- vulnerabilities:"),
+        (ENTRY, "vulnerabilities: 5"),
     ],
 )
 def test_an_incomplete_exception_is_rejected(tmp_path: Path, old: str, new: str) -> None:
