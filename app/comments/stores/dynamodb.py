@@ -34,7 +34,8 @@ CONNECT_TIMEOUT, READ_TIMEOUT, ATTEMPTS = 1, 2, 3
 
 LONGEST_CALL = ATTEMPTS * (CONNECT_TIMEOUT + READ_TIMEOUT) + (1 + 5) + (2 + 5)
 """Seconds of the slowest call. Between attempts, boto3's standard retry mode waits up to 1 s, then up to 2 s, and up to
-5 s more if DynamoDB asks for it (`x-amz-retry-after`)."""
+5 s more if DynamoDB asks for it (`x-amz-retry-after`). Without name lookups and refreshed credentials, which take
+milliseconds on Fargate."""
 
 CLOCK_SKEW = 5
 """Seconds by which the clocks of tasks may differ. Fargate keeps them within milliseconds."""
