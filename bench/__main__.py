@@ -24,7 +24,6 @@ from bench.servers import (
     ROOT,
     SERVER_CORE,
     WORK,
-    Program,
     Server,
     dynamodb_local,
     fill_isso,
@@ -84,7 +83,9 @@ def measure(scale: Scale) -> Results:
     os.sched_setaffinity(0, {CLIENT_CORE})
     with dynamodb_local():
         programs = flask_programs() + ([isso_program()] if has_isso else [])
-        _measure_startup(programs, results, scale)
+        for program in _rounds(programs, scale.starts, "start-up"):
+            with serving(program) as server:
+                results[f"start-up, {program.store}", program.name].startup_s.append(server.startup)
         with ExitStack() as stack:
             servers = [stack.enter_context(serving(program)) for program in programs]
             if has_isso:
@@ -94,12 +95,6 @@ def measure(scale: Scale) -> Results:
             _measure_throughput(gets + posts, results, scale)
             _measure_latency(gets + posts, results, scale)
     return results
-
-
-def _measure_startup(programs: Sequence[Program], results: Results, scale: Scale) -> None:
-    for program in _rounds(programs, scale.starts, "start-up"):
-        with serving(program) as server:
-            results[f"start-up, {program.store}", program.name].startup_s.append(server.startup)
 
 
 def _measure_throughput(cases: Sequence[Case], results: Results, scale: Scale) -> None:

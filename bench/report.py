@@ -45,8 +45,7 @@ class Row:
     target: str = ""
 
     def values(self, results: Results, program: str) -> list[float]:
-        found: list[float] = getattr(results.get((self.what, program), Samples()), self.metric)
-        return found
+        return list(getattr(results.get((self.what, program), Samples()), self.metric))
 
     def ratio(self, results: Results) -> float | None:
         pairs = zip(self.values(results, "service"), self.values(results, self.baseline), strict=False)
