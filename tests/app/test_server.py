@@ -49,3 +49,17 @@ def test_a_service_that_cannot_start_exits_with_the_reason(settings: dict[str, s
     (error,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
     assert error.startswith(f"error: {message}")
     assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_a_second_service_with_several_workers_does_not_share_the_port_of_the_first(
+    serve: Callable[..., Server],
+) -> None:
+    settings = {"WEB_CONCURRENCY": "2"}
+    first = serve(**settings)
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{first.port}", "api:app"]
+    environ = os.environ | settings | {"COMMENTS_STORE": f"sqlite:///{first.log.with_name('second.db')}"}
+    second = subprocess.run(
+        command, cwd=ROOT / "app", env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert second.returncode == 1
+    assert f"Connection in use: ('127.0.0.1', {first.port})" in second.stdout
