@@ -89,6 +89,10 @@ quick: $(DEV)  ## run the tests that need no Docker, browser or Node (ARGS=… f
 image:  ## build the image as comments:latest; needs Docker
 	@docker build --tag comments $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) .
 
+.PHONY: scan
+scan: $(DEV) image  ## scan that image for vulnerabilities that block a release to ENV; needs Trivy
+	@python -m release.status scan $(ENV)
+
 .PHONY: wrk
 wrk:  ## install wrk for make bench, on Debian or Ubuntu
 	@sudo apt-get update -q && sudo apt-get install -q --yes wrk

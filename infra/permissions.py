@@ -49,11 +49,10 @@ def images(repository: str, account: str | None = None) -> str:
 
 STACKS = (arn("cloudformation", "stack/Comments*/*"),)
 _LOGS = (arn("logs", "log-group:/comments/*"),)
-_TAG = ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeImageScanFindings", "ecr:PutImage")
+_USE = ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer", "ecr:PutImage")
 _PUSH = (
     "ecr:BatchCheckLayerAvailability",
     "ecr:CompleteLayerUpload",
-    "ecr:GetDownloadUrlForLayer",
     "ecr:InitiateLayerUpload",
     "ecr:UploadLayerPart",
 )
@@ -237,13 +236,11 @@ def _preview(stage: Stage) -> WorkflowRole:
 
 
 def _use_images(stage: Stage, *, push: bool) -> tuple[Statement, ...]:
-    """Allow reading and tagging images of the stage's repository and, with `push`, pushing new ones."""
+    """Allow scanning and tagging images of the stage's repository and, with `push`, pushing new ones."""
     where = (images(stage.image_repository, stage.registry_account),)
-    if not push:
-        return (Statement(sid="TagReleasedImages", actions=_TAG, resources=where),)
     return (
-        Statement(sid="PushImages", actions=(*_TAG, *_PUSH), resources=where),
-        Statement(sid="LogInToPush", actions=("ecr:GetAuthorizationToken",), resources=("*",), why=UNSUPPORTED),
+        Statement(sid="UseImages", actions=(*_USE, *(_PUSH if push else ())), resources=where),
+        Statement(sid="LogIn", actions=("ecr:GetAuthorizationToken",), resources=("*",), why=UNSUPPORTED),
     )
 
 

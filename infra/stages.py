@@ -85,7 +85,7 @@ class Architecture(Enum):
 
 
 class Severity(Enum):
-    """Severity of findings in ECR's scan, most severe first."""
+    """Severity of vulnerabilities, most severe first."""
 
     CRITICAL = "CRITICAL"
     HIGH = "HIGH"

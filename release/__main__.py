@@ -15,12 +15,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.stages import TOOLKIT_STACK, Stage, stage_named
 from release.aws import Aws
-from release.build import build, commit_in, describe_change, push, tag_of_working_tree
+from release.build import build, commit_in, describe_change, push, registry_login, tag_of_working_tree
 from release.command import note, publish, run_command, step
 from release.deploy import base_url, deploy, describe, running_digest
-from release.errors import CommandError, DeploymentError, NotReadyError, ScanError, explain_aws_error
+from release.errors import CommandError, DeploymentError, NotReadyError, explain_aws_error
 from release.explain import explain
-from release.images import Gate, Images, require_releasable, wait_for_scan
+from release.images import Images, require_releasable
+from release.scan import check_exceptions, scan
 from release.verify import verify
 from release.watch import Evidence, Watch, probe_traffic
 
@@ -35,7 +36,7 @@ class Phase(StrEnum):
     BUILD = "build"
     """Build the image on this machine, unless the registry has it."""
     PUSH = "push"
-    """Deploy the registry, push the image and wait for its scan."""
+    """Deploy the registry, push the image and scan it."""
     DEPLOY = "deploy"
     """Deploy the stacks with an image that is in the registry."""
     VERIFY = "verify"
@@ -51,7 +52,6 @@ class Plan:
     """Tag of the image in the registry."""
     builds: bool
     """Whether to build the image if the registry doesn't have it."""
-    gate: Gate
 
     @property
     def verified_tag(self) -> str:
@@ -101,12 +101,14 @@ def plan(stage: Stage, *, chosen: str | None) -> Plan:
     current = tag_of_working_tree(clean=not (stage.is_preview or stage.is_playground))
     tag = chosen or current
     commit_in(tag)
-    gate = Gate.of(stage.blocking_severity)
+    check_exceptions()
     aws = Aws.of(stage)
     note(f"account {aws.account}, region {aws.region}")
     builds = not chosen and not stage.promotes_from
     if not shutil.which("cdk"):
         raise NotReadyError("the CDK CLI is missing: run `make setup`")
+    if builds and not stage.is_playground and not shutil.which("trivy"):
+        raise NotReadyError("Trivy is missing, which scans the image: install it (https://trivy.dev)")
     if not describe(aws, TOOLKIT_STACK):
         place = f"aws://{aws.account}/{aws.region}"
         raise NotReadyError(f"{place} is not bootstrapped: run `make bootstrap ENV={stage.name}` once")
@@ -117,7 +119,7 @@ def plan(stage: Stage, *, chosen: str | None) -> Plan:
         if running := running_digest(aws):
             for line in describe_change(stage.name, images.tags(running), tag):
                 note(line)
-    return Plan(aws=aws, tag=tag, builds=builds, gate=gate)
+    return Plan(aws=aws, tag=tag, builds=builds)
 
 
 def require_vpc_quota(aws: Aws) -> None:
@@ -161,18 +163,18 @@ def build_and_push(planned: Plan, phases: list[Phase]) -> None:
 
 
 def check_scan(planned: Plan, digest: str) -> str:
-    """Return a summary of the scan; raise ScanError for findings that the stage blocks.
+    """Return a summary of the findings; raise ReleaseError for those that the stage blocks.
 
-    An image that the stage has run before is allowed: a new finding must not block a rollback.
+    An image that the stage has run before is not scanned: a rollback must not depend on what was found since.
     """
-    stage, images = planned.aws.stage, Images(planned.aws)
-    try:
-        findings = wait_for_scan(images, digest, planned.gate)
-    except ScanError as blocked:
-        if planned.verified_tag not in images.tags(digest):
-            raise
-        return f"allowed, because {stage.name} has run it before: {blocked.summary}"
-    return "not scanned: the playground has no scanner" if stage.is_playground else f"passed: {findings}"
+    aws, stage = planned.aws, planned.aws.stage
+    if stage.is_playground:
+        return "skipped in the playground"
+    if planned.verified_tag in Images(aws).tags(digest):
+        return f"skipped: {stage.name} has run this image before"
+    with registry_login(aws) as variables:
+        image = f"{aws.image_name}@{digest}"
+        return scan("image", "--image-src=remote", image, severity=stage.blocking_severity, variables=variables)
 
 
 def deploy_and_watch(planned: Plan, *names: str, digest: str | None = None) -> None:

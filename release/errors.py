@@ -33,10 +33,6 @@ class CommandError(ReleaseError):
     """A tool exited with a status other than 0; `details` are the last lines of its output."""
 
 
-class ScanError(ReleaseError):
-    """The scan of the image has blocking findings, or there is none."""
-
-
 class DeploymentError(ReleaseError):
     """CloudFormation or ECS failed; `details` are the causes and the evidence."""
 

@@ -1,8 +1,9 @@
-"""Inspects a stage without changing it: `python -m release.status endpoint|diff|drift|sbom STAGE`.
+"""Inspects a stage without changing it: `python -m release.status endpoint|diff|drift|sbom|scan STAGE`.
 
 `endpoint` prints the base URL. `diff` shows what deploying this commit with the running image would change. `drift`
 shows changes made outside of CloudFormation. Both exit with 0 for no changes, 1 for changes, 2 for an error or an
-unknown state. `sbom` writes the software bill of materials of the running image in CycloneDX format.
+unknown state. `sbom` writes the software bill of materials of the running image in CycloneDX format. `scan` applies the
+stage's scan gate to the image that `make image` built.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from release.build import registry_login
 from release.command import run, run_command
 from release.deploy import NOISE, base_url, cdk, describe, image_parameter, not_deployed, running_digest
 from release.errors import CommandError, ReleaseError, explain_denial
+from release.scan import check_exceptions, scan
 
 NO_CHANGES, CHANGES, UNKNOWN = 0, 1, 2
 SBOM = PROJECT_ROOT / "build" / "sbom.cdx.json"
@@ -120,7 +122,18 @@ def bill_of_materials(source: str, *, version: str, variables: dict[str, str]) -
         raise ReleaseError("the bill of materials lacks Python packages")
 
 
-COMMANDS: dict[str, Callable[[Stage], int | None]] = {"endpoint": endpoint, "diff": diff, "drift": drift, "sbom": sbom}
+def scan_local(stage: Stage) -> None:
+    check_exceptions()
+    print(scan("image", "--image-src=docker", PROJECT, severity=stage.blocking_severity))
+
+
+COMMANDS: dict[str, Callable[[Stage], int | None]] = {
+    "endpoint": endpoint,
+    "diff": diff,
+    "drift": drift,
+    "sbom": sbom,
+    "scan": scan_local,
+}
 
 
 def main() -> None:

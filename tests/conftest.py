@@ -20,9 +20,9 @@ HERE = Path(__file__).parent
 
 NOT_QUICK = {
     *("bench", "contract", "image", "infra", "playground", "resilience", "web"),
-    *(f"release/test_{name}.py" for name in ("bootstrap", "destroy", "permissions", "report")),
+    *(f"release/test_{name}.py" for name in ("bootstrap", "destroy", "permissions", "report", "scan")),
 }
-"""Folders and files that `make quick` leaves out: they need Docker, a browser or Node, or minutes."""
+"""Folders and files that `make quick` leaves out: they need Docker, a browser, Node or Trivy, or minutes."""
 NOT_QUICK_FIXTURES = {"browser", "docker", "dynamodb", "engine"}
 """Fixtures, and values of parametrized ones, that start a browser, a container, DynamoDB Local or MiniStack."""
 

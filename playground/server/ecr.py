@@ -30,21 +30,8 @@ def repository_of(image: str, registry: str) -> str | None:
     return re.split(r"[@:]", rest, maxsplit=1)[0] if host == registry else None
 
 
-def scan_findings(data: Record) -> Any:
-    """DescribeImageScanFindings: complete without findings, with a description that the image wasn't scanned."""
-    return json_response(
-        {
-            "registryId": get_account_id(),
-            "repositoryName": data["repositoryName"],
-            "imageId": data["imageId"],
-            "imageScanStatus": {"status": "COMPLETE", "description": "playground: not scanned"},
-            "imageScanFindings": {"findings": [], "findingSeverityCounts": {}},
-        }
-    )
-
-
 def install() -> None:
-    extend("ecr", {"DescribeImageScanFindings": scan_findings, "GetAuthorizationToken": get_authorization_token})
+    extend("ecr", {"GetAuthorizationToken": get_authorization_token})
 
 
 USER = "AWS"

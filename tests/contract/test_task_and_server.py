@@ -75,9 +75,11 @@ def test_the_health_check_does_not_depend_on_the_store(service: Template) -> Non
         assert response.is_json
 
 
-def test_the_base_image_is_pinned_and_found_by_renovate() -> None:
-    (manager,) = json.loads((ROOT / "renovate.json").read_text())["customManagers"]
-    pattern = manager["matchStrings"][0].replace("(?<", "(?P<")
-    found = [re.search(pattern, (ROOT / name).read_text()) for name in manager["managerFilePatterns"]]
-    assert len({match and match["currentDigest"] for match in found}) == 1
-    assert all(found)
+def test_the_base_image_and_trivy_are_pinned_and_found_by_renovate() -> None:
+    managers = json.loads((ROOT / "renovate.json").read_text())["customManagers"]
+    for manager, times in zip(managers, (2, 5), strict=True):
+        pattern = manager["matchStrings"][0].replace("(?<", "(?P<")
+        texts = [file.read_text() for name in manager["managerFilePatterns"] for file in ROOT.glob(name)]
+        found = [match.groups() for text in texts for match in re.finditer(pattern, text)]
+        assert len(found) == times
+        assert len(set(found)) == 1

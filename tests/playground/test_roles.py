@@ -76,7 +76,7 @@ def test_the_prod_role_can_roll_back_but_not_push_images(cloud: Cloud, older: st
     assert running == verified(cloud)[older]
     ecr = cloud.client("ecr", **cloud.assume(PROD, token("environment:prod")))
     with pytest.raises(ClientError, match="AccessDenied"):
-        ecr.get_authorization_token()
+        ecr.initiate_layer_upload(repositoryName="comments")
 
 
 def test_a_release_without_a_permission_names_it_and_who_grants_it(cloud: Cloud) -> None:

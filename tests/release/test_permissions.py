@@ -31,7 +31,7 @@ BY_DOCKER = {
     "ecr:UploadLayerPart",
     "ecr:CompleteLayerUpload",
 }
-BY_SYFT = {"ecr:GetDownloadUrlForLayer"}
+BY_TRIVY = {"ecr:GetDownloadUrlForLayer"}
 BY_CDK = {
     "cloudformation:DescribeStackDriftDetectionStatus",
     "cloudformation:DescribeStackResourceDrifts",
@@ -65,9 +65,9 @@ def operations(service: str) -> dict[str, str]:
 
 RELEASING = calls(*MODULES - {"destroy", "status"}) | {"sts:AssumeRole"}  # for the roles of CDK
 NEEDED = {
-    "comments-deploy-dev": RELEASING | BY_DOCKER | BY_SYFT,
-    "comments-deploy-prod": RELEASING - {"ecr:GetAuthorizationToken"},  # it can't log in to the registry
-    "comments-preview": RELEASING | calls("destroy") | BY_DOCKER | BY_SYFT,
+    "comments-deploy-dev": RELEASING | BY_TRIVY | BY_DOCKER,
+    "comments-deploy-prod": RELEASING | BY_TRIVY,
+    "comments-preview": RELEASING | BY_TRIVY | BY_DOCKER | calls("destroy"),
     "comments-read": calls("status", "logs") | {"cloudformation:DescribeStacks"} | BY_CDK | BY_CLOUDFORMATION,
 }
 

@@ -5,7 +5,7 @@ AWS's APIs are MiniStack's. Docker and the CDK CLI only record how they were cal
 
 from contextlib import nullcontext
 from typing import Any
-from unittest.mock import MagicMock, Mock
+from unittest.mock import MagicMock, Mock, call
 
 import pytest
 
@@ -15,12 +15,14 @@ from release import build, deploy
 from release.__main__ import Phase, Plan, check_scan, release
 from release.aws import Aws
 from release.command import run
-from release.errors import CommandError, DeploymentError, NotReadyError, ScanError
+from release.errors import CommandError, DeploymentError, NotReadyError, ReleaseError
 from release.images import Images
 from release.watch import Evidence
-from tests.release.conftest import Create, store_image
+from tests.release.conftest import ACCOUNT, REGION, Create, store_image
 
 COMMIT = "0123456789ab"
+DIGEST = "sha256:" + "1" * 64
+LOGIN = {"DOCKER_CONFIG": "/somewhere"}
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def docker_push(aws: Aws, images: Images) -> Mock:  # noqa: ARG001  # the regist
 
 @pytest.fixture
 def called(aws: Aws, docker_push: Mock, create: Create, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A bootstrapped account without a service, whose scans find nothing and whose deployments can be verified.
+    """A bootstrapped account without a service, whose deployments can be verified.
 
     Return the calls of Docker and of the CDK CLI, which are only recorded.
     """
@@ -49,7 +51,6 @@ def called(aws: Aws, docker_push: Mock, create: Create, monkeypatch: pytest.Monk
     monkeypatch.setattr(Aws, "of", lambda _: aws)
     monkeypatch.setattr(build, "run", record)
     monkeypatch.setattr(deploy, "run", record)
-    monkeypatch.setattr(command, "wait_for_scan", lambda *_: "no findings")
     monkeypatch.setattr(command, "verify", lambda *_, **__: "http://example.com")
     return calls
 
@@ -133,19 +134,24 @@ def test_what_happens_in_the_service_explains_no_failure_of_another_stack(
     watch.__exit__.return_value = False
     monkeypatch.setattr(command, "Watch", lambda _: watch)
     monkeypatch.setattr(command, "deploy", Mock(side_effect=DeploymentError(f"{stack}: it failed", "Table: reason")))
-    plan = Plan(aws=aws, tag=COMMIT, builds=False, gate=Mock())
+    plan = Plan(aws=aws, tag=COMMIT, builds=False)
     with pytest.raises(DeploymentError) as failed:
         command.deploy_and_watch(plan, stack)
     events = ["service event: has started 2 tasks"] if shown else []
     assert failed.value.details == ("CloudFormation: Table: reason", *events)
 
 
-@pytest.mark.parametrize(("verified_in", "released"), [("playground", True), ("pr-7", False)])
+@pytest.mark.parametrize(("verified_in", "released"), [("dev", True), ("pr-7", False)])
 def test_a_rollback_does_not_wait_for_a_vulnerability_that_was_found_since(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch, verified_in: str, released: bool
+    dev: Aws, monkeypatch: pytest.MonkeyPatch, verified_in: str, released: bool
 ) -> None:
-    monkeypatch.setattr(command, "wait_for_scan", Mock(side_effect=ScanError("the scan found 1 critical")))
+    trivy = Mock(side_effect=ReleaseError("the scan found 1 critical"))
+    monkeypatch.setattr(command, "scan", trivy)
+    monkeypatch.setattr(command, "registry_login", lambda _: nullcontext(LOGIN))
     monkeypatch.setattr(Images, "tags", lambda *_: [COMMIT, f"{verified_in}-{COMMIT}"])
-    plan = Plan(aws=aws, tag=COMMIT, builds=False, gate=Mock())
-    with nullcontext() if released else pytest.raises(ScanError):
-        assert "has run it before" in check_scan(plan, "sha256:1")
+    plan = Plan(aws=dev, tag=COMMIT, builds=False)
+    with nullcontext() if released else pytest.raises(ReleaseError, match="1 critical"):
+        assert "has run this image before" in check_scan(plan, DIGEST)
+    image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/comments@{DIGEST}"
+    expected = call("image", "--image-src=remote", image, severity=dev.stage.blocking_severity, variables=LOGIN)
+    assert trivy.mock_calls == ([] if released else [expected])
