@@ -69,11 +69,9 @@ RELEASE = (
     Statement(
         sid="Describe",
         actions=(
-            "ec2:DescribeVpcs",
             "ecs:DescribeServices",
             "ecs:DescribeTasks",
             "ecs:ListTasks",
-            "servicequotas:GetServiceQuota",
         ),
         resources=("*",),
         why=UNSUPPORTED,

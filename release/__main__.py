@@ -25,10 +25,6 @@ from release.scan import check_exceptions, scan
 from release.verify import verify
 from release.watch import Evidence, Watch, probe_traffic
 
-DEFAULT_VPCS = 5
-"""AWS: default quota of VPCs in a region."""
-_VPC_QUOTA = {"ServiceCode": "vpc", "QuotaCode": "L-F678F1CE"}
-
 
 class Phase(StrEnum):
     """A part of a release that `--step` runs separately."""
@@ -112,7 +108,6 @@ def plan(stage: Stage, *, chosen: str | None) -> Plan:
     if not describe(aws, TOOLKIT_STACK):
         place = f"aws://{aws.account}/{aws.region}"
         raise NotReadyError(f"{place} is not bootstrapped: run `make bootstrap ENV={stage.name}` once")
-    require_vpc_quota(aws)
     if not builds:
         images = Images(aws)
         require_releasable(stage, tag, images)
@@ -120,24 +115,6 @@ def plan(stage: Stage, *, chosen: str | None) -> Plan:
             for line in describe_change(stage.name, images.tags(running), tag):
                 note(line)
     return Plan(aws=aws, tag=tag, builds=builds)
-
-
-def require_vpc_quota(aws: Aws) -> None:
-    """Raise NotReadyError if a new stage would exceed the region's VPC quota."""
-    if describe(aws, aws.stage.service_stack):
-        return
-    own = [{"Name": "owner-id", "Values": [aws.account]}]  # others share VPCs with it, which don't count
-    pages = aws.untyped("ec2").get_paginator("describe_vpcs").paginate(Filters=own)
-    used = sum(len(page["Vpcs"]) for page in pages)
-    try:
-        quota = int(aws.untyped("service-quotas").get_service_quota(**_VPC_QUOTA)["Quota"]["Value"])
-    except (BotoCoreError, ClientError):  # not readable; it is never below the default
-        quota = DEFAULT_VPCS
-    if used >= quota:
-        raise NotReadyError(
-            f"{aws.region} has {used} of {quota} VPCs and {aws.stage.name} needs one: destroy unused previews (make"
-            f" reap), or request a higher quota ({_VPC_QUOTA['QuotaCode']}) in Service Quotas"
-        )
 
 
 def build_and_push(planned: Plan, phases: list[Phase]) -> None:

@@ -20,7 +20,6 @@ CALL = re.compile(r'(?:\w+\.untyped\("([\w-]+)"\)|\b(\w+))\.(?:get_paginator\("(
 OTHERWISE_NAMED = {
     "s3:ListObjectsV2": "s3:ListBucket",
     "s3:DeleteObjects": "s3:DeleteObject",
-    "service-quotas:GetServiceQuota": "servicequotas:GetServiceQuota",
 }
 """Calls whose permission has another name than the call."""
 FREE = {"sts:GetCallerIdentity"}

@@ -1,17 +1,11 @@
 """Failed prerequisites stop a release before any change, with one line and exit status 2."""
 
 import shutil
-from contextlib import nullcontext
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
-from botocore.exceptions import ClientError
 
-from release import __main__ as command
-from release.aws import Aws
 from release.build import describe_change
-from release.errors import NotReadyError
 from tests.release.conftest import commit_all, git, nobody, run
 
 
@@ -54,26 +48,6 @@ def test_uncommitted_files_are_named(copy: Path, tmp_path: Path) -> None:
     assert "and 21 more" in said
     shutil.rmtree(copy / ".git")
     assert "no git commit here" in refused(copy, nobody(tmp_path), "dev")
-
-
-@pytest.mark.parametrize(
-    ("deployed", "quota", "fails"),
-    [(False, 6, False), (False, 5, True), (False, None, True), (True, 5, False)],
-    ids=["a new stage", "one too many", "an unknown quota", "a deployed stage"],
-)
-def test_an_exceeded_vpc_quota_fails_before_anything_is_created(
-    dev: Aws, monkeypatch: pytest.MonkeyPatch, deployed: bool, quota: float | None, fails: bool
-) -> None:
-    client = Mock()
-    paginate = client.get_paginator("describe_vpcs").paginate
-    paginate.return_value = [{"Vpcs": [1, 2, 3]}, {"Vpcs": [4, 5]}]
-    denied = ClientError({"Error": {"Code": "AccessDenied"}}, "GetServiceQuota")
-    client.get_service_quota.side_effect = [{"Quota": {"Value": quota}}] if quota else denied
-    monkeypatch.setattr(Aws, "untyped", lambda *_: client)
-    monkeypatch.setattr(command, "describe", lambda _, name: deployed and name == dev.stage.service_stack)
-    with pytest.raises(NotReadyError, match=r"has 5 of 5 VPCs.*make reap") if fails else nullcontext():
-        command.require_vpc_quota(dev)
-    assert deployed or paginate.call_args[1] == {"Filters": [{"Name": "owner-id", "Values": [dev.account]}]}
 
 
 def test_a_rollback_names_each_commit_that_it_adds_or_undoes(tmp_path: Path) -> None:
