@@ -21,6 +21,7 @@ __all__ = ["CHECKED", "DOMAIN", "EMAIL", "GITHUB"]
 PROJECT = Path(__file__).resolve().parents[2]
 CFN_LINT = Path(str(importlib.resources.files("cfnlint"))) / "data"
 """cfn-lint carries AWS's list of IAM actions and the schemas of CloudFormation's registry."""
+IAM: dict[str, dict[str, Any]] = json.loads((CFN_LINT / "AdditionalSpecs/Policies.json").read_text())
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 TLS = "prod with TLS and endpoints"
 CLOUDFRONT = "prod behind CloudFront"
@@ -54,14 +55,9 @@ def synthesize(stage: Stage) -> Templates:
     )
 
 
-def templates(name: str) -> Templates:
-    """Return the templates of a stage that `make check` checks, by its name there, or of a preview."""
-    return synthesize(CHECKED.get(name) or replace(stage_named(name), github=GITHUB))
-
-
-def variant(name: str = "dev", **fields: Any) -> Templates:
-    """Return the templates of a stage with other fields."""
-    return synthesize(replace(CHECKED[name], **fields))
+def templates(name: str = "dev", **fields: Any) -> Templates:
+    """Return the templates of a preview, or of a stage by its name in `make check`, with other fields."""
+    return synthesize(replace(CHECKED.get(name) or stage_named(name), **({"github": GITHUB} | fields)))
 
 
 def the(template: Template, resource_type: str, properties: Resource | None = None) -> Resource:
@@ -132,10 +128,5 @@ def grants(statements: list[Resource]) -> list[tuple[str, str]]:
 def iam_actions(pattern: str) -> dict[str, dict[str, Any]]:
     """Return AWS's actions that match a pattern such as `ecs:Run*`, in lower case, with what AWS documents of each."""
     service, _, name = pattern.lower().partition(":")
-    actions = _iam_services().get(service, {}).get("Actions", {})
+    actions = IAM.get(service, {}).get("Actions", {})
     return {f"{service}:{each}": found for each, found in actions.items() if fnmatchcase(each, name)}
-
-
-@functools.cache
-def _iam_services() -> dict[str, dict[str, Any]]:
-    return dict(json.loads((CFN_LINT / "AdditionalSpecs/Policies.json").read_text()))

@@ -36,7 +36,6 @@ from tests.infra.synthesis import (
     templates,
     text,
     the,
-    variant,
 )
 
 ALL_STATEMENTS = {
@@ -57,14 +56,14 @@ ONE, TWO = "111111111111", "222222222222"
 
 def roles(**fields: Any) -> dict[str, dict[str, Any]]:
     """Return the roles of the access stack of dev with other fields, by name."""
-    return {role["RoleName"]: role for role in every(variant(**fields).access, "AWS::IAM::Role")}
+    return {role["RoleName"]: role for role in every(templates(**fields).access, "AWS::IAM::Role")}
 
 
 @pytest.mark.parametrize("accept_name", [False, True])
 def test_a_role_trusts_workflow_runs_of_one_repository_by_its_ids(accept_name: bool) -> None:
     """A name alone is never enough: somebody else may register it once it is abandoned."""
     github = replace(GITHUB, accept_name_subject=accept_name)
-    ((provider, resource),) = variant(github=github).access.find_resources("AWS::IAM::OIDCProvider").items()
+    ((provider, resource),) = templates(github=github).access.find_resources("AWS::IAM::OIDCProvider").items()
     assert resource["Properties"].items() >= {"ClientIdList": ["sts.amazonaws.com"], "Url": f"https://{ISSUER}"}.items()
     found = roles(github=github)
     assert found.keys() == {"comments-cdk-deploy", *RUNS}
@@ -85,7 +84,7 @@ def test_a_repository_must_be_owner_and_name(name: str) -> None:
 
 
 def test_without_a_repository_nothing_on_github_is_trusted() -> None:
-    found = variant(github=None)
+    found = templates(github=None)
     assert roles(github=None).keys() == {"comments-cdk-deploy"}
     found.access.resource_count_is("AWS::IAM::OIDCProvider", 0)
     for alarm in every(found.service, "AWS::CloudWatch::Alarm"):
@@ -94,7 +93,7 @@ def test_without_a_repository_nothing_on_github_is_trusted() -> None:
 
 def test_an_identity_provider_of_the_account_is_trusted_and_not_created_again() -> None:
     existing = replace(GITHUB, create_provider=False)
-    variant(github=existing).access.resource_count_is("AWS::IAM::OIDCProvider", 0)
+    templates(github=existing).access.resource_count_is("AWS::IAM::OIDCProvider", 0)
     (statement,) = roles(github=existing)["comments-preview"]["AssumeRolePolicyDocument"]["Statement"]
     assert text(statement["Principal"]["Federated"]).endswith(f":oidc-provider/{ISSUER}")
 
@@ -197,7 +196,7 @@ def test_only_the_access_stack_is_deployed_without_the_own_bootstrap() -> None:
 
 @pytest.mark.parametrize("name", ["prod", "playground", "preview"])
 def test_every_role_of_a_service_stack_has_the_boundary_which_allows_what_it_needs(name: str) -> None:
-    found = variant(name, account=ACCOUNT, region=REGION)
+    found = templates(name, account=ACCOUNT, region=REGION)
     for role in every(found.service, "AWS::IAM::Role"):
         assert text(role["PermissionsBoundary"]) == f"arn:aws:iam::{ACCOUNT}:policy/comments-boundary"
         assert "ManagedPolicyArns" not in role
@@ -214,7 +213,7 @@ def test_every_role_of_a_service_stack_has_the_boundary_which_allows_what_it_nee
 
 def test_the_policies_fit_into_what_iam_stores() -> None:
     """AWS: 6,144 characters without white space."""
-    policies = every(variant(account=ACCOUNT, region=REGION).access, "AWS::IAM::ManagedPolicy")
+    policies = every(templates(account=ACCOUNT, region=REGION).access, "AWS::IAM::ManagedPolicy")
     assert {policy["ManagedPolicyName"] for policy in policies} == {"comments-cdk-execution", "comments-boundary"}
     for policy in policies:
         assert len(json.dumps(policy["PolicyDocument"], separators=(",", ":"))) < 6144

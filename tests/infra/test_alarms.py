@@ -8,7 +8,7 @@ import pytest
 
 from infra.queries import QUERIES
 from infra.stages import NOBODY, STAGES
-from tests.infra.synthesis import EMAIL, NAT, PROJECT, environment, every, templates, the, variant
+from tests.infra.synthesis import EMAIL, NAT, PROJECT, environment, every, templates, the
 
 RUNBOOK = (PROJECT / "docs" / "operations.md").read_text()
 
@@ -77,7 +77,7 @@ def test_the_topic_is_notified_of_every_alarm_and_of_failed_deployments() -> Non
 def test_an_address_of_the_stage_is_subscribed() -> None:
     subscription = the(templates(NAT).service, "AWS::SNS::Subscription")
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", EMAIL)
-    for silent in (templates("dev"), variant(alarm_email=NOBODY)):
+    for silent in (templates("dev"), templates(alarm_email=NOBODY)):
         silent.service.resource_count_is("AWS::SNS::Subscription", 0)
 
 
@@ -109,6 +109,6 @@ def test_the_dashboard_finds_routes_by_a_search_and_shows_every_alarm() -> None:
     searches = [each for each in metrics if "SEARCH" in each]
     assert len(searches) == 3
     assert all(f'{{"{environment(service)["COMMENTS_METRICS"]}",route}}' in each for each in searches)
-    without_metrics = variant("prod", route_metrics=False).service
+    without_metrics = templates("prod", route_metrics=False).service
     assert "SEARCH" not in str(the(without_metrics, "AWS::CloudWatch::Dashboard"))
     assert all(alarm in str(body) for alarm in service.find_resources("AWS::CloudWatch::Alarm"))

@@ -11,7 +11,7 @@ import pytest
 
 from infra.app import main, stage_from
 from infra.stages import STAGES, ConfigurationError
-from tests.infra.synthesis import ACCOUNT, PROJECT, REGION, variant
+from tests.infra.synthesis import ACCOUNT, PROJECT, REGION, templates
 
 
 def test_the_app_needs_no_credentials_and_the_service_follows_what_it_refers_to(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_the_app_needs_no_credentials_and_the_service_follows_what_it_refers_to(
 
 def test_nothing_is_looked_up() -> None:
     """A lookup would leave a question in the manifest."""
-    assembly = variant("prod", account=ACCOUNT, region=REGION).assembly
+    assembly = templates("prod", account=ACCOUNT, region=REGION).assembly
     assert "missing" not in json.loads(Path(assembly.directory, "manifest.json").read_text())
 
 

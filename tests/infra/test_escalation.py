@@ -15,7 +15,7 @@ import pytest
 from infra import execution_policy
 from infra.permissions import BOUNDARY_NAME, WORKFLOW_ROLES, WorkflowRole
 from infra.stages import BOOTSTRAP_QUALIFIER
-from tests.infra.synthesis import ACCOUNT, REGION, every, grants, iam_actions, list_of, statements_of, text, variant
+from tests.infra.synthesis import ACCOUNT, REGION, every, grants, iam_actions, list_of, statements_of, templates, text
 
 EXECUTION, PUBLISHING, *UNUSED = (
     f"cdk-{BOOTSTRAP_QUALIFIER}-{kind}-role-{ACCOUNT}-{REGION}"
@@ -85,7 +85,7 @@ def allows(statements: list[dict[str, Any]]) -> Iterator[Allow]:
 @cache
 def account() -> dict[str, list[Allow]]:
     """Return what each role may do."""
-    access = variant("playground", account=ACCOUNT, region=REGION).access  # it holds the roles of every stage
+    access = templates("playground", account=ACCOUNT, region=REGION).access  # it holds the roles of every stage
     managed = {
         policy["ManagedPolicyName"]: list(allows(policy["PolicyDocument"]["Statement"]))
         for policy in every(access, "AWS::IAM::ManagedPolicy")

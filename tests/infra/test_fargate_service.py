@@ -4,7 +4,7 @@ import pytest
 from aws_cdk.assertions import Template
 
 from infra.stages import STAGES
-from tests.infra.synthesis import NAT, attributes, container, every, templates, the, variant
+from tests.infra.synthesis import NAT, attributes, container, every, templates, the
 
 SERVICE = "AWS::ECS::Service"
 
@@ -48,7 +48,7 @@ def scaling(service: Template) -> dict[str, dict[str, Any]]:
 
 
 def test_only_autoscaling_sets_the_number_of_tasks_by_the_fields_of_the_stage() -> None:
-    service = variant(min_tasks=3, max_tasks=9, cpu_target=45, requests_per_target=1234).service
+    service = templates(min_tasks=3, max_tasks=9, cpu_target=45, requests_per_target=1234).service
     assert "DesiredCount" not in the(service, SERVICE)
     target = the(service, "AWS::ApplicationAutoScaling::ScalableTarget")
     assert (target["MinCapacity"], target["MaxCapacity"]) == (3, 9)
@@ -81,7 +81,7 @@ def test_spot_takes_its_share_beyond_the_first_task() -> None:
     """Always as a strategy: changing a launch type to a strategy would replace the service."""
     for found, expected in (
         (templates("dev"), {"FARGATE": (0, 1)}),
-        (variant(spot_share=30), {"FARGATE": (1, 70), "FARGATE_SPOT": (0, 30)}),
+        (templates(spot_share=30), {"FARGATE": (1, 70), "FARGATE_SPOT": (0, 30)}),
         (templates(NAT), {"FARGATE": (1, 0), "FARGATE_SPOT": (0, 100)}),
     ):
         strategy = the(found.service, SERVICE)["CapacityProviderStrategy"]

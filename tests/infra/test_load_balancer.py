@@ -1,4 +1,4 @@
-from tests.infra.synthesis import DOMAIN, TLS, attributes, every, templates, the, variant
+from tests.infra.synthesis import DOMAIN, TLS, attributes, every, templates, the
 
 LISTENER = "AWS::ElasticLoadBalancingV2::Listener"
 
@@ -27,7 +27,7 @@ def test_with_a_domain_it_serves_https_with_hsts_and_http_only_redirects() -> No
 
 def test_a_stage_can_get_a_domain_later() -> None:
     """Two listeners can't share a port, so a new one for port 80 would make the deployment fail."""
-    before, after = (each.service for each in (variant(), variant(domain=DOMAIN)))
+    before, after = (each.service for each in (templates(), templates(domain=DOMAIN)))
     on_port_80 = [each.find_resources(LISTENER, {"Properties": {"Port": 80}}).keys() for each in (before, after)]
     assert on_port_80[0] == on_port_80[1]
     kind = "AWS::ElasticLoadBalancingV2::TargetGroup"

@@ -1,7 +1,7 @@
 import pytest
 
 from infra.stages import Egress, Entrance
-from tests.infra.synthesis import NAT, TLS, every, templates, the, variant
+from tests.infra.synthesis import NAT, TLS, every, templates, the
 
 
 def test_two_zones_are_chosen_when_it_is_deployed() -> None:
@@ -41,7 +41,7 @@ def test_no_option_moves_the_cidr_block_of_a_subnet() -> None:
     blocks: dict[str, set[str]] = {}
     for egress in Egress:
         for entrance in Entrance:
-            found = variant("prod", egress=egress, entrance=entrance).service.find_resources("AWS::EC2::Subnet")
+            found = templates("prod", egress=egress, entrance=entrance).service.find_resources("AWS::EC2::Subnet")
             for name, subnet in found.items():
                 blocks.setdefault(name, set()).add(subnet["Properties"]["CidrBlock"])
     assert len(blocks) == 6

@@ -15,7 +15,6 @@ from tests.infra.synthesis import (
     templates,
     text,
     the,
-    variant,
 )
 
 
@@ -56,7 +55,7 @@ def test_the_moderators_token_comes_from_the_secret_which_only_ecs_may_read(name
 
 def test_settings_reach_the_task_and_cannot_replace_its_store() -> None:
     settings = (("COMMENTS_MODERATION", "on"), ("COMMENTS_STORE", "sqlite:////tmp/lost.db"))
-    found = environment(variant(domain=DOMAIN, settings=settings, cpu=2048, memory=4096).service)
+    found = environment(templates(domain=DOMAIN, settings=settings, cpu=2048, memory=4096).service)
     assert found["COMMENTS_MODERATION"] == "on"
     assert found["COMMENTS_STORE"] == "dynamodb://comments-dev"
     assert {"Name": "IMAGE_DIGEST", "Value": {"Ref": "ImageDigest"}} in container(templates("dev").service)[
@@ -87,7 +86,7 @@ def test_a_budget_warns_at_80_and_100_percent_where_there_is_an_address() -> Non
     }
     assert warnings == {percent: [{"SubscriptionType": "EMAIL", "Address": EMAIL}] for percent in (80, 100)}
     for fields in ({"alarm_email": NOBODY}, {"alarm_email": EMAIL, "monthly_budget": None}):
-        variant(**fields).service.resource_count_is("AWS::Budgets::Budget", 0)
+        templates(**fields).service.resource_count_is("AWS::Budgets::Budget", 0)
 
 
 def test_everything_billable_is_tagged_with_project_and_stage() -> None:
