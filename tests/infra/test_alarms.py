@@ -4,30 +4,29 @@ import json
 import re
 from typing import Any
 
-import pytest
-
 from infra.queries import QUERIES
 from infra.stages import NOBODY, STAGES
-from tests.infra.synthesis import EMAIL, NAT, PROJECT, environment, every, templates, the
+from tests.infra.synthesis import EMAIL, PROJECT, environment, every, templates, the
 
 RUNBOOK = (PROJECT / "docs" / "operations.md").read_text()
 
 
-def alarms(stage: str) -> dict[str, dict[str, Any]]:
-    """Return the alarms of a stage, named without the stage."""
-    prefix = f"comments-{stage}-"
-    found = every(templates(stage).service, "AWS::CloudWatch::Alarm")
-    return {alarm["AlarmName"].removeprefix(prefix): alarm for alarm in found}
+def alarms() -> dict[str, dict[str, Any]]:
+    """Return the alarms of prod, named without the stage."""
+    found = every(templates("prod").service, "AWS::CloudWatch::Alarm")
+    return {alarm["AlarmName"].removeprefix("comments-prod-"): alarm for alarm in found}
 
 
-def test_alarms_fire_at_the_values_of_the_runbook() -> None:
+def test_alarms_fire_at_the_values_of_the_runbook_and_end_with_their_cause() -> None:
+    """During an alarm that lasts too long ECS would not monitor a deployment, and an idle service has no data."""
+
     def values(alarm: dict[str, Any]) -> tuple[Any, ...]:
         metric = alarm.get("MetricName") or alarm["Metrics"][0]["Expression"]
         statistic = alarm.get("Statistic") or alarm.get("ExtendedStatistic")
         return metric, statistic, alarm["ComparisonOperator"], alarm["Threshold"], alarm["EvaluationPeriods"]
 
     above, below = "GreaterThanOrEqualToThreshold", "LessThanThreshold"
-    assert {name: values(alarm) for name, alarm in alarms("prod").items()} == {
+    assert {name: values(alarm) for name, alarm in alarms().items()} == {
         "5xx": ("HTTPCode_Target_5XX_Count", "Sum", above, 5, 1),
         "latency": ("TargetResponseTime", "p99", above, 1, 2),
         "error-rate": ("IF(requests >= 100, 100 * failed / requests, 0)", None, above, 1, 5),
@@ -40,17 +39,7 @@ def test_alarms_fire_at_the_values_of_the_runbook() -> None:
         "read-throttles": ("ReadThrottleEvents", "Sum", above, 1, 3),
         "write-throttles": ("WriteThrottleEvents", "Sum", above, 1, 3),
     }
-
-
-def test_deployment_alarms_watch_the_load_balancer() -> None:
-    for name in ("5xx", "latency"):
-        assert [dimension["Name"] for dimension in alarms("prod")[name]["Dimensions"]] == ["LoadBalancer"]
-
-
-@pytest.mark.parametrize("stage", ["prod", "pr-1"])
-def test_no_alarm_outlasts_its_cause_or_fires_on_silence(stage: str) -> None:
-    """An idle service has no data, and during an alarm that lasts too long ECS would not monitor a deployment."""
-    for name, alarm in alarms(stage).items():
+    for name, alarm in alarms().items():
         periods = {each["MetricStat"]["Period"] for each in alarm.get("Metrics", []) if "MetricStat" in each}
         assert (periods or {alarm["Period"]}) == {60}, name
         silence = "breaching" if name == "tasks" else "notBreaching"  # without tasks there is no data
@@ -61,7 +50,7 @@ def test_the_topic_is_notified_of_every_alarm_and_of_failed_deployments() -> Non
     """A topic with a policy loses the default one, and alarms would be lost without an error."""
     service = templates("prod").service
     (topic,) = service.find_resources("AWS::SNS::Topic")
-    for name, alarm in alarms("prod").items():
+    for name, alarm in alarms().items():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic}], name
     rule = the(service, "AWS::Events::Rule")
     assert rule["EventPattern"]["detail"] == {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]}
@@ -74,15 +63,22 @@ def test_the_topic_is_notified_of_every_alarm_and_of_failed_deployments() -> Non
     assert allowed["cloudwatch.amazonaws.com"]["Condition"] == mine
 
 
-def test_an_address_of_the_stage_is_subscribed() -> None:
-    subscription = the(templates(NAT).service, "AWS::SNS::Subscription")
-    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", EMAIL)
-    for silent in (templates("dev"), templates(alarm_email=NOBODY)):
-        silent.service.resource_count_is("AWS::SNS::Subscription", 0)
+def test_an_address_gets_alarms_and_a_warning_at_80_and_100_percent_of_the_budget() -> None:
+    service = templates(alarm_email=EMAIL).service
+    service.has_resource_properties("AWS::SNS::Subscription", {"Protocol": "email", "Endpoint": EMAIL})
+    budget = the(service, "AWS::Budgets::Budget")
+    limit = {"BudgetLimit": {"Amount": 60, "Unit": "USD"}, "TimeUnit": "MONTHLY"}
+    assert budget["Budget"].items() >= (limit | {"CostFilters": {"TagKeyValue": ["user:stage$dev"]}}).items()
+    warnings = budget["NotificationsWithSubscribers"]
+    assert [each["Notification"]["Threshold"] for each in warnings] == [80, 100]
+    assert all(each["Subscribers"] == [{"SubscriptionType": "EMAIL", "Address": EMAIL}] for each in warnings)
+    templates(alarm_email=EMAIL, monthly_budget=None).service.resource_count_is("AWS::Budgets::Budget", 0)
+    for kind in ("SNS::Subscription", "Budgets::Budget"):
+        templates(alarm_email=NOBODY).service.resource_count_is(f"AWS::{kind}", 0)
 
 
 def test_every_description_has_a_command_for_the_stage_and_links_to_its_section_of_the_runbook() -> None:
-    described = {name: alarm["AlarmDescription"] for name, alarm in alarms("prod").items()}
+    described = {name: alarm["AlarmDescription"] for name, alarm in alarms().items()}
     described["failed-deployment"] = the(templates("prod").service, "AWS::Events::Rule")["Description"]
     assert {"error-rate", "read-throttles", "write-throttles"} <= described.keys()  # they share a section with others
     linked = set()
@@ -103,12 +99,8 @@ def test_every_description_has_a_command_for_the_stage_and_links_to_its_section_
 def test_the_dashboard_finds_routes_by_a_search_and_shows_every_alarm() -> None:
     """A new route needs no deployment. The namespace is the one of the task."""
     service = templates("prod").service
-    body = the(service, "AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Join"][1]
-    shown = "".join(part if isinstance(part, str) else "reference" for part in body)
-    metrics = [str(widget["properties"].get("metrics")) for widget in json.loads(shown)["widgets"]]
-    searches = [each for each in metrics if "SEARCH" in each]
-    assert len(searches) == 3
-    assert all(f'{{"{environment(service)["COMMENTS_METRICS"]}",route}}' in each for each in searches)
+    shown = json.dumps(the(service, "AWS::CloudWatch::Dashboard")).replace("\\", "")
+    assert shown.count(f"""SEARCH('{{"{environment(service)["COMMENTS_METRICS"]}",route}}""") == 3
+    assert all(alarm in shown for alarm in service.find_resources("AWS::CloudWatch::Alarm"))
     without_metrics = templates("prod", route_metrics=False).service
     assert "SEARCH" not in str(the(without_metrics, "AWS::CloudWatch::Dashboard"))
-    assert all(alarm in str(body) for alarm in service.find_resources("AWS::CloudWatch::Alarm"))

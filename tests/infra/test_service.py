@@ -1,10 +1,7 @@
 import pytest
 
-from infra.stages import NOBODY
 from tests.infra.synthesis import (
     DOMAIN,
-    EMAIL,
-    NAT,
     TLS,
     attributes,
     container,
@@ -63,30 +60,6 @@ def test_settings_reach_the_task_and_cannot_replace_its_store() -> None:
     ]
     assert found["WEB_CONCURRENCY"] == "2", "a task of several cores has a worker for each"
     assert "WEB_CONCURRENCY" not in environment(templates("dev").service)
-
-
-def test_a_preview_is_one_task_without_extras() -> None:
-    service = templates("pr-1").service
-    target = the(service, "AWS::ApplicationAutoScaling::ScalableTarget")
-    assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 1)
-    assert "COMMENTS_METRICS" not in environment(service)
-    for kind in ("WAFv2::WebACL", "WAFv2::LoggingConfiguration", "CloudWatch::Dashboard", "EC2::FlowLog"):
-        service.resource_count_is(f"AWS::{kind}", 0)
-
-
-def test_a_budget_warns_at_80_and_100_percent_where_there_is_an_address() -> None:
-    budget = the(templates(NAT).service, "AWS::Budgets::Budget")
-    assert budget["Budget"] == budget["Budget"] | {
-        "BudgetLimit": {"Amount": 60, "Unit": "USD"},
-        "TimeUnit": "MONTHLY",
-        "CostFilters": {"TagKeyValue": ["user:stage$dev"]},
-    }
-    warnings = {
-        each["Notification"]["Threshold"]: each["Subscribers"] for each in budget["NotificationsWithSubscribers"]
-    }
-    assert warnings == {percent: [{"SubscriptionType": "EMAIL", "Address": EMAIL}] for percent in (80, 100)}
-    for fields in ({"alarm_email": NOBODY}, {"alarm_email": EMAIL, "monthly_budget": None}):
-        templates(**fields).service.resource_count_is("AWS::Budgets::Budget", 0)
 
 
 def test_everything_billable_is_tagged_with_project_and_stage() -> None:
