@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 from aws_cdk.assertions import Template
 
 from infra.app import app_of
@@ -35,7 +34,6 @@ class Templates:
     """The four stacks of a stage."""
 
     stage: Stage
-    assembly: cdk.cx_api.CloudAssembly
     access: Template
     registry: Template
     data: Template
@@ -50,9 +48,7 @@ class Templates:
 def synthesize(stage: Stage) -> Templates:
     assembly = app_of(stage).synth()
     names = ACCESS_STACK, REGISTRY_STACK, stage.data_stack, stage.service_stack
-    return Templates(
-        stage, assembly, *(Template.from_json(assembly.get_stack_by_name(name).template) for name in names)
-    )
+    return Templates(stage, *(Template.from_json(assembly.get_stack_by_name(name).template) for name in names))
 
 
 def templates(name: str = "dev", **fields: Any) -> Templates:
