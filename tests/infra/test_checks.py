@@ -4,7 +4,7 @@ import pytest
 
 from infra import checks
 from infra.stacks import data
-from infra.stages import STAGES, Architecture, Egress, Entrance
+from infra.stages import STAGES
 
 
 def test_a_finding_without_acknowledgement_is_reported_with_its_place(
@@ -21,16 +21,3 @@ def test_a_finding_of_cfn_lint_names_rule_and_place(tmp_path: Path) -> None:
     template.write_text('{"Resources": {"Table": {"Type": "AWS::SNS::Topic", "Properties": {"Colour": "red"}}}}')
     (finding,) = checks.template_findings([template])
     assert finding.startswith("E3002 Service.template.json Resources/Table/Properties/Colour: ")
-
-
-def test_every_stage_and_every_option_is_checked() -> None:
-    assert set(STAGES) <= set(checks.CHECKED)
-    stages = checks.CHECKED.values()
-    assert any(stage.is_preview for stage in stages)
-    assert any(stage.https for stage in stages)
-    assert any(stage.spot_share for stage in stages)
-    assert any(stage.alarm_address and stage.monthly_budget for stage in stages)
-    assert {stage.egress for stage in stages} == set(Egress)
-    assert {stage.entrance for stage in stages} == set(Entrance)
-    assert {stage.architecture for stage in stages} == set(Architecture)
-    assert {stage.container_insights for stage in stages} == {True, False}
