@@ -11,11 +11,6 @@ def test_the_table_can_be_restored_to_any_second() -> None:
     assert table["Replicas"][0]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
-def test_the_moderators_secret_is_safe_in_headers_and_shells() -> None:
-    secret = the(templates("dev").data, "AWS::SecretsManager::Secret")
-    assert secret["GenerateSecretString"]["ExcludePunctuation"] is True
-
-
 def test_prod_retains_everything_except_after_a_failed_first_creation() -> None:
     """What a failed creation leaves behind has a name, and would block the next attempt."""
     data = templates("prod").data
