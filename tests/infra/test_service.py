@@ -55,9 +55,6 @@ def test_settings_reach_the_task_and_cannot_replace_its_store() -> None:
     found = environment(templates(domain=DOMAIN, settings=settings, cpu=2048, memory=4096).service)
     assert found["COMMENTS_MODERATION"] == "on"
     assert found["COMMENTS_STORE"] == "dynamodb://comments-dev"
-    assert {"Name": "IMAGE_DIGEST", "Value": {"Ref": "ImageDigest"}} in container(templates("dev").service)[
-        "Environment"
-    ]
     assert found["WEB_CONCURRENCY"] == "2", "a task of several cores has a worker for each"
     assert "WEB_CONCURRENCY" not in environment(templates("dev").service)
 
