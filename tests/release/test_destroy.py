@@ -1,48 +1,47 @@
 """Deleting stages, protection of prod, and make reap."""
 
-import os
-import pty
-import subprocess
+import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
+from infra.stages import STAGES
 from release import deploy
 from release import destroy as module
 from release.aws import Aws
 from release.destroy import empty_bucket, outdated
-from release.errors import DeploymentError, ReleaseError
+from release.errors import DeploymentError, NotReadyError, ReleaseError
 from tests.infra.synthesis import templates
-from tests.release.conftest import Create, nobody, run
+from tests.release.conftest import Create, run
 
-
-def test_a_protected_stage_is_not_destroyed(tmp_path: Path) -> None:
-    done = run("release.destroy", "prod", env=nobody(tmp_path) | {"CONFIRM": "prod"})
-    assert done.returncode == 2
-    assert "set protect=False" in done.stdout
+NOT_CONFIRMED = "prod was not destroyed: type its name"
 
 
 @pytest.mark.parametrize(
-    ("confirm", "typed", "destroyed"),
-    [("", "", False), ("yes", "", False), ("prod", "", True), ("", "dev", False), ("", "prod", True)],
+    ("protect", "confirm", "typed", "message"),
+    [
+        (True, "prod", "", "set protect=False"),
+        (False, "", "", NOT_CONFIRMED),
+        (False, "yes", "", NOT_CONFIRMED),
+        (False, "prod", "", "confirmed"),
+        (False, "", "dev", NOT_CONFIRMED),
+        (False, "", "prod", "confirmed"),
+    ],
 )
-def test_prod_is_destroyed_by_its_name_alone_which_a_person_at_a_terminal_is_asked_for(
-    copy: Path, tmp_path: Path, confirm: str, typed: str, destroyed: bool
+def test_prod_is_destroyed_unprotected_and_by_its_name_alone_which_a_person_at_a_terminal_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, protect: bool, confirm: str, typed: str, message: str
 ) -> None:
-    stages = copy / "infra/stages.py"
-    stages.write_text(stages.read_text().replace("protect=True", "protect=False"))
-    person, terminal = pty.openpty()
-    os.write(person, f"{typed}\n".encode())
-    stdin = terminal if typed else subprocess.DEVNULL
-    done = run("release.destroy", "prod", cwd=copy, env=nobody(tmp_path) | {"CONFIRM": confirm}, stdin=stdin)
-    os.close(person)
-    os.close(terminal)
-    assert done.returncode == 2
-    assert ("Type its name to continue" in done.stdout) is bool(typed)
-    assert ("no AWS credentials" in done.stdout) is destroyed  # the step after the confirmation
-    assert ("prod was not destroyed: type its name" in done.stdout) is not destroyed
+    monkeypatch.setitem(STAGES, "prod", replace(STAGES["prod"], protect=protect))
+    monkeypatch.setenv("CONFIRM", confirm)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: bool(typed))
+    monkeypatch.setattr("builtins.input", lambda _: typed)
+    monkeypatch.setattr(Aws, "of", Mock(side_effect=NotReadyError("confirmed")))  # the next step
+    monkeypatch.setattr(sys, "argv", ["destroy", "prod"])
+    monkeypatch.setattr(module, "run_command", lambda _, command: command())
+    with pytest.raises(NotReadyError, match=message):
+        module.main()
 
 
 @pytest.mark.parametrize("stage", ["dev", "pr-1"])
@@ -103,14 +102,12 @@ def test_previews_alone_are_outdated_and_only_after_three_days(aws: Aws, create:
 
 
 def test_one_preview_that_cannot_be_destroyed_does_not_keep_the_others(
-    aws: Aws, create: Create, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    dev: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     destroyed = Mock(side_effect=[DeploymentError("it resists"), None])
     monkeypatch.setattr(module, "destroy", destroyed)
-    monkeypatch.setattr(Aws, "of", lambda _: aws)
-    for name in ("pr-7", "pr-8"):
-        create(f"CommentsService-{name}")
-    assert module.reap(days=3) == 0
-    assert module.reap(days=-1) == 1
+    monkeypatch.setattr(Aws, "of", lambda _: dev)
+    monkeypatch.setattr(module, "outdated", lambda *_, **__: ["pr-7", "pr-8"])
+    assert module.reap(days=3) == 1
     assert [call.args[0].name for call in destroyed.call_args_list] == ["pr-7", "pr-8"]
     assert "could not destroy pr-7: it resists" in capsys.readouterr().out
