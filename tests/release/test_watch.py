@@ -5,9 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from queue import Queue
-from threading import Thread
 from unittest.mock import Mock
 
 import pytest
@@ -18,7 +16,7 @@ from release import watch
 from release.aws import Aws
 from release.errors import DeploymentError
 from release.explain import explain
-from release.watch import Evidence, StoppedTask, Watch, get, probe_traffic
+from release.watch import Evidence, StoppedTask, Watch, probe_traffic
 
 
 @pytest.fixture
@@ -68,13 +66,6 @@ def test_a_failed_deployment_is_explained_by_its_own_tasks_and_their_last_lines(
     assert explain(evidence, [])[-2:] == ["  the first line", "  the last line"]
 
 
-def test_a_service_that_does_not_exist_yet_is_no_failure(aws: Aws) -> None:
-    nowhere = replace(aws, stage=replace(aws.stage, name="nowhere"))
-    evidence = deployment_failed(nowhere)
-    assert evidence.failure is None
-    assert evidence.events == []
-
-
 def test_lost_access_does_not_stop_a_deployment_but_prevents_its_start(
     cluster: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,26 +94,8 @@ def test_probe_traffic_continues_during_a_deployment_despite_errors(monkeypatch:
             assert reads.get(timeout=10).startswith("http://example.com/api/comment/list/")
 
 
-def test_an_error_status_is_a_response_with_a_body() -> None:
-    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:  # which supports no method
-        Thread(target=server.handle_request).start()
-        status, body = get(f"http://127.0.0.1:{server.server_port}")
-    assert status == 501
-    assert b"Unsupported method" in body
-
-
 def test_a_container_that_aws_adds_to_a_task_explains_nothing() -> None:
     """GuardDuty's agent may even come first, and its log is elsewhere."""
     agent: ContainerTypeDef = {"name": "aws-guardduty-agent-x", "reason": "CannotPullContainerError", "exitCode": 137}
     task = StoppedTask.of({"taskArn": "arn:aws:ecs:::task/1", "containers": [agent, {"name": "api", "exitCode": 3}]})
     assert (task.ending, task.log_stream) == ("api: exit code 3", "api/api/1")
-
-
-def test_a_failed_task_is_found_on_any_page(cluster: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """ECS lists a hundred tasks at a time, stopped ones for an hour, in no particular order."""
-    task = {"taskArn": "arn:aws:ecs:::task/1", "stopCode": "TaskFailedToStart", "containers": []}
-    pages = [{"taskArns": [], "nextToken": "next"}, {"taskArns": []}, {"taskArns": [], "nextToken": "next"}]
-    monkeypatch.setattr(watch, "POLL_SECONDS", 60)
-    monkeypatch.setattr(cluster.ecs, "list_tasks", Mock(side_effect=[*pages, {"taskArns": [task["taskArn"]]}]))
-    monkeypatch.setattr(cluster.ecs, "describe_tasks", Mock(return_value={"tasks": [task]}))
-    assert [each.id for each in deployment_failed(cluster).stopped] == ["1"]
