@@ -40,16 +40,6 @@ def test_a_tag_names_one_content(repository: Path) -> None:
     assert commit_in(f"playground-{tags[3]}") == tags[3]
 
 
-def test_a_tag_names_its_commit_with_or_without_a_stage() -> None:
-    assert {commit_in(f"{stage}0123456789ab") for stage in ("", "dev-", "pr-12-")} == {"0123456789ab"}
-
-
-@pytest.mark.parametrize("tag", ["latest", "0123456", "dev-", "0123456789abcdef", "dev-0123456789ab-x"])
-def test_another_tag_names_no_commit(tag: str) -> None:
-    with pytest.raises(NotReadyError, match="expected the 12 digits"):
-        commit_in(tag)
-
-
 def test_a_docker_daemon_that_does_not_respond_stops_the_build(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     needs(shutil.which("docker"), "no docker")
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
@@ -68,12 +58,3 @@ def test_only_a_change_of_the_image_changes_the_commit_that_it_names(repository:
     assert source_of_image(repository)[0] == f"{named[0]}-dirty"
     commit = commit_all(repository)
     assert source_of_image(repository)[0] == commit
-
-
-def test_a_warning_of_git_is_no_change(repository: Path) -> None:
-    commit = git(repository, "rev-parse", "--short=12", "HEAD")
-    git(repository, "update-ref", "refs/heads/HEAD", "HEAD")  # "refname 'HEAD' is ambiguous"
-    (repository / ".git/info/attributes").write_text("!negative text\n")
-    assert tag_of_working_tree(repository, clean=True) == source_of_image(repository)[0] == commit
-    (repository / "new").touch()
-    assert tag_of_working_tree(repository, clean=False).startswith(f"{commit}-dirty-")

@@ -7,23 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
-from release.command import publish, run, run_command
-from release.errors import CommandError, DeploymentError, NotReadyError, ReleaseError
+from release.command import publish, run
+from release.errors import CommandError, NotReadyError
 from tests.release.conftest import PROJECT
-
-
-@pytest.mark.parametrize(("kind", "status"), [(DeploymentError, 1), (NotReadyError, 2)])
-def test_a_failure_is_explained_on_stderr(
-    capsys: pytest.CaptureFixture[str], kind: type[ReleaseError], status: int
-) -> None:
-    failing = Mock(side_effect=kind("it was rolled back", "cause: exit code 3"))
-    with pytest.raises(SystemExit, match=f"^{status}$"):
-        run_command("release", failing)
-    assert capsys.readouterr().err == "release failed: it was rolled back\n    cause: exit code 3\n"
 
 
 @pytest.mark.parametrize("sent", ["INT", "TERM"])

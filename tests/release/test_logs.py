@@ -1,6 +1,5 @@
 """`make logs`: lines from a point in time on, live ones, one request's story, and saved queries."""
 
-import json
 import subprocess
 import sys
 import time
@@ -63,19 +62,6 @@ def test_following_continues_with_new_lines_until_ctrl_c(log: Write, playground_
         assert following.stdout.readline() == "afterwards\n"
         following.send_signal(2)
         assert following.wait(20) == 0
-
-
-def test_the_story_of_a_request_is_its_lines_with_the_traceback_below(log: Write, logs: Logs) -> None:
-    raised = "Traceback:\n  here"
-    log(json.dumps({"level": "error", "request_id": "abc", "message": "boom", "traceback": raised}), seconds_ago=2)
-    log(json.dumps({"level": "info", "request_id": "abc", "message": "request", "method": "GET", "status": 500}))
-    shown = logs("playground", "--request", "abc")
-    assert shown.returncode == 0, shown.stdout
-    heading, first, *below, last = shown.stdout.splitlines()
-    assert heading.split()[:2] == ["level", "request_id"]
-    assert "boom" in first
-    assert [line.strip() for line in below] == ["Traceback:", "here"]
-    assert "500" in last
 
 
 @pytest.mark.usefixtures("log")
