@@ -5,7 +5,6 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -19,20 +18,14 @@ from pathlib import Path
 
 folder, stage = Path(os.environ["CDK_OUTDIR"]), json.loads(os.environ["CDK_CONTEXT_JSON"])["stage"]
 folder.mkdir()
+stack = {"type": "aws:cloudformation:stack", "environment": "aws://unknown-account/unknown-region"}
 artifacts = {}
-for name, resources in json.loads(Path("stacks.json").read_text())[stage].items():
-    (folder / f"{name}.template.json").write_text(json.dumps({"Resources": resources}))
-    artifacts[name] = {
-        "type": "aws:cloudformation:stack",
-        "environment": "aws://unknown-account/unknown-region",
-        "properties": {"templateFile": f"{name}.template.json"},
-    }
+for name, secrets in json.loads(Path("stacks.json").read_text())[stage].items():
+    artifacts[name] = stack | {"properties": {"templateFile": f"{name}.template.json"}}
+    found = {key: {"Type": "AWS::SecretsManager::Secret", "Properties": secrets[key]} for key in secrets}
+    (folder / f"{name}.template.json").write_text(json.dumps({"Resources": found}))
 (folder / "manifest.json").write_text(json.dumps({"version": "38.0.0", "artifacts": artifacts}))
 """
-
-
-def secret(name: str, description: str) -> dict[str, Any]:
-    return {name: {"Type": "AWS::SecretsManager::Secret", "Properties": {"Description": description}}}
 
 
 def test_a_change_shows_its_templates_and_its_bill(
@@ -41,12 +34,10 @@ def test_a_change_shows_its_templates_and_its_bill(
     git(tmp_path, "init", "--quiet")
     (tmp_path / "small_app.py").write_text(APP)
     (tmp_path / "cdk.json").write_text(json.dumps({"app": "python3 small_app.py", "context": {}}))
-    for shared, more in (("former", {}), ("latter", {"Service-dev": secret("More", "")})):
-        stacks = {
-            stage: {"Shared": secret("Shared", shared), f"Data-{stage}": secret("Data", "")}
-            for stage in ("dev", "prod")
-        }
-        stacks["dev"] |= more
+    for shared, new in (("former", ()), ("latter", ("Service-dev",))):
+        secret = {"Secret": {"Description": shared}}
+        stacks = {each: {"Shared": secret, f"Data-{each}": {"Secret": {}}} for each in ("dev", "prod")}
+        stacks["dev"] |= dict.fromkeys(new, secret)
         (tmp_path / "stacks.json").write_text(json.dumps(stacks))
         commit_all(tmp_path)
     monkeypatch.setattr(report, "run", partial(command.run, cwd=tmp_path))
