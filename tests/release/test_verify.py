@@ -85,20 +85,18 @@ def running(aws: Aws, *digests: str) -> int:
         return verify.running_tasks(aws, DIGEST)
 
 
-def test_an_error_of_aws_is_not_called_an_unstable_service(dev: Aws) -> None:
-    with Stubber(dev.ecs) as stubber:
-        stubber.add_client_error("describe_services", "ExpiredTokenException")
-        with pytest.raises(ClientError, match="ExpiredToken"):
-            verify.running_tasks(dev, DIGEST)
-
-
-def test_a_service_that_does_not_become_stable_is_described(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_does_not_become_stable_is_told_from_an_error_of_aws(
+    dev: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(verify, "TASKS_SECONDS", verify.POLL_SECONDS)  # looks once
     deployments = [{"id": "1", "rolloutStateReason": "still in progress"}, {"id": "2"}]
     service = {"deployments": deployments, "runningCount": 1, "desiredCount": 2}
     with Stubber(dev.ecs) as stubber:
         stubber.add_response("describe_services", {"services": [service]})
         with pytest.raises(NotVerifiedError, match="not stable: 1 of 2 tasks run; still in progress"):
+            verify.running_tasks(dev, DIGEST)
+        stubber.add_client_error("describe_services", "ExpiredTokenException")
+        with pytest.raises(ClientError, match="ExpiredToken"):
             verify.running_tasks(dev, DIGEST)
 
 
