@@ -14,11 +14,9 @@ from infra.stages import (
     STAGES,
     Repository,
     StageError,
-    TargetError,
     stage_named,
     stages_in_account_of,
     stages_in_registry_of,
-    target_of,
 )
 from tests.infra.synthesis import (
     ACCOUNT,
@@ -126,18 +124,6 @@ def test_an_account_has_only_the_roles_and_repositories_of_its_own_stages(monkey
         "prod": ({"comments-deploy-prod", "comments-read"}, {"comments"}),
         "pr-7": ({"comments-preview"}, {"comments-previews"}),
     }
-
-
-@pytest.mark.parametrize("fields", [{"account": TWO}, {"account": ONE, "registry_account": TWO}])
-def test_a_stage_without_an_account_is_rejected_in_the_account_of_another(
-    monkeypatch: pytest.MonkeyPatch, fields: dict[str, str]
-) -> None:
-    """With prod's credentials, dev would put its roles next to prod, or take prod out of the lifecycle rules."""
-    monkeypatch.setitem(STAGES, "prod", replace(PROD, **fields))  # type: ignore[arg-type]  # any field
-    credentials = {"CDK_DEFAULT_ACCOUNT": TWO, "AWS_REGION": "eu-west-1"}
-    with pytest.raises(TargetError, match=rf"{TWO} is the account of prod or of its images: set"):
-        target_of(DEV, credentials)
-    assert target_of(replace(DEV, account=TWO), credentials).account == TWO
 
 
 @pytest.mark.parametrize(("promotes_from", "pushes"), [(None, True), ("dev", False)])

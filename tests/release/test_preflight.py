@@ -21,7 +21,7 @@ def refused(project: Path, environment: dict[str, str], *arguments: str) -> str:
     ("arguments", "variables", "message"),
     [
         (["prd"], {}, "did you mean prod?"),
-        (["prod"], {}, "or allow_http=True"),
+        (["prod"], {}, "or allow_http=True. Stage prod in infra/stages.py has no address for alarms: set alarm_email"),
         (["dev", "--tag", "latest"], {}, "--tag latest: expected the 12 digits of a commit"),
         (["dev", "--step", "ship"], {}, "argument --step: invalid choice: 'ship'"),
         (["dev"], {}, "no AWS credentials: sign in"),
