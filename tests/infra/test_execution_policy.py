@@ -2,7 +2,6 @@
 
 import json
 from fnmatch import fnmatch
-from functools import cache
 
 from infra.execution_policy import STATEMENTS
 from infra.permissions import SETTINGS
@@ -44,23 +43,17 @@ CHANGES_OR_CONTENT = (
 """Permissions that handlers name for reading but a role that only reads must not have."""
 
 
-@cache
 def types() -> set[str]:
     """Return the types of resources of stages that use every option."""
     found = [template for stage in (TLS, NAT, CLOUDFRONT) for template in templates(stage).all]
     return {resource["Type"] for template in found for resource in template.to_json()["Resources"].values()}
 
 
-@cache
-def handlers(kind: str) -> dict[str, dict[str, list[str]]]:
-    """Return what CloudFormation's registry says of the handlers of a type."""
-    file = json.loads((CFN_LINT / "schemas/providers/us-east-1.json").read_text())[kind]
-    return dict(json.loads((CFN_LINT / "schemas/resources" / f"{file}.json").read_text()).get("handlers", {}))
-
-
 def needed(kind: str, *operations: str) -> set[str]:
     """Return the permissions that the handlers of a type name, without those of features that no stage uses."""
-    named = {action for each in operations for action in handlers(kind).get(each, {}).get("permissions", [])}
+    file = json.loads((CFN_LINT / "schemas/providers/us-east-1.json").read_text())[kind]
+    handlers = json.loads((CFN_LINT / "schemas/resources" / f"{file}.json").read_text()).get("handlers", {})
+    named = {action for each in operations for action in handlers.get(each, {}).get("permissions", [])}
     unused = [pattern for patterns in UNUSED.values() for pattern in patterns]
     return {action for action in named if not granted(action, unused)}
 
