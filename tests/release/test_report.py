@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
@@ -10,6 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from release import command, report
+from release.errors import NotReadyError
 from tests.release.conftest import commit_all, git, nobody
 
 APP = """
@@ -45,6 +45,8 @@ def test_a_change_shows_its_templates_and_its_bill(
     monkeypatch.setattr(report, "REPORT", tmp_path / "build/report.md")
     with patch.dict(os.environ, nobody(tmp_path), clear=True):
         report.report("HEAD~1")
+        with pytest.raises(NotReadyError, match="no commit nowhere here: run `git fetch`, or set BASE"):
+            report.report("nowhere")
     shown = capsys.readouterr().out
     assert shown.startswith(f"Changes since {git(tmp_path, 'rev-parse', '--short=12', 'HEAD~1').strip()}:")
     assert shown.count("**Shared**") == 1
@@ -57,12 +59,3 @@ def test_a_change_shows_its_templates_and_its_bill(
     assert "\n- total " in bill
     assert "\n+ total " in bill
     assert report.REPORT.read_text() == shown
-
-
-def test_a_commit_that_is_not_here_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["report", "nowhere"])
-    with patch.dict(os.environ, nobody(tmp_path), clear=True), pytest.raises(SystemExit, match=r"^2$"):
-        report.main()
-    assert "no commit nowhere here: run `git fetch`, or set BASE" in capsys.readouterr().err
