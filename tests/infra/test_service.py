@@ -1,5 +1,3 @@
-import pytest
-
 from tests.infra.synthesis import (
     DOMAIN,
     TLS,
@@ -10,44 +8,31 @@ from tests.infra.synthesis import (
     grants,
     statements_of,
     templates,
-    text,
     the,
 )
 
 
-def test_roles_of_a_task_are_limited_to_its_table_its_images_and_its_log() -> None:
+def test_roles_of_a_task_are_limited_to_its_table_its_images_its_log_and_the_moderators_secret() -> None:
     """tests/contract and tests/release compare the actions with what the service and ECS call."""
-    service = templates("dev").service
+    service = templates(TLS).service
     definition = the(service, "AWS::ECS::TaskDefinition")
     task, execution = (
         grants(statements_of(service, definition[role]["Fn::GetAtt"][0]))
         for role in ("TaskRoleArn", "ExecutionRoleArn")
     )
-    assert {resource.rpartition(":")[2] for _, resource in task} == {"table/comments-dev"}
+    assert {resource.rpartition(":")[2] for _, resource in task} == {"table/comments-prod"}
     assert {resource for action, resource in execution if action != "ecr:GetAuthorizationToken"} == {
         "arn:aws:ecr:*:*:repository/comments",
-        "arn:aws:logs:*:*:log-group:/comments/dev/app:*",
+        "arn:aws:logs:*:*:log-group:/comments/prod/app:*",
+        "arn:aws:secretsmanager:*:*:secret:comments/prod/moderator-??????",  # AWS appends six characters
     }
 
 
-@pytest.mark.parametrize("stage", ["dev", "prod", "pr-1"])
-def test_without_https_there_is_no_moderator(stage: str) -> None:
-    assert not container(templates(stage).service).get("Secrets")
-    assert "secretsmanager" not in str(templates(stage).service.to_json())
-
-
-@pytest.mark.parametrize("name", [TLS, "playground"])
-def test_the_moderators_token_comes_from_the_secret_which_only_ecs_may_read(name: str) -> None:
-    service, secret = templates(name).service, templates(name).stage.moderator_secret
-    (injected,) = container(service)["Secrets"]
-    assert injected["Name"] == "COMMENTS_MODERATOR_TOKEN"
-    assert text(injected["ValueFrom"]).endswith(f":secret:{secret}")
-    assert "COMMENTS_MODERATOR_TOKEN" not in environment(service)
-    execution = the(service, "AWS::ECS::TaskDefinition")["ExecutionRoleArn"]["Fn::GetAtt"][0]
-    (policy,) = (each for each in every(service, "AWS::IAM::Policy") if "secretsmanager:" in str(each))
-    assert policy["Roles"] == [{"Ref": execution}]
-    (resource,) = {found for action, found in grants(policy["PolicyDocument"]["Statement"]) if "secrets" in action}
-    assert resource.endswith(f":secret:{secret}-??????"), "AWS appends six characters to a name"
+def test_only_a_stage_with_https_has_a_moderator() -> None:
+    assert [secret["Name"] for secret in container(templates(TLS).service)["Secrets"]] == ["COMMENTS_MODERATOR_TOKEN"]
+    for stage in ("dev", "prod", "pr-1"):
+        assert not container(templates(stage).service).get("Secrets")
+        assert "secretsmanager" not in str(templates(stage).service.to_json())
 
 
 def test_settings_reach_the_task_and_cannot_replace_its_store() -> None:
