@@ -58,10 +58,3 @@ def test_the_container_has_a_read_only_root_and_no_privileges_and_never_waits_fo
     assert "MountPoints" not in api
     assert the(service, SERVICE).get("EnableExecuteCommand") is not True
     assert api["LogConfiguration"]["Options"]["mode"] == "non-blocking"
-
-
-def test_spot_takes_its_share_beyond_the_first_task() -> None:
-    """Always as a strategy: changing a launch type to a strategy would replace the service."""
-    for share, expected in ((0, {"FARGATE": (0, 1)}), (30, {"FARGATE": (1, 70), "FARGATE_SPOT": (0, 30)})):
-        strategy = the(templates(spot_share=share).service, SERVICE)["CapacityProviderStrategy"]
-        assert {each["CapacityProvider"]: (each.get("Base", 0), each["Weight"]) for each in strategy} == expected
