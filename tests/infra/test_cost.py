@@ -81,6 +81,3 @@ def test_the_command_prints_the_totals_and_where_prices_come_from(
     assert len([line for line in printed.splitlines() if line.startswith("total")]) == 2
     for shown in ("dev / stock", "aws.amazon.com/fargate/pricing", "with egress nat", "with entrance cloudfront"):
         assert shown in printed
-    monkeypatch.setattr(sys, "argv", ["cost", "prd"])
-    with pytest.raises(SystemExit, match=r"^error: unknown stage 'prd'.+"):
-        main()
