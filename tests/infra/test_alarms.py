@@ -101,5 +101,3 @@ def test_the_dashboard_finds_routes_by_a_search_and_shows_every_alarm() -> None:
     shown = json.dumps(the(service, "AWS::CloudWatch::Dashboard")).replace("\\", "")
     assert shown.count(f"""SEARCH('{{"{environment(service)["COMMENTS_METRICS"]}",route}}""") == 3
     assert all(alarm in shown for alarm in service.find_resources("AWS::CloudWatch::Alarm"))
-    without_metrics = templates("prod", route_metrics=False).service
-    assert "SEARCH" not in str(the(without_metrics, "AWS::CloudWatch::Dashboard"))

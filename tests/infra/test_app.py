@@ -25,9 +25,8 @@ def test_the_app_needs_no_credentials_and_the_service_follows_what_it_refers_to(
 def test_an_error_is_printed_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with pytest.raises(SystemExit, match=r"^error: conflicting region: .+$") as raised:
+    with pytest.raises(SystemExit, match=r"^error: conflicting region: .+$"):
         main()
-    assert "\n" not in str(raised.value)
 
 
 def test_an_unknown_key_never_deploys_the_default_stage() -> None:

@@ -5,7 +5,6 @@ import pytest
 
 from infra.stages import (
     NOBODY,
-    PREVIEW,
     STAGES,
     Architecture,
     Entrance,
@@ -13,7 +12,6 @@ from infra.stages import (
     StageError,
     Target,
     TargetError,
-    check_architectures,
     stage_named,
     target_of,
 )
@@ -59,12 +57,6 @@ def test_a_field_that_cannot_work_is_named(
     with pytest.raises(StageError, match=message) as raised:
         stage_named("dev")
     assert "nobody-guesses-this" not in str(raised.value)
-
-
-def test_only_stages_that_share_images_must_have_one_architecture() -> None:
-    check_architectures([*STAGES.values(), PREVIEW])
-    arm = dataclasses.replace(DEV, architecture=Architecture.ARM64)
-    check_architectures([arm, dataclasses.replace(STAGES["prod"], registry_account=TWO)])
 
 
 def test_only_production_must_choose_https_and_an_address_for_alarms() -> None:
