@@ -74,7 +74,6 @@ def test_a_request_without_log_lines_is_an_error_with_the_next_step(aws: Aws, mo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["dev", "--query", "failure"], "choose from"),
         (["dev", "--query", "failures", "--follow"], "can't be followed"),
         (["dev", "--request", "no id"], "take it from the response's X-Request-Id header"),
         (["dev", "--since", "soon"], "write 90s, 10m, 2h or 1d"),

@@ -22,7 +22,6 @@ def refused(project: Path, environment: dict[str, str], *arguments: str) -> str:
         (["prd"], {}, "did you mean prod?"),
         (["prod"], {}, "or allow_http=True. Stage prod in infra/stages.py has no address for alarms: set alarm_email"),
         (["dev", "--tag", "latest"], {}, "--tag latest: expected the 12 digits of a commit"),
-        (["dev", "--step", "ship"], {}, "argument --step: invalid choice: 'ship'"),
         (["dev"], {}, "no AWS credentials: sign in"),
         (["dev"], {"AWS_PROFILE": "nowhere"}, "profile (nowhere) could not be found"),
         (["dev"], {"AWS_ENDPOINT_URL_ECS": "http://127.0.0.1:1"}, "AWS_ENDPOINT_URL_ECS is set"),

@@ -1,10 +1,8 @@
 """Evidence collected during a deployment, from emulated ECS."""
 
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from queue import Queue
 from unittest.mock import Mock
 
@@ -21,13 +19,13 @@ from release.watch import Evidence, StoppedTask, Watch, probe_traffic
 
 @pytest.fixture
 def cluster(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    """A stage of its own, whose cluster is there and whose service is not."""
+    """A stage whose cluster is there and whose service is not."""
     monkeypatch.setattr(watch, "POLL_SECONDS", 0.1)
-    mine = replace(aws, stage=replace(aws.stage, name=f"t{uuid.uuid4().hex[:8]}"))
-    mine.ecs.create_cluster(clusterName=mine.stage.cluster)
-    mine.logs.create_log_group(logGroupName=mine.stage.app_log_group)
-    yield mine
-    mine.ecs.delete_cluster(cluster=mine.stage.cluster)
+    aws.ecs.create_cluster(clusterName=aws.stage.cluster)
+    aws.logs.create_log_group(logGroupName=aws.stage.app_log_group)
+    yield aws
+    aws.logs.delete_log_group(logGroupName=aws.stage.app_log_group)
+    aws.ecs.delete_cluster(cluster=aws.stage.cluster)
 
 
 def deployment_failed(aws: Aws, meanwhile: Callable[[], object] = lambda: None) -> Evidence:
