@@ -33,18 +33,24 @@ def test_a_stop_finishes_the_requests_under_way_and_all_output_is_json(serve: Ca
     assert warning["message"] == "COMMENTS_STROE is not a setting; did you mean COMMENTS_STORE?"
 
 
+def start(port: int, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a service that cannot start."""
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "api:app"]
+    return subprocess.run(
+        command, cwd=ROOT / "app", env=os.environ | settings, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
 @pytest.mark.parametrize(
     ("settings", "status", "message"),
     [
         ({"COMMENTS_STORE": "mysql://x"}, 3, "COMMENTS_STORE must be sqlite:///PATH or dynamodb://TABLE"),
+        ({"COMMENTS_STORE": "sqlite:////no/such/x.db"}, 3, "COMMENTS_STORE: the directory /no/such does not exist"),
         ({"WEB_CONCURRENCY": "0"}, 1, "WEB_CONCURRENCY must be at least 1"),
     ],
 )
 def test_a_service_that_cannot_start_exits_with_the_reason(settings: dict[str, str], status: int, message: str) -> None:
-    """test_sqlite.py shows the same for a store that cannot be opened."""
-    command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "api:app"]
-    environ = os.environ | settings
-    ended = subprocess.run(command, cwd=ROOT / "app", env=environ, capture_output=True, text=True, check=False)
+    ended = start(0, settings)
     assert ended.returncode == status
     (error,) = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
     assert error.startswith(f"error: {message}")
@@ -56,10 +62,6 @@ def test_a_second_service_with_several_workers_does_not_share_the_port_of_the_fi
 ) -> None:
     settings = {"WEB_CONCURRENCY": "2"}
     first = serve(**settings)
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{first.port}", "api:app"]
-    environ = os.environ | settings | {"COMMENTS_STORE": f"sqlite:///{first.log.with_name('second.db')}"}
-    second = subprocess.run(
-        command, cwd=ROOT / "app", env=environ, capture_output=True, text=True, timeout=60, check=False
-    )
+    second = start(first.port, settings | {"COMMENTS_STORE": f"sqlite:///{first.log.with_name('second.db')}"})
     assert second.returncode == 1
     assert f"Connection in use: ('127.0.0.1', {first.port})" in second.stdout
