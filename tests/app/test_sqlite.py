@@ -1,18 +1,17 @@
 """The SQLite store: old files, several processes, and what goes wrong with disks, files and locks."""
 
-import ctypes
+import errno
 import fcntl
 import os
-import random
 import resource
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -20,7 +19,7 @@ from comments.errors import StoreError
 from comments.schemas import Comment, NewComment
 from comments.stores import sqlite
 from comments.stores.sqlite import SQLiteStore
-from tests.app.conftest import ALICE, ROOT, Server, wait_until
+from tests.app.conftest import ALICE, Server, wait_until
 from tests.client import ask
 from tests.machine import needs
 
@@ -48,9 +47,6 @@ CREATE INDEX idempotency_key_expires_at ON idempotency_key (expires_at);
 PRAGMA user_version = 2;
 """
 """What release 0.1 wrote; alice posted with the key "key of alice"."""
-
-PAGE = 4096  # bytes; SQLite's default
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1  # Linux: prctl(2), capabilities(7)
 
 
 @pytest.fixture
@@ -108,14 +104,6 @@ def test_a_file_of_a_newer_version_is_rejected_and_left_unchanged(path: Path) ->
         SQLiteStore(path)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT name FROM sqlite_schema").fetchall() == []
-
-
-def test_a_stored_key_reveals_neither_the_key_nor_the_comment(store: SQLiteStore, path: Path) -> None:
-    add_comment(store, "a secret text", key="secret-key")
-    with closing(sqlite3.connect(path)) as db:
-        (remembered,) = db.execute("SELECT * FROM idempotency_key")
-    for secret in ("secret", "alice"):
-        assert secret not in str(remembered)
 
 
 # Several processes and many requests; tests/resilience has more
@@ -192,12 +180,6 @@ def test_a_bug_in_one_write_fails_no_other(store: SQLiteStore, path: Path, monke
 # Disks and files
 
 
-def respect_permissions() -> None:
-    """Refuse root, who may write everywhere, what the file's permissions forbid."""
-    if os.getuid() == 0:
-        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
-
-
 @pytest.mark.parametrize("replacement", [None, "another.db"])
 def test_a_file_that_was_moved_takes_no_comments_that_a_restart_would_lose(
     store: SQLiteStore, path: Path, replacement: str | None
@@ -212,20 +194,10 @@ def test_a_file_that_was_moved_takes_no_comments_that_a_restart_would_lose(
             use()
 
 
-@pytest.mark.parametrize(("file", "directory"), [(0o444, 0o755), (0o644, 0o555)], ids=["file", "directory"])
-def test_a_read_only_file_or_directory_is_named_with_the_remedy(path: Path, file: int, directory: int) -> None:
-    create(path, "PRAGMA journal_mode = WAL; PRAGMA user_version = 0")
-    path.chmod(file)
-    path.parent.chmod(directory)
-    environ = os.environ | {"COMMENTS_STORE": f"sqlite:///{path}"}
-    start = subprocess.run(
-        [sys.executable, "-c", "import api"],
-        cwd=ROOT / "app", env=environ, preexec_fn=respect_permissions, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    path.parent.chmod(0o755)
-    assert start.returncode != 0
-    assert start.stderr.startswith(f"error: COMMENTS_STORE: cannot open {path}: ")
-    assert start.stderr.endswith("; make the file and its directory writable for the service's user\n")
+def test_a_file_that_may_not_be_written_is_named_with_the_remedy(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "open", Mock(side_effect=PermissionError(errno.EACCES, "Permission denied")))
+    with pytest.raises(StoreError, match=f"cannot open {path}: .*; make the file and its directory writable"):
+        SQLiteStore(path)
 
 
 def test_a_full_disk_refuses_comments_until_there_is_space(serve: Callable[..., Server], path: Path) -> None:
@@ -248,39 +220,15 @@ def test_a_full_disk_refuses_comments_until_there_is_space(serve: Callable[..., 
     assert "check the disk" in server.log.read_text()
 
 
-@pytest.fixture
-def filled(path: Path) -> bytes:
-    """A file with 40 threads, over about a hundred pages."""
+def test_a_truncated_file_or_another_file_is_rejected_and_left_unchanged(path: Path) -> None:
     with closing(SQLiteStore(path)) as store:
-        for content_id in range(1, 41):
-            add_comment(store, "x" * 9000, content_id)
-    return path.read_bytes()
-
-
-def test_a_truncated_file_or_another_file_is_rejected_and_left_unchanged(path: Path, filled: bytes) -> None:
+        for _ in range(40):
+            add_comment(store, "x" * 9000)
     for content, message in (
-        (filled[: len(filled) // 2], "the file is damaged: stop the service, copy the file"),
+        (path.read_bytes()[:200_000], "the file is damaged: stop the service, copy the file"),
         (b"something that must not be overwritten\n" * 100, "the file is not a database"),
     ):
         path.write_bytes(content)
         with pytest.raises(StoreError, match=message):
             SQLiteStore(path)
         assert path.read_bytes() == content
-
-
-def test_damaged_pages_fail_only_the_threads_on_them(path: Path, filled: bytes) -> None:
-    chance = random.Random(1)
-    damaged = bytearray(filled)
-    for page in chance.sample(range(3, len(filled) // PAGE), 8):
-        damaged[page * PAGE : (page + 1) * PAGE] = chance.randbytes(PAGE)
-    path.write_bytes(damaged)
-    errors = []
-    with closing(SQLiteStore(path)) as store:
-        for content_id in range(1, 41):
-            try:
-                assert set(texts(store, content_id)) <= {"x" * 9000}
-                add_comment(store, "after", content_id)
-            except StoreError as error:
-                errors.append(error.message)
-    assert 0 < len(errors) < 40
-    assert all("the file is damaged" in message for message in errors)
