@@ -59,11 +59,6 @@ def cancelled(code: str) -> Fault:
     return refuse(400, "TransactionCanceledException", CancellationReasons=reasons)
 
 
-def html(exchange: Exchange) -> None:
-    """Respond as a proxy in between would."""
-    exchange.respond(503, b"<html>Service Unavailable</html>")
-
-
 def reset(exchange: Exchange) -> None:
     """Close the connection without a response; SO_LINGER makes the kernel send a reset."""
     exchange.close_connection = True

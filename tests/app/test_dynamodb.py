@@ -121,24 +121,11 @@ def test_new_items_have_the_shapes_that_release_0_1_reads(store: DynamoDBStore, 
 # Errors that pass
 
 
-@pytest.mark.parametrize("key", ["", "k"])
-@pytest.mark.parametrize("fault", [faults.refuse(400, "ThrottlingException"), faults.html, faults.reset, faults.lose])
-def test_a_comment_is_stored_once_despite_transient_errors(
-    store: DynamoDBStore, proxy: faults.Faults, fault: faults.Fault, key: str
-) -> None:
-    proxy.script = [*[faults.well] * bool(key), *[fault] * (ATTEMPTS - 1)]  # first, a key of release 0.1 is looked up
-    added = store.add(ALICE, key=key)
-    assert proxy.script == []
-    proxy.script = [fault] * (ATTEMPTS - 1)
-    assert store.list_comments(1, limit=10).comments == [added]
-    assert proxy.script == []
-
-
 CONFLICT = faults.refuse(400, "TransactionConflictException")
 
 
 @pytest.mark.parametrize(
-    ("in_transaction", "in_deletion", "times"),
+    ("in_transaction", "alone", "times"),
     [
         (faults.cancelled("TransactionConflict"), CONFLICT, 3),
         (faults.cancelled("ThrottlingError"), CONFLICT, 3),
@@ -147,19 +134,21 @@ CONFLICT = faults.refuse(400, "TransactionConflictException")
     ],
 )
 def test_a_write_is_repeated_after_a_conflict_or_a_lost_response(
-    store: DynamoDBStore, proxy: faults.Faults, in_transaction: faults.Fault, in_deletion: faults.Fault, times: int
+    store: DynamoDBStore, proxy: faults.Faults, in_transaction: faults.Fault, alone: faults.Fault, times: int
 ) -> None:
-    proxy.script = [faults.well, *[in_transaction] * times]
+    proxy.script = [alone] * times
+    unkeyed = store.add(ALICE)
+    proxy.script += [faults.well, *[in_transaction] * times]
     held = store.add(BOB, key="k", held=True)
     proxy.script += [faults.well, *[in_transaction] * times]
     assert store.add(BOB, key="k", held=True) == held
     proxy.script += [faults.well, *[in_transaction] * times]
     published = store.approve(2, held["id"])
     assert published
-    assert everything(store) == [published]
-    proxy.script += [faults.well, faults.well, *[in_deletion] * times]
+    assert everything(store) == [unkeyed, published]
+    proxy.script += [faults.well, faults.well, *[alone] * times]
     assert store.delete(2, published["id"])
-    assert everything(store) == []
+    assert everything(store) == [unkeyed]
     assert proxy.script == []
 
 
