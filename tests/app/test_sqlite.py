@@ -203,11 +203,10 @@ def test_a_file_that_may_not_be_written_is_named_with_the_remedy(path: Path, mon
 def test_a_full_disk_refuses_comments_until_there_is_space(serve: Callable[..., Server], path: Path) -> None:
     needs(sys.platform == "linux", "only Linux limits the files of a running process")
     server = serve()
-    workers = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
 
     def limit_files(size: int) -> None:
-        for pid in workers:
-            resource.prlimit(int(pid), resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        for pid in server.workers:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     assert post(server, "before") == 200
     limit_files(Path(f"{path}-wal").stat().st_size)

@@ -5,14 +5,13 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPMessage, parse_headers
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import pytest
 
-from tests.app.conftest import Server, dynamodb, serve, serving
+from tests.app.conftest import Server, dynamodb, proxy, serve, serving
 
-__all__ = ["dynamodb", "serve", "server"]
+__all__ = ["dynamodb", "proxy", "serve", "server"]
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -81,12 +80,6 @@ def post(body: bytes, *headers: bytes) -> bytes:
 
 def comment(text: bytes = b'"hello"', *, email: bytes = b'"mallory@example.com"', content_id: bytes = b"1") -> bytes:
     return b'{"content_id": %s, "email": %s, "comment": %s}' % (content_id, email, text)
-
-
-def processes(pid: int) -> list[int]:
-    """Return the process and its descendants."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(each for child in children for each in processes(int(child)))]
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ from comments.paging import START
 from tests.app.conftest import Server, serving, wait_until
 from tests.client import Answer, ask
 from tests.machine import needs
-from tests.resilience.conftest import processes
 
 KILLS = 3
 
@@ -77,7 +76,7 @@ def test_kill_9_loses_duplicates_or_hides_no_comment(tmp_path: Path) -> None:
         follower = pool.submit(users.follow, posters)
         for _ in range(KILLS):
             users.wait_for_more()
-            os.kill(processes(server.process.pid)[1], signal.SIGKILL)
+            os.kill(server.workers[0], signal.SIGKILL)
         for _ in range(KILLS):
             users.wait_for_more()
             os.kill(users.server.process.pid, signal.SIGKILL)
