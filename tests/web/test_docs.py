@@ -39,11 +39,3 @@ def test_the_reference_sends_requests(moderated: Server, page: Page) -> None:
     expect(execute(list_comments)).to_contain_text('"published"')
     assert listed(moderated.url, 6) == ["published"]
     assert all(url.startswith((moderated.url, "data:")) for url in urls)
-
-
-def test_the_reference_follows_the_color_scheme(moderated: Server, page: Page) -> None:
-    page.goto(f"{moderated.url}/docs")
-    description = page.locator(".opblock-summary-description").first
-    expect(description).to_have_css("color", "rgb(59, 65, 81)")
-    page.emulate_media(color_scheme="dark")
-    expect(description).to_have_css("color", "rgb(228, 230, 230)")
