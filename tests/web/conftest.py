@@ -19,7 +19,6 @@ window.alert = () => report("markup in a comment was executed");
 
 SETTINGS = {"COMMENTS_CORS_ORIGINS": "*", "COMMENTS_MODERATOR_TOKEN": TOKEN}
 
-Embed = Callable[..., Article]
 Publish = Callable[[str, dict[str, str]], str]
 
 content_ids = itertools.count(100)
@@ -70,15 +69,6 @@ def publish() -> Iterator[Publish]:
 
 
 @pytest.fixture
-def embed(page: Page, server: Server, publish: Publish) -> Embed:
-    """Create an article of another site with an empty thread."""
-
-    def create(on: Server = server) -> Article:
-        return Article(page, on.url, next(content_ids), publish)
-
-    return create
-
-
-@pytest.fixture
-def article(embed: Embed) -> Article:
-    return embed()
+def article(page: Page, server: Server, publish: Publish) -> Article:
+    """An article of another site with an empty thread."""
+    return Article(page, server.url, next(content_ids), publish)

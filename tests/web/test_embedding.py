@@ -1,21 +1,16 @@
 """Threads in pages of other sites."""
 
-import base64
-import hashlib
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.app.conftest import ROOT
 from tests.web.actions import Article, Thread
-from tests.web.conftest import Embed
 
 # Each would run a script, load a resource or add an element if it were parsed as markup.
 XSS = (
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
-    "<iframe srcdoc='<script>parent.alert(1)</script>'></iframe>",
-    "<style>*{display:none}</style>",
     "</li></ol></div><script>alert(1)</script>",
     '" onmouseover="alert(1)" x="',
     "{{constructor.constructor('alert(1)')()}}${alert(1)}<%= alert(1) %>",
@@ -48,28 +43,24 @@ def test_styles_of_page_and_thread_are_isolated(article: Article) -> None:
     expect(article.page.locator("main > .text")).to_have_css("white-space", "normal")
 
 
-def test_dates_and_messages_are_in_order_on_a_page_from_right_to_left(article: Article) -> None:
+def test_a_page_from_right_to_left_shows_dates_and_what_visitors_write_in_order(article: Article) -> None:
+    """Only the service's own texts are English: screen readers and spelling checkers must not assume it of others."""
     article.post("שלום")
     thread = article.open(f"<div dir=rtl>{article.tag()}</div>")
-    expect(thread.box.locator(".text")).to_have_css("direction", "rtl")
-    for text in (thread.box.locator("time"), thread.box.locator(".status").first, thread.box.locator("label").first):
-        expect(text).to_have_css("direction", "ltr")
+    text, time = thread.box.locator(".text"), thread.box.locator("time")
+    expect(text).to_have_css("direction", "rtl")
+    for own in (time, thread.box.locator(".status").first, thread.box.locator("label").first):
+        expect(own).to_have_css("direction", "ltr")
     thread.comment.fill("שלום")
     expect(thread.comment).to_have_css("direction", "rtl")
+    for theirs in (text, time, thread.comment):
+        expect(theirs).to_have_attribute("lang", "")
 
 
-def test_what_visitors_write_is_not_called_english(article: Article) -> None:
-    """Screen readers would read it with an English voice, and Firefox check its spelling as English."""
-    article.post("olá")
-    thread = article.open()
-    for text in (thread.box.locator(".text"), thread.box.locator("time"), thread.comment):
-        expect(text).to_have_attribute("lang", "")
-
-
-def test_threads_on_one_page_are_independent(article: Article, embed: Embed) -> None:
-    other = embed()
+def test_threads_on_one_page_are_independent_and_a_tag_may_be_in_the_head(article: Article) -> None:
+    other = replace(article, content_id=article.content_id + 1_000_000)
     other.post("on the other")
-    first = article.open(article.tag(), other.tag())
+    first = article.open(article.tag(), "<p>text</p>", head=other.tag())
     second = Thread(article.page, 1)
     expect(second.items).to_have_count(1)
     first.post("on the first")
@@ -86,24 +77,17 @@ def test_the_theme_attribute_overrides_the_color_scheme(article: Article) -> Non
             expect(thread.box.locator(".thread")).to_have_css("background-color", BACKGROUND[theme or scheme])
 
 
-def test_a_tag_in_the_head_appends_the_thread_to_the_body(article: Article) -> None:
-    expect(article.open("<p>text</p>", head=article.tag()).send).to_be_visible()
-    assert article.page.evaluate("document.body.lastElementChild.localName") == "comment-thread"
-
-
-@pytest.mark.parametrize("number", ["", 'data-content-id="1/../9"', 'data-content-id="zero"'])
+@pytest.mark.parametrize("number", ["", 'data-content-id="1/../9"'])
 def test_a_tag_without_a_valid_number_explains_the_attribute(article: Article, number: str) -> None:
     thread = article.open(f'<script src="{article.url}/embed.js" {number}></script>')
     expect(thread.status("The script tag needs data-content-id, the number of the thread.")).to_be_visible()
     expect(thread.send).to_be_hidden()
 
 
-def test_a_pinned_script_needs_no_exception_from_a_strict_policy(article: Article) -> None:
+def test_a_strict_policy_only_has_to_name_the_service(article: Article) -> None:
     article.post("within the policy")
     policy = f"default-src 'none'; script-src {article.url}; connect-src {article.url}"
-    digest = hashlib.sha384((ROOT / "app/comments/static/embed.js").read_bytes()).digest()
-    pinned = f'crossorigin="anonymous" integrity="sha384-{base64.b64encode(digest).decode()}"'
-    thread = article.open(article.tag(pinned), headers={"Content-Security-Policy": policy})
+    thread = article.open(headers={"Content-Security-Policy": policy})
     expect(thread.items).to_have_count(1)
     expect(thread.send).to_have_css("background-color", "rgb(26, 95, 74)")
 
