@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -19,39 +19,30 @@ from tests.app.conftest import Log, client_of, create_table, post
 ALICE = NewComment(content_id=1, email="alice@example.com", comment="published")
 BOB = NewComment(content_id=2, email="bob@example.com", comment="held")
 
-PUBLISHED_ID, HELD_ID = "01a2172b-ac72-78ca-94af-54ee8d4129f5", "01a2172b-ae5e-74f7-96a7-8a457f49d6fc"
-PUBLISHED = ALICE.stored(PUBLISHED_ID, held=False)
-HELD = BOB.stored(HELD_ID, held=True)
 EXPIRES_AT = int(time.time()) + KEY_SECONDS
 
+
+def item(partition: str, comment: Mapping[str, Any], **more: object) -> dict[str, Any]:
+    """Return what release 0.1 wrote for a comment."""
+    attributes = {name: comment[name] for name in ("email", "comment", "created_at")}
+    return {"pk": partition, "sk": comment["id"], **attributes, **more}
+
+
 # What release 0.1 wrote when alice posted with the key "key of alice", and bob, pending approval, with "key of bob".
-PUBLISHED_ITEM: dict[str, Any] = {
-    "pk": "thread#1",
-    "sk": PUBLISHED_ID,
-    "email": "alice@example.com",
-    "comment": "published",
-    "created_at": "2026-11-26T09:24:27.890Z",
-}
-HELD_ITEM: dict[str, Any] = {
-    "pk": "held#0",
-    "sk": HELD_ID,
-    "content_id": 2,
-    "email": "bob@example.com",
-    "comment": "held",
-    "created_at": "2026-11-26T09:24:28.382Z",
-}
+PUBLISHED = ALICE.stored("01a2172b-ac72-78ca-94af-54ee8d4129f5", held=False)
+HELD = BOB.stored("01a2172b-ae5e-74f7-96a7-8a457f49d6fc", held=True)
 PUBLISHED_KEY: dict[str, Any] = {
     "pk": "key#a34f17e689774b9d48e089b773e90235fdc7d8f8b984e5255a656bbd4dd0b7d7",
     "sk": "-",
     "fingerprint": "9cf5c7693e6b575a6322591006d6037831a3f42fa22cc5a62f97a7abfa7c990c",
-    "id": PUBLISHED_ID,
+    "id": PUBLISHED["id"],
     "held": False,
     "expires_at": EXPIRES_AT,
 }
 HELD_KEY = PUBLISHED_KEY | {
     "pk": "key#e737386ba7d8efdb2a513c0c194afcee56ab5f7f17ede91ff14b6e3053ad2127",
     "fingerprint": "7917d5f6ff5c7de732f7b4154eb106c490d27b65d074136eb656ab9f46b84d74",
-    "id": HELD_ID,
+    "id": HELD["id"],
     "held": True,
 }
 
@@ -84,35 +75,32 @@ def everything(store: DynamoDBStore) -> list[Comment]:
 
 def test_items_of_release_0_1_are_readable(store: DynamoDBStore, table: str) -> None:
     expired = {"pk": f"key#{hashlib.sha256(b'expired').hexdigest()}", "expires_at": int(time.time()) - 1}
-    for item in (PUBLISHED_ITEM, HELD_ITEM, PUBLISHED_KEY, HELD_KEY, PUBLISHED_KEY | expired):
-        boto3.resource("dynamodb").Table(table).put_item(Item=item)
+    comments = (item("thread#1", PUBLISHED), item("held#0", HELD, content_id=2))
+    for each in (*comments, PUBLISHED_KEY, HELD_KEY, PUBLISHED_KEY | expired):
+        boto3.resource("dynamodb").Table(table).put_item(Item=each)
     assert everything(store) == [PUBLISHED, HELD]
     assert store.add(ALICE, key="key of alice") == PUBLISHED
     assert store.add(BOB, key="key of bob", held=True) == HELD
     assert everything(store) == [PUBLISHED, HELD]
     for new, key in ((ALICE, "expired"), (BOB, "key of alice")):
-        assert store.add(new, key=key)["id"] > HELD_ID
-    published = store.approve(2, HELD_ID)
+        assert store.add(new, key=key)["id"] > HELD["id"]
+    published = store.approve(2, HELD["id"])
     assert published
-    assert store.delete(1, PUBLISHED_ID)
+    assert store.delete(1, PUBLISHED["id"])
     assert store.get(2, published["id"]) == published
-    assert store.get(1, PUBLISHED_ID) is None
+    assert store.get(1, PUBLISHED["id"]) is None
 
 
 def test_new_items_have_the_shapes_that_release_0_1_reads(store: DynamoDBStore, table: str) -> None:
-    def place(comment: Comment) -> dict[str, str]:
-        return {"sk": comment["id"], "created_at": comment["created_at"]}
-
     published, held = store.add(ALICE, key="key of alice"), store.add(BOB, held=True)
     approved = store.approve(2, store.add(BOB, held=True)["id"])
     assert approved
-    stored: dict[Any, Any] = {item["pk"]: item for item in boto3.resource("dynamodb").Table(table).scan()["Items"]}
+    stored: dict[Any, Any] = {each["pk"]: each for each in boto3.resource("dynamodb").Table(table).scan()["Items"]}
     assert len(stored) == 5  # with the approval, a key that release 0.1 does not ask for
-    assert stored["thread#1"] == PUBLISHED_ITEM | place(published)
-    bobs = {"pk": "thread#2", "email": "bob@example.com", "comment": "held"}
-    assert stored["thread#2"] == PUBLISHED_ITEM | bobs | place(approved)
+    assert stored["thread#1"] == item("thread#1", published)
+    assert stored["thread#2"] == item("thread#2", approved)
     shard = f"held#{int(held['id'][-1], 16) % 4}"
-    assert stored[shard] == HELD_ITEM | {"pk": shard} | place(held)
+    assert stored[shard] == item(shard, held, content_id=2)
     key = stored["key#" + hashlib.sha256(b"1\nkey of alice").hexdigest()]
     assert EXPIRES_AT <= key["expires_at"] < EXPIRES_AT + 3600
     assert key == PUBLISHED_KEY | {"pk": key["pk"], "id": published["id"], "expires_at": key["expires_at"]}
