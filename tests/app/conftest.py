@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from unittest.mock import patch
 
@@ -103,8 +104,10 @@ def dynamodb() -> Iterator[str]:
 
 @pytest.fixture
 def proxy(dynamodb: str) -> Iterator[faults.Faults]:
-    with faults.serving(dynamodb) as started:
-        yield started
+    with faults.Faults(dynamodb) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield server
+        server.shutdown()
 
 
 def create_table() -> str:

@@ -3,11 +3,11 @@
 import json
 import socket
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -95,11 +95,3 @@ class Faults(ThreadingHTTPServer):
 
     def handle_error(self, *_: object) -> None:
         """Print nothing: clients that give up are part of the tests."""
-
-
-@contextmanager
-def serving(engine: str) -> Iterator[Faults]:
-    with Faults(engine) as server:
-        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield server
-        server.shutdown()
