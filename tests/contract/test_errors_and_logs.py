@@ -1,7 +1,6 @@
 """The error format, the log lines and the routes of the app, as infra and release expect them."""
 
 import json
-import logging
 import re
 from unittest.mock import Mock
 
@@ -14,11 +13,8 @@ from pydantic import SecretStr
 from comments.app import create_app
 from comments.config import Settings
 from comments.errors import error_body
-from comments.logs import JsonFormatter
-from comments.schemas import NewComment
-from comments.stores import Page
 from comments.stores.dynamodb import DynamoDBStore
-from infra.cost.traffic import LINE_KB, METRICS_KB, ROUTES
+from infra.cost.traffic import ROUTES
 from infra.queries import QUERIES
 from release.explain import readable, store_causes
 from release.watch import ERRORS
@@ -27,12 +23,6 @@ from tests.infra.synthesis import every, templates, the
 
 INSIGHTS = {"fields", "filter", "sort", "limit", "stats", "by", "as", "asc", "desc", "in", "and", "ispresent"}
 INSIGHTS |= {"count", "avg", "pct", "requests", "mean", "p99"}
-
-CLOUDWATCH_BYTES = 26
-"""CloudWatch adds this many to every line."""
-
-COMMENT = NewComment(content_id=1, email="a@b.de", comment="x" * 4000)
-PAGE = Page([COMMENT.stored("01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52", held=False)], more=False)
 
 
 def test_the_web_acl_responds_in_the_services_error_format() -> None:
@@ -70,38 +60,15 @@ def test_saved_queries_use_fields_that_log_lines_have(failed: Log, service: Temp
         assert used <= written, query["Name"]
 
 
-def test_the_query_for_warnings_uses_the_level_names_of_log_lines(service: Template) -> None:
-    (query,) = (
-        query for query in every(service, "AWS::Logs::QueryDefinition") if query["Name"].endswith("warnings and errors")
-    )
-    for level in (logging.WARNING, logging.ERROR, logging.CRITICAL):
-        record = logging.LogRecord("comments", level, "", 0, "text", None, None)
-        assert f'"{json.loads(JsonFormatter().format(record))["level"]}"' in query["QueryString"]
-
-
-def test_a_release_reads_from_the_log_why_the_store_failed(failed: Log) -> None:
-    found = [line for line in failed.getvalue().splitlines() if f'"{json.loads(line)["logger"]}"' in ERRORS]
+def test_a_release_explains_a_failure_with_the_log(failed: Log, service: Template) -> None:
+    (query,) = (each for each in every(service, "AWS::Logs::QueryDefinition") if "warnings and errors" in each["Name"])
+    *_, error, request = failed.getvalue().splitlines()
+    assert f'"{json.loads(error)["level"]}"' in query["QueryString"]
+    found = [line for line in (error, request) if f'"{json.loads(line)["logger"]}"' in ERRORS]
     (cause,) = store_causes(found)
     assert "lacks dynamodb:Query" in cause
-
-
-def test_a_release_shows_each_log_line_in_one_short_line(failed: Log) -> None:
-    *_, error, request = map(readable, failed.getvalue().splitlines())
-    assert re.fullmatch(r"error: the store failed: table comments-dev: .* dynamodb:Query on x", error)
-    assert re.fullmatch(r"error: GET /api/comment/list/1 503 in [\d.]+ ms", request)
-
-
-@pytest.mark.parametrize(("namespace", "kilobytes"), [("", LINE_KB), ("comments/prod", LINE_KB + METRICS_KB)])
-def test_a_log_line_is_no_longer_than_the_bill_assumes(namespace: str, kilobytes: float, log: Log) -> None:
-    store = Mock(overlap=0.0, list_comments=Mock(return_value=PAGE))
-    client = create_app(Settings(metrics=namespace, trusted_proxies=1), store).test_client()
-    headers = {"X-Amzn-Trace-Id": "Root=1-67891233-abcdef012345678912345678", "X-Forwarded-For": "203.0.113.199"}
-    response = client.get("/api/comment/list/123456", headers=headers)
-    assert response.status_code == 200
-    line = log.getvalue().splitlines()[-1]
-    assert "203.0.113.199" in line
-    assert ("_aws" in line) is bool(namespace)
-    assert len(line.encode()) + CLOUDWATCH_BYTES <= kilobytes * 1000
+    assert re.fullmatch(r"error: the store failed: table comments-dev: .* dynamodb:Query on x", readable(error))
+    assert re.fullmatch(r"error: GET /api/comment/list/1 503 in [\d.]+ ms", readable(request))
 
 
 def test_there_are_no_more_routes_than_the_bill_assumes() -> None:
