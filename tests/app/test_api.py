@@ -16,7 +16,6 @@ from tests.app.conftest import ALICE, AUTH, TOKEN, UNKNOWN, client_of, post
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 LINK = re.compile(r'<(/[^>]+)>; (?:rel="next"; results="true"|results="false"; rel="next")')
 SITE = "https://site.example"
-WRONG_TYPE = "Content-Type must be application/json, not "
 
 
 def post_all(client: FlaskClient, *texts: str) -> list[str]:
@@ -109,8 +108,7 @@ def reject(client: FlaskClient, body: object) -> TestResponse:
     data = body if isinstance(body, bytes) else json.dumps(body)
     response = client.post("/api/comment/new", data=data, content_type="application/json")
     thread = client.get("/api/comment/list/1")
-    not_found = {"status": "NOT-FOUND", "message": "content_id 1 not found"}
-    assert (thread.status_code, thread.get_json()) == (404, not_found)
+    assert (thread.status_code, thread.get_json()["status"]) == (404, "NOT-FOUND")
     return response
 
 
@@ -178,22 +176,19 @@ def test_values_within_the_limits_are_stored(
 
 
 @pytest.mark.parametrize(
-    ("content_type", "size", "code", "message"),
+    ("content_type", "size", "code", "status"),
     [
-        ("application/json; charset=utf-8", 128 * 1024, 200, "comment created and associated with content_id 1"),
-        ("application/json", 128 * 1024 + 1, 413, "the body must have at most 131072 bytes"),
-        (None, 100, 415, "Content-Type is missing; it must be application/json"),
-        ("text/plain", 100, 415, WRONG_TYPE + "text/plain"),
-        ("application/x-www-form-urlencoded", 100, 415, WRONG_TYPE + "application/x-www-form-urlencoded"),
+        ("application/json; charset=utf-8", 128 * 1024, 200, "SUCCESS"),
+        ("application/json", 128 * 1024 + 1, 413, "TOO-LARGE"),
+        (None, 100, 415, "UNSUPPORTED"),
+        ("application/x-www-form-urlencoded", 100, 415, "UNSUPPORTED"),
     ],
 )
 def test_a_body_is_at_most_128_kib_of_json(
-    on_sqlite: FlaskClient, content_type: str | None, size: int, code: int, message: str
+    on_sqlite: FlaskClient, content_type: str | None, size: int, code: int, status: str
 ) -> None:
     response = on_sqlite.post("/api/comment/new", data=json.dumps(ALICE).ljust(size), content_type=content_type)
-    status = {200: "SUCCESS", 413: "TOO-LARGE", 415: "UNSUPPORTED"}[code]
-    assert response.status_code == code
-    assert response.get_json().items() >= {"status": status, "message": message}.items()
+    assert (response.status_code, response.get_json()["status"]) == (code, status)
 
 
 def test_a_body_that_takes_too_long_is_rejected(on_sqlite: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
