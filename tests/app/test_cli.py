@@ -140,7 +140,8 @@ def test_an_incomplete_export_leaves_no_file(
         assert message in fail("export", "--store", url, "--output", file)
     assert not list(tmp_path.glob("out*"))
     assert run("export", "--store", url, "--output", file) == (0, b"", ["700 exported"])
-    assert run("export", "--store", url, "--output", "-") == (0, file.read_bytes(), ["700 exported"])
+    monkeypatch.setenv("COMMENTS_STORE", url)
+    assert run("export", "--output", "-") == (0, file.read_bytes(), ["700 exported"])
 
 
 def test_no_other_file_is_overwritten(url: str, tmp_path: Path) -> None:
@@ -152,12 +153,6 @@ def test_no_other_file_is_overwritten(url: str, tmp_path: Path) -> None:
     assert file.read_bytes() == line()
     for folder in (tmp_path, ".", "/", ""):
         assert "Is a directory" in fail("export", "--store", url, "--output", folder)
-
-
-def test_the_default_store_is_the_one_of_the_service(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(url, some_comments(3))
-    monkeypatch.setenv("COMMENTS_STORE", url)
-    assert run("export") == (0, export(url), ["3 exported"])
 
 
 @pytest.mark.usefixtures("dynamodb")
