@@ -48,16 +48,8 @@ def test_a_request_writes_one_line_with_metrics_of_its_route(client: FlaskClient
 
 
 @pytest.mark.parametrize(("error", "status"), [(StoreError, 503), (RuntimeError, 500)])
-def test_a_failure_and_its_cause_are_errors_with_one_request_id(
-    client: FlaskClient,
-    sqlite: CommentStore,
-    log: Log,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    error: type[Exception],
-    status: int,
-) -> None:
-    monkeypatch.setattr(sqlite, "list_comments", Mock(side_effect=error("the cause")))
+def test_a_failure_and_its_cause_are_errors_with_one_request_id(log: Log, error: type[Exception], status: int) -> None:
+    client = client_of(Mock(list_comments=Mock(side_effect=error("the cause"))), metrics="comments/test")
     response = client.get("/api/comment/list/1")
     cause, request = log.entries[-2:]
     assert "the cause" in str(cause)
