@@ -10,15 +10,14 @@ from xml.etree import ElementTree
 import pytest
 
 from bench.report import Results, Row, Samples
+from tests.app.conftest import ROOT
 from tests.machine import needs
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 def run_bench(*arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bench", *arguments],
-        cwd=PROJECT, env={"PATH": path} if path else None, capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT, env={"PATH": path} if path else None, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 
@@ -32,10 +31,8 @@ def test_a_quick_run_measures_the_service_and_the_bare_view_on_both_stores(tmp_p
             (row,) = [row for row in table if row[0] == what]
             assert row[-1] in {"reached", "not reached"}
     assert (tmp_path / "bench.md").read_text() in ran.stdout
-    assert {sample["program"] for sample in json.loads((tmp_path / "bench.json").read_text())} >= {
-        "service",
-        "bare view",
-    }
+    programs = {sample["program"] for sample in json.loads((tmp_path / "bench.json").read_text())}
+    assert programs >= {"service", "bare view"}
     assert list(ElementTree.parse(tmp_path / "bench.svg").iter("{http://www.w3.org/2000/svg}circle"))
 
 
