@@ -78,8 +78,8 @@ def post(body: bytes, *headers: bytes) -> bytes:
     return framed(b"Content-Length: %d" % len(body), *headers, body=body)
 
 
-def comment(text: bytes = b'"hello"', *, email: bytes = b'"mallory@example.com"', content_id: bytes = b"1") -> bytes:
-    return b'{"content_id": %s, "email": %s, "comment": %s}' % (content_id, email, text)
+def comment(text: bytes = b"hello", *, content_id: bytes = b"1") -> bytes:
+    return b'{"content_id": %s, "email": "mallory@example.com", "comment": "%s"}' % (content_id, text)
 
 
 @pytest.fixture(scope="session")

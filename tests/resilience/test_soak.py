@@ -38,7 +38,7 @@ def soak(server: Server, rounds: int) -> None:
     def use(name: int) -> None:
         for number in range(rounds):
             with connect(server.port) as connection:
-                new = post(comment(b'"%d"' % number), b"Idempotency-Key: %d-%d-%d" % (rounds, name, number))
+                new = post(comment(b"%d" % number), b"Idempotency-Key: %d-%d-%d" % (rounds, name, number))
                 assert connection.ask(new).status == 200
                 assert connection.ask(new).status == 200  # the retry stores nothing
                 for status, request in MIXED:
