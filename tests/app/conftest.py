@@ -184,6 +184,9 @@ class Server:
         return ask(f"{self.url}/healthz").status == 200
 
 
+Serve = Callable[..., Server]
+
+
 @contextmanager
 def serving(folder: Path, settings: dict[str, str]) -> Iterator[Server]:
     """Run gunicorn in app/ as the README says, on a free port, with its database and its log in that folder."""
@@ -201,7 +204,7 @@ def serving(folder: Path, settings: dict[str, str]) -> Iterator[Server]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def serve(tmp_path: Path) -> Iterator[Serve]:
     """Start a server; settings are given as keywords."""
     with ExitStack() as servers:
         yield lambda **settings: servers.enter_context(serving(tmp_path, settings))

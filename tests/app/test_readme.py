@@ -3,11 +3,10 @@
 import json
 import re
 import subprocess
-from collections.abc import Callable
 from typing import Any
 
 from comments.config import PREFIX, Settings
-from tests.app.conftest import ROOT, Server
+from tests.app.conftest import ROOT, Serve
 
 README = (ROOT / "README.md").read_text()
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
@@ -18,7 +17,7 @@ def stable(shown: str) -> Any:
     return json.loads(re.sub(r'("(?:id|created_at)": ?)"[^"]+"', r'\1""', shown))
 
 
-def test_each_curl_call_of_the_readme_returns_what_it_shows(serve: Callable[..., Server]) -> None:
+def test_each_curl_call_of_the_readme_returns_what_it_shows(serve: Serve) -> None:
     server = serve()
     calls = re.findall(r"^\$ (curl .*)\n(.*)$", README, re.MULTILINE)
     assert len(calls) >= 3

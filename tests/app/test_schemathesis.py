@@ -4,12 +4,11 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.app.conftest import ROOT, TOKEN, Server
+from tests.app.conftest import ROOT, TOKEN, Serve
 
 SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -23,7 +22,7 @@ MODERATED = {"COMMENTS_MODERATOR_TOKEN": TOKEN, "COMMENTS_MODERATION": "true"}
     indirect=["store_url"],
 )
 def test_schemathesis_finds_nothing(
-    serve: Callable[..., Server], store_url: str, settings: dict[str, str], tmp_path: Path, pytestconfig: pytest.Config
+    serve: Serve, store_url: str, settings: dict[str, str], tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     server = serve(COMMENTS_STORE=store_url, **settings)
     examples = 3 if pytestconfig.getoption("--quick") else 20

@@ -6,14 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
 
-from tests.app.conftest import ROOT, Server, wait_until
+from tests.app.conftest import ROOT, Serve, wait_until
 
 
-def test_a_stop_finishes_the_requests_under_way_and_all_output_is_json(serve: Callable[..., Server]) -> None:
+def test_a_stop_finishes_the_requests_under_way_and_all_output_is_json(serve: Serve) -> None:
     server = serve(COMMENTS_STROE="x")
     body = json.dumps({"email": "alice@example.com", "comment": "first post!", "content_id": 1}).encode()
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
@@ -58,7 +57,7 @@ def test_a_service_that_cannot_start_exits_with_the_reason(settings: dict[str, s
 
 
 def test_a_second_service_with_several_workers_does_not_share_the_port_of_the_first(
-    serve: Callable[..., Server],
+    serve: Serve,
 ) -> None:
     settings = {"WEB_CONCURRENCY": "2"}
     first = serve(**settings)

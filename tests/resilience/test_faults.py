@@ -2,11 +2,10 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.app import faults
-from tests.app.conftest import Server, create_table
+from tests.app.conftest import Serve, create_table
 from tests.client import Answer, ask
 
 CLIENTS = 12
@@ -19,7 +18,7 @@ FAULTS = {
 """With the status of a request that only reads; tests/app/test_dynamodb.py has more."""
 
 
-def test_a_failing_store_is_503_and_affects_nothing_else(serve: Callable[..., Server], proxy: faults.Faults) -> None:
+def test_a_failing_store_is_503_and_affects_nothing_else(serve: Serve, proxy: faults.Faults) -> None:
     """One service for all faults: it must recover from each without a restart."""
     service = serve(COMMENTS_STORE=f"dynamodb://{create_table()}", AWS_ENDPOINT_URL_DYNAMODB=proxy.url)
     thread = f"{service.url}/api/comment/list/1?limit=1000"
