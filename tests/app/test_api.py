@@ -4,6 +4,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import gevent
 import pytest
@@ -150,29 +151,25 @@ def test_a_body_that_is_not_a_json_object_is_rejected(on_sqlite: FlaskClient, bo
 
 
 @pytest.mark.parametrize(
-    ("given", "stored"),
+    "given",
     [
-        pytest.param({"email": "a@b", "comment": "x"}, {}, id="shortest"),
-        pytest.param({"email": "\u00fc@\u00fc.example", "comment": "x" * 10_000}, {}, id="longest comment"),
-        pytest.param({"email": "a" * 64 + "@" + "b" * 189, "comment": "\U0001f600" * 10_000}, {}, id="longest body"),
-        pytest.param(
-            {"email": '"q"@x.test', "comment": '1\n\t2 " \\ <b>&amp;</b> jo\u00e3o \U0001f600 \u202e.'},
-            {},
-            id="special",
-        ),
-        pytest.param({"content_id": 2**53 - 1}, {}, id="largest content_id"),
-        pytest.param({"content_id": 7.0}, {"content_id": 7}, id="7.0"),
-        pytest.param({"comment": " \n hello \t"}, {"comment": "hello"}, id="white space"),
+        {"email": "a@b", "comment": "x"},
+        {"email": "\u00fc@\u00fc.example", "comment": "x" * 10_000},
+        {"email": "a" * 64 + "@" + "b" * 189, "comment": "\U0001f600" * 10_000},
+        {"email": '"q"@x.test', "comment": '1\n\t2 " \\ <b>&amp;</b> jo\u00e3o \U0001f600 \u202e.'},
+        {"content_id": 2**53 - 1},
+        {"content_id": 7.0},
+        {"comment": " \n hello \t"},
     ],
+    ids=["shortest", "longest comment", "longest body", "special", "largest content_id", "7.0", "white space"],
 )
-def test_values_within_the_limits_are_stored(
-    client: FlaskClient, given: dict[str, object], stored: dict[str, object]
-) -> None:
-    body = json.dumps(ALICE | given)  # with escapes, so that the longest one almost has 128 KiB
+def test_values_within_the_limits_are_stored(client: FlaskClient, given: dict[str, Any]) -> None:
+    expected: dict[str, Any] = ALICE | given
+    body = json.dumps(expected)  # with escapes, so that the longest one almost has 128 KiB
     response = client.post("/api/comment/new", data=body, content_type="application/json")
     assert response.status_code == 200, response.get_json()
-    comment = client.get(response.headers["Location"]).get_json()
-    assert comment.items() >= (ALICE | given | stored).items()
+    expected["comment"] = expected["comment"].strip()
+    assert client.get(response.headers["Location"]).get_json().items() >= expected.items()
 
 
 @pytest.mark.parametrize(
@@ -233,18 +230,17 @@ def test_an_invalid_value_in_a_url_is_named(sqlite: CommentStore, path: str, fie
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "code", "status"),
+    ("path", "code", "status"),
     [
-        ("GET", "/nothing", 404, "NOT-FOUND"),
-        ("GET", "/api//comment/list/1", 404, "NOT-FOUND"),
-        ("GET", "/api/comment/new", 405, "NOT-ALLOWED"),
-        ("BREW", "/healthz", 405, "NOT-ALLOWED"),
+        ("/nothing", 404, "NOT-FOUND"),
+        ("/api//comment/list/1", 404, "NOT-FOUND"),
+        ("/api/comment/new", 405, "NOT-ALLOWED"),
     ],
 )
 def test_unknown_routes_and_methods_share_the_error_format(
-    on_sqlite: FlaskClient, method: str, path: str, code: int, status: str
+    on_sqlite: FlaskClient, path: str, code: int, status: str
 ) -> None:
-    response = on_sqlite.open(path, method=method)
+    response = on_sqlite.get(path)
     assert (response.status_code, response.content_type) == (code, "application/json")
     assert response.get_json().keys() == {"status", "message"}
     assert response.get_json()["status"] == status
