@@ -3,28 +3,29 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
+from contextlib import closing
+from http.client import HTTPConnection
 
 import pytest
 
-from tests.app.conftest import ROOT, Serve, wait_until
+from tests.app.conftest import ALICE, ROOT, Serve, wait_until
 
 
 def test_a_stop_finishes_the_requests_under_way_and_all_output_is_json(serve: Serve) -> None:
     server = serve(COMMENTS_STROE="x")
-    body = json.dumps({"email": "alice@example.com", "comment": "first post!", "content_id": 1}).encode()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
-        connection.sendall(
-            b"POST /api/comment/new HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%s" % (len(body), body[:10])
-        )
+    body = json.dumps(ALICE).encode()
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+        connection.putrequest("POST", "/api/comment/new")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[:10])
         assert server.healthy()  # so it has read the beginning of the request before this one
         server.process.send_signal(signal.SIGTERM)
         wait_until(lambda: "Handling signal: term" in server.log.read_text(), server.process)
-        connection.sendall(body[10:])
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.send(body[10:])
+        assert connection.getresponse().status == 200
     assert server.process.wait(30) == 0
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
