@@ -33,15 +33,12 @@ def test_the_task_role_allows_exactly_the_calls_of_the_store(service: Template) 
     store = DynamoDBStore(create_table())
     store._client.meta.events.register("before-parameter-build.dynamodb", record)
     new = NewComment(content_id=1, email="alice@example.com", comment="first")
-    store.add(new)
+    first = store.add(new)
     store.add(new, key="key")
     held = store.add(new, held=True)
-    assert store.list_held(limit=10).comments == [held]
-    published = store.approve(1, held["id"])
-    assert published in store.list_comments(1, limit=10).comments
-    assert published
-    assert store.get(1, published["id"]) == published
-    assert store.delete(1, published["id"])
+    store.list_held(limit=10)
+    assert store.approve(1, held["id"]) in store.list_comments(1, limit=10).comments
+    assert store.delete(1, first["id"])
     store.ping()
 
     task = the(service, "AWS::ECS::TaskDefinition")["TaskRoleArn"]["Fn::GetAtt"][0]
