@@ -2,19 +2,16 @@
 
 import json
 import re
-from unittest.mock import Mock
 
 import boto3
 import pytest
 from aws_cdk.assertions import Template
 from botocore.stub import Stubber
-from pydantic import SecretStr
 
 from comments.app import create_app
 from comments.config import Settings
 from comments.errors import error_body
 from comments.stores.dynamodb import DynamoDBStore
-from infra.cost.traffic import ROUTES
 from infra.queries import QUERIES
 from release.explain import readable, store_causes
 from release.watch import ERRORS
@@ -69,10 +66,3 @@ def test_a_release_explains_a_failure_with_the_log(failed: Log, service: Templat
     assert "lacks dynamodb:Query" in cause
     assert re.fullmatch(r"error: the store failed: table comments-dev: .* dynamodb:Query on x", readable(error))
     assert re.fullmatch(r"error: GET /api/comment/list/1 503 in [\d.]+ ms", readable(request))
-
-
-def test_there_are_no_more_routes_than_the_bill_assumes() -> None:
-    """Each route is a billed metric: the route is the only dimension of the embedded metrics."""
-    app = create_app(Settings(moderator_token=SecretStr("x" * 40)), Mock())
-    rules = {rule.rule for rule in app.url_map.iter_rules()} - {"/healthz"}
-    assert len(rules | {"unknown"}) <= ROUTES
