@@ -48,15 +48,15 @@ def well(exchange: Exchange) -> None:
     exchange.respond(*exchange.forward())
 
 
-def refuse(status: int, code: str, **more: Any) -> Fault:
+def refuse(code: str, **more: Any) -> Fault:
     problem = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected", **more}
-    return lambda exchange: exchange.respond(status, json.dumps(problem).encode())
+    return lambda exchange: exchange.respond(400, json.dumps(problem).encode())
 
 
 def cancelled(code: str) -> Fault:
     """Cancel a transaction because of its second item."""
     reasons = [{"Code": "None"}, {"Code": code, "Message": "injected"}]
-    return refuse(400, "TransactionCanceledException", CancellationReasons=reasons)
+    return refuse("TransactionCanceledException", CancellationReasons=reasons)
 
 
 def reset(exchange: Exchange) -> None:

@@ -11,7 +11,7 @@ from tests.client import Answer, ask
 CLIENTS = 12
 
 FAULTS = {
-    "throttling": (faults.refuse(400, "ThrottlingException"), 503),
+    "throttling": (faults.refuse("ThrottlingException"), 503),
     "time-out": (faults.hang, 503),
     "lost-writes": (faults.lose_writes, 200),
 }
