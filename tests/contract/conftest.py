@@ -18,11 +18,6 @@ def service() -> Template:
 
 
 @pytest.fixture(scope="session")
-def data() -> Template:
-    return templates("dev").data
-
-
-@pytest.fixture(scope="session")
 def dockerfile() -> dict[str, str]:
     """The instructions of the final stage with their arguments; a later one overrides an earlier one."""
     final = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").rsplit("\nFROM ", 1)[1]

@@ -7,12 +7,12 @@ from botocore.model import OperationModel
 from comments.schemas import NewComment
 from comments.stores.dynamodb import KEY_SCHEMA, TTL_ATTRIBUTE, DynamoDBStore
 from tests.app.conftest import create_table
-from tests.infra.synthesis import statements_of, the
+from tests.infra.synthesis import statements_of, templates, the
 
 
-def test_the_table_has_the_keys_and_the_expiry_that_the_store_uses(data: Template) -> None:
+def test_the_table_has_the_keys_and_the_expiry_that_the_store_uses() -> None:
     """The keys can never be changed: a mistake here would require a migration."""
-    table = the(data, "AWS::DynamoDB::GlobalTable")
+    table = the(templates("dev").data, "AWS::DynamoDB::GlobalTable")
     assert [(key["AttributeName"], key["KeyType"]) for key in table["KeySchema"]] == list(KEY_SCHEMA)
     types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in table["AttributeDefinitions"]}
     assert types == {name: "S" for name, _ in KEY_SCHEMA}
