@@ -167,7 +167,6 @@ def test_a_missing_store_is_named_and_not_created(url: str, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        ([], 2, "Missing command"),
         (["export", "--store", "mysql://x"], 2, "--store must be sqlite:///PATH or dynamodb://TABLE"),
         (["import", "/no/such\x1b[2J\n"], 1, "/no/such?[2J?: No such file or directory"),
         (["import", "-", "--threads", "x.json"], 2, "need --from isso"),
@@ -190,7 +189,6 @@ BAD = [
     (line(id=...), "id", "is required"),
     (line(id=id_at(now() + ticks(10**6))), "id", "must not be in the future"),
     (line(created_at="2026-06-31T00:00:00.000Z"), "created_at", "must be a UTC time such as"),
-    (line(created_at="2026-06-30T00:00:00.000+01:00"), "created_at", "must be a UTC time such as"),
     (line(held="yes"), "held", "must be a boolean"),
     (line(author="me"), "author", "is unknown"),
     (b"", "body", "is not valid JSON"),

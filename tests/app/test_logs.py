@@ -63,7 +63,7 @@ def test_a_failure_and_its_cause_are_errors_with_one_request_id(log: Log, error:
 @pytest.mark.parametrize(
     ("given", "kept"),
     [("from-the-proxy.1", True), ("a" * 64, True)]
-    + [(given, False) for given in ("", "a" * 65, "a b", 'x"} {"y', "alice@example.com")],
+    + [(given, False) for given in ("", "a" * 65, 'x"} {"y', "alice@example.com")],
 )
 def test_a_plain_request_id_of_the_client_is_kept(client: FlaskClient, log: Log, given: str, *, kept: bool) -> None:
     response = client.get("/nothing", headers={"X-Request-Id": given})

@@ -68,15 +68,14 @@ def test_kill_9_loses_duplicates_or_hides_no_comment(tmp_path: Path) -> None:
     needs(sys.platform == "linux", "finds the workers of a master in /proc")
     settings = {"WEB_CONCURRENCY": "2"}
     with ThreadPoolExecutor(5) as pool, ExitStack() as servers:
-        server = servers.enter_context(serving(tmp_path, settings))
-        users = Users(server)
+        users = Users(servers.enter_context(serving(tmp_path, settings)))
         servers.callback(users.stop.set)
         users.post("first")  # so that there is a thread to follow
         posters = [pool.submit(users.keep_posting, name) for name in "abcd"]
         follower = pool.submit(users.follow, posters)
         for _ in range(KILLS):
             users.wait_for_more()
-            os.kill(server.workers[0], signal.SIGKILL)
+            os.kill(users.server.workers[0], signal.SIGKILL)
         for _ in range(KILLS):
             users.wait_for_more()
             os.kill(users.server.process.pid, signal.SIGKILL)
