@@ -24,3 +24,14 @@ def ask(url: str, method: str = "GET", body: object = None, *, token: str = "", 
         connection.request(method, target, json.dumps(body) if body is not None else None, headers)
         response = connection.getresponse()
         return Answer(response.status, json.load(response), response.headers)
+
+
+def post(url: str, comment: str, *, email: str = "alice@example.com", content_id: int = 1, token: str = "") -> None:
+    body = {"email": email, "comment": comment, "content_id": content_id}
+    answer = ask(f"{url}/api/comment/new", "POST", body, token=token)
+    assert answer.status in {200, 202}, answer.body
+
+
+def listed(url: str, content_id: int) -> list[str]:
+    answer = ask(f"{url}/api/comment/list/{content_id}")
+    return [each["comment"] for each in answer.body] if answer.status == 200 else []

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.app.conftest import ROOT, free_port
+from tests.client import listed, post
 from tests.image.conftest import wait_for
 from tests.machine import needs
-from tests.web.actions import listed, post
 
 pytestmark = pytest.mark.usefixtures("docker")
 

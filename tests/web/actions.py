@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from playwright.sync_api import Locator, Page
 
 from tests.app.conftest import ROOT
-from tests.client import ask
+from tests.client import listed, post
 
 TOKEN = "a-token-for-tests-only"
 
@@ -62,17 +62,6 @@ class Article:
         html = f"<!doctype html><html lang=en><head><title>A magazine</title>{head}</head><body>{body}</body></html>"
         self.page.goto(self.publish(html, headers or {}))
         return Thread(self.page)
-
-
-def post(url: str, comment: str, *, email: str = "alice@example.com", content_id: int = 1, token: str = "") -> None:
-    body = {"email": email, "comment": comment, "content_id": content_id}
-    answer = ask(f"{url}/api/comment/new", "POST", body, token=token)
-    assert answer.status in {200, 202}, answer.body
-
-
-def listed(url: str, content_id: int) -> list[str]:
-    answer = ask(f"{url}/api/comment/list/{content_id}")
-    return [each["comment"] for each in answer.body] if answer.status == 200 else []
 
 
 def sign_in(page: Page, url: str, token: str = TOKEN) -> None:

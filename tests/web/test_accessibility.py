@@ -4,7 +4,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.app.conftest import Server
-from tests.web.actions import TOKEN, Article, Thread, axe, post, sign_in
+from tests.client import post
+from tests.web.actions import TOKEN, Article, Thread, axe, sign_in
 
 LONG = "a-word-without-an-end-" * 20
 

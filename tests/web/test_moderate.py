@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.app.conftest import Server
-from tests.client import ask
-from tests.web.actions import TOKEN, listed, post, sign_in
+from tests.client import ask, listed, post
+from tests.web.actions import TOKEN, sign_in
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import os
 from playwright.sync_api import Page, expect
 
 from tests.app.conftest import ROOT, Server
-from tests.web.actions import TOKEN, post, sign_in
+from tests.client import post
+from tests.web.actions import TOKEN, sign_in
 
 IMAGES = ROOT / "docs/images"
 MESSAGES = (
