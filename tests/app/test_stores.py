@@ -109,13 +109,14 @@ def test_held_comments_of_all_threads_are_paged_in_order(store: CommentStore) ->
     for limit in (1, 7, 24, 25, 26):
         assert held(store, limit) == expected
     assert not store.list_held(limit=25).more
-    # On DynamoDB, each shard is cut after 1 MB, and each at another id.
-    large: Comment = {**expected[0], "comment": "\u00e9" * MAX_COMMENT}
-    earlier: list[Comment] = [{**large, "id": f"01a20cac-8b1e-7c9d-9d3f-{number:012x}"} for number in range(240)]
-    store.restore(earlier)
-    assert held(store) == [*earlier, *expected]
-    page = store.list_held(limit=1000).comments
-    assert sum(len(comment["comment"].encode()) for comment in page) < PAGE_BYTES + 3 * MAX_COMMENT
+    # On DynamoDB, a query ends after 1 MB: first among the comments of one shard, then of all four.
+    large: Comment = {**expected[0], "email": "a" * 64 + "@" + "b" * 189, "comment": "x" * 5000}
+    earlier: list[Comment] = [{**large, "id": f"01a00000-0000-7000-8000-{number * 16:012x}"} for number in range(210)]
+    later: list[Comment] = [{**large, "id": f"02000000-0000-7000-8000-{number:012x}"} for number in range(280)]
+    store.restore(earlier + later)
+    assert held(store) == earlier + expected + later
+    page = store.list_held(after=expected[-1]["id"], limit=1000).comments
+    assert sum(len(comment["comment"]) for comment in page) < PAGE_BYTES + MAX_COMMENT
 
 
 def test_a_comment_is_either_approved_or_deleted_but_not_both(store: CommentStore) -> None:
