@@ -16,10 +16,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.stages import TOOLKIT_STACK, Stage, stage_named
 from release.aws import Aws
 from release.build import build, commit_in, describe_change, push, registry_login, tag_of_working_tree
-from release.command import note, publish, run_command, step
+from release.command import CommandError, DeploymentError, NotReadyError, note, publish, run_command, step
 from release.deploy import base_url, deploy, describe, running_digest
-from release.errors import CommandError, DeploymentError, NotReadyError, explain_aws_error
-from release.explain import explain
+from release.explain import explain, explain_aws_error
 from release.images import Images, require_releasable
 from release.scan import check_exceptions, scan
 from release.verify import verify

@@ -14,7 +14,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from infra.stages import REGISTRY_STACK, Stage, TargetError, target_of
-from release.errors import NotReadyError, explain_aws_error
+from release.command import PROJECT_ROOT, NotReadyError
+from release.explain import explain_aws_error
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from types_boto3_ecs import ECSClient
     from types_boto3_logs import CloudWatchLogsClient
 
-PROJECT_ROOT = Path(__file__).resolve().parents[1]
-"""Root of the git repository. Every tool runs here."""
 _CLIENT = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "max_attempts": 5})
 TOOL_SETTINGS = {
     "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # they turn the image into an index, which basic scanning doesn't support

@@ -10,9 +10,8 @@ import json
 from infra.permissions import ISSUER, workflow_roles
 from infra.stages import ACCESS_STACK, Stage, stage_named, stages_in_account_of
 from release.aws import Aws
-from release.command import note, run, run_command, step
+from release.command import CommandError, NotReadyError, note, run, run_command, step
 from release.deploy import cdk, deploy, describe, outputs
-from release.errors import CommandError, NotReadyError
 
 SERVICE_LINKED_ROLES = (
     "ecs.amazonaws.com",

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
 
-from release.aws import PROJECT_ROOT, Aws
-from release.command import note, run
-from release.errors import CommandError, NotReadyError, explain_denial
+from release.aws import Aws
+from release.command import PROJECT_ROOT, CommandError, NotReadyError, note, run
+from release.explain import explain_denial
 
 IMAGE_FILES = ("app", "requirements.txt", "Dockerfile", ".dockerignore")
 """Files that the image is built from."""

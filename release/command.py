@@ -1,4 +1,4 @@
-"""Shared by all commands: running tools, printing steps, and mapping the outcome to an exit status."""
+"""Shared by all commands: their errors and exit statuses, running tools, and printing steps."""
 
 import os
 import signal
@@ -15,9 +15,10 @@ from typing import NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.stages import ConfigurationError
-from release.aws import PROJECT_ROOT
-from release.errors import CommandError, NotReadyError, ReleaseError, explain_error
+from release.explain import explain_aws_error
 
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+"""Root of the git repository. Every tool runs here."""
 FAILED = 1
 NOTHING_CHANGED = 2
 """Invalid arguments, or stopped before changing anything. argparse exits with the same status."""
@@ -26,6 +27,31 @@ GRACE_SECONDS = 10.0
 """Time for an interrupted tool to exit before it is killed."""
 TAIL_LINES = 25
 """Last lines of a tool's output that a CommandError contains."""
+
+
+class ReleaseError(Exception):
+    """`summary` is one line with the problem and the next step. `details` are supporting lines."""
+
+    def __init__(self, summary: str, *details: str) -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.details = details
+
+
+class NotReadyError(ReleaseError):
+    """Something is missing on this machine or in the account; nothing was changed."""
+
+
+class CommandError(ReleaseError):
+    """A tool exited with a status other than 0; `details` are the last lines of its output."""
+
+
+class DeploymentError(ReleaseError):
+    """CloudFormation or ECS failed; `details` are the causes and the evidence."""
+
+
+class NotVerifiedError(ReleaseError):
+    """The deployment succeeded, but another image runs or the API doesn't respond as expected."""
 
 
 def run(
@@ -128,6 +154,13 @@ def publish(**results: str) -> None:
     if file:
         with Path(file).open("a") as stream:
             stream.writelines(f"{name}={value}\n" for name, value in results.items())
+
+
+def explain_error(error: ReleaseError | ConfigurationError | BotoCoreError | ClientError) -> list[str]:
+    """Return the problem with the next step, then supporting lines."""
+    if isinstance(error, ReleaseError):
+        return [error.summary, *error.details]
+    return [str(error) if isinstance(error, ConfigurationError) else explain_aws_error(error)]
 
 
 def run_command(name: str, command: Callable[[], int | None], *, failed: int = FAILED) -> NoReturn:

@@ -17,8 +17,8 @@ from botocore.exceptions import ClientError
 
 from infra.stages import DIGEST_PARAMETER
 from release.aws import Aws
-from release.command import note, run
-from release.errors import CommandError, DeploymentError, NotReadyError, explain_denial
+from release.command import CommandError, DeploymentError, NotReadyError, note, run
+from release.explain import explain_denial
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.type_defs import StackEventTypeDef, StackTypeDef

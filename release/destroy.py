@@ -15,8 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.stages import PREVIEW, Stage, stage_named
 from release import deploy
 from release.aws import Aws
-from release.command import FAILED, note, run_command, step
-from release.errors import DeploymentError, NotReadyError, ReleaseError, explain_error
+from release.command import FAILED, DeploymentError, NotReadyError, ReleaseError, explain_error, note, run_command, step
 
 ATTEMPTS = 3
 """Number of attempts to delete the data stack: access logs arrive until minutes after the load balancer is deleted."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.stages import Stage
 from release.aws import Aws
-from release.errors import NotReadyError, ReleaseError
+from release.command import NotReadyError, ReleaseError
 
 if TYPE_CHECKING:
     from types_boto3_ecr.type_defs import ImageDetailTypeDef, ImageIdentifierTypeDef

@@ -10,8 +10,7 @@ from contextlib import suppress
 from infra.queries import ONE_REQUEST, QUERIES
 from infra.stages import stage_named
 from release.aws import Aws
-from release.command import run_command
-from release.errors import NotReadyError, ReleaseError
+from release.command import NotReadyError, ReleaseError, run_command
 
 POLL_SECONDS = 0.5
 INGESTION_SECONDS = 15.0

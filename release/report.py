@@ -14,10 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from infra.cost.__main__ import MONTHS, bills, rows
-from release.aws import PROJECT_ROOT, TOOL_SETTINGS
-from release.command import run, run_command
+from release.aws import TOOL_SETTINGS
+from release.command import PROJECT_ROOT, CommandError, NotReadyError, run, run_command
 from release.deploy import NO_VALIDATION
-from release.errors import CommandError, NotReadyError
 
 REPORT = PROJECT_ROOT / "build" / "report.md"
 STAGES = ("dev", "prod")

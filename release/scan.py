@@ -10,9 +10,7 @@ from types import MappingProxyType
 import yaml
 
 from infra.stages import Severity
-from release.aws import PROJECT_ROOT
-from release.command import run
-from release.errors import NotReadyError, ReleaseError
+from release.command import PROJECT_ROOT, NotReadyError, ReleaseError, run
 
 EXCEPTIONS = PROJECT_ROOT / ".trivyignore.yaml"
 LONGEST_EXCEPTION = timedelta(days=90)

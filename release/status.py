@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from infra.stages import ACCESS_STACK, PROJECT, REGISTRY_STACK, Stage, stage_named
-from release.aws import PROJECT_ROOT, Aws
+from release.aws import Aws
 from release.build import registry_login
-from release.command import run, run_command
+from release.command import PROJECT_ROOT, CommandError, ReleaseError, run, run_command
 from release.deploy import NOISE, base_url, cdk, describe, image_parameter, not_deployed, running_digest
-from release.errors import CommandError, ReleaseError, explain_denial
+from release.explain import explain_denial
 from release.scan import check_exceptions, scan
 
 NO_CHANGES, CHANGES, UNKNOWN = 0, 1, 2

@@ -10,9 +10,8 @@ from botocore.exceptions import ClientError, WaiterError
 
 from infra.stages import CONTAINER
 from release.aws import Aws
-from release.command import note
+from release.command import NotVerifiedError, note
 from release.deploy import base_url, not_deployed, running_digest
-from release.errors import NotVerifiedError
 from release.explain import store_causes
 from release.images import Images
 from release.watch import THREAD, error_lines, get

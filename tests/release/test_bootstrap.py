@@ -23,7 +23,7 @@ from release.bootstrap import (
     provider_exists,
     require_repository,
 )
-from release.errors import CommandError, NotReadyError
+from release.command import CommandError, NotReadyError
 
 REPOSITORY = Repository(name="example/comments", owner_id=1001, repository_id=2002)
 

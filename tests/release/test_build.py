@@ -7,7 +7,7 @@ import pytest
 
 from release.aws import Aws
 from release.build import build, commit_in, source_of_image, tag_of_working_tree
-from release.errors import NotReadyError
+from release.command import NotReadyError
 from tests.machine import needs
 from tests.release.conftest import commit_all, git
 

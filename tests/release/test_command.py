@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from release.command import publish, run
-from release.errors import CommandError, NotReadyError
+from release.command import CommandError, NotReadyError, publish, run
 from tests.release.conftest import PROJECT
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from release import deploy
 from release.aws import Aws
-from release.errors import CommandError, DeploymentError
+from release.command import CommandError, DeploymentError
 from tests.release.conftest import TOPIC, Create
 
 IMPOSSIBLE = {

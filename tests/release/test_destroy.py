@@ -11,8 +11,8 @@ from infra.stages import STAGES
 from release import deploy
 from release import destroy as module
 from release.aws import Aws
+from release.command import DeploymentError, NotReadyError, ReleaseError
 from release.destroy import empty_bucket, outdated
-from release.errors import DeploymentError, NotReadyError, ReleaseError
 from tests.infra.synthesis import templates
 from tests.release.conftest import Create, run
 

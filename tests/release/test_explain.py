@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from release.errors import explain_aws_error, explain_denial
-from release.explain import CASES, explain
+from release.explain import CASES, explain, explain_aws_error, explain_denial
 from release.watch import Evidence, StoppedTask
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "failures.md"

@@ -4,7 +4,7 @@ import pytest
 
 from infra.stages import STAGES
 from release.aws import Aws
-from release.errors import NotReadyError, ReleaseError
+from release.command import NotReadyError, ReleaseError
 from release.images import Images, require_releasable
 from tests.release.conftest import store_image
 

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from infra.queries import QUERIES
 from release import logs as module
 from release.aws import Aws
-from release.errors import NotReadyError
+from release.command import NotReadyError
 from release.logs import request_lines, request_pattern, run_query
 from tests.release.conftest import PROJECT, run
 

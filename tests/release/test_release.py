@@ -14,8 +14,7 @@ from release import __main__ as command
 from release import build, deploy
 from release.__main__ import Phase, Plan, check_scan, release
 from release.aws import Aws
-from release.command import run
-from release.errors import CommandError, DeploymentError, NotReadyError, ReleaseError
+from release.command import CommandError, DeploymentError, NotReadyError, ReleaseError, run
 from release.images import Images
 from release.watch import Evidence
 from tests.release.conftest import ACCOUNT, REGION, Create, store_image

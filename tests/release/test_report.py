@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from release import command, report
-from release.errors import NotReadyError
+from release.command import NotReadyError
 from tests.release.conftest import commit_all, git, nobody
 
 APP = """

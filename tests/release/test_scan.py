@@ -11,7 +11,7 @@ import pytest
 
 from infra.stages import Severity
 from release import scan as module
-from release.errors import CommandError, NotReadyError, ReleaseError
+from release.command import CommandError, NotReadyError, ReleaseError
 from release.scan import check_exceptions, scan
 from tests.machine import needs
 

@@ -13,7 +13,7 @@ import pytest
 from infra.stages import REGISTRY_STACK, Stage
 from release import deploy, status
 from release.aws import TOOL_SETTINGS, Aws
-from release.errors import CommandError, ReleaseError
+from release.command import CommandError, ReleaseError
 from release.status import CHANGES, NO_CHANGES, UNKNOWN
 from tests.release.conftest import ACCOUNT, REGION, Create, run
 

@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 
 from release import verify
 from release.aws import Aws
-from release.errors import NotVerifiedError
+from release.command import NotVerifiedError
 from release.images import Images
 from release.watch import THREAD
 

@@ -12,7 +12,7 @@ from types_boto3_ecs.type_defs import ContainerTypeDef
 
 from release import watch
 from release.aws import Aws
-from release.errors import DeploymentError
+from release.command import DeploymentError
 from release.explain import explain
 from release.watch import Evidence, StoppedTask, Watch, probe_traffic
 
