@@ -7,9 +7,9 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import FrameType, MappingProxyType
+from types import MappingProxyType
 from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -67,31 +67,28 @@ def run(
     NotReadyError if it isn't installed.
     """
     lines: list[str] = []
-    with _delayed_interrupts() as deliver_interrupts:
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=os.environ | dict(variables),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                process_group=0,  # to terminate it with its children: node may run behind a wrapper
-            )
-        except FileNotFoundError:
-            raise NotReadyError(f"{command[0]} is not installed or not in PATH") from None
-        with process:
+    with ExitStack() as cleanup:
+        with _delayed_interrupts():  # one during Popen() would leave the tool running
             try:
-                deliver_interrupts()
-                for line in process.stdout or ():
-                    lines.append(line.rstrip())
-                    on_line(lines[-1])
-            except BaseException:  # including Ctrl-C: the tool must not keep running
-                _terminate(process)
-                raise
+                process = subprocess.Popen(
+                    command,
+                    cwd=cwd,
+                    env=os.environ | dict(variables),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    encoding="utf-8",
+                    errors="replace",
+                    process_group=0,  # to terminate it with its children: node may run behind a wrapper
+                )
+            except FileNotFoundError:
+                raise NotReadyError(f"{command[0]} is not installed or not in PATH") from None
+            cleanup.enter_context(process)
+            cleanup.push(lambda kind, *_: _terminate(process) if kind else None)  # also after Ctrl-C
+        for line in process.stdout or ():
+            lines.append(line.rstrip())
+            on_line(lines[-1])
     if process.returncode:
         shown = " ".join(command[:2])
         raise CommandError(f"{shown} exited with status {process.returncode}", *lines[-TAIL_LINES:])
@@ -99,24 +96,17 @@ def run(
 
 
 @contextmanager
-def _delayed_interrupts() -> Iterator[Callable[[], None]]:
-    """Delay interrupts until the yielded function is called: one during Popen() would leave the tool running."""
+def _delayed_interrupts() -> Iterator[None]:
     received: list[int] = []
-
-    def delay(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-
-    def deliver() -> None:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        while received:
-            signal.raise_signal(received.pop())
-
-    handlers = {number: signal.signal(number, delay) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, lambda sent, _: received.append(sent)) for number in numbers]
     try:
-        yield deliver
+        yield
     finally:
-        deliver()
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
+        for sent in received:
+            signal.raise_signal(sent)
 
 
 def _terminate(process: subprocess.Popen[str]) -> None:
