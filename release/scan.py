@@ -1,4 +1,4 @@
-"""The scan gate: Trivy's findings in an image, and the exceptions in .trivyignore.yaml."""
+"""Scans images: Trivy's findings with the exceptions in .trivyignore.yaml, and the bill of materials by syft."""
 
 import json
 from collections import Counter
@@ -9,13 +9,17 @@ from types import MappingProxyType
 
 import yaml
 
-from infra.stages import Severity
+from infra.stages import PROJECT, Severity, Stage
+from release.aws import Aws
+from release.build import registry_login
 from release.command import PROJECT_ROOT, NotReadyError, ReleaseError, run
+from release.deploy import not_deployed, running_digest
 
 EXCEPTIONS = PROJECT_ROOT / ".trivyignore.yaml"
 LONGEST_EXCEPTION = timedelta(days=90)
 """After that, a fixed package is available or the reason needs another review."""
 REPORT = PROJECT_ROOT / "build" / "scan.json"
+SBOM = PROJECT_ROOT / "build" / "sbom.cdx.json"
 _STATEMENT_LENGTH = 20
 
 
@@ -69,3 +73,36 @@ def scan(
             ),
         )
     return summary
+
+
+def sbom(stage: Stage) -> None:
+    """Read the running image from the registry and write its bill of materials to build/."""
+    aws = Aws.of(stage)
+    digest = running_digest(aws)
+    if not digest:
+        raise not_deployed(aws)
+    with registry_login(aws) as variables:
+        bill_of_materials(f"registry:{aws.image_name}@{digest}", version=digest, variables=variables)
+
+
+def bill_of_materials(source: str, *, version: str, variables: dict[str, str]) -> None:
+    """Write the bill of materials of an image to SBOM; raise ReleaseError if syft found no system or packages.
+
+    Otherwise, a failed scan would look like an image without dependencies.
+    """
+    SBOM.parent.mkdir(exist_ok=True)
+    named = [f"--source-name={PROJECT}", f"--source-version={version}"]
+    run(["syft", "scan", source, f"--output=cyclonedx-json={SBOM}", "--quiet", *named], variables=variables)
+    components = json.loads(SBOM.read_text()).get("components", [])
+    kinds = Counter(each["purl"].partition("/")[0].removeprefix("pkg:") for each in components if "purl" in each)
+    print(f"packages: {', '.join(f'{times} {kind}' for kind, times in sorted(kinds.items())) or 'none'}")
+    systems = [each["name"] for each in components if each["type"] == "operating-system"]
+    if not systems:
+        raise ReleaseError("the bill of materials lacks the operating system")
+    if "pypi" not in kinds:
+        raise ReleaseError("the bill of materials lacks Python packages")
+
+
+def scan_local(stage: Stage) -> None:
+    check_exceptions()
+    print(scan("image", "--image-src=docker", PROJECT, severity=stage.blocking_severity))

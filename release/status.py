@@ -1,26 +1,40 @@
-"""Inspects a stage without changing it: `python -m release.status endpoint|diff|drift|sbom|scan STAGE`.
+"""Compares and inspects without changing anything: `python -m release.status COMMAND STAGE`, and `report COMMIT`.
 
 `endpoint` prints the base URL. `diff` shows what deploying this commit with the running image would change. `drift`
 shows changes made outside of CloudFormation. Both exit with 0 for no changes, 1 for changes, 2 for an error or an
 unknown state. `sbom` writes the software bill of materials of the running image in CycloneDX format. `scan` applies the
 stage's scan gate to the image that `make image` built.
+
+`report` compares templates and cost with those of another commit, for pull requests. It needs no AWS account, because
+both commits are synthesized on this machine.
 """
 
 import argparse
+import difflib
 import json
+import os
+import shlex
+import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
-from infra.stages import ACCESS_STACK, PROJECT, REGISTRY_STACK, Stage, stage_named
-from release.aws import Aws
-from release.build import registry_login
-from release.command import PROJECT_ROOT, CommandError, ReleaseError, run, run_command
-from release.deploy import NOISE, base_url, cdk, describe, image_parameter, not_deployed, running_digest
+from infra.cost.__main__ import MONTHS, bills, rows
+from infra.stages import ACCESS_STACK, REGISTRY_STACK, Stage, stage_named
+from release.aws import TOOL_SETTINGS, Aws
+from release.command import PROJECT_ROOT, CommandError, NotReadyError, ReleaseError, run, run_command
+from release.deploy import NO_VALIDATION, NOISE, base_url, cdk, describe, image_parameter, not_deployed, running_digest
 from release.explain import explain_denial
-from release.scan import check_exceptions, scan
+from release.scan import sbom, scan_local
 
 NO_CHANGES, CHANGES, UNKNOWN = 0, 1, 2
-SBOM = PROJECT_ROOT / "build" / "sbom.cdx.json"
+REPORT = PROJECT_ROOT / "build" / "report.md"
+REPORTED_STAGES = ("dev", "prod")
+_MAX_LENGTH = 60_000
+"""GitHub: comments have at most 65,536 characters."""
+_TEMPLATE = ".template.json"
+_UNCHANGED = ("There were no differences", "Number of stacks with differences", "Omitted ")
 _UNCHECKED = {"NOT_CHECKED", "UNSUPPORTED"}
 _SUMMARIES = ("Number of stacks with differences", "Number of resources with drift")
 
@@ -53,7 +67,13 @@ def drift(stage: Stage) -> int:
         raise not_deployed(aws)
     status = _compare(aws, "drift", *deployed)
     for name in deployed:
-        for resource in _unknown(aws, name):
+        # `cdk drift` reports these resources as unchanged. One page of them suffices to fail.
+        unknown = aws.cloudformation.describe_stack_resource_drifts(
+            StackName=name, StackResourceDriftStatusFilters=["UNKNOWN"]
+        )
+        for found in unknown["StackResourceDrifts"]:
+            reason = found.get("DriftStatusReason", "no reason given")
+            resource = f"{found['LogicalResourceId']} ({found['ResourceType']}: {reason})"
             print(f"{name}: CloudFormation could not compare {resource}; check that these credentials may read it")
             status = status or UNKNOWN
         if unchecked := _unchecked(aws, name):
@@ -73,58 +93,78 @@ def _compare(aws: Aws, command: str, *arguments: str) -> int:
     return NO_CHANGES
 
 
-def _unknown(aws: Aws, stack: str) -> Iterator[str]:
-    """Yield the resources that CloudFormation could not compare; `cdk drift` reports them as unchanged."""
-    page = aws.cloudformation.describe_stack_resource_drifts(  # the first page suffices to fail
-        StackName=stack, StackResourceDriftStatusFilters=["UNKNOWN"]
-    )
-    for found in page["StackResourceDrifts"]:
-        reason = found.get("DriftStatusReason", "no reason given")
-        yield f"{found['LogicalResourceId']} ({found['ResourceType']}: {reason})"
-
-
 def _unchecked(aws: Aws, stack: str) -> list[str]:
     """Return the resource types that CloudFormation doesn't compare; `cdk drift` only counts them."""
+    resources = aws.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
     types = Counter(
         resource["ResourceType"]
-        for page in aws.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
-        for resource in page["StackResourceSummaries"]
+        for resource in resources.search("StackResourceSummaries")
         if resource.get("DriftInformation", {}).get("StackResourceDriftStatus", "NOT_CHECKED") in _UNCHECKED
     )
     return [name if times == 1 else f"{name} ({times})" for name, times in sorted(types.items())]
 
 
-def sbom(stage: Stage) -> None:
-    """Read the running image from the registry and write its bill of materials to build/."""
-    aws = Aws.of(stage)
-    digest = running_digest(aws)
-    if not digest:
-        raise not_deployed(aws)
-    with registry_login(aws) as variables:
-        bill_of_materials(f"registry:{aws.image_name}@{digest}", version=digest, variables=variables)
+def report(base: str) -> None:
+    """Print the report and write it to build/ for CI; raise NotReadyError for an unknown commit."""
+    os.environ.update(TOOL_SETTINGS, **NO_VALIDATION)
+    with tempfile.TemporaryDirectory(prefix="comments-report-") as name:
+        folder = Path(name)
+        commit = _extract(base, folder / "base")
+        lines = [line for stage in REPORTED_STAGES for line in _changes(stage, folder)]
+    text = "\n".join([f"Changes since {commit}:", "", *(lines or ["No template or cost changes."])])
+    if len(text) > _MAX_LENGTH:
+        text = f"{text[:_MAX_LENGTH]}\n```\n… and more: run `make report BASE={commit}`"
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(text + "\n")
+    print(text)
 
 
-def bill_of_materials(source: str, *, version: str, variables: dict[str, str]) -> None:
-    """Write the bill of materials of an image to SBOM; raise ReleaseError if syft found no system or packages.
-
-    Otherwise, a failed scan would look like an image without dependencies.
-    """
-    SBOM.parent.mkdir(exist_ok=True)
-    named = [f"--source-name={PROJECT}", f"--source-version={version}"]
-    run(["syft", "scan", source, f"--output=cyclonedx-json={SBOM}", "--quiet", *named], variables=variables)
-    components = json.loads(SBOM.read_text()).get("components", [])
-    kinds = Counter(each["purl"].partition("/")[0].removeprefix("pkg:") for each in components if "purl" in each)
-    print(f"packages: {', '.join(f'{times} {kind}' for kind, times in sorted(kinds.items())) or 'none'}")
-    systems = [each["name"] for each in components if each["type"] == "operating-system"]
-    if not systems:
-        raise ReleaseError("the bill of materials lacks the operating system")
-    if "pypi" not in kinds:
-        raise ReleaseError("the bill of materials lacks Python packages")
+def _extract(base: str, folder: Path) -> str:
+    """Extract the files of the base, and return its commit."""
+    folder.mkdir()
+    archive = folder.parent / "base.tar"
+    try:
+        *_, commit = run(["git", "rev-parse", "--short=12", "--verify", f"{base}^{{commit}}"])
+        run(["git", "archive", f"--output={archive}", commit])
+    except CommandError as error:
+        raise NotReadyError(
+            f"no commit {base} here: run `git fetch`, or set BASE to another commit", *error.details
+        ) from error
+    run(["tar", "-xf", str(archive)], cwd=folder)
+    return commit
 
 
-def scan_local(stage: Stage) -> None:
-    check_exceptions()
-    print(scan("image", "--image-src=docker", PROJECT, severity=stage.blocking_severity))
+def _synthesize(root: Path, stage: str, output: Path) -> dict[str, str]:
+    """Synthesize the app of a commit and return its templates by stack."""
+    # The CDK CLI would add the account of any credentials, which may be that of another stage.
+    settings = json.loads((root / "cdk.json").read_text())
+    context = json.dumps(settings["context"] | {"stage": stage})
+    _, *app = shlex.split(settings["app"])
+    run([sys.executable, *app], cwd=root, variables={"CDK_OUTDIR": str(output), "CDK_CONTEXT_JSON": context})
+    return {path.name.removesuffix(_TEMPLATE): path.read_text() for path in sorted(output.glob(f"*{_TEMPLATE}"))}
+
+
+def _changes(stage: str, folder: Path) -> Iterator[str]:
+    """Yield the differences of each stack and of the bill. Stacks that stages share are only compared once."""
+    before = _synthesize(folder / "base", stage, folder / f"before-{stage}")
+    after = _synthesize(PROJECT_ROOT, stage, folder / f"after-{stage}")
+    for stack, template in after.items():
+        if template == before.get(stack) or (stage != REPORTED_STAGES[0] and not stack.endswith(f"-{stage}")):
+            continue
+        if stack not in before:
+            yield from (f"**{stack}** is new.", "")
+            continue
+        former = folder / f"before-{stage}" / f"{stack}{_TEMPLATE}"
+        command = ["cdk", "diff", f"--app={folder / f'after-{stage}'}", stack, "--exclusively", f"--template={former}"]
+        output = run([*command, "--no-notices"], cwd=folder)
+        shown = [line for line in output if not any(word in line for word in _UNCHANGED)]
+        yield from (f"**{stack}**", "", "```", *shown, "```", "")
+    # Both at this commit's prices.
+    former_bill, bill = (rows(bills([json.loads(text) for text in texts.values()])) for texts in (before, after))
+    changed = [line for line in difflib.ndiff(list(former_bill), list(bill)) if line.startswith(("- ", "+ "))]
+    if changed:
+        months = ", ".join(f"{requests:,}" for requests in MONTHS)
+        yield from (f"**Monthly cost of {stage}** at {months} requests:", "", "```diff", *changed, "```", "")
 
 
 COMMANDS: dict[str, Callable[[Stage], int | None]] = {
@@ -137,13 +177,14 @@ COMMANDS: dict[str, Callable[[Stage], int | None]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m release.status", description="Inspect a stage without changing it."
-    )
-    parser.add_argument("command", choices=COMMANDS)
-    parser.add_argument("stage", help="dev, prod, playground or pr-N")
+    parser = argparse.ArgumentParser(prog="python -m release.status", description="Compare without changing anything.")
+    parser.add_argument("command", choices=[*COMMANDS, "report"])
+    parser.add_argument("target", help="dev, prod, playground or pr-N; for report a commit, such as origin/main")
     arguments = parser.parse_args()
-    run_command(arguments.command, lambda: COMMANDS[arguments.command](stage_named(arguments.stage)), failed=UNKNOWN)
+    name, target = arguments.command, arguments.target
+    if name == "report":
+        run_command(name, lambda: report(target))
+    run_command(name, lambda: COMMANDS[name](stage_named(target)), failed=UNKNOWN)
 
 
 if __name__ == "__main__":

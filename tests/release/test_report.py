@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from release import command, report
+from release import command, status
 from release.command import NotReadyError
 from tests.release.conftest import commit_all, git, nobody
 
@@ -40,13 +40,13 @@ def test_a_change_shows_its_templates_and_its_bill(
         stacks["dev"] |= dict.fromkeys(new, secret)
         (tmp_path / "stacks.json").write_text(json.dumps(stacks))
         commit_all(tmp_path)
-    monkeypatch.setattr(report, "run", partial(command.run, cwd=tmp_path))
-    monkeypatch.setattr(report, "PROJECT_ROOT", tmp_path)
-    monkeypatch.setattr(report, "REPORT", tmp_path / "build/report.md")
+    monkeypatch.setattr(status, "run", partial(command.run, cwd=tmp_path))
+    monkeypatch.setattr(status, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr(status, "REPORT", tmp_path / "build/report.md")
     with patch.dict(os.environ, nobody(tmp_path), clear=True):
-        report.report("HEAD~1")
+        status.report("HEAD~1")
         with pytest.raises(NotReadyError, match="no commit nowhere here: run `git fetch`, or set BASE"):
-            report.report("nowhere")
+            status.report("nowhere")
     shown = capsys.readouterr().out
     assert shown.startswith(f"Changes since {git(tmp_path, 'rev-parse', '--short=12', 'HEAD~1').strip()}:")
     assert shown.count("**Shared**") == 1
@@ -58,4 +58,4 @@ def test_a_change_shows_its_templates_and_its_bill(
     bill = shown.split("**Monthly cost of dev**")[1]
     assert "\n- total " in bill
     assert "\n+ total " in bill
-    assert report.REPORT.read_text() == shown
+    assert status.REPORT.read_text() == shown

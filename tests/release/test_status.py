@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import pytest
 
 from infra.stages import REGISTRY_STACK, Stage
-from release import deploy, status
+from release import deploy, scan, status
 from release.aws import TOOL_SETTINGS, Aws
 from release.command import CommandError, ReleaseError
 from release.status import CHANGES, NO_CHANGES, UNKNOWN
@@ -116,15 +116,15 @@ def test_a_bill_lists_the_packages_of_the_system_and_of_python_or_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A failed scan must not look like an image without dependencies."""
-    monkeypatch.setattr(status, "SBOM", tmp_path / "build/sbom.json")
+    monkeypatch.setattr(scan, "SBOM", tmp_path / "build/sbom.json")
     for files, missing in ((PYTHON, "the operating system"), (DEBIAN, "Python packages"), (DEBIAN | PYTHON, None)):
         root = tmp_path / str(missing)
         for name, content in files.items():
             (root / name).parent.mkdir(parents=True)
             (root / name).write_text(content)
         with pytest.raises(ReleaseError, match=missing) if missing else nullcontext():
-            status.bill_of_materials(f"dir:{root}", version="0123456789ab", variables=TOOL_SETTINGS)
-    bill = json.loads(status.SBOM.read_text())
+            scan.bill_of_materials(f"dir:{root}", version="0123456789ab", variables=TOOL_SETTINGS)
+    bill = json.loads(scan.SBOM.read_text())
     assert bill["bomFormat"] == "CycloneDX"
     component = bill["metadata"]["component"]
     assert (component["name"], component["version"]) == ("comments", "0123456789ab")
