@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from infra.cost.__main__ import MONTHS, bills, rows
+from infra.cost.bill import MONTHS, bills, rows
 from infra.stages import ACCESS_STACK, REGISTRY_STACK, Stage, stage_named
 from release.aws import TOOL_SETTINGS, Aws
 from release.command import PROJECT_ROOT, CommandError, NotReadyError, ReleaseError, run, run_command

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,14 +13,11 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_ecs_patterns as patterns
 
 from infra.app import app_of
-from infra.cost.bill import Bill, bill
+from infra.cost.bill import MONTHS, bills, row, rows
 from infra.cost.prices import AS_OF, HOURS, REGION
-from infra.cost.traffic import Traffic
 from infra.stacks.base import BaseStack
 from infra.stages import ConfigurationError, Egress, Entrance, Stage, stage_named
 
-MONTHS = (0, 1_000_000, 10_000_000)
-"""Requests per month, one column each."""
 STOCK_TASKS = 2
 _NOTE = (
     f"A month of {HOURS} hours in {REGION} at AWS's list prices as of {AS_OF}, without discounts.\n"
@@ -64,23 +61,6 @@ def stock_templates(stage: Stage) -> list[Mapping[str, Any]]:
     return [stack.template for stack in app.synth().stacks]
 
 
-def bills(of: Sequence[Mapping[str, Any]]) -> list[Bill]:
-    """Return a bill for each of MONTHS."""
-    return [bill(of, Traffic(requests)) for requests in MONTHS]
-
-
-def rows(columns: Sequence[Bill]) -> Iterator[str]:
-    """Yield a row for each line of the bills, then the total."""
-    for lines in zip(*(column.lines for column in columns), strict=True):
-        price = f"{lines[0].price.amount:.7g} per {lines[0].price.unit}"
-        yield _row(lines[0].label, price, [line.dollars for line in lines])
-    yield _row("total", "", [column.total for column in columns])
-
-
-def _row(label: str, price: str, dollars: Sequence[float]) -> str:
-    return f"{label:<39}{price:<31}" + "".join(f"{each:>12.2f}" for each in dollars)
-
-
 def report(stage: Stage) -> Iterator[str]:
     """Yield the lines of the report."""
     mine, stock = bills(templates(stage)), bills(stock_templates(stage))
@@ -89,7 +69,7 @@ def report(stage: Stage) -> Iterator[str]:
     yield from (_NOTE, "", f"{stage.name}:", head, *rows(mine))
     yield from ("", f"CDK's stock pattern with {STOCK_TASKS} tasks of the same size and a table:", head, *rows(stock))
     ratios = [ours.total / theirs.total for ours, theirs in zip(mine, stock, strict=True)]
-    yield from ("", _row(f"{stage.name} / stock", "", ratios), "")
+    yield from ("", row(f"{stage.name} / stock", "", ratios), "")
     variants = {f"with egress {egress.value}": replace(stage, egress=egress) for egress in Egress}
     variants |= {
         f"with entrance {entrance.value}": replace(stage, entrance=entrance, domain=None) for entrance in Entrance
@@ -97,7 +77,7 @@ def report(stage: Stage) -> Iterator[str]:
     for label, other in variants.items():
         same = (other.egress, other.entrance) == (stage.egress, stage.entrance)
         totals = [each.total for each in bills(templates(other))]
-        yield _row(label, "this stage" if same else "", totals)
+        yield row(label, "this stage" if same else "", totals)
     sources = sorted({line.price.source for column in (*mine, *stock) for line in column.lines})
     yield from ("", f"Prices from {', '.join(sources)}.", "Per-request assumptions are in infra/cost/traffic.py.")
 

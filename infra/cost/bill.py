@@ -11,6 +11,8 @@ from infra.stages import ConfigurationError
 
 Properties = Mapping[str, Any]
 
+MONTHS = (0, 1_000_000, 10_000_000)
+"""Requests per month, one column each."""
 _PUTS_THOUSAND = 2 * 12 * HOURS / 1000
 """Thousands a month. AWS: each of the two nodes of the load balancer writes a file every five minutes."""
 _YEAR_OF_DAYS = 365
@@ -93,6 +95,23 @@ def bill(templates: Iterable[Mapping[str, Any]], traffic: Traffic) -> Bill:
             key = line.label, line.price
             quantities[key] = quantities.get(key, 0.0) + line.quantity
     return Bill(tuple(Line(label, price, quantity) for (label, price), quantity in quantities.items()))
+
+
+def bills(of: Sequence[Mapping[str, Any]]) -> list[Bill]:
+    """Return a bill for each of MONTHS."""
+    return [bill(of, Traffic(requests)) for requests in MONTHS]
+
+
+def rows(columns: Sequence[Bill]) -> Iterator[str]:
+    """Yield a row for each line of the bills, then the total."""
+    for lines in zip(*(column.lines for column in columns), strict=True):
+        price = f"{lines[0].price.amount:.7g} per {lines[0].price.unit}"
+        yield row(lines[0].label, price, [line.dollars for line in lines])
+    yield row("total", "", [column.total for column in columns])
+
+
+def row(label: str, price: str, dollars: Sequence[float]) -> str:
+    return f"{label:<39}{price:<31}" + "".join(f"{each:>12.2f}" for each in dollars)
 
 
 def _web_acl(properties: Properties, month: Month) -> Iterator[Line]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra.cost.__main__ import bills, main, stock_templates
-from infra.cost.bill import Bill, bill
+from infra.cost.__main__ import main, stock_templates
+from infra.cost.bill import Bill, bill, bills
 from infra.cost.traffic import Traffic
 from infra.stages import STAGES, Architecture, Egress, Entrance, Stage
 from tests.infra.synthesis import CHECKED, CLOUDFRONT, PROJECT, synthesize
