@@ -22,7 +22,7 @@ from botocore.exceptions import (
 )
 
 from infra.permissions import STACK_DEPLOYER, WORKFLOW_ROLES
-from infra.stages import ACCESS_STACK, BOOTSTRAP_QUALIFIER
+from infra.stages import ACCESS_STACK, BOOTSTRAP_QUALIFIER, CONTAINER
 
 if TYPE_CHECKING:
     from release.watch import Evidence, StoppedTask
@@ -101,9 +101,9 @@ def _crashes(evidence: Evidence) -> Iterator[str]:
     """Yield each exit of a container with its last error. Status 0 means that its command is not a server."""
     ended = [task for task in evidence.stopped if task.stop_code == "EssentialContainerExited"]
     errors = [error for task in ended for line in task.log_lines if (error := _error_in(line))]
-    for (name, code), times in Counter(item for task in ended for item in task.exit_codes.items()).items():
-        why = errors[-1] if errors else "see its last log lines"
-        yield f"the container {name} exits with status {code}{f', {times} times' if times > 1 else ''}: {why}"
+    why = errors[-1] if errors else "see its last log lines"
+    for code, times in Counter(task.exit_code for task in ended if task.exit_code is not None).items():
+        yield f"the container {CONTAINER} exits with status {code}{f', {times} times' if times > 1 else ''}: {why}"
 
 
 def _failed_health_checks(evidence: Evidence) -> Iterator[str]:
@@ -129,8 +129,8 @@ def _unhealthy_reasons(evidence: Evidence) -> list[str]:
 
 
 def _describe_stopped_task(stopped: Sequence[StoppedTask]) -> list[str]:
-    """Describe how one task stopped, with its last log lines. Prefer a task with log lines and exit codes."""
-    task = max(reversed(stopped), key=lambda task: (bool(task.log_lines), bool(task.exit_codes)))
+    """Describe how one task stopped, with its last log lines. Prefer a task with log lines and an exit code."""
+    task = max(reversed(stopped), key=lambda task: (bool(task.log_lines), task.exit_code is not None))
     shown = [line for line in map(readable, task.log_lines) if line and not line.startswith((" ", "Traceback"))]
     heading = f"last log lines of task {task.id}:" if shown else f"task {task.id} wrote no log lines"
     return [f"task {task.id}: {task.ending}", heading, *(f"  {line}" for line in shown)]

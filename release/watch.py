@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -51,27 +51,21 @@ class StoppedTask:
     id: str
     stop_code: str
     reasons: tuple[str, ...]
-    """ECS's stopped reason, then those of the containers, such as OutOfMemoryError."""
-    exit_codes: Mapping[str, int]
-    """By container. A task is STOPPED before its containers have exited, so some may be missing."""
-    log_stream: str
+    """ECS's stopped reason, then that of the service's container, such as OutOfMemoryError."""
+    exit_code: int | None
+    """Of the service's container. A task is STOPPED before its containers have exited, so it may be missing."""
     log_lines: tuple[str, ...] = ()
     """Its last log lines, oldest first, read once the deployment has failed."""
 
     @classmethod
     def of(cls, task: TaskTypeDef) -> StoppedTask:
-        containers = [container for container in task["containers"] if container["name"] == CONTAINER]
-        reasons = [task.get("stoppedReason", ""), *(container.get("reason", "") for container in containers)]
-        task_id = task["taskArn"].rsplit("/", 1)[-1]
+        container = {each["name"]: each for each in task["containers"]}.get(CONTAINER, {})
+        reasons = (task.get("stoppedReason", ""), container.get("reason", ""))
         return cls(
-            id=task_id,
+            id=task["taskArn"].rpartition("/")[2],
             stop_code=task.get("stopCode", ""),
             reasons=tuple(_shorten(reason) for reason in reasons if reason),
-            exit_codes={
-                container["name"]: container["exitCode"] for container in containers if "exitCode" in container
-            },
-            # PREFIX/CONTAINER/TASK; infra/constructs/fargate_service.py uses the container's name as the prefix
-            log_stream=f"{CONTAINER}/{CONTAINER}/{task_id}",
+            exit_code=container.get("exitCode"),
         )
 
     @property
@@ -80,8 +74,8 @@ class StoppedTask:
 
     @property
     def ending(self) -> str:
-        codes = [f"{name}: exit code {code}" for name, code in self.exit_codes.items()]
-        return "; ".join([*self.reasons, *codes]) or self.stop_code or "no reason given"
+        code = [] if self.exit_code is None else [f"{CONTAINER}: exit code {self.exit_code}"]
+        return "; ".join([*self.reasons, *code]) or self.stop_code or "no reason given"
 
 
 @dataclass
@@ -178,8 +172,10 @@ class Watch:
         logs, group = self._aws.logs, self._aws.stage.app_log_group
         try:
             for task in self.evidence.stopped[-_TASKS_READ:]:
+                # PREFIX/CONTAINER/TASK; infra/constructs/fargate_service.py uses the container's name as the prefix
+                stream = f"{CONTAINER}/{CONTAINER}/{task.id}"
                 with suppress(logs.exceptions.ResourceNotFoundException):  # a stream is created with its first line
-                    found = logs.get_log_events(logGroupName=group, logStreamName=task.log_stream, limit=LOG_LINES)
+                    found = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=LOG_LINES)
                     task.log_lines = tuple(event["message"].rstrip() for event in found["events"])
             self.evidence.errors = error_lines(self._aws, since=self._began)
         except (BotoCoreError, ClientError) as error:

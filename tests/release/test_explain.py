@@ -24,8 +24,7 @@ BREAKER = 'Service (AWS::ECS::Service): "ECS Deployment Circuit Breaker was trig
 def stopped(
     *reasons: str, stop_code: str = "EssentialContainerExited", exit_code: int | None = None, log: tuple[str, ...] = ()
 ) -> StoppedTask:
-    codes = {} if exit_code is None else {"api": exit_code}
-    return StoppedTask("0a1b", stop_code, reasons, codes, "api/api/0a1b", log)
+    return StoppedTask("0a1b", stop_code, reasons, exit_code, log)
 
 
 def unhealthy(*log: str, reason: str = "Health checks failed") -> Evidence:
