@@ -38,14 +38,6 @@ _OUTCOMES = {
     "ROLLBACK_FAILED": "the first deployment failed, and so did its removal",
     "UPDATE_ROLLBACK_FAILED": "the deployment failed, and so did its rollback",
 }
-_UNPROTECT = (
-    "Turn off the deletion protection of a load balancer or table that could not be deleted:",
-    (
-        "aws elbv2 modify-load-balancer-attributes --load-balancer-arn ARN"
-        " --attributes Key=deletion_protection.enabled,Value=false"
-    ),
-    "aws dynamodb update-table --no-deletion-protection-enabled --table-name NAME",
-)
 _REASONS_SHOWN = 3
 _CONCURRENT_UPDATE = re.compile(
     r"_IN_PROGRESS state and can ?not be updated|InvalidChangeSetStatus|OperationInProgress|ChangeSetNotFound"
@@ -182,7 +174,6 @@ def wait_until_updatable(aws: Aws, name: str) -> None:
         raise DeploymentError(
             f"{name} is {status} and protected, so cdk can't delete it and try again: run `aws cloudformation"
             f" update-termination-protection --no-enable-termination-protection --stack-name {name}`",
-            *(_UNPROTECT if status == "ROLLBACK_FAILED" else ()),
         )
 
 
