@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -179,14 +180,14 @@ def wait_until_updatable(aws: Aws, name: str) -> None:
 
 def newest_event(aws: Aws, name: str) -> str | None:
     """Return the ID of the stack's newest event, the `mark` of `failures_since`; None if there is no stack."""
-    return next((event["EventId"] for event in _events_since(aws, name, None)), None)
+    return next((event["EventId"] for event in _events(aws, name)), None)
 
 
 def failures_since(aws: Aws, name: str, mark: str | None) -> list[str]:
     """Return the failures after the mark, oldest first: the first one often causes the others."""
     found = [
         f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}"
-        for event in _events_since(aws, name, mark)
+        for event in takewhile(lambda event: event["EventId"] != mark, _events(aws, name))
         if event.get("ResourceStatus", "").endswith("_FAILED")
         and (reason := event.get("ResourceStatusReason", ""))
         and "cancelled" not in reason
@@ -194,14 +195,8 @@ def failures_since(aws: Aws, name: str, mark: str | None) -> list[str]:
     return found[::-1]
 
 
-def _events_since(aws: Aws, name: str, mark: str | None) -> Iterator[StackEventTypeDef]:
-    """Yield the events after the mark, newest first; none if there is no stack."""
-    try:
-        for page in aws.cloudformation.get_paginator("describe_stack_events").paginate(StackName=name):
-            for event in page["StackEvents"]:
-                if event["EventId"] == mark:
-                    return
-                yield event
-    except ClientError as error:
-        if "does not exist" not in str(error):
-            raise
+def _events(aws: Aws, name: str) -> Iterator[StackEventTypeDef]:
+    """Yield the stack's events, newest first; none if there is no stack."""
+    if describe(aws, name):
+        pages = aws.cloudformation.get_paginator("describe_stack_events").paginate(StackName=name)
+        yield from pages.search("StackEvents")
