@@ -112,9 +112,14 @@ class Aws:
 def set_environment(stage: Stage) -> None:
     """Set the variables of this process for clients and tools; raise NotReadyError if they don't reach the stage."""
     if stage.is_playground:
-        playground = _playground_variables()
+        folder = Path(os.environ.get("PLAYGROUND_DIR") or PROJECT_ROOT / ".playground")
+        try:
+            lines = (folder / "env").read_text().splitlines()
+        except FileNotFoundError:
+            raise NotReadyError(f"no playground in {folder}: start one with `make playground`") from None
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             del os.environ[name]
+        playground = dict(line.split("=", 1) for line in lines)
         os.environ.update(playground, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
     elif elsewhere := [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL")]:
         raise NotReadyError(
@@ -123,18 +128,3 @@ def set_environment(stage: Stage) -> None:
     # Where make setup installs tools, so that commands work without make's PATH.
     installed = (str(Path(sys.executable).parent), str(PROJECT_ROOT / "node_modules" / ".bin"))
     os.environ.update(TOOL_SETTINGS, PATH=os.pathsep.join([*installed, os.environ.get("PATH", os.defpath)]))
-
-
-def _playground_variables() -> dict[str, str]:
-    """Return the variables in the file `env` of the playground's folder; raise NotReadyError if there is none."""
-    folder = Path(os.environ.get("PLAYGROUND_DIR") or PROJECT_ROOT / ".playground")
-    try:
-        lines = (folder / "env").read_text().splitlines()
-    except FileNotFoundError:
-        raise NotReadyError(f"no playground in {folder}: start one with `make playground`") from None
-    variables = dict(line.split("=", 1) for line in lines if "=" in line)
-    if missing := {"PLAYGROUND_URL", "PLAYGROUND_REGISTRY"} - variables.keys():
-        raise NotReadyError(
-            f"{folder / 'env'} lacks {', '.join(sorted(missing))}: run `make playground-down` and `make playground`"
-        )
-    return variables
