@@ -68,8 +68,7 @@ def release(stage: Stage, *, tag: str | None, only: Phase | None = None) -> None
         return
     digest = Images(planned.aws).digest(planned.tag)
     if not digest:
-        advice = "ECR accepted the push but does not list it" if Phase.PUSH in phases else "run STEP=push first"
-        raise NotReadyError(f"the registry has no image {planned.tag}: {advice}")
+        raise NotReadyError(f"the registry has no image {planned.tag}: run STEP=push first")
     if Phase.PUSH in phases or Phase.DEPLOY in phases:
         with step("scan"):
             note(check_scan(planned, digest))
@@ -100,8 +99,6 @@ def plan(stage: Stage, *, chosen: str | None) -> Plan:
     aws = Aws.of(stage)
     note(f"account {aws.account}, region {aws.region}")
     builds = not chosen and not stage.promotes_from
-    if not shutil.which("cdk"):
-        raise NotReadyError("the CDK CLI is missing: run `make setup`")
     if builds and not stage.is_playground and not shutil.which("trivy"):
         raise NotReadyError("Trivy is missing, which scans the image: install it (https://trivy.dev)")
     if not describe(aws, TOOLKIT_STACK):

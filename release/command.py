@@ -83,7 +83,8 @@ def run(
                     process_group=0,  # to terminate it with its children: node may run behind a wrapper
                 )
             except FileNotFoundError:
-                raise NotReadyError(f"{command[0]} is not installed or not in PATH") from None
+                advice = "run `make setup`, or see docs/deployment.md"
+                raise NotReadyError(f"{command[0]} is not installed or not in PATH: {advice}") from None
             cleanup.enter_context(process)
             cleanup.push(lambda kind, *_: _terminate(process) if kind else None)  # also after Ctrl-C
         for line in process.stdout or ():
