@@ -92,12 +92,11 @@ def empty_bucket(aws: Aws, bucket: str) -> None:
 def outdated(aws: Aws, *, days: int, now: datetime) -> list[str]:
     """Return the previews of which no stack was deployed in the last `days` days."""
     deployed: dict[str, datetime] = {}
-    for page in aws.cloudformation.get_paginator("list_stacks").paginate():
-        for stack in page["StackSummaries"]:
-            match = _PREVIEW_STACK.fullmatch(stack["StackName"])
-            if match and stack["StackStatus"] != "DELETE_COMPLETE":
-                at = stack.get("LastUpdatedTime", stack["CreationTime"])
-                deployed[match["stage"]] = max(at, deployed.get(match["stage"], at))
+    stacks = aws.cloudformation.get_paginator("list_stacks").paginate()
+    for stack in stacks.search("StackSummaries[?StackStatus != 'DELETE_COMPLETE']"):
+        if match := _PREVIEW_STACK.fullmatch(stack["StackName"]):
+            at = stack.get("LastUpdatedTime", stack["CreationTime"])
+            deployed[match["stage"]] = max(at, deployed.get(match["stage"], at))
     return sorted(name for name, at in deployed.items() if at < now - timedelta(days=days))
 
 

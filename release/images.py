@@ -41,10 +41,9 @@ class Images:
         """
         pages = self.ecr.get_paginator("describe_images").paginate(**self.repository, filter={"tagStatus": "TAGGED"})
         try:
-            images = [image for page in pages for image in page["imageDetails"]]
+            images = [image for image in pages.search("imageDetails") if image["imageDigest"] != other_than]
         except self.ecr.exceptions.RepositoryNotFoundException:
             return []
-        images = [image for image in images if image["imageDigest"] != other_than]
         images.sort(key=lambda image: (image["imageDigest"] == first, image["imagePushedAt"]), reverse=True)
         tags = [tag for image in images for tag in image.get("imageTags", []) if tag.startswith(f"{stage}-")]
         return tags[:_TAGS_SHOWN]

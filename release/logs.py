@@ -48,8 +48,7 @@ def past_events(aws: Aws, *, since: float, pattern: str) -> Iterator[tuple[int, 
     pages = aws.logs.get_paginator("filter_log_events").paginate(
         logGroupName=aws.stage.app_log_group, startTime=int(since * 1000), filterPattern=pattern
     )
-    for page in pages:
-        yield from ((event["timestamp"], event["message"].rstrip()) for event in page["events"])
+    yield from ((event["timestamp"], event["message"].rstrip()) for event in pages.search("events"))
 
 
 def lines(aws: Aws, *, since: float, pattern: str, follow: bool) -> Iterator[str]:
