@@ -50,10 +50,6 @@ class DeploymentError(ReleaseError):
     """CloudFormation or ECS failed; `details` are the causes and the evidence."""
 
 
-class NotVerifiedError(ReleaseError):
-    """The deployment succeeded, but another image runs or the API doesn't respond as expected."""
-
-
 def run(
     command: Sequence[str],
     *,

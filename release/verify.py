@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, WaiterError
 
 from infra.stages import CONTAINER
 from release.aws import Aws
-from release.command import NotVerifiedError, note
+from release.command import ReleaseError, note
 from release.deploy import base_url, not_deployed, running_digest
 from release.explain import store_causes
 from release.images import Images
@@ -35,7 +35,7 @@ _STORE_UNAVAILABLE = {(503, "UNAVAILABLE"), (200, "DEGRADED")}
 def verify(aws: Aws, digest: str, *, before: str | None = None) -> str:
     """Return the base URL once the digest runs and the API responds. `before` is the digest that ran previously.
 
-    Raises NotVerifiedError with the causes and the command for a rollback, since ECS considers the deployment healthy.
+    Raises ReleaseError with the causes and the command for a rollback, since ECS considers the deployment healthy.
     """
     address = base_url(aws)
     if not address:
@@ -47,7 +47,7 @@ def verify(aws: Aws, digest: str, *, before: str | None = None) -> str:
         if problem := wait_for(address, path):
             causes = [f"cause: {cause}" for cause in store_causes(error_lines(aws, since=began))]
             rollback = rollback_hint(aws, digest, before)
-            raise NotVerifiedError(f"GET {address}{path} failed: {problem}", *causes, rollback)
+            raise ReleaseError(f"GET {address}{path} failed: {problem}", *causes, rollback)
     note(f"API and store respond at {address}")
     return address
 
@@ -63,7 +63,7 @@ def rollback_hint(aws: Aws, digest: str, before: str | None) -> str:
 
 
 def running_tasks(aws: Aws, digest: str) -> int:
-    """Return the number of running tasks, all of this digest; raise NotVerifiedError otherwise."""
+    """Return the number of running tasks, all of this digest; raise ReleaseError otherwise."""
     stage = aws.stage
     try:
         aws.ecs.get_waiter("services_stable").wait(
@@ -74,14 +74,12 @@ def running_tasks(aws: Aws, digest: str) -> int:
     except WaiterError as error:
         if "Error" in error.last_response:
             raise ClientError(error.last_response, "DescribeServices") from error
-        raise NotVerifiedError(
-            f"the service {stage.service} is not stable: {_unstable(error.last_response)}"
-        ) from error
+        raise ReleaseError(f"the service {stage.service} is not stable: {_unstable(error.last_response)}") from error
     arns = aws.ecs.list_tasks(cluster=stage.cluster, serviceName=stage.service, desiredStatus="RUNNING")["taskArns"]
     described = aws.ecs.describe_tasks(cluster=stage.cluster, tasks=arns)["tasks"] if arns else []
     tasks = [task for task in described if task["lastStatus"] == "RUNNING"]  # autoscaling may be starting others
     if not tasks:
-        raise NotVerifiedError(f"the service {stage.service} has no running tasks")
+        raise ReleaseError(f"the service {stage.service} has no running tasks")
     containers = [each for task in tasks for each in task["containers"] if each["name"] == CONTAINER]
     digests = {container.get("imageDigest", "an unknown image") for container in containers}
     if others := digests - {digest}:
@@ -89,7 +87,7 @@ def running_tasks(aws: Aws, digest: str) -> int:
         why = f"another release has deployed {deployed} in the meantime"
         if deployed == digest:
             why = "ECS rolled it back, or someone changed it outside of CloudFormation; see `make drift`"
-        raise NotVerifiedError(f"the service runs {', '.join(sorted(others))}, not {digest}: {why}")
+        raise ReleaseError(f"the service runs {', '.join(sorted(others))}, not {digest}: {why}")
     return len(tasks)
 
 

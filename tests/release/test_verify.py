@@ -9,7 +9,7 @@ from botocore.stub import Stubber
 
 from release import verify
 from release.aws import Aws
-from release.command import NotVerifiedError
+from release.command import ReleaseError
 from release.images import Images
 from release.watch import THREAD
 
@@ -60,7 +60,7 @@ def test_the_api_must_respond_and_a_failing_store_is_not_waited_for_as_long(
     if not problem:
         assert verify.verify(deployed, DIGEST) == URL
         return
-    with pytest.raises(NotVerifiedError, match=problem) as failed:
+    with pytest.raises(ReleaseError, match=problem) as failed:
         verify.verify(deployed, DIGEST)
     cause, rollback = failed.value.details
     assert cause.startswith("cause: the table comments-dev is missing")
@@ -93,7 +93,7 @@ def test_a_service_that_does_not_become_stable_is_told_from_an_error_of_aws(
     service = {"deployments": deployments, "runningCount": 1, "desiredCount": 2}
     with Stubber(dev.ecs) as stubber:
         stubber.add_response("describe_services", {"services": [service]})
-        with pytest.raises(NotVerifiedError, match="not stable: 1 of 2 tasks run; still in progress"):
+        with pytest.raises(ReleaseError, match="not stable: 1 of 2 tasks run; still in progress"):
             verify.running_tasks(dev, DIGEST)
         stubber.add_client_error("describe_services", "ExpiredTokenException")
         with pytest.raises(ClientError, match="ExpiredToken"):
@@ -108,5 +108,5 @@ def test_a_deployment_is_verified_if_all_tasks_run_its_digest(dev: Aws, monkeypa
         ([], DIGEST, "no running tasks"),
     ):
         monkeypatch.setattr(verify, "running_digest", Mock(return_value=last))
-        with pytest.raises(NotVerifiedError, match=problem):
+        with pytest.raises(ReleaseError, match=problem):
             running(dev, *digests)
