@@ -91,7 +91,7 @@ image:  ## build the image as comments:latest; needs Docker
 
 .PHONY: scan
 scan: $(DEV) image  ## scan that image for vulnerabilities that block a release to ENV; needs Trivy
-	@python -m release.status scan $(ENV)
+	@python -m release scan $(ENV)
 
 .PHONY: wrk
 wrk:  ## install wrk for make bench, on Debian or Ubuntu
@@ -144,24 +144,24 @@ synth: $(STAGE_TOOLS)  ## write the templates of ENV to cdk.out, without an AWS 
 
 .PHONY: bootstrap
 bootstrap: $(STAGE_TOOLS)  ## prepare the account of ENV once: roles and CDK's bootstrap (GITHUB=owner/name for workflows)
-	@python -m release.bootstrap $(ENV) $(if $(GITHUB),--github $(GITHUB))
+	@python -m release bootstrap $(ENV) $(if $(GITHUB),--github $(GITHUB))
 
 .PHONY: diff
 diff: $(STAGE_TOOLS)  ## show what a deployment to ENV would change, except for the image
-	@python -m release.status diff $(ENV)
+	@python -m release diff $(ENV)
 
 # TAG is an input of a workflow, so neither make nor the shell may expand its value.
 .PHONY: deploy
 deploy: $(STAGE_TOOLS)  ## release this commit to ENV (TAG=… for an existing image; STEP=build, push, deploy or verify)
-	@python -m release $(ENV) $(if $(value TAG),--tag "$$TAG") $(if $(STEP),--step $(STEP))
+	@python -m release deploy $(ENV) $(if $(value TAG),--tag "$$TAG") $(if $(STEP),--step $(STEP))
 
 .PHONY: endpoint
 endpoint: $(STAGE_TOOLS)  ## print the base URL of ENV
-	@python -m release.status endpoint $(ENV)
+	@python -m release endpoint $(ENV)
 
 .PHONY: logs
 logs: $(STAGE_TOOLS)  ## print the log of ENV (FOLLOW=1; QUERY='slowest routes'; REQUEST=X-Request-Id; ARGS='--since 2h')
-	@python -m release.logs $(ENV) $(if $(QUERY),--query '$(QUERY)') $(if $(REQUEST),--request '$(REQUEST)') \
+	@python -m release logs $(ENV) $(if $(QUERY),--query '$(QUERY)') $(if $(REQUEST),--request '$(REQUEST)') \
 	  $(if $(FOLLOW),--follow) $(ARGS)
 
 .PHONY: cost
@@ -170,23 +170,23 @@ cost: $(STAGE_TOOLS)  ## print the monthly cost of ENV next to that of CDK's sto
 
 .PHONY: drift
 drift: $(STAGE_TOOLS)  ## show what was changed in ENV outside of CloudFormation
-	@python -m release.status drift $(ENV)
+	@python -m release drift $(ENV)
 
 .PHONY: sbom
 sbom: $(STAGE_TOOLS)  ## write the SBOM of the image in ENV (CycloneDX) to build/sbom.cdx.json
-	@python -m release.status sbom $(ENV)
+	@python -m release sbom $(ENV)
 
 .PHONY: report
 report: $(STAGE_TOOLS)  ## compare templates and cost with those of BASE, also in build/report.md
-	@python -m release.status report $(BASE)
+	@python -m release report $(BASE)
 
 .PHONY: reap
 reap: $(STAGE_TOOLS)  ## destroy previews that have not been deployed for three days
-	@python -m release.destroy --outdated 3
+	@python -m release reap 3
 
 .PHONY: destroy
 destroy: $(STAGE_TOOLS)  ## delete ENV and all its billable resources (prod asks for its name unless CONFIRM=prod)
-	@python -m release.destroy $(ENV)
+	@python -m release destroy $(ENV)
 
 # ---- the playground: AWS on this machine ----
 

@@ -32,17 +32,18 @@ def bring_up(playground: Playground, note: Callable[[str], None]) -> None:
         note("starting the server")
         start_server(playground)
     if not playground.bootstrapped_marker.exists():
-        run_for_playground("release.bootstrap")
+        run_for_playground("bootstrap")
         playground.bootstrapped_marker.touch()
-    run_for_playground("release")
+    run_for_playground("deploy")
 
 
-def run_for_playground(module: str) -> None:
+def run_for_playground(command: str) -> None:
     """Run a command of release/ for the stage playground; it prints its progress and errors."""
     environment = os.environ | {"CDK_VALIDATION": "false"}  # `make check` validates the templates
-    finished = subprocess.run([sys.executable, "-m", module, "playground"], cwd=PROJECT, env=environment, check=False)
+    full = [sys.executable, "-m", "release", command, "playground"]
+    finished = subprocess.run(full, cwd=PROJECT, env=environment, check=False)
     if finished.returncode:
-        raise PlaygroundError(f"{module} failed; the playground keeps running, `make playground-down` removes it")
+        raise PlaygroundError(f"{command} failed; the playground keeps running, `make playground-down` removes it")
 
 
 def own_environment() -> dict[str, str]:

@@ -1,13 +1,18 @@
-"""Releases a commit to a stage: `python -m release STAGE [--tag TAG] [--step STEP]`. Start reading at `release`.
+"""Runs the commands behind make: `python -m release COMMAND`. Start reading at `release`.
 
-`--step` runs one phase (build, push, deploy or verify), so that CI shows each as a step. Every phase is safe to repeat.
+`python -m release STAGE [--tag TAG] [--step STEP]` is short for the command `deploy`, which releases a commit. `--step`
+runs one phase (build, push, deploy or verify), so that CI shows each as a step. Every phase is safe to repeat.
 Together, the four phases are equivalent to a release without `--step`.
 
 Exit status: 0 released, 1 failed, 2 stopped before changing anything (such as invalid arguments), 130 interrupted.
+`diff` and `drift` exit with 0 for no changes, 1 for changes, 2 for an error or an unknown state.
 """
 
 import argparse
+import os
 import shutil
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,12 +20,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.stages import TOOLKIT_STACK, Stage, stage_named
 from release.aws import Aws
+from release.bootstrap import bootstrap
 from release.build import build, commit_in, describe_change, push, registry_login, tag_of_working_tree
-from release.command import CommandError, DeploymentError, NotReadyError, note, publish, run_command, step
+from release.command import FAILED, CommandError, DeploymentError, NotReadyError, note, publish, run_command, step
 from release.deploy import base_url, deploy, describe, running_digest
+from release.destroy import destroy, reap
 from release.explain import explain, explain_aws_error
 from release.images import Images, require_releasable
-from release.scan import check_exceptions, scan
+from release.logs import add_options, show
+from release.scan import check_exceptions, sbom, scan, scan_local
+from release.status import UNKNOWN, diff, drift, endpoint, report
 from release.verify import verify
 from release.watch import Evidence, Watch, probe_traffic
 
@@ -54,14 +63,14 @@ class Plan:
         return f"{self.aws.stage.name}-{commit_in(self.tag)}"
 
 
-def release(stage: Stage, *, tag: str | None, only: Phase | None = None) -> None:
-    """Release this commit, or the existing image that `tag` names, to the stage. Safe to repeat at any point."""
+def release(stage: Stage, *, tag: str | None, only: str | None = None) -> None:
+    """Release this commit, or the existing image that `tag` names. Safe to repeat at any point. `only` is a Phase."""
     with step(f"preflight for {stage.name}"):
         try:
             planned = plan(stage, chosen=tag)
         except (BotoCoreError, ClientError) as error:
             raise NotReadyError(explain_aws_error(error)) from error
-    phases = [only] if only else list(Phase)
+    phases = [Phase(only)] if only else list(Phase)
     if planned.builds and (Phase.BUILD in phases or Phase.PUSH in phases):
         build_and_push(planned, phases)
     if phases == [Phase.BUILD]:
@@ -163,14 +172,55 @@ def deploy_and_watch(planned: Plan, *names: str, digest: str | None = None) -> N
         raise DeploymentError(failure.summary, *explain(evidence, failure.details)) from failure
 
 
+COMMANDS: dict[str, tuple[str, Callable[[Stage, argparse.Namespace], int | None]]] = {
+    "deploy": ("release this commit", lambda stage, given: release(stage, tag=given.tag, only=given.step)),
+    "bootstrap": ("prepare the stage's account once", lambda stage, given: bootstrap(stage, github=given.github)),
+    "endpoint": ("print the base URL", lambda stage, _: endpoint(stage)),
+    "diff": ("show what a deployment would change, except for the image", lambda stage, _: diff(stage)),
+    "drift": ("show what was changed outside of CloudFormation", lambda stage, _: drift(stage)),
+    "sbom": ("write the bill of materials of the running image", lambda stage, _: sbom(stage)),
+    "scan": ("scan the image that `make image` built", lambda stage, _: scan_local(stage)),
+    "logs": ("print the log", show),
+    "destroy": ("delete the stage", lambda stage, _: destroy(stage, confirmed=os.environ.get("CONFIRM", ""))),
+}
+"""Purpose and function of the commands that take a stage."""
+INSPECTIONS = {"endpoint", "diff", "drift", "sbom", "scan"}
+"""Commands that exit with UNKNOWN for an error, because 1 means that `diff` or `drift` found changes."""
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m release", description="Release this commit to a stage.")
-    parser.add_argument("stage", help="dev, prod, playground or pr-N")
-    parser.add_argument("--tag", help="release an existing image, as in a rollback: COMMIT or STAGE-COMMIT")
-    parser.add_argument("--step", choices=[*map(str, Phase)], help="run only this phase")
-    arguments = parser.parse_args()
-    only = Phase(arguments.step) if arguments.step else None
-    run_command("release", lambda: release(stage_named(arguments.stage), tag=arguments.tag, only=only))
+    parser = argparse.ArgumentParser(prog="python -m release", description="The commands behind make.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    options = {name: commands.add_parser(name, help=purpose) for name, (purpose, _) in COMMANDS.items()}
+    for each in options.values():
+        each.add_argument("stage", help="dev, prod, playground or pr-N")
+    options["deploy"].add_argument("--tag", help="release an existing image, as in a rollback: COMMIT or STAGE-COMMIT")
+    options["deploy"].add_argument("--step", choices=[*map(str, Phase)], help="run only this phase")
+    options["bootstrap"].add_argument(
+        "--github", metavar="OWNER/NAME", help="check that this repository and its IDs are in infra/stages.py"
+    )
+    add_options(options["logs"])
+    reaping = commands.add_parser("reap", help="destroy previews that have not been deployed for some days")
+    reaping.add_argument("days", type=int)
+    reporting = commands.add_parser("report", help="compare templates and cost with those of another commit")
+    reporting.add_argument("base", help="the commit, such as origin/main")
+    arguments = sys.argv[1:]
+    if arguments and arguments[0] not in {*commands.choices, "-h", "--help"}:
+        arguments.insert(0, "deploy")
+    given = parser.parse_args(arguments)
+    name = "release" if given.command == "deploy" else given.command
+    run_command(name, lambda: execute(given), failed=UNKNOWN if name in INSPECTIONS else FAILED)
+
+
+def execute(given: argparse.Namespace) -> int | None:
+    """Run the command and return its exit status."""
+    if given.command == "reap":
+        return reap(days=given.days)
+    if given.command == "report":
+        report(given.base)
+        return None
+    _, command = COMMANDS[given.command]
+    return command(stage_named(given.stage), given)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,15 @@
-"""Prepares an account for releases; run once: `python -m release.bootstrap STAGE [--github OWNER/NAME]`.
+"""Prepares an account for releases; run once: `python -m release bootstrap STAGE [--github OWNER/NAME]`.
 
 Deploys the access stack, then CDK's bootstrap with the policy from that stack. With the bootstrap's default policy,
 CloudFormation would have administrator permissions.
 """
 
-import argparse
 import json
 
 from infra.permissions import ISSUER, workflow_roles
-from infra.stages import ACCESS_STACK, Stage, stage_named, stages_in_account_of
+from infra.stages import ACCESS_STACK, Stage, stages_in_account_of
 from release.aws import Aws
-from release.command import CommandError, NotReadyError, note, run, run_command, step
+from release.command import CommandError, NotReadyError, note, run, step
 from release.deploy import cdk, deploy, describe, outputs
 
 SERVICE_LINKED_ROLES = (
@@ -115,19 +114,3 @@ def provider_exists(aws: Aws) -> bool:
             return False
     providers = aws.untyped("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
     return any(provider["Arn"].endswith(f"/{ISSUER}") for provider in providers)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m release.bootstrap", description="Prepare an account for releases; run once."
-    )
-    parser.add_argument("stage", help="dev, prod, playground or pr-N: any stage of the account")
-    parser.add_argument(
-        "--github", metavar="OWNER/NAME", help="check that this repository and its IDs are in infra/stages.py"
-    )
-    arguments = parser.parse_args()
-    run_command("bootstrap", lambda: bootstrap(stage_named(arguments.stage), github=arguments.github))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,10 +1,8 @@
-"""Deletes a stage, or outdated previews: `python -m release.destroy STAGE | --outdated DAYS`.
+"""Deletes a stage, or outdated previews: `python -m release destroy STAGE` and `reap DAYS`.
 
 Images remain, because stages share them.
 """
 
-import argparse
-import os
 import re
 import sys
 from contextlib import suppress
@@ -15,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.stages import PREVIEW, Stage, stage_named
 from release import deploy
 from release.aws import Aws
-from release.command import FAILED, DeploymentError, NotReadyError, ReleaseError, explain_error, note, run_command, step
+from release.command import FAILED, DeploymentError, NotReadyError, ReleaseError, explain_error, note, step
 
 ATTEMPTS = 3
 """Number of attempts to delete the data stack: access logs arrive until minutes after the load balancer is deleted."""
@@ -113,21 +111,3 @@ def reap(*, days: int) -> int:
             print(f"could not destroy {name}: " + "\n    ".join(explain_error(error)))
             status = FAILED
     return status
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m release.destroy", description="Permanently delete a stage.")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("stage", nargs="?", help="dev, prod, playground or pr-N")
-    what.add_argument(
-        "--outdated", type=int, metavar="DAYS", help="destroy previews that have not been deployed for DAYS days"
-    )
-    arguments = parser.parse_args()
-    if arguments.outdated is not None:
-        run_command("reap", lambda: reap(days=arguments.outdated))
-    confirmed = os.environ.get("CONFIRM", "")
-    run_command("destroy", lambda: destroy(stage_named(arguments.stage), confirmed=confirmed))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Reads the log of a stage: `python -m release.logs STAGE [--query NAME | --request ID] [--follow]`."""
+"""Reads the log of a stage: `python -m release logs STAGE [--query NAME | --request ID] [--follow]`."""
 
 import argparse
 import json
@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from infra.queries import ONE_REQUEST, QUERIES
-from infra.stages import stage_named
+from infra.stages import Stage
 from release.aws import Aws
-from release.command import NotReadyError, ReleaseError, run_command
+from release.command import NotReadyError, ReleaseError
 
 POLL_SECONDS = 0.5
 INGESTION_SECONDS = 15.0
@@ -105,9 +105,10 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         yield from (f"    {line}" for line in row.get("traceback", "").splitlines())
 
 
-def show(arguments: argparse.Namespace) -> None:
-    """Print the result of a query, the lines of one request, or all lines."""
-    stage = stage_named(arguments.stage)
+def show(stage: Stage, arguments: argparse.Namespace) -> None:
+    """Print the result of a query, the lines of one request, or all lines. `add_options` explains the arguments."""
+    if arguments.query and arguments.follow:
+        raise NotReadyError("a query can't be followed: omit --follow (FOLLOW=1) or --query (QUERY=…)")
     if arguments.query and stage.is_playground:
         raise NotReadyError("saved queries need CloudWatch Logs Insights, which the playground does not have")
     aws = Aws.of(stage)
@@ -128,9 +129,7 @@ def show(arguments: argparse.Namespace) -> None:
         raise NotReadyError(f"no log group {stage.app_log_group}: run `make deploy ENV={stage.name}`") from None
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m release.logs", description="Read a stage's log.")
-    parser.add_argument("stage", help="dev, prod, playground or pr-N")
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since", type=seconds, help="how far back to start (default: 10m; with --query 1h, with --request 1d)"
     )
@@ -139,11 +138,3 @@ def main() -> None:
     what.add_argument("--query", choices=[name for name in QUERIES if name != ONE_REQUEST], help="a saved query")
     what.add_argument("--request", type=request_pattern, help="ID from a response's X-Request-Id header")
     what.add_argument("--filter", default="", help="filter pattern of CloudWatch Logs, such as { $.status = 500 }")
-    arguments = parser.parse_args()
-    if arguments.query and arguments.follow:
-        parser.error("a query can't be followed: omit --follow (FOLLOW=1) or --query (QUERY=…)")
-    run_command("logs", lambda: show(arguments))
-
-
-if __name__ == "__main__":
-    main()

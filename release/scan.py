@@ -76,7 +76,7 @@ def scan(
 
 
 def sbom(stage: Stage) -> None:
-    """Read the running image from the registry and write its bill of materials to build/."""
+    """Read the running image from the registry and write its bill of materials in CycloneDX format to build/."""
     aws = Aws.of(stage)
     digest = running_digest(aws)
     if not digest:
@@ -104,5 +104,6 @@ def bill_of_materials(source: str, *, version: str, variables: dict[str, str]) -
 
 
 def scan_local(stage: Stage) -> None:
+    """Apply the scan gate of a stage to the image that `make image` built."""
     check_exceptions()
     print(scan("image", "--image-src=docker", PROJECT, severity=stage.blocking_severity))

@@ -1,15 +1,12 @@
-"""Compares and inspects without changing anything: `python -m release.status COMMAND STAGE`, and `report COMMIT`.
+"""Compares and inspects without changing anything: `python -m release diff STAGE`, for example.
 
 `endpoint` prints the base URL. `diff` shows what deploying this commit with the running image would change. `drift`
-shows changes made outside of CloudFormation. Both exit with 0 for no changes, 1 for changes, 2 for an error or an
-unknown state. `sbom` writes the software bill of materials of the running image in CycloneDX format. `scan` applies the
-stage's scan gate to the image that `make image` built.
+shows changes made outside of CloudFormation. Both return 0 for no changes, 1 for changes, 2 for an unknown state.
 
 `report` compares templates and cost with those of another commit, for pull requests. It needs no AWS account, because
 both commits are synthesized on this machine.
 """
 
-import argparse
 import difflib
 import json
 import os
@@ -17,16 +14,15 @@ import shlex
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from infra.cost.bill import MONTHS, bills, rows
-from infra.stages import ACCESS_STACK, REGISTRY_STACK, Stage, stage_named
+from infra.stages import ACCESS_STACK, REGISTRY_STACK, Stage
 from release.aws import TOOL_SETTINGS, Aws
-from release.command import PROJECT_ROOT, CommandError, NotReadyError, ReleaseError, run, run_command
+from release.command import PROJECT_ROOT, CommandError, NotReadyError, ReleaseError, run
 from release.deploy import NO_VALIDATION, NOISE, base_url, cdk, describe, image_parameter, not_deployed, running_digest
 from release.explain import explain_denial
-from release.scan import sbom, scan_local
 
 NO_CHANGES, CHANGES, UNKNOWN = 0, 1, 2
 REPORT = PROJECT_ROOT / "build" / "report.md"
@@ -165,27 +161,3 @@ def _changes(stage: str, folder: Path) -> Iterator[str]:
     if changed:
         months = ", ".join(f"{requests:,}" for requests in MONTHS)
         yield from (f"**Monthly cost of {stage}** at {months} requests:", "", "```diff", *changed, "```", "")
-
-
-COMMANDS: dict[str, Callable[[Stage], int | None]] = {
-    "endpoint": endpoint,
-    "diff": diff,
-    "drift": drift,
-    "sbom": sbom,
-    "scan": scan_local,
-}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m release.status", description="Compare without changing anything.")
-    parser.add_argument("command", choices=[*COMMANDS, "report"])
-    parser.add_argument("target", help="dev, prod, playground or pr-N; for report a commit, such as origin/main")
-    arguments = parser.parse_args()
-    name, target = arguments.command, arguments.target
-    if name == "report":
-        run_command(name, lambda: report(target))
-    run_command(name, lambda: COMMANDS[name](stage_named(target)), failed=UNKNOWN)
-
-
-if __name__ == "__main__":
-    main()

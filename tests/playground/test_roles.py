@@ -125,7 +125,7 @@ def test_each_permission_is_used_or_documented_as_not_enforced(cloud: Cloud, pro
         looked = cloud.make(*command, "ENV=playground", f"PLAYGROUND_DIR={workflow['PLAYGROUND_DIR']}")
         assert looked.returncode == 0, looked.stdout
     for workflow in (read, dev):
-        follow = Running("release.logs", "playground", "--follow", variables=workflow)
+        follow = Running("release", "logs", "playground", "--follow", variables=workflow)
         follow.until("request")
         follow.process.send_signal(signal.SIGINT)
         follow.finished()

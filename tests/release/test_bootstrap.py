@@ -15,6 +15,7 @@ from infra.permissions import WORKFLOW_ROLES
 from infra.stages import ACCESS_STACK, STAGES, TOOLKIT_STACK, Repository
 from release import bootstrap as module
 from release import deploy
+from release.__main__ import main
 from release.aws import Aws
 from release.bootstrap import (
     bootstrap,
@@ -42,9 +43,9 @@ def test_gh_looks_up_the_line_to_write_and_must_find_what_is_written(
     """The repository is data: a later plain `cdk deploy --all` would otherwise delete its roles."""
     gh = Mock(return_value=['{"full_name":"example/comments","owner":{"id":1001},"id":2002}'])
     monkeypatch.setattr(module, "run", gh)
-    monkeypatch.setattr(sys, "argv", ["bootstrap", "dev", "--github", "Example/comments"])
+    monkeypatch.setattr(sys, "argv", ["release", "bootstrap", "dev", "--github", "Example/comments"])
     with pytest.raises(SystemExit, match=r"^2$"):
-        module.main()
+        main()
     line = 'GITHUB: Repository | None = Repository(name="example/comments", owner_id=1001, repository_id=2002)'
     assert line in capsys.readouterr().err
     gh.assert_called_once_with(["gh", "api", "repos/Example/comments"])

@@ -8,6 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from infra.stages import STAGES
+from release import __main__ as command
 from release import deploy
 from release import destroy as module
 from release.aws import Aws
@@ -38,10 +39,10 @@ def test_prod_is_destroyed_unprotected_and_by_its_name_alone_which_a_person_at_a
     monkeypatch.setattr("sys.stdin.isatty", lambda: bool(typed))
     monkeypatch.setattr("builtins.input", lambda _: typed)
     monkeypatch.setattr(Aws, "of", Mock(side_effect=NotReadyError("confirmed")))  # the next step
-    monkeypatch.setattr(sys, "argv", ["destroy", "prod"])
-    monkeypatch.setattr(module, "run_command", lambda _, command: command())
+    monkeypatch.setattr(sys, "argv", ["release", "destroy", "prod"])
+    monkeypatch.setattr(command, "run_command", lambda _, run, **__: run())
     with pytest.raises(NotReadyError, match=message):
-        module.main()
+        command.main()
 
 
 @pytest.mark.parametrize("stage", ["dev", "pr-1"])
@@ -54,7 +55,7 @@ def test_a_stage_that_is_destroyed_keeps_nothing_that_is_billed(stage: str) -> N
 
 
 def test_a_stage_that_is_not_there_is_destroyed_already(playground_environment: dict[str, str]) -> None:
-    done = run("release.destroy", "playground", env=playground_environment)
+    done = run("release", "destroy", "playground", env=playground_environment)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("not deployed") == 2
 

@@ -39,7 +39,7 @@ def log(aws: Aws) -> Iterator[Write]:
 
 @pytest.fixture
 def logs(playground_environment: dict[str, str]) -> Logs:
-    return partial(run, "release.logs", env=playground_environment)
+    return partial(run, "release", "logs", env=playground_environment)
 
 
 def test_lines_are_shown_from_the_given_time_on_without_their_metrics(log: Write, logs: Logs) -> None:
@@ -52,7 +52,7 @@ def test_lines_are_shown_from_the_given_time_on_without_their_metrics(log: Write
 
 def test_following_continues_with_new_lines_until_ctrl_c(log: Write, playground_environment: dict[str, str]) -> None:
     log("before")
-    command = [sys.executable, "-m", "release.logs", "playground", "--follow"]
+    command = [sys.executable, "-m", "release", "logs", "playground", "--follow"]
     with subprocess.Popen(
         command, cwd=PROJECT, env=playground_environment, stdout=subprocess.PIPE, text=True
     ) as following:

@@ -12,6 +12,7 @@ import pytest
 
 from infra.stages import REGISTRY_STACK, Stage
 from release import deploy, scan, status
+from release.__main__ import main
 from release.aws import TOOL_SETTINGS, Aws
 from release.command import CommandError, ReleaseError
 from release.status import CHANGES, NO_CHANGES, UNKNOWN
@@ -37,7 +38,7 @@ def foundation(aws: Aws, create: Create, monkeypatch: pytest.MonkeyPatch) -> Aws
 def test_missing_credentials_and_a_stage_that_is_not_deployed_exit_2_and_not_1_as_a_difference(
     playground_environment: dict[str, str], command: str, stage: str, message: str
 ) -> None:
-    done = run("release.status", command, stage, env=playground_environment)
+    done = run("release", command, stage, env=playground_environment)
     assert done.returncode == 2
     assert message in done.stdout
 
@@ -50,13 +51,13 @@ def test_drift_shows_what_was_changed_by_hand_and_what_is_not_checked(
     (tmp_path / "manifest.json").write_text(json.dumps({"version": "38.0.0", "artifacts": {STACK: artifact}}))
     (tmp_path / "empty.json").write_text("{}")
     monkeypatch.setattr(deploy, "_assembly", lambda _: tmp_path)
-    monkeypatch.setattr(sys, "argv", ["status", "drift", "playground"])
+    monkeypatch.setattr(sys, "argv", ["release", "drift", "playground"])
     with pytest.raises(SystemExit, match=f"^{NO_CHANGES}$"):
-        status.main()
+        main()
     assert f"{STACK}: not checked: AWS::ECS::Cluster\n" in capsys.readouterr().out
     foundation.logs.put_retention_policy(logGroupName="/drift/log", retentionInDays=7)
     with pytest.raises(SystemExit, match=f"^{CHANGES}$"):
-        status.main()
+        main()
     assert "RetentionInDays" in capsys.readouterr().out
 
 
