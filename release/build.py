@@ -11,7 +11,6 @@ from textwrap import shorten
 
 from release.aws import Aws
 from release.command import PROJECT_ROOT, CommandError, NotReadyError, note, run
-from release.explain import explain_denial
 
 IMAGE_FILES = ("app", "requirements.txt", "Dockerfile", ".dockerignore")
 """Files that the image is built from."""
@@ -123,12 +122,8 @@ def push(aws: Aws, tag: str) -> None:
     reference = f"{aws.image_name}:{tag}"
     note(f"pushing {reference}")
     context = run(["docker", "context", "inspect", "--format={{.Name}}"])[-1]
-    try:
-        with registry_login(aws) as variables:
-            run(["docker", "push", reference], variables={**variables, "DOCKER_CONTEXT": context})
-    except CommandError as error:
-        denial = explain_denial("\n".join(error.details))
-        raise CommandError(denial or error.summary, *error.details) from error
+    with registry_login(aws) as variables:
+        run(["docker", "push", reference], variables={**variables, "DOCKER_CONTEXT": context})
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.stages import ConfigurationError
-from release.explain import explain_aws_error
+from release.explain import explain_aws_error, explain_denial
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 """Root of the git repository. Every tool runs here."""
@@ -60,7 +60,7 @@ def run(
     """Run a tool and return the lines of stdout and stderr, passing each to `on_line` as it arrives.
 
     `variables` are set in addition to those of this process. Raises CommandError with the last lines if the tool fails,
-    NotReadyError if it isn't installed.
+    or with a missing permission among them, and NotReadyError if it isn't installed.
     """
     lines: list[str] = []
     with ExitStack() as cleanup:
@@ -87,8 +87,9 @@ def run(
             lines.append(line.rstrip())
             on_line(lines[-1])
     if process.returncode:
-        shown = " ".join(command[:2])
-        raise CommandError(f"{shown} exited with status {process.returncode}", *lines[-TAIL_LINES:])
+        last = lines[-TAIL_LINES:]
+        denial = explain_denial("\n".join(last))
+        raise CommandError(denial or f"{' '.join(command[:2])} exited with status {process.returncode}", *last)
     return lines
 
 

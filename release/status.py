@@ -85,7 +85,7 @@ def _compare(aws: Aws, command: str, *arguments: str) -> int:
         if any(summary in line for line in error.details for summary in _SUMMARIES):
             return CHANGES
         lines = [line for line in error.details if not NOISE.search(line)]
-        raise ReleaseError(explain_denial("\n".join(lines)) or error.summary, *lines) from error
+        raise ReleaseError(explain_denial("\n".join(lines)) or f"cdk {command} failed", *lines) from error
     return NO_CHANGES
 
 

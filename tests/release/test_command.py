@@ -46,10 +46,13 @@ def test_an_interrupt_while_a_tool_starts_terminates_it_too(monkeypatch: pytest.
     assert started[0].returncode == -signal.SIGTERM
 
 
-def test_a_tool_that_fails_or_is_missing_is_named() -> None:
+def test_a_tool_that_fails_lacks_a_permission_or_is_missing_is_named() -> None:
     with pytest.raises(CommandError, match="sh -c exited with status 7") as failed:
         run(["sh", "-c", "seq 100; echo reason >&2; exit 7"])
     assert failed.value.details[-2:] == ("100", "reason")
+    denied = "denied: User: arn:aws:iam::1:role/comments-deploy-dev is not authorized to perform: ecr:UploadLayerPart"
+    with pytest.raises(CommandError, match="comments-deploy-dev lacks ecr:UploadLayerPart"):
+        run(["sh", "-c", f"echo '{denied}'; exit 1"])
     with pytest.raises(NotReadyError, match="no-such-tool is not installed"):
         run(["no-such-tool"])
 
