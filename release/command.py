@@ -138,8 +138,7 @@ def note(line: str) -> None:
 
 def publish(**results: str) -> None:
     """Set outputs of the GitHub Actions step, if GITHUB_OUTPUT names a file."""
-    file = os.environ.get("GITHUB_OUTPUT")
-    if file:
+    if file := os.environ.get("GITHUB_OUTPUT"):
         with Path(file).open("a") as stream:
             stream.writelines(f"{name}={value}\n" for name, value in results.items())
 

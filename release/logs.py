@@ -84,15 +84,11 @@ def run_query(aws: Aws, query: str, *, since: float) -> list[Row]:
     started = aws.logs.start_query(
         logGroupName=aws.stage.app_log_group, startTime=int(since), endTime=int(time.time()) + 1, queryString=query
     )
-    while True:
-        found = aws.logs.get_query_results(queryId=started["queryId"])
-        if found["status"] == "Complete":
-            return [
-                {cell["field"]: cell["value"] for cell in row if cell["field"] != "@ptr"} for row in found["results"]
-            ]
-        if found["status"] not in {"Scheduled", "Running"}:
-            raise ReleaseError(f"the query ended with status {found['status']}: query a shorter period with --since")
+    while (found := aws.logs.get_query_results(queryId=started["queryId"]))["status"] in {"Scheduled", "Running"}:
         time.sleep(POLL_SECONDS)
+    if found["status"] != "Complete":
+        raise ReleaseError(f"the query ended with status {found['status']}: query a shorter period with --since")
+    return [{cell["field"]: cell["value"] for cell in row if cell["field"] != "@ptr"} for row in found["results"]]
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
