@@ -148,9 +148,8 @@ def not_deployed(aws: Aws) -> NotReadyError:
 def wait_until_stable(aws: Aws, name: str) -> StackTypeDef | None:
     """Wait for an update in progress to end, and return the stack; None if it doesn't exist."""
     announced = False
-    while (stack := describe(aws, name)) and stack["StackStatus"].endswith("_IN_PROGRESS"):
-        if stack["StackStatus"] == "REVIEW_IN_PROGRESS":  # a change set that was never executed; cdk replaces it
-            break
+    # In REVIEW_IN_PROGRESS, it only has a change set that was never executed, which cdk replaces.
+    while (stack := describe(aws, name)) and re.fullmatch(r"(?!REVIEW_)\w+_IN_PROGRESS", stack["StackStatus"]):
         if not announced:
             note(f"{name} is {stack['StackStatus']}: waiting for another or an interrupted release to finish")
             announced = True
