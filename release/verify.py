@@ -40,8 +40,7 @@ def verify(aws: Aws, digest: str, *, before: str | None = None) -> str:
     address = base_url(aws)
     if not address:
         raise not_deployed(aws)
-    tasks = running_tasks(aws, digest)
-    note(f"{tasks} task{'s' if tasks > 1 else ''} run{'' if tasks > 1 else 's'} {digest}")
+    note(f"running tasks: {running_tasks(aws, digest)}, all with {digest}")
     began = time.time()
     for path in _ACCEPTED:
         if problem := wait_for(address, path):
