@@ -19,7 +19,8 @@ from playground.state import ACCOUNT, PROJECT, REGION, port_from_environment
 
 CONFIGURATION = PROJECT / "playground" / "engine.xml"
 START_SECONDS = 30.0
-MEMORY = "-Xmx256m"
+JVM = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""The engine runs for minutes, too short for the optimizing compiler to pay off."""
 API = "DynamoDB_20120810"
 PORT = port_from_environment("PLAYGROUND_DYNAMODB_PORT", 8000)
 ENGINE_URL = f"http://127.0.0.1:{PORT}"
@@ -49,7 +50,7 @@ def start_engine() -> None:
     """Start the engine as a child process on loopback and wait until it listens; it exits with the server."""
     command = [
         os.environ["PLAYGROUND_JAVA"],
-        MEMORY,
+        *JVM,
         f"-Dcomments.{sys.argv[-1].lstrip('-')}",  # lets `down` find the engine if the server is killed
         f"-Dengine.port={PORT}",
         "-Djava.library.path=DynamoDBLocal_lib",
