@@ -124,22 +124,23 @@ def plan(stage: Stage, *, chosen: str | None) -> Plan:
 
 def build_and_push(planned: Plan, phases: list[Phase]) -> None:
     """Build and push the image, unless the registry has it. Building it again for the push takes no time."""
-    aws, tag = planned.aws, planned.tag
+    aws, tag, images = planned.aws, planned.tag, Images(planned.aws)
     with step(f"image {tag}"):
-        if Images(aws).digest(tag):
+        if images.digest(tag):
             note("already in the registry: nothing to build")
             return
         build(aws, tag)
     if Phase.PUSH not in phases:
         return
-    for stack in aws.registry_stacks:
-        with step(stack):
-            deploy_and_watch(planned, stack)
+    if not images.has_repository():  # an existing one is updated by the deployment
+        for stack in aws.registry_stacks:
+            with step(stack):
+                deploy_and_watch(planned, stack)
     with step(f"push {tag}"):
         try:
             push(aws, tag)
         except CommandError:
-            if not Images(aws).digest(tag):
+            if not images.digest(tag):
                 raise
             note("another release of this commit has pushed the tag, which is immutable: using its image")
 

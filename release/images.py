@@ -25,6 +25,13 @@ class Images:
         }
         """Arguments that each call of ECR takes."""
 
+    def has_repository(self) -> bool:
+        try:
+            self.ecr.describe_images(**self.repository, maxResults=1)
+        except self.ecr.exceptions.RepositoryNotFoundException:
+            return False
+        return True
+
     def digest(self, tag: str) -> str | None:
         """Return the digest of a tag; None if there is no such image."""
         image = self._describe({"imageTag": tag})

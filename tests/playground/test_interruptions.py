@@ -8,9 +8,9 @@ from tests.playground.traffic import Traffic
 
 STEPS = {
     "preflight": "==> preflight",
-    "foundation": "==> CommentsRegistry",
     "build": "==> image",
     "push": "pushing ",
+    "stacks": "==> service at ",
     "service": "has started",
     "verify": "==> verify",
 }

@@ -70,6 +70,19 @@ def test_a_second_release_of_a_commit_builds_nothing_and_changes_nothing(aws: Aw
     assert verified == f"playground-{commit}"
 
 
+def test_a_push_deploys_the_registry_only_if_the_repository_is_missing(
+    aws: Aws, called: list[str], docker_push: Mock
+) -> None:
+    release(aws.stage, tag=None, only=Phase.PUSH)
+    assert [call.split()[1] for call in called] == ["version", "build", "context", "push"]
+    called.clear()
+    aws.ecr.delete_repository(repositoryName=aws.stage.image_repository, force=True)
+    docker_push.side_effect = lambda _: aws.ecr.create_repository(repositoryName=aws.stage.image_repository)
+    with pytest.raises(NotReadyError, match="has no image"):
+        release(aws.stage, tag=None, only=Phase.PUSH)
+    assert [call.split()[1] for call in called] == ["version", "build", "deploy", "context", "push"]
+
+
 def test_the_phases_together_are_a_release(aws: Aws, called: list[str]) -> None:
     release(aws.stage, tag=None)
     whole, tagged = [*called], tags(aws)
