@@ -10,13 +10,13 @@ import pytest
 
 from tests.client import ask
 from tests.playground.conftest import NAME, PROJECT, Clone, Cloud, wait_until
-from tests.playground.traffic import CLIENTS, PAUSE_SECONDS, Traffic, missing
+from tests.playground.traffic import CLIENTS, Traffic, missing
 
 PREVIOUS = "d97e4d1b4158b3e0e011ac24e362966e89cd7b45"
 """Last commit of version 0.1."""
 IMAGE_FILES = ("app", "requirements.txt", "Dockerfile", ".dockerignore")
 SMALL_TARGET = "max_tasks=6, requests_per_target=300,"
-"""Stage settings that scale at 5 requests per second per task, a rate that a client on two cores can send."""
+"""Stage settings that scale at 5 requests per second per task, so that Traffic needs four tasks."""
 
 
 def with_the_previous_image(project: Clone) -> None:
@@ -36,7 +36,7 @@ def with_the_previous_image(project: Clone) -> None:
 def test_a_killed_task_fails_at_most_what_it_held_and_is_replaced(cloud: Cloud) -> None:
     cloud.settle()
     before = cloud.containers()
-    with Traffic(cloud.url, cloud.acknowledged, pause=2 * PAUSE_SECONDS) as traffic:
+    with Traffic(cloud.url, cloud.acknowledged) as traffic:
         traffic.flow_for(1)
         subprocess.run(["docker", "kill", before[0]], check=True, capture_output=True)
         wait_until(lambda: before[0] not in cloud.containers(), "the killed container is gone")
@@ -75,7 +75,7 @@ def test_the_previous_release_and_this_one_serve_one_table_in_both_directions(cl
     project.git("checkout", "--quiet", "HEAD~1", "--", *IMAGE_FILES)
     project.append("app/api.py", "\n# another version\n")
     project.replace("infra/stages.py", "max_tasks=6,", SMALL_TARGET)  # for the next test
-    with load_for_five_tasks(cloud) as traffic:
+    with Traffic(cloud.url, cloud.acknowledged) as traffic:
         upgraded = cloud.release(project.folder)
         traffic.flow_for(1)
     assert upgraded.returncode == 0, upgraded.stdout + upgraded.stderr
@@ -99,18 +99,13 @@ def small_target(cloud: Cloud, request: pytest.FixtureRequest) -> None:
         assert released.returncode == 0, released.stdout + released.stderr
 
 
-def load_for_five_tasks(cloud: Cloud) -> Traffic:
-    """Return traffic of at most 24 requests per second."""
-    return Traffic(cloud.url, cloud.acknowledged, clients=12, pause=0.5)
-
-
 def tasks(cloud: Cloud) -> int:
     return int(cloud.service()["desiredCount"])
 
 
 @pytest.mark.usefixtures("small_target")
 def test_load_adds_tasks_which_are_removed_after_it(cloud: Cloud) -> None:
-    with load_for_five_tasks(cloud) as load:
+    with Traffic(cloud.url, cloud.acknowledged) as load:
         wait_until(lambda: tasks(cloud) > 2, "requests per target have brought more tasks")
         cloud.settle()
         served = len(cloud.healthy_targets())
