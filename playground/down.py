@@ -88,9 +88,8 @@ def remove_images(playground: Playground) -> int:
         if repository.startswith(prefix):
             names += [f"{repository}:{tag}"] if tag != "<none>" else []
             names += [f"{repository}@{digest}"] if digest != "<none>" else []
-    for name in dict.fromkeys(names):
-        # removing the last tag also removes the digest, so the name may already be gone
-        subprocess.run(["docker", "rmi", "--no-prune", name], capture_output=True, check=False)
+    if names:  # removing the last tag also removes the digest, so some names may already be gone
+        subprocess.run(["docker", "rmi", "--no-prune", *dict.fromkeys(names)], capture_output=True, check=False)
     return len(set(names))
 
 
