@@ -41,7 +41,6 @@ class Traffic:
     acknowledged: dict[int, list[str]]
     """IDs that the service has confirmed, by content_id. Several Traffic instances can share this dictionary."""
     clients: int = CLIENTS
-    pause: float = PAUSE_SECONDS
     failures: list[Failure] = field(default_factory=list)
     answered: int = 0
 
@@ -67,7 +66,7 @@ class Traffic:
         mine = self.acknowledged.setdefault(thread, [])
         connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=TIMEOUT_SECONDS)
         for number in itertools.count():
-            if self._stop.wait(self.pause):
+            if self._stop.wait(PAUSE_SECONDS):
                 break
             try:
                 if number % 2 == 0:
