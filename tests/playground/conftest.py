@@ -173,10 +173,11 @@ class Cloud:
 
         def settled() -> bool:
             service = self.service()
-            running = len(self.containers()) == len(self.healthy_targets()) == service["runningCount"]
             (primary,) = [each for each in service["deployments"] if each["status"] == "PRIMARY"]
-            wanted = bool(service["runningCount"] == service["desiredCount"])
-            return running and wanted and primary["rolloutState"] == "COMPLETED"
+            running = service["runningCount"]
+            return primary["rolloutState"] == "COMPLETED" and running == service["desiredCount"] == len(
+                self.healthy_targets()
+            ) == len(self.containers())
 
         wait_until(settled, "all wanted tasks serve")
 
@@ -222,11 +223,12 @@ class Cloud:
         """Run a release like `start_release` and wait for it to finish."""
         return self.start_release(project, *arguments, variables=variables).finished()
 
-    def cdk(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `cdk` with the playground's credentials and a separate output folder."""
+    def cdk(self, *arguments: str, stage: str = "playground") -> subprocess.CompletedProcess[str]:
+        """Run `cdk` with the playground's credentials; the first command for a stage synthesizes its templates."""
         nobody = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        output = f"--output={self.folder / 'cdk.out'}"
-        return run("cdk", *arguments, "--no-color", "--no-notices", output, env=nobody | self.environment)
+        folder = self.folder / f"cdk.out-{stage}"
+        source = [f"--app={folder}"] if folder.exists() else [f"--output={folder}", f"--context=stage={stage}"]
+        return run("cdk", *arguments, *source, "--no-color", "--no-notices", env=nobody | self.environment)
 
     def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a make target of the project."""

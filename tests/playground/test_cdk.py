@@ -23,7 +23,7 @@ def running(cloud: Cloud) -> str:
 
 
 def test_a_diff_needs_no_digest_and_shows_no_image(cloud: Cloud, running: str) -> None:
-    done = cloud.cdk("diff", "-c", "stage=playground", "--fail")
+    done = cloud.cdk("diff", "--fail")
     assert done.returncode == 0, done.stdout
     assert "Number of stacks with differences: 0" in done.stdout
     assert running not in done.stdout
@@ -31,7 +31,7 @@ def test_a_diff_needs_no_digest_and_shows_no_image(cloud: Cloud, running: str) -
 
 def test_deploying_everything_keeps_the_running_image_and_every_role(cloud: Cloud, running: str) -> None:
     """Adds a tag to every stack, since the CLI skips stacks without changes."""
-    done = cloud.cdk("deploy", "--all", "-c", "stage=playground", "--require-approval=never", "--tags", "typed=by-hand")
+    done = cloud.cdk("deploy", "--all", "--require-approval=never", "--tags", "typed=by-hand")
     assert done.returncode == 0, done.stdout
     assert re.findall(r"^(Comments\S+): deploying", done.stdout, re.MULTILINE) == list(PLAYGROUND)
     found = cloud.outputs("CommentsService-playground")
@@ -41,7 +41,7 @@ def test_deploying_everything_keeps_the_running_image_and_every_role(cloud: Clou
 
 
 def test_destroying_all_of_a_stage_leaves_what_stages_share(cloud: Cloud) -> None:
-    done = cloud.cdk("destroy", "--all", "-c", "stage=pr-7", "--force")
+    done = cloud.cdk("destroy", "--all", "--force", stage="pr-7")
     assert done.returncode == 1, done.stdout
     assert "TerminationProtection" in done.stdout
     assert set(SHARED) <= stacks(cloud).keys()
@@ -49,7 +49,7 @@ def test_destroying_all_of_a_stage_leaves_what_stages_share(cloud: Cloud) -> Non
 
 def test_an_unfinished_prod_is_not_deployed(cloud: Cloud, running: str) -> None:
     image = ("--parameters", f"CommentsService-prod:ImageDigest={running}")
-    done = cloud.cdk("deploy", "CommentsService-prod", "-e", "-c", "stage=prod", "--require-approval=never", *image)
+    done = cloud.cdk("deploy", "CommentsService-prod", "-e", "--require-approval=never", *image, stage="prod")
     assert done.returncode == 1
     assert "or allow_http=True" in done.stdout
     assert stacks(cloud).get("CommentsService-prod", "REVIEW_IN_PROGRESS") == "REVIEW_IN_PROGRESS"

@@ -96,7 +96,7 @@ def test_a_destroyed_stage_leaves_nothing_that_costs_and_can_be_deployed_again(
     try:
         assert billed(cloud) == {}
         assert cloud.containers() == []
-        without_image = cloud.cdk("deploy", "--all", "-c", "stage=playground", "--require-approval=never")
+        without_image = cloud.cdk("deploy", "--all", "--require-approval=never")
         assert without_image.returncode == 1
         assert "The first deployment needs an image: run make deploy ENV=playground" in without_image.stdout
     finally:
