@@ -174,10 +174,9 @@ class Cloud:
         def settled() -> bool:
             service = self.service()
             (primary,) = [each for each in service["deployments"] if each["status"] == "PRIMARY"]
-            running = service["runningCount"]
-            return primary["rolloutState"] == "COMPLETED" and running == service["desiredCount"] == len(
-                self.healthy_targets()
-            ) == len(self.containers())
+            if primary["rolloutState"] != "COMPLETED" or service["runningCount"] != service["desiredCount"]:
+                return False
+            return service["runningCount"] == len(self.healthy_targets()) == len(self.containers())
 
         wait_until(settled, "all wanted tasks serve")
 
