@@ -176,7 +176,7 @@ class Cloud:
             (primary,) = [each for each in service["deployments"] if each["status"] == "PRIMARY"]
             if primary["rolloutState"] != "COMPLETED" or service["runningCount"] != service["desiredCount"]:
                 return False
-            return service["runningCount"] == len(self.healthy_targets()) == len(self.containers())
+            return len(self.healthy_targets()) == len(self.containers()) == int(service["runningCount"])
 
         wait_until(settled, "all wanted tasks serve")
 
