@@ -112,7 +112,7 @@ def main() -> None:
         threading.Thread(target=target, daemon=True, name=target.__qualname__).start()
     every(1, watch_alarms)
     every(2, autoscaling.step)
-    every(5, cloudwatch.measure_usage)
+    every(2, cloudwatch.measure_usage)  # at least once in each period of target tracking
     every(5, load_balancer.measure_hosts)
     every(600, METRICS.forget_old)
     port = SETTINGS.gateway_port

@@ -8,12 +8,12 @@ from ministack.services import cloudwatch, ecs
 
 from playground.server.patching import Record
 
-PERIOD_SECONDS = 5.0
+PERIOD_SECONDS = 3.0
 """Length of a metric period. AWS: one minute; shorter here so that scaling is quick to try out."""
 PERIODS = 3
 """Consecutive periods above the target before scaling out, as on AWS. After each change, scaling also pauses for this
 many periods instead of the policy's cooldown, so that values from before the change don't count."""
-SCALE_IN_SECONDS = 10.0
+SCALE_IN_SECONDS = 5.0
 """How long a service must have surplus tasks before it scales in. AWS: 15 minutes, then the policy's cooldown."""
 
 TARGETS: dict[str, Record] = {}
