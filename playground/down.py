@@ -80,22 +80,22 @@ def remove_containers(playground: Playground) -> int:
 
 
 def remove_images(playground: Playground) -> int:
-    """Untag images pushed to or pulled from this registry; their layers are kept as a cache for the next build."""
-    prefix = registry_prefix(playground)
+    """Untag images pushed to or pulled from this registry; their layers are kept as a cache for the next build.
+
+    Without its folder nothing was pushed, and a registry on the same port is that of another playground.
+    """
+    if not playground.folder.exists():
+        return 0
+    registry = playground.read_environment().get("PLAYGROUND_REGISTRY", playground.registry)
     names = []
     for line in docker("image", "ls", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}"):
         repository, tag, digest = line.split(" ")
-        if repository.startswith(prefix):
+        if repository.startswith(f"{registry}/"):
             names += [f"{repository}:{tag}"] if tag != "<none>" else []
             names += [f"{repository}@{digest}"] if digest != "<none>" else []
     if names:  # removing the last tag also removes the digest, so some names may already be gone
         subprocess.run(["docker", "rmi", "--no-prune", *dict.fromkeys(names)], capture_output=True, check=False)
     return len(set(names))
-
-
-def registry_prefix(playground: Playground) -> str:
-    """Return the registry prefix saved in the `env` file, which may differ from the current variables."""
-    return playground.read_environment().get("PLAYGROUND_REGISTRY", playground.registry) + "/"
 
 
 def remove_files(playground: Playground) -> None:

@@ -102,8 +102,12 @@ def test_down_keeps_files_it_did_not_create(other: Playground) -> None:
     (other.folder / "thesis.txt").unlink()
 
 
-def test_down_without_a_playground_succeeds(other: Playground) -> None:
+def test_down_without_a_playground_succeeds_and_leaves_the_images_of_another(other: Playground) -> None:
+    image = f"{other.registry}/comments:1"
+    subprocess.run(["docker", "import", "-", image], input=bytes(1024), check=True, capture_output=True)
     assert command(other, "down").returncode == 0
+    assert docker("image", "ls", "--quiet", image)
+    docker("rmi", image)
     assert command(other, "status").returncode == 1
 
 
