@@ -6,18 +6,19 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import gevent
 from apiflask import APIBlueprint, HTTPTokenAuth
-from flask import Response, current_app, jsonify, request
+from flask import Response, abort, current_app, jsonify, request
 from pydantic import ValidationError
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from comments import ids, paging
 from comments.config import Settings
-from comments.errors import MAX_BODY, FieldError, InvalidRequest, NotFound, RateLimited, Unauthorized, field_errors
+from comments.errors import MAX_BODY, FieldError, InvalidRequest, field_errors
 from comments.openapi import ETAG, LINK, LOCATION, content, responses
 from comments.schemas import (
     PATH,
@@ -67,12 +68,12 @@ def is_moderator(credential: str | None) -> bool:
     return bool(token) and hmac.compare_digest((credential or "").encode(), token.encode())
 
 
+def unauthorized(*_: Any) -> NoReturn:
+    abort(401, "send the moderator token as Authorization: Bearer TOKEN", www_authenticate=WWWAuthenticate("bearer"))
+
+
 moderator.verify_token(is_moderator)
-
-
-@moderator.error_processor
-def unauthorized(_: Any) -> Response:
-    raise Unauthorized
+moderator.error_processor(unauthorized)
 
 
 def parse_path(_: str | None, values: dict[str, Any] | None) -> None:
@@ -93,9 +94,9 @@ def check_request() -> None:
     if request.endpoint != "api.create_comment" or request.method == "OPTIONS":
         return
     if not request.mimetype:
-        raise UnsupportedMediaType("Content-Type is missing; it must be application/json")
+        abort(415, "Content-Type is missing; it must be application/json")
     if request.mimetype != "application/json":
-        raise UnsupportedMediaType(f"Content-Type must be application/json, not {request.mimetype}")
+        abort(415, f"Content-Type must be application/json, not {request.mimetype}")
     try:
         with gevent.Timeout(BODY_TIMEOUT, InvalidRequest(INCOMPLETE)):
             body = request.get_data()
@@ -106,7 +107,7 @@ def check_request() -> None:
     except Exception:  # noqa: BLE001  # the WSGI server's error: a malformed chunk, or the client disconnected
         raise InvalidRequest(INCOMPLETE) from None
     if too_large:
-        raise RequestEntityTooLarge(f"the body must have at most {MAX_BODY} bytes")
+        abort(413, f"the body must have at most {MAX_BODY} bytes")
     if len(body) < (request.content_length or 0):
         raise InvalidRequest(INCOMPLETE)
 
@@ -140,7 +141,7 @@ class PostLimit:
         self._posts = Counter[str]()
 
     def hit(self, address: str) -> None:
-        """Count a comment; raises RateLimited."""
+        """Count a comment. Over the limit, the request ends with a 429."""
         if not self._limit:
             return
         now = time.monotonic()
@@ -149,7 +150,8 @@ class PostLimit:
         client = _rate_limit_key(address)
         self._posts[client] += 1
         if self._posts[client] > self._limit:
-            raise RateLimited(seconds=math.ceil(self._end - now))
+            seconds = math.ceil(self._end - now)
+            abort(429, f"too many comments from this address; retry in {seconds} s", retry_after=seconds)
 
 
 def _rate_limit_key(address: str) -> str:
@@ -188,20 +190,23 @@ def create_comment(new: NewComment, headers: RequestHeaders) -> Response:
     """
     by_moderator = is_moderator(request.authorization.token if request.authorization else None)
     if new.content_id == settings().status_thread and not by_moderator:
-        raise Unauthorized
+        unauthorized()
     if not by_moderator:
         current_app.extensions["post_limit"].hit(request.remote_addr or "")
     held = settings().moderation and not by_moderator
     comment = store().add(new, key=headers.idempotency_key, held=held)
-    where = f"content_id {comment['content_id']}"
-    if comment.get("held"):
-        status = {"status": "HELD", "message": f"comment is pending approval in {where}"}
-        response = jsonify(status | redact_emails(comment)[0])
-        response.status_code = 202
-    else:
-        status = {"status": "SUCCESS", "message": f"comment created and associated with {where}"}
-        response = jsonify(status | redact_emails(comment)[0])
-        response.headers["Location"] = f"/api/comment/{comment['content_id']}/{comment['id']}"
+    [shown] = redact_emails(comment)
+    if "held" not in comment:
+        return published(shown, f"comment created and associated with content_id {new.content_id}")
+    message = f"comment is pending approval in content_id {new.content_id}"
+    response = jsonify({"status": "HELD", "message": message} | shown)
+    response.status_code = 202
+    return response
+
+
+def published(comment: Any, message: str) -> Response:
+    response = jsonify({"status": "SUCCESS", "message": message} | comment)
+    response.headers["Location"] = f"/api/comment/{comment['content_id']}/{comment['id']}"
     return response
 
 
@@ -223,6 +228,10 @@ def listing(
     return response
 
 
+def not_found(content_id: int, comment_id: str) -> NoReturn:
+    abort(404, f"comment {comment_id} not found in content_id {content_id}")
+
+
 @api.get("/api/comment/list/<content_id>")
 @api.input(ThreadQuery, location="query", arg_name="query")
 @api.output(CommentList, description="A page of comments.")
@@ -237,7 +246,7 @@ def list_comments(content_id: int, query: ThreadQuery) -> Response:
     def read(after: str) -> Page:
         page = store().list_comments(content_id, after=after, limit=query.limit, newest_first=newest_first)
         if not page.comments and not query.after:
-            raise NotFound(f"content_id {content_id} not found")
+            abort(404, f"content_id {content_id} not found")
         return page
 
     response = listing(query, read, redact_emails, **({"order": "desc"} if newest_first else {}))
@@ -255,7 +264,7 @@ def get_comment(content_id: int, comment_id: str) -> Response:
     """Get one published comment."""
     comment = store().get(content_id, comment_id)
     if comment is None:
-        raise NotFound(f"comment {comment_id} not found in content_id {content_id}")
+        not_found(content_id, comment_id)
     return jsonify(redact_emails(comment)[0])
 
 

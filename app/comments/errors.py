@@ -2,12 +2,12 @@
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, NamedTuple, TypedDict
 
 from apiflask import APIFlask, HTTPError
-from flask import Response, jsonify
+from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -50,30 +50,17 @@ class FieldError(TypedDict):
 class ServiceError(Exception):
     code: ClassVar[int] = 500
 
-    def __init__(self, message: str, *, errors: Sequence[FieldError] = (), headers: Mapping[str, str] = {}) -> None:
+    def __init__(self, message: str, *errors: FieldError) -> None:
         super().__init__(message)
         self.message = message
-        self.errors = list(errors)
-        self.headers = headers
+        self.errors = errors
 
 
 class InvalidRequest(ServiceError):
     code = 400
 
     def __init__(self, *errors: FieldError) -> None:
-        super().__init__("; ".join(f"{error['field']}: {error['message']}" for error in errors), errors=errors)
-
-
-class Unauthorized(ServiceError):
-    code = 401
-
-    def __init__(self) -> None:
-        message = "send the moderator token as Authorization: Bearer TOKEN"
-        super().__init__(message, headers={"WWW-Authenticate": "Bearer"})
-
-
-class NotFound(ServiceError):
-    code = 404
+        super().__init__("; ".join(f"{error['field']}: {error['message']}" for error in errors), *errors)
 
 
 class KeyReused(InvalidRequest):
@@ -81,14 +68,6 @@ class KeyReused(InvalidRequest):
 
     def __init__(self) -> None:
         super().__init__(FieldError(field="Idempotency-Key", message="was used for another comment; send a new key"))
-
-
-class RateLimited(ServiceError):
-    code = 429
-
-    def __init__(self, *, seconds: int) -> None:
-        message = f"too many comments from this address; retry in {seconds} s"
-        super().__init__(message, headers={"Retry-After": str(seconds)})
 
 
 class StoreError(ServiceError):
@@ -133,39 +112,32 @@ def _message(error: Any) -> str:
     return messages.get(error["type"]) or re.sub("^(Input|String|Value) should", "must", error["msg"])
 
 
-def _respond(code: int, message: str, errors: Sequence[FieldError] = (), headers: Any = ()) -> Response:
-    response = jsonify(error_body(code, message, errors))
-    response.status_code = code
-    response.headers.update(headers)
-    return response
-
-
 def init_app(app: APIFlask) -> None:
     @app.errorhandler(ServiceError)
-    def service_error(error: ServiceError) -> Response:
-        return _respond(error.code, error.message, error.errors, error.headers)
+    def service_error(error: ServiceError) -> ResponseReturnValue:
+        return error_body(error.code, error.message, error.errors), error.code
 
     @app.errorhandler(StoreError)
-    def store_error(error: StoreError) -> Response:
+    def store_error(error: StoreError) -> ResponseReturnValue:
         log.error("the store failed: %s", error.message, exc_info=error.__cause__)
-        return _respond(
-            503, "comments are temporarily unavailable; retry shortly", headers={"Retry-After": str(RETRY_AFTER)}
-        )
+        message = "comments are temporarily unavailable; retry shortly"
+        return error_body(503, message), 503, {"Retry-After": str(RETRY_AFTER)}
 
     @app.errorhandler(HTTPError)
-    def validation_error(error: HTTPError) -> Response:
+    def validation_error(error: HTTPError) -> ResponseReturnValue:
         """Convert the error that APIFlask raises if pydantic rejects a request."""
         if not isinstance(error.__cause__, ValidationError):
             raise error
         return service_error(InvalidRequest(*field_errors(error.__cause__)))
 
     @app.errorhandler(HTTPException)
-    def http_error(error: HTTPException) -> Response:
+    def http_error(error: HTTPException) -> ResponseReturnValue:
         # get_headers() includes werkzeug's Content-Type, text/html.
         headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
-        return _respond(error.code or 500, error.description or error.name, headers=headers)
+        code = error.code or 500
+        return error_body(code, error.description or error.name), code, headers
 
     @app.errorhandler(Exception)
-    def unexpected(error: Exception) -> Response:
+    def unexpected(error: Exception) -> ResponseReturnValue:
         log.error("unexpected error", exc_info=error)
-        return _respond(500, "unexpected error; the service log has the details")
+        return error_body(500, "unexpected error; the service log has the details"), 500

@@ -5,8 +5,7 @@ import logging
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
-from comments.api import LINKS, check_request, listing, moderator, parse_path, store
-from comments.errors import NotFound
+from comments.api import LINKS, check_request, listing, moderator, not_found, parse_path, published, store
 from comments.openapi import LINK, LOCATION, responses
 from comments.schemas import Deleted, HeldList, PageQuery, Published
 
@@ -39,12 +38,9 @@ def approve(content_id: int, comment_id: str) -> Response:
     """
     comment = store().approve(content_id, comment_id)
     if comment is None:
-        raise NotFound(f"comment {comment_id} not found in content_id {content_id}")
+        not_found(content_id, comment_id)
     _log("approve", content_id, comment_id, published_id=comment["id"])
-    message = f"comment {comment_id} of content_id {content_id} approved"
-    response = jsonify({"status": "SUCCESS", "message": message} | comment)
-    response.headers["Location"] = f"/api/comment/{content_id}/{comment['id']}"
-    return response
+    return published(comment, f"comment {comment_id} of content_id {content_id} approved")
 
 
 @moderation.delete("/<content_id>/<comment_id>")
@@ -54,7 +50,7 @@ def approve(content_id: int, comment_id: str) -> Response:
 def delete(content_id: int, comment_id: str) -> Response:
     """Permanently delete a published or pending comment."""
     if not store().delete(content_id, comment_id):
-        raise NotFound(f"comment {comment_id} not found in content_id {content_id}")
+        not_found(content_id, comment_id)
     _log("delete", content_id, comment_id)
     message = f"comment {comment_id} of content_id {content_id} deleted"
     return jsonify(status="SUCCESS", message=message, id=comment_id)
