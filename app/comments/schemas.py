@@ -3,16 +3,7 @@
 import re
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    TypeAdapter,
-    WithJsonSchema,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, TypeAdapter
 
 from comments import ids
 
@@ -25,6 +16,7 @@ MAX_EMAIL, MAX_EMAIL_LOCAL_PART = 254, 64
 MAX_COMMENT = 10_000
 MAX_LIMIT = 1_000
 
+KEY = r"[!-~]{1,255}"
 ID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 CURSOR = rf"{ID}(\.[0-9a-f]{{15}})?"
 """The id of a comment, optionally followed by a floor (see paging.py)."""
@@ -89,15 +81,6 @@ def _comment(text: str) -> str:
     return text
 
 
-def _optional(schema: dict[str, Any]) -> None:
-    """Omit the default from the JSON schema: an absent value is not null."""
-    del schema["default"]
-
-
-def _schema(kind: str, **keywords: Any) -> WithJsonSchema:
-    return WithJsonSchema({"type": kind, **keywords})
-
-
 _EMAIL = rf"^[^@{_CONTROL}{_SPACE}]{{1,{MAX_EMAIL_LOCAL_PART}}}@[^@{_CONTROL}{_SPACE}]+$"
 _COMMENT = rf"^[^{_CONTROL_IN_COMMENT}]*[^{_CONTROL}{_SPACE}][^{_CONTROL_IN_COMMENT}]*$"
 """Patterns for the JSON schema. Validation uses the functions above, because their errors give the reason."""
@@ -117,9 +100,9 @@ Text = Annotated[
 CommentId = Annotated[
     str,
     matches(ID, "must be the id of a comment"),
-    _schema("string", pattern=f"^{ID}$", examples=["01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52"]),
+    Field(examples=["01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52"], json_schema_extra={"pattern": f"^{ID}$"}),
 ]
-Timestamp = Annotated[str, _schema("string", format="date-time", examples=["2026-11-24T08:29:23.614Z"])]
+Timestamp = Annotated[str, Field(examples=["2026-11-24T08:29:23.614Z"], json_schema_extra={"format": "date-time"})]
 
 PATH: dict[str, TypeAdapter[Any]] = {
     "content_id": TypeAdapter(Annotated[int, Field(ge=1, le=MAX_CONTENT_ID), BeforeValidator(_digits)]),
@@ -128,9 +111,8 @@ PATH: dict[str, TypeAdapter[Any]] = {
 """The type of each variable in a route."""
 
 
-class Model(BaseModel):
-    # Without hide_input_in_errors, a logged ValidationError would contain what the visitor sent.
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+class Model(BaseModel, extra="forbid", hide_input_in_errors=True):
+    """Without hide_input_in_errors, a logged ValidationError would contain what the visitor sent."""
 
 
 class NewComment(Model):
@@ -152,17 +134,12 @@ class NewComment(Model):
         return comment | {"held": True} if held else comment
 
 
-class RequestHeaders(Model):
-    model_config = ConfigDict(extra="ignore")
-
-    idempotency_key: Annotated[
-        str,
-        matches(r"[!-~]{1,255}", "must be 1 to 255 visible ASCII characters without spaces"),
-        _schema("string", pattern="^[!-~]{1,255}$", minLength=1, maxLength=255),
-    ] = Field(
-        "",
+# Optional fields have a default_factory: a default would be part of the JSON schema.
+class RequestHeaders(Model, extra="ignore"):
+    idempotency_key: Annotated[str, matches(KEY, "must be 1 to 255 visible ASCII characters without spaces")] = Field(
+        default_factory=str,
         description="Send the same key with each retry: within 24 hours, the comment is stored once.",
-        json_schema_extra=_optional,
+        json_schema_extra={"pattern": f"^{KEY}$", "minLength": 1, "maxLength": 255},
     )
 
 
@@ -170,14 +147,10 @@ class PageQuery(Model):
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), BeforeValidator(_digits)] = Field(
         MAX_LIMIT, description="Maximum number of comments. A page also ends at about 1 MB."
     )
-    after: Annotated[
-        str,
-        matches(CURSOR, "must be a cursor from a Link header or the id of a comment"),
-        _schema("string", pattern=f"^{CURSOR}$"),
-    ] = Field(
-        "",
+    after: Annotated[str, matches(CURSOR, "must be a cursor from a Link header or the id of a comment")] = Field(
+        default_factory=str,
         description="An opaque cursor from a Link header, or a comment id; the page starts after it.",
-        json_schema_extra=_optional,
+        json_schema_extra={"pattern": f"^{CURSOR}$"},
     )
 
 
@@ -190,8 +163,8 @@ class CommentOut(Model):
 
     id: CommentId
     content_id: ContentId
-    email: Annotated[str, _schema("string", examples=["alice@example.com"])] = Field("", json_schema_extra=_optional)
-    comment: Annotated[str, _schema("string", examples=["first post!"])]
+    email: str = Field(default_factory=str, examples=["alice@example.com"])
+    comment: str = Field(examples=["first post!"])
     created_at: Timestamp
 
 
@@ -268,4 +241,4 @@ class Error(Model):
 
     status: str
     message: str
-    errors: list[Problem] = Field([], min_length=1, json_schema_extra=_optional)
+    errors: list[Problem] = Field(default_factory=list, min_length=1)
