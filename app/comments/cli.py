@@ -149,7 +149,7 @@ def import_(
             raise click.UsageError("--from isso needs --threads MAPPING.json, and --report instead of --skip-bad")
         from comments import isso  # noqa: PLC0415  # imports this module
 
-        comments, note = isso.read(Path(source), threads, missing_email or "skip")
+        comments, note = isso.read(Path(source), threads, None if missing_email == "skip" else missing_email)
         echo("Isso never shows email addresses; this service does, unless COMMENTS_EMAILS is mask or hide")
         report = report or threads.with_suffix(".report.jsonl")
         return _import(url, comments, steps=len(comments), report=report, note=f"; {note}")
@@ -223,12 +223,12 @@ def _parse_line(line: bytes) -> Comment:
         raise InvalidRequest(*invalid.errors) from None
 
 
-def text_or_base64(data: bytes) -> str | dict[str, str]:
-    """Return bytes as text, or as base64 if they are not UTF-8."""
+def text_or_base64(value: Any) -> Any:
+    """Return bytes as text, or as base64 if they are not UTF-8. Other values are returned as they are."""
     try:
-        return data.decode()
+        return value.decode() if isinstance(value, bytes) else value
     except UnicodeDecodeError:
-        return {"base64": base64.b64encode(data).decode()}
+        return {"base64": base64.b64encode(value).decode()}
 
 
 @contextmanager

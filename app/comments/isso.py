@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from comments import ids
 from comments.app import parse_json
 from comments.cli import TOLERANCE, Candidate, StoredComment, file_errors, text_or_base64
-from comments.errors import FieldError, InvalidRequest, field_errors
+from comments.errors import InvalidRequest, field_errors
 from comments.schemas import MAX_CONTENT_ID, Comment, Email
 
 ACCEPTED, PENDING, DELETED = 1, 2, 4
@@ -36,12 +36,12 @@ FROM comments LEFT JOIN threads ON threads.id = comments.tid ORDER BY comments.t
 """
 
 
-def read(database: Path, mapping: Path, missing_email: str) -> tuple[list[Candidate], str]:
+def read(database: Path, mapping: Path, missing_email: str | None) -> tuple[list[Candidate], str]:
     """Return the comments to import, and a note that counts the others.
 
-    `missing_email` is the address of comments without one, or "skip".
+    `missing_email` is the address of comments without one.
     """
-    if missing_email != "skip":
+    if missing_email:
         try:
             TypeAdapter(Email).validate_python(missing_email)
         except ValidationError as invalid:
@@ -60,12 +60,11 @@ def read(database: Path, mapping: Path, missing_email: str) -> tuple[list[Candid
         raise click.ClickException(f"{database} is not a readable database of Isso: {error}") from error
     rest = [row for row in rows if row["mode"] != DELETED]
     wanted = [row for row in rest if content_ids.get(_decode(row["uri"]), 0) is not None]
-    email = None if missing_email == "skip" else missing_email
     candidates = [
         Candidate(
             f"comment {row['id']}",
-            {"isso": {name: _reportable(value) for name, value in row.items()}},
-            partial(_convert, row, content_ids, email),
+            {"isso": {name: text_or_base64(value) for name, value in row.items()}},
+            partial(_convert, row, content_ids, missing_email),
         )
         for row in wanted
     ]
@@ -100,19 +99,17 @@ def _read_mapping(path: Path, threads: Mapping[str, int]) -> dict[str, int | Non
 
 def _convert(row: Mapping[str, Any], content_ids: Mapping[str, int | None], missing_email: str | None) -> Comment:
     if row["uri"] is None or _decode(row["uri"]) not in content_ids:
-        raise _invalid("thread", "does not exist")
+        raise InvalidRequest({"field": "thread", "message": "does not exist"})
     if row["mode"] not in {ACCEPTED, PENDING}:
-        raise _invalid("mode", "must be 1, 2 or 4")
+        raise InvalidRequest({"field": "mode", "message": "must be 1, 2 or 4"})
     latest = time.time() + TOLERANCE
     if not (isinstance(row["created"], float | int) and math.isfinite(row["created"]) and 0 < row["created"] < latest):
-        raise _invalid("created", "must be a time in the past, in seconds since 1970")
-    tick = int(row["created"] * 1000 * ids.TICKS_PER_MS)
+        raise InvalidRequest({"field": "created", "message": "must be a time in the past, in seconds since 1970"})
     # Derive the rest of the id from immutable fields, so that a second import finds the comment.
     digest = hashlib.sha256(row["uri"] + b"\0%d" % row["id"]).digest()
     kept = ids.RANDOM_BITS - ORDER_BITS
     random = (row["id"] % (1 << ORDER_BITS)) << kept | int.from_bytes(digest) % (1 << kept)
-    email = row["email"] or missing_email
-    comment_id = ids.id_at(tick, random=random)
+    comment_id = ids.id_at(ids.ticks(row["created"]), random=random)
     comment = {
         "id": comment_id,
         "content_id": content_ids[_decode(row["uri"])],
@@ -120,16 +117,9 @@ def _convert(row: Mapping[str, Any], content_ids: Mapping[str, int | None], miss
         "created_at": ids.created_at(comment_id),
         "held": row["mode"] == PENDING,
     }
+    email = row["email"] or missing_email
     return StoredComment.parse(comment | ({"email": email} if email else {}))
-
-
-def _invalid(field: str, message: str) -> InvalidRequest:
-    return InvalidRequest(FieldError(field=field, message=message))
 
 
 def _decode(uri: bytes | None) -> str:
     return (uri or b"").decode(errors="replace")
-
-
-def _reportable(value: Any) -> Any:
-    return text_or_base64(value) if isinstance(value, bytes) else value
