@@ -101,11 +101,8 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as invalid:
-        raise ConfigError("; ".join(_describe(**error) for error in field_errors(invalid))) from None
-
-
-def _describe(*, field: str, message: str) -> str:
-    return message if field == "body" else f"{PREFIX}{field.upper()} {message}"
+        names = {"body": ""} | {name: f"{PREFIX}{name.upper()} " for name in Settings.model_fields}
+        raise ConfigError("; ".join(names[each["field"]] + each["message"] for each in field_errors(invalid))) from None
 
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:

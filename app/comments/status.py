@@ -9,6 +9,7 @@ from typing import Any
 from comments.config import Settings
 from comments.errors import StoreError
 from comments.ids import timestamp
+from comments.schemas import Message
 from comments.stores import CommentStore
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class StatusBoard:
     def __init__(self, store: CommentStore, settings: Settings) -> None:
         self._store = store
         self._thread = settings.status_thread
-        self._running: dict[str, Any] = {
+        self._running = {
             "version": VERSION,
             "commit": settings.commit or None,
             "digest": os.environ.get("IMAGE_DIGEST"),  # infra/ sets it
@@ -67,10 +68,7 @@ class StatusBoard:
             self._store.ping()
             if self._thread is not None:
                 page = self._store.list_comments(self._thread, limit=MESSAGES, newest_first=True)
-                self._messages = [
-                    {"id": each["id"], "comment": each["comment"], "created_at": each["created_at"]}
-                    for each in page.comments
-                ]
+                self._messages = [Message.model_validate(each, extra="ignore").model_dump() for each in page.comments]
                 self._read_at = timestamp(time.time())
         except Exception as error:  # whatever is broken, the status page must show it
             if not isinstance(error, StoreError):
