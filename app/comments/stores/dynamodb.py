@@ -106,14 +106,9 @@ class DynamoDBStore:
             del published["held"]
             published["id"] = id_at(self._clock.tick())
             approval = remembered | {"id": {"S": published["id"]}, TTL_ATTRIBUTE: _expiry()}
-            delete = {
-                "Key": _key(content_id, comment_id, held=True),
-                "ConditionExpression": f"attribute_exists({PARTITION_KEY})",
-            }
-            if (
-                self._transact({"Delete": delete}, {"Put": {"Item": _item(published)}}, {"Put": {"Item": approval}})
-                is None
-            ):
+            key, condition = _key(content_id, comment_id, held=True), f"attribute_exists({PARTITION_KEY})"
+            delete = {"Delete": {"Key": key, "ConditionExpression": condition}}
+            if self._transact(delete, {"Put": {"Item": _item(published)}}, {"Put": {"Item": approval}}) is None:
                 return published
         # Already approved, possibly by a concurrent request.
         approved = self._get(remembered)
@@ -131,8 +126,8 @@ class DynamoDBStore:
 
     def scan(self) -> Iterator[Comment]:
         yield from scan_held(self)
-        start: dict[str, Any] = {}
-        while True:
+        start: dict[str, Any] | None = {}
+        while start is not None:
             response = self._call(
                 self._client.scan,
                 TableName=self._table,
@@ -142,9 +137,8 @@ class DynamoDBStore:
                 **start,
             )
             yield from map(_comment, response["Items"])
-            if "LastEvaluatedKey" not in response:
-                return
-            start = {"ExclusiveStartKey": response["LastEvaluatedKey"]}
+            last = response.get("LastEvaluatedKey")
+            start = {"ExclusiveStartKey": last} if last else None
 
     def restore(self, comments: Sequence[Comment]) -> int:
         with ThreadPoolExecutor(RESTORE_THREADS) as pool:
@@ -171,30 +165,24 @@ class DynamoDBStore:
 
     def _add_once(self, new: NewComment, key: str, *, held: bool) -> Comment:
         """Store comment and key in one transaction. Its condition lets only one of several attempts succeed."""
-        content, remembered = fingerprint(new), _key_item(hash_of(new.content_id, key))
-        legacy = self._get(_key_item(hash_of(key)))
-        if legacy and legacy["fingerprint"]["S"] == content and int(legacy[TTL_ATTRIBUTE]["N"]) > time.time():
-            return _original(new, legacy)
-        comment = new.stored(id_at(self._clock.tick()), held=held)
-        put_key = {
-            "Item": remembered
-            | {
-                "fingerprint": {"S": content},
-                "id": {"S": comment["id"]},
-                "held": {"BOOL": held},
-                TTL_ATTRIBUTE: _expiry(),
-            },
-            # DynamoDB deletes expired items up to days late, so compare the time as well.
-            "ConditionExpression": f"attribute_not_exists({PARTITION_KEY}) OR {TTL_ATTRIBUTE} <= :now",
-            "ExpressionAttributeValues": {":now": {"N": str(int(time.time()))}},
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-        stored = self._transact({"Put": put_key}, {"Put": {"Item": _item(comment)}})
-        if stored is None:
-            return comment
-        if stored["fingerprint"]["S"] != content:
-            raise KeyReused
-        return _original(new, stored)
+        content = fingerprint(new)
+        seen = self._get(_key_item(hash_of(key)))  # written by release 0.1
+        if not seen or seen["fingerprint"]["S"] != content or int(seen[TTL_ATTRIBUTE]["N"]) <= time.time():
+            comment = new.stored(id_at(self._clock.tick()), held=held)
+            remembered = {"fingerprint": {"S": content}, "id": {"S": comment["id"]}, "held": {"BOOL": held}}
+            put_key = {
+                "Item": _key_item(hash_of(new.content_id, key)) | remembered | {TTL_ATTRIBUTE: _expiry()},
+                # DynamoDB deletes expired items up to days late, so compare the time as well.
+                "ConditionExpression": f"attribute_not_exists({PARTITION_KEY}) OR {TTL_ATTRIBUTE} <= :now",
+                "ExpressionAttributeValues": {":now": {"N": str(int(time.time()))}},
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+            seen = self._transact({"Put": put_key}, {"Put": {"Item": _item(comment)}})
+            if seen is None:
+                return comment
+            if seen["fingerprint"]["S"] != content:
+                raise KeyReused
+        return new.stored(seen["id"]["S"], held=seen["held"]["BOOL"])
 
     def _find(self, content_id: int, comment_id: str, *, held: bool) -> Comment | None:
         item = self._get(_key(content_id, comment_id, held=held))
@@ -290,8 +278,3 @@ def _comment(item: Mapping[str, Any]) -> Comment:
         "created_at": item["created_at"]["S"],
     }
     return comment if published else comment | {"held": True}
-
-
-def _original(new: NewComment, key_item: Mapping[str, Any]) -> Comment:
-    """Return the comment as it was stored when the key was first used."""
-    return new.stored(key_item["id"]["S"], held=key_item["held"]["BOOL"])
