@@ -67,7 +67,8 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
   const form = make("form", { novalidate: "" });
   for (const [name, field] of Object.entries(fields)) {
     field.input.id = name;
-    field.input.setAttribute("aria-required", "true");
+    field.input.ariaRequired = "true";
+    field.input.setAttribute("aria-describedby", `${name}-error`);
     field.error = make("p", { id: `${name}-error`, class: "error" });
     const label = make("label", { for: name }, field.label, make("small", {}, field.note || ""));
     form.append(label, field.input, field.error);
@@ -125,12 +126,11 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
   };
   more.addEventListener("click", load);
 
-  let posting = false;
   let draft = ""; // the last body sent, and its key, which retries repeat
   let key = "";
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (posting) return;
+    if (send.ariaDisabled) return;
     const email = fields.email.input.value.trim();
     const comment = fields.comment.input.value;
     const body = JSON.stringify({ email, comment, content_id: Number(thread) });
@@ -139,14 +139,12 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       // crypto.randomUUID exists only in secure contexts.
       key = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join("-");
     }
-    posting = true;
-    send.setAttribute("aria-disabled", "true");
+    send.ariaDisabled = "true";
     result.textContent = "Sending…";
     for (const { input } of Object.values(fields)) input.readOnly = true;
     const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
     const response = await request(new URL("api/comment/new", script.src), { method: "POST", headers, body });
-    posting = false;
-    send.removeAttribute("aria-disabled");
+    send.ariaDisabled = null;
     const accepted = response.body.id;
     if (accepted || response.code === 422) draft = "";
     const errors = response.body.errors || [];
@@ -155,26 +153,20 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       input.readOnly = false;
       const invalid = errors.find((each) => each.field === name);
       error.textContent = invalid ? `${label} ${invalid.message}.` : "";
-      for (const [attribute, value] of [["aria-invalid", "true"], ["aria-describedby", error.id]]) {
-        if (invalid) input.setAttribute(attribute, value);
-        else input.removeAttribute(attribute);
-      }
+      input.ariaInvalid = invalid ? "true" : null;
       if (invalid) firstInvalid ||= input;
     }
-    if (firstInvalid) {
-      result.textContent = "Your comment was not posted.";
-      firstInvalid.focus();
-    } else if (!accepted) {
-      result.textContent = `Your comment was not posted: ${response.body.message}.`;
-    } else if (response.code === 202) {
-      fields.comment.input.value = "";
-      result.textContent = "Your comment awaits approval.";
-    } else {
-      fields.comment.input.value = "";
-      result.textContent = "Your comment was posted.";
-      if (response.body.comment) show(response.body); // release 0.1 returned only the id
-      state.textContent = "";
+    if (!accepted) {
+      result.textContent = `Your comment was not posted${firstInvalid ? "" : `: ${response.body.message}`}.`;
+      firstInvalid?.focus();
+      return;
     }
+    fields.comment.input.value = "";
+    const isPending = response.code === 202;
+    result.textContent = isPending ? "Your comment awaits approval." : "Your comment was posted.";
+    if (isPending) return;
+    if (response.body.comment) show(response.body); // release 0.1 returned only the id
+    state.textContent = "";
   });
 
   const box = make("div", { class: "thread", lang: "en", dir: "ltr" });
