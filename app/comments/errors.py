@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, ClassVar, NamedTuple, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 from apiflask import APIFlask, HTTPError
 from flask.typing import ResponseReturnValue
@@ -18,31 +18,24 @@ RETRY_AFTER = 2
 """Seconds after which clients should retry when the store is unavailable."""
 
 
-class ErrorKind(NamedTuple):
-    status: str
-    description: str
-
-
 ERRORS = {
-    400: ErrorKind("INVALID", "Invalid request; `errors` names each invalid field."),
-    401: ErrorKind("UNAUTHORIZED", "The moderator token is missing or wrong."),
-    404: ErrorKind("NOT-FOUND", "Not found."),
-    405: ErrorKind("NOT-ALLOWED", "The route does not support this method."),
-    413: ErrorKind("TOO-LARGE", f"The body has more than {MAX_BODY:,} bytes."),
-    415: ErrorKind("UNSUPPORTED", "The body is not application/json."),
-    422: ErrorKind("KEY-REUSED", "The idempotency key was used for another comment of this thread within 24 hours."),
-    429: ErrorKind("RATE-LIMITED", "Too many comments from this address."),
-    500: ErrorKind("ERROR", "Unexpected error; the service log has the details."),
-    503: ErrorKind("UNAVAILABLE", "The store failed or did not respond in time."),
+    400: ("INVALID", "Invalid request; `errors` names each invalid field."),
+    401: ("UNAUTHORIZED", "The moderator token is missing or wrong."),
+    404: ("NOT-FOUND", "Not found."),
+    405: ("NOT-ALLOWED", "The route does not support this method."),
+    413: ("TOO-LARGE", f"The body has more than {MAX_BODY:,} bytes."),
+    415: ("UNSUPPORTED", "The body is not application/json."),
+    422: ("KEY-REUSED", "The idempotency key was used for another comment of this thread within 24 hours."),
+    429: ("RATE-LIMITED", "Too many comments from this address."),
+    500: ("ERROR", "Unexpected error; the service log has the details."),
+    503: ("UNAVAILABLE", "The store failed or did not respond in time."),
 }
-"""By HTTP status. Other client errors are INVALID, other server errors ERROR."""
+"""`status` and description by HTTP status. Other client errors are INVALID, other server errors ERROR."""
 
 log = logging.getLogger(__name__)
 
 
 class FieldError(TypedDict):
-    """An invalid field, parameter or header. `field` is "body" for errors of the body as a whole."""
-
     field: str
     message: str
 
@@ -81,8 +74,8 @@ class StoreError(ServiceError):
 
 
 def error_body(code: int, message: str, errors: Sequence[FieldError] = ()) -> dict[str, Any]:
-    kind = ERRORS.get(code) or ERRORS[500 if code >= HTTPStatus.INTERNAL_SERVER_ERROR else 400]
-    body: dict[str, Any] = {"status": kind.status, "message": message}
+    status, _ = ERRORS.get(code) or ERRORS[500 if code >= HTTPStatus.INTERNAL_SERVER_ERROR else 400]
+    body: dict[str, Any] = {"status": status, "message": message}
     return body | {"errors": list(errors)} if errors else body
 
 

@@ -38,15 +38,11 @@ def content(schema: str) -> dict[str, Any]:
 
 def responses(*codes: int, ok: dict[str, Any] | None = None) -> dict[int, Any]:
     """Describe error responses, for `doc(responses=…)`. `ok` are the headers of the 200 response."""
-    described: dict[int, Any] = {
-        code: {
-            "description": ERRORS[code].description,
-            "content": content("Error"),
-            "headers": _HEADERS.get(code, {}),
-        }
-        for code in (400, *codes, 500)
-    }
-    return described | ({200: {"headers": ok}} if ok else {})
+    described: dict[int, Any] = {200: {"headers": ok}} if ok else {}
+    for code in (400, *codes, 500):
+        _, description = ERRORS[code]
+        described[code] = {"description": description, "content": content("Error"), "headers": _HEADERS.get(code, {})}
+    return described
 
 
 def init_app(app: APIFlask, settings: Settings) -> None:
