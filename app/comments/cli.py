@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from datetime import datetime
 from functools import partial
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated, Any, NamedTuple, NoReturn
 
@@ -201,15 +201,12 @@ def _import(
 
 
 def _read_lines(stream: IO[bytes], source: str) -> Iterator[Candidate]:
-    for number in count(1):
-        with file_errors(source):
-            line = stream.readline(MAX_LINE + 1)
-        if not line:
-            return
-        if len(line) > MAX_LINE:
-            raise click.ClickException(f"line {number} has more than {MAX_LINE} bytes: {source} is not an export")
-        original = {"line": number, "text": text_or_base64(line.rstrip(b"\r\n"))}
-        yield Candidate(f"line {number}", original, partial(_parse_line, line), size=len(line))
+    with file_errors(source):
+        for number, line in enumerate(iter(partial(stream.readline, MAX_LINE + 1), b""), 1):
+            if len(line) > MAX_LINE:
+                raise click.ClickException(f"line {number} has more than {MAX_LINE} bytes: {source} is not an export")
+            original = {"line": number, "text": text_or_base64(line.rstrip(b"\r\n"))}
+            yield Candidate(f"line {number}", original, partial(_parse_line, line), size=len(line))
 
 
 def _parse_line(line: bytes) -> Comment:

@@ -27,9 +27,6 @@ ACCEPTED, PENDING, DELETED = 1, 2, 4
 ORDER_BITS = 31
 """Random bits of an id that hold Isso's id, so that comments of the same instant keep their order."""
 
-THREADS_SHOWN = 3
-"""Threads that an error message names, so that it stays one line."""
-
 COMMENTS = """
 SELECT comments.id, threads.uri, comments.created, comments.mode, comments.text, comments.author, comments.email
 FROM comments LEFT JOIN threads ON threads.id = comments.tid ORDER BY comments.tid, comments.id
@@ -92,7 +89,7 @@ def _read_mapping(path: Path, threads: Mapping[str, int]) -> dict[str, int | Non
         if number is not None and not (type(number) is int and 1 <= number <= MAX_CONTENT_ID):
             raise click.ClickException(f"{path}: {uri!r} must be a number from 1 to {MAX_CONTENT_ID}, or null")
     if missing := [uri for uri in threads if uri not in mapping]:
-        some = ", ".join(map(repr, missing[:THREADS_SHOWN])) + (", …" if len(missing) > THREADS_SHOWN else "")
+        some = ", ".join(map(repr, missing[:3])) + (", …" if missing[3:] else "")
         raise click.ClickException(f"{path} lacks {len(missing)} of {len(threads)} threads: {some}")
     return mapping
 

@@ -10,9 +10,6 @@ from comments.api import settings
 
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 
-EMBED_CACHE_CONTROL = "public, max-age=300, stale-while-revalidate=86400"
-"""Browsers may run a cached embed.js for five minutes without revalidating it."""
-
 # No inline scripts or styles. Swagger UI's style sheet contains images as data: URLs.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
@@ -73,7 +70,8 @@ def moderate() -> str:
 def embed() -> Response:
     """Serve the script that other sites load."""
     response = current_app.send_static_file("embed.js")
-    response.headers["Cache-Control"] = EMBED_CACHE_CONTROL
+    # Browsers may run a cached copy for five minutes without revalidating it.
+    response.headers["Cache-Control"] = "public, max-age=300, stale-while-revalidate=86400"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     # Sites can pin the script with `integrity`, which needs `crossorigin` and this header.
     response.headers["Access-Control-Allow-Origin"] = "*"
