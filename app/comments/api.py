@@ -45,12 +45,7 @@ BODY_TIMEOUT = 30
 """Seconds to receive a request body. Without a limit, slow clients could occupy every connection."""
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
-"""Units of a rate limit."""
-
 INCOMPLETE = FieldError(field="body", message="is incomplete or its chunks are malformed")
-
-PAGINATED_ENDPOINTS = {"api.list_comments", "moderation.list_held"}
-"""The only endpoints with query parameters."""
 
 
 def store() -> CommentStore:
@@ -89,7 +84,7 @@ def parse_path(_: str | None, values: dict[str, Any] | None) -> None:
 
 def check_request() -> None:
     """Reject query parameters that the route does not have, and bodies that are not JSON or too large."""
-    if request.endpoint not in PAGINATED_ENDPOINTS and request.args:
+    if request.endpoint not in {"api.list_comments", "moderation.list_held"} and request.args:
         raise InvalidRequest(*(FieldError(field=name or '""', message="is unknown") for name in request.args))
     if request.endpoint != "api.create_comment" or request.method == "OPTIONS":
         return
