@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import boto3
 from botocore.config import Config
@@ -24,10 +24,8 @@ from comments.ids import Clock, id_at
 from comments.schemas import Comment, NewComment
 from comments.stores import KEY_SECONDS, PAGE_BYTES, Page, fingerprint, hash_of, scan_held
 
-if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
-
-    Item = dict[str, AttributeValueTypeDef]
+Item = dict[str, dict[str, Any]]
+"""The value of each attribute, with its type: {"pk": {"S": "thread#1"}}."""
 
 CONNECT_TIMEOUT, READ_TIMEOUT, ATTEMPTS = 1, 2, 3
 """Seconds and attempts of one call. DynamoDB responds in milliseconds, so a slow attempt is better retried."""
@@ -190,7 +188,7 @@ class DynamoDBStore:
         # The key of a held comment does not contain the thread.
         return comment if comment and comment["content_id"] == content_id else None
 
-    def _get(self, key: "Item") -> Any:
+    def _get(self, key: Item) -> Any:
         return self._call(self._client.get_item, TableName=self._table, Key=key, ConsistentRead=True).get("Item")
 
     def _query(self, partition: str, *, after: str, limit: int, newest_first: bool = False) -> Page:
@@ -217,7 +215,8 @@ class DynamoDBStore:
             # boto3 adds a ClientRequestToken, so its own retries apply the changes once.
             self._call(self._client.transact_write_items, TransactItems=items)
         except StoreError as error:
-            reasons = _cancellation_reasons(error.__cause__)
+            cause = error.__cause__
+            reasons = cause.response.get("CancellationReasons") if isinstance(cause, ClientError) else None
             if reasons and reasons[0]["Code"] == "ConditionalCheckFailed":
                 return reasons[0].get("Item", {})
             raise
@@ -230,16 +229,12 @@ class DynamoDBStore:
                 return operation(**parameters)
             except ClientError as error:
                 reason = error.response["Error"]["Code"]
-                codes = {reason, *(each["Code"] for each in _cancellation_reasons(error))}
+                codes = {reason, *(each["Code"] for each in error.response.get("CancellationReasons", []))}
                 if time.monotonic() > end or codes.isdisjoint(CONFLICTS) or "ConditionalCheckFailed" in codes:
                     raise StoreError(f"table {self._table}: {error}", reason=reason) from error
             except BotoCoreError as error:
                 raise StoreError(f"table {self._table}: {error}", reason=type(error).__name__) from error
             time.sleep(random.uniform(0, 0.1))  # noqa: S311  # jitter is not a secret
-
-
-def _cancellation_reasons(error: BaseException | None) -> Any:
-    return error.response.get("CancellationReasons", []) if isinstance(error, ClientError) else []
 
 
 def _key(content_id: int, comment_id: str, *, held: bool) -> "Item":
@@ -251,7 +246,7 @@ def _key_item(hashed: str) -> "Item":
     return {PARTITION_KEY: {"S": f"key#{hashed}"}, SORT_KEY: {"S": "-"}}
 
 
-def _expiry() -> "AttributeValueTypeDef":
+def _expiry() -> dict[str, str]:
     return {"N": str(int(time.time()) + KEY_SECONDS)}
 
 
