@@ -109,7 +109,25 @@ class SQLiteStore:
         self._writer.start()
 
     def add(self, new: NewComment, *, key: str = "", held: bool = False) -> Comment:
-        return self._run(lambda db: _add_once(db, self._clock, new, key, held=held))
+        def change(db: sqlite3.Connection) -> Comment:
+            if key:
+                scoped, content = hash_of(new.content_id, key), fingerprint(new)
+                seen = db.execute(
+                    "SELECT key, fingerprint, id, held FROM idempotency_key WHERE key IN (?, ?) AND expires_at > ?",
+                    (scoped, hash_of(key), int(time.time())),
+                )
+                for hashed, earlier, comment_id, was_held in seen:
+                    if earlier == content:
+                        return new.stored(comment_id, held=bool(was_held))
+                    if hashed == scoped:
+                        raise KeyReused
+            comment = new.stored(self._next_id(db, new.content_id), held=held)
+            _insert(db, comment)
+            if key:
+                _remember(db, scoped, content, comment["id"], held=held)
+            return comment
+
+        return self._run(change)
 
     def get(self, content_id: int, comment_id: str) -> Comment | None:
         found = self._page("FROM comment WHERE content_id = ? AND id = ?", (content_id, comment_id), limit=1).comments
@@ -128,11 +146,32 @@ class SQLiteStore:
         return page
 
     def approve(self, content_id: int, comment_id: str) -> Comment | None:
-        published = self._run(lambda db: _approve(db, self._clock, content_id, comment_id))
+        def change(db: sqlite3.Connection) -> str | None:
+            hashed = hash_of("approve", content_id, comment_id)
+            row = db.execute(
+                "DELETE FROM held WHERE content_id = ? AND id = ? RETURNING email, comment, created_at",
+                (content_id, comment_id),
+            ).fetchone()
+            if row is None:
+                approved = db.execute("SELECT id FROM idempotency_key WHERE key = ?", (hashed,)).fetchone()
+                return approved[0] if approved else None
+            email, text, at = row
+            new_id = self._next_id(db, content_id)
+            _insert(db, {"id": new_id, "content_id": content_id, "email": email, "comment": text, "created_at": at})
+            _remember(db, hashed, "", new_id, held=False)
+            return new_id
+
+        published = self._run(change)
         return self.get(content_id, published) if published else None
 
     def delete(self, content_id: int, comment_id: str) -> bool:
-        return self._run(lambda db: _delete(db, content_id, comment_id))
+        def change(db: sqlite3.Connection) -> bool:
+            which = (content_id, comment_id)
+            held = db.execute("DELETE FROM held WHERE content_id = ? AND id = ?", which).rowcount
+            published = db.execute("DELETE FROM comment WHERE content_id = ? AND id = ?", which).rowcount
+            return held + published > 0
+
+        return self._run(change)
 
     def scan(self) -> Iterator[Comment]:
         yield from scan_held(self)
@@ -183,6 +222,12 @@ class SQLiteStore:
             if outcome.cancel():  # the writer waits for another process, and will not apply the change later
                 raise StoreError(f"writing {self._path}: not committed within {TIMEOUT:.0f} s", reason="Timeout")
             return outcome.result()
+
+    def _next_id(self, db: sqlite3.Connection, content_id: int) -> str:
+        """Return an id after the newest comment of the thread and the newest held one, whichever process wrote them."""
+        query = "SELECT max(id) FROM comment WHERE content_id = ? UNION ALL SELECT max(id) FROM held"
+        newest = db.execute(query, (content_id,))
+        return id_at(self._clock.tick(after=max((tick_of(id_) for (id_,) in newest if id_), default=0)))
 
     def _write_queued(self) -> None:
         while not (self._closing and self._queue.empty()):
@@ -281,33 +326,6 @@ def _connect(path: Path, mode: str, *, timeout: float) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
 
 
-def _add_once(db: sqlite3.Connection, clock: Clock, new: NewComment, key: str, *, held: bool) -> Comment:
-    scoped, content = hash_of(new.content_id, key), fingerprint(new)
-    if key:
-        seen = db.execute(
-            "SELECT key, fingerprint, id, held FROM idempotency_key WHERE key IN (?, ?) AND expires_at > ?",
-            (scoped, hash_of(key), int(time.time())),
-        )
-        for hashed, earlier, comment_id, was_held in seen:
-            if earlier == content:
-                return new.stored(comment_id, held=bool(was_held))
-            if hashed == scoped:
-                raise KeyReused
-    comment = new.stored(id_at(_next_tick(db, clock, new.content_id)), held=held)
-    _insert(db, comment)
-    if key:
-        _remember(db, scoped, content, comment["id"], held=held)
-    return comment
-
-
-def _next_tick(db: sqlite3.Connection, clock: Clock, content_id: int) -> int:
-    """Return a tick after the newest comment of the thread and the newest held one, whichever process wrote them."""
-    newest = db.execute(
-        "SELECT max(id) FROM comment WHERE content_id = ? UNION ALL SELECT max(id) FROM held", (content_id,)
-    )
-    return clock.tick(after=max((tick_of(id_) for (id_,) in newest if id_), default=0))
-
-
 def _insert(db: sqlite3.Connection, comment: Comment) -> None:
     table = "held" if comment.get("held") else "comment"
     values = ":id, :content_id, :email, :comment, :created_at"
@@ -323,30 +341,6 @@ def _remember(db: sqlite3.Connection, hashed: str, content: str, comment_id: str
         "INSERT OR REPLACE INTO idempotency_key (key, fingerprint, id, held, expires_at) VALUES (?, ?, ?, ?, ?)",
         (hashed, content, comment_id, held, now + KEY_SECONDS),
     )
-
-
-def _approve(db: sqlite3.Connection, clock: Clock, content_id: int, comment_id: str) -> str | None:
-    """Move a held comment to its thread; return its new id."""
-    hashed = hash_of("approve", content_id, comment_id)
-    row = db.execute(
-        "DELETE FROM held WHERE content_id = ? AND id = ? RETURNING email, comment, created_at",
-        (content_id, comment_id),
-    ).fetchone()
-    if row is None:
-        approved = db.execute("SELECT id FROM idempotency_key WHERE key = ?", (hashed,)).fetchone()
-        return approved[0] if approved else None
-    email, text, at = row
-    published = id_at(_next_tick(db, clock, content_id))
-    _insert(db, {"id": published, "content_id": content_id, "email": email, "comment": text, "created_at": at})
-    _remember(db, hashed, "", published, held=False)
-    return published
-
-
-def _delete(db: sqlite3.Connection, content_id: int, comment_id: str) -> bool:
-    which = (content_id, comment_id)
-    held = db.execute("DELETE FROM held WHERE content_id = ? AND id = ?", which).rowcount
-    published = db.execute("DELETE FROM comment WHERE content_id = ? AND id = ?", which).rowcount
-    return held + published > 0
 
 
 def _restore(db: sqlite3.Connection, comment: Comment) -> int:
