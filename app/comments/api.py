@@ -4,7 +4,7 @@ import hmac
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -111,11 +111,13 @@ api.before_request(check_request)
 api.url_value_preprocessor(parse_path)
 
 
-def redact_emails(*comments: Comment) -> list[dict[str, Any]]:
+def redact_emails(comments: Sequence[Comment]) -> list[Any]:
     """Show, mask or hide email addresses as configured. A masked address keeps its first character and its domain."""
     emails = settings().emails
-    redacted: list[dict[str, Any]] = [{**comment} for comment in comments]
-    for comment in redacted if emails != "show" else []:
+    if emails == "show":
+        return list(comments)
+    redacted: list[Any] = [dict(comment) for comment in comments]
+    for comment in redacted:
         local_part, _, domain = comment.pop("email").partition("@")
         if emails == "mask":
             comment["email"] = f"{local_part[0]}***@{domain}"
@@ -190,7 +192,7 @@ def create_comment(new: NewComment, headers: RequestHeaders) -> Response:
         current_app.extensions["post_limit"].hit(request.remote_addr or "")
     held = settings().moderation and not by_moderator
     comment = store().add(new, key=headers.idempotency_key, held=held)
-    [shown] = redact_emails(comment)
+    [shown] = redact_emails([comment])
     if "held" not in comment:
         return published(shown, f"comment created and associated with content_id {new.content_id}")
     message = f"comment is pending approval in content_id {new.content_id}"
@@ -205,12 +207,7 @@ def published(comment: Any, message: str) -> Response:
     return response
 
 
-def listing(
-    query: PageQuery,
-    read: Callable[[str], Page],
-    serialize: Callable[..., Any] = lambda *comments: comments,
-    **parameters: str,
-) -> Response:
+def listing(query: PageQuery, read: Callable[[str], Page], **parameters: str) -> Response:
     """Build the response for a page, with its Link header. `read` fetches the page after a position."""
     read_at = ids.now()  # before the page is read
     cursor = paging.Cursor.parse(query.after) if query.after else None
@@ -218,7 +215,7 @@ def listing(
     # Later pages of a newest-first list never get new comments, so the next cursor is just the last id.
     overlap = 0 if parameters.get("order") == "desc" else store().overlap
     following = paging.following(cursor, page, overlap=overlap, read_at=read_at)
-    response = jsonify(serialize(*page.comments))
+    response = jsonify(page.comments)
     response.headers["Link"] = paging.link(request.path, following, more=page.more, limit=query.limit, **parameters)
     return response
 
@@ -242,9 +239,9 @@ def list_comments(content_id: int, query: ThreadQuery) -> Response:
         page = store().list_comments(content_id, after=after, limit=query.limit, newest_first=newest_first)
         if not page.comments and not query.after:
             abort(404, f"content_id {content_id} not found")
-        return page
+        return Page(redact_emails(page.comments), page.more)
 
-    response = listing(query, read, redact_emails, **({"order": "desc"} if newest_first else {}))
+    response = listing(query, read, **({"order": "desc"} if newest_first else {}))
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
     if "If-None-Match" in request.headers:
@@ -260,7 +257,7 @@ def get_comment(content_id: int, comment_id: str) -> Response:
     comment = store().get(content_id, comment_id)
     if comment is None:
         not_found(content_id, comment_id)
-    return jsonify(redact_emails(comment)[0])
+    return jsonify(redact_emails([comment])[0])
 
 
 @api.get("/api/status")
