@@ -237,12 +237,12 @@ class DynamoDBStore:
             time.sleep(random.uniform(0, 0.1))  # noqa: S311  # jitter is not a secret
 
 
-def _key(content_id: int, comment_id: str, *, held: bool) -> "Item":
+def _key(content_id: int, comment_id: str, *, held: bool) -> Item:
     partition = f"held#{int(comment_id[-1], 16) % SHARDS}" if held else f"thread#{content_id}"
     return {PARTITION_KEY: {"S": partition}, SORT_KEY: {"S": comment_id}}
 
 
-def _key_item(hashed: str) -> "Item":
+def _key_item(hashed: str) -> Item:
     return {PARTITION_KEY: {"S": f"key#{hashed}"}, SORT_KEY: {"S": "-"}}
 
 
@@ -250,7 +250,7 @@ def _expiry() -> dict[str, str]:
     return {"N": str(int(time.time()) + KEY_SECONDS)}
 
 
-def _item(comment: Comment) -> "Item":
+def _item(comment: Comment) -> Item:
     held = bool(comment.get("held"))
     item = _key(comment["content_id"], comment["id"], held=held)
     if held:
