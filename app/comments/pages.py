@@ -1,10 +1,11 @@
 """HTML pages (/, /status, /moderate, /docs), embed.js, and the files of Swagger UI."""
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import flask_swagger_ui
-from flask import Blueprint, Response, abort, current_app, render_template, request, send_from_directory
+from flask import Blueprint, Response, abort, current_app, render_template, request
 
 from comments.api import settings
 
@@ -16,7 +17,10 @@ CONTENT_SECURITY_POLICY = (
     " form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-pages = Blueprint("pages", __name__)
+# Like Flask's own static files, browsers revalidate Swagger UI's by ETag.
+pages = Blueprint("pages", __name__, static_folder=SWAGGER_UI, static_url_path="/docs")
+pages.add_url_rule("/", "home", partial(render_template, "home.html"))
+pages.add_url_rule("/docs", "docs", partial(render_template, "docs.html"))
 
 
 @pages.app_template_global()
@@ -43,16 +47,6 @@ def add_headers(response: Response) -> Response:
     return response
 
 
-@pages.get("/")
-def home() -> str:
-    return render_template("home.html")
-
-
-@pages.get("/docs")
-def docs() -> str:
-    return render_template("docs.html")
-
-
 @pages.get("/status")
 def status() -> str:
     return render_template("status.html", **current_app.extensions["status"].read())
@@ -76,9 +70,3 @@ def embed() -> Response:
     # Sites can pin the script with `integrity`, which needs `crossorigin` and this header.
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response
-
-
-@pages.get("/docs/<path:name>")
-def swagger_ui(name: str) -> Response:
-    """Serve Swagger UI's own files. Like static files, browsers revalidate them by ETag."""
-    return send_from_directory(SWAGGER_UI, name)
