@@ -6,11 +6,8 @@ from comments.app import create_app
 from comments.config import ConfigError
 from comments.errors import StoreError
 
-BOOT_ERROR = 3
-"""Exit status of a worker that makes gunicorn's master stop instead of starting another worker."""
-
 try:
     app = create_app()
 except (ConfigError, StoreError) as error:
     print(f"error: {error}", file=sys.stderr)
-    sys.exit(BOOT_ERROR)
+    sys.exit(3)  # gunicorn's master stops instead of starting another worker

@@ -36,7 +36,6 @@ TOLERANCE = 5 * 60
 year 2100 would push the ids of all later comments there too."""
 
 REPORT_HEADER = b'{"report":"comments that were not imported"}\n'
-"""First line of a report."""
 
 echo = partial(click.echo, err=True)
 progressbar = partial(click.progressbar, file=sys.stderr, update_min_steps=BATCH)

@@ -66,13 +66,7 @@ CONFIG = {
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "comments.logs.JsonFormatter"}},
     "filters": {"redact": {"()": "comments.logs.Redact"}},
-    "handlers": {
-        "stdout": {
-            "class": "logging.StreamHandler",
-            "stream": "ext://sys.stdout",
-            "formatter": "json",
-        }
-    },
+    "handlers": {"stdout": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "json"}},
     "root": {"level": "WARNING", "handlers": ["stdout"]},
     "loggers": {
         "comments": {"level": "INFO"},

@@ -100,9 +100,8 @@ class DynamoDBStore:
         remembered = _key_item(hash_of("approve", content_id, comment_id))
         held = self._find(content_id, comment_id, held=True)
         if held:
-            published = held.copy()
+            published: Comment = held | {"id": id_at(self._clock.tick())}
             del published["held"]
-            published["id"] = id_at(self._clock.tick())
             approval = remembered | {"id": {"S": published["id"]}, TTL_ATTRIBUTE: _expiry()}
             key, condition = _key(content_id, comment_id, held=True), f"attribute_exists({PARTITION_KEY})"
             delete = {"Delete": {"Key": key, "ConditionExpression": condition}}
