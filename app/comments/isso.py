@@ -1,7 +1,6 @@
 """Comments from the SQLite database of Isso 0.13 and 0.14."""
 
 import hashlib
-import math
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -89,7 +88,7 @@ def _read_mapping(path: Path, threads: Mapping[str, int]) -> dict[str, int | Non
         if number is not None and not (type(number) is int and 1 <= number <= MAX_CONTENT_ID):
             raise click.ClickException(f"{path}: {uri!r} must be a number from 1 to {MAX_CONTENT_ID}, or null")
     if missing := [uri for uri in threads if uri not in mapping]:
-        some = ", ".join(map(repr, missing[:3])) + (", …" if missing[3:] else "")
+        some = ", ".join(map(repr, missing[:3])) + (", …" if missing[3:] else "")  # so few that they fit on one line
         raise click.ClickException(f"{path} lacks {len(missing)} of {len(threads)} threads: {some}")
     return mapping
 
@@ -100,7 +99,7 @@ def _convert(row: Mapping[str, Any], content_ids: Mapping[str, int | None], miss
     if row["mode"] not in {ACCEPTED, PENDING}:
         raise InvalidRequest({"field": "mode", "message": "must be 1, 2 or 4"})
     latest = time.time() + TOLERANCE
-    if not (isinstance(row["created"], float | int) and math.isfinite(row["created"]) and 0 < row["created"] < latest):
+    if not (isinstance(row["created"], float | int) and 0 < row["created"] < latest):
         raise InvalidRequest({"field": "created", "message": "must be a time in the past, in seconds since 1970"})
     # Derive the rest of the id from immutable fields, so that a second import finds the comment.
     digest = hashlib.sha256(row["uri"] + b"\0%d" % row["id"]).digest()
