@@ -25,45 +25,40 @@ _NOTE = (
 )
 
 
-class StockStack(BaseStack):
-    """The service as in many tutorials: CDK's stock pattern with its defaults, and an on-demand table."""
-
-    def __init__(self, scope: cdk.App, construct_id: str, *, cpu: int, memory: int) -> None:
-        super().__init__(scope, construct_id)
-        dynamodb.TableV2(
-            self,
-            "Table",
-            partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
-            billing=dynamodb.Billing.on_demand(),
-        )
-        patterns.ApplicationLoadBalancedFargateService(
-            self,
-            "Service",
-            cpu=cpu,
-            memory_limit_mib=memory,
-            desired_count=STOCK_TASKS,
-            min_healthy_percent=50,  # the default; relying on it is deprecated
-            task_image_options=patterns.ApplicationLoadBalancedTaskImageOptions(
-                image=ecs.ContainerImage.from_registry("comments")
-            ),
-        )
-
-
-def templates(stage: Stage) -> list[Mapping[str, Any]]:
-    """Return the templates of a stage, including those of its account."""
-    return [stack.template for stack in app_of(stage).synth().stacks]
+def templates(app: cdk.App) -> list[Mapping[str, Any]]:
+    return [stack.template for stack in app.synth().stacks]
 
 
 def stock_templates(stage: Stage) -> list[Mapping[str, Any]]:
-    """Return the template of the stock pattern with tasks of the stage's size."""
+    """Return the service as in many tutorials: CDK's stock pattern with its defaults, and an on-demand table.
+
+    Tasks have the stage's size.
+    """
     app = cdk.App()
-    StockStack(app, "Stock", cpu=stage.cpu, memory=stage.memory)
-    return [stack.template for stack in app.synth().stacks]
+    stack = BaseStack(app, "Stock")
+    dynamodb.TableV2(
+        stack,
+        "Table",
+        partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+        billing=dynamodb.Billing.on_demand(),
+    )
+    patterns.ApplicationLoadBalancedFargateService(
+        stack,
+        "Service",
+        cpu=stage.cpu,
+        memory_limit_mib=stage.memory,
+        desired_count=STOCK_TASKS,
+        min_healthy_percent=50,  # the default; relying on it is deprecated
+        task_image_options=patterns.ApplicationLoadBalancedTaskImageOptions(
+            image=ecs.ContainerImage.from_registry("comments")
+        ),
+    )
+    return templates(app)
 
 
 def report(stage: Stage) -> Iterator[str]:
     """Yield the lines of the report."""
-    mine, stock = bills(templates(stage)), bills(stock_templates(stage))
+    mine, stock = bills(templates(app_of(stage))), bills(stock_templates(stage))
     months = "".join(f"{f'{requests // 1_000_000} million' if requests else 'none':>12}" for requests in MONTHS)
     head = f"{'dollars, by requests a month':<70}{months}"
     yield from (_NOTE, "", f"{stage.name}:", head, *rows(mine))
@@ -76,7 +71,7 @@ def report(stage: Stage) -> Iterator[str]:
     }
     for label, other in variants.items():
         same = (other.egress, other.entrance) == (stage.egress, stage.entrance)
-        totals = [each.total for each in bills(templates(other))]
+        totals = [each.total for each in bills(templates(app_of(other)))]
         yield row(label, "this stage" if same else "", totals)
     sources = sorted({line.price.source for column in (*mine, *stock) for line in column.lines})
     yield from ("", f"Prices from {', '.join(sources)}.", "Per-request assumptions are in infra/cost/traffic.py.")
