@@ -1,12 +1,11 @@
 """Computes a monthly bill from templates, resource by resource. A type without a price is an error."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from infra.cost import prices
+from infra.cost import prices, traffic
 from infra.cost.prices import FREE, HOURS, Price
-from infra.cost.traffic import REJECTED_GB, ROUTES, Traffic
 from infra.stages import ConfigurationError
 
 Properties = Mapping[str, Any]
@@ -22,7 +21,6 @@ _IMAGES_GB = 2.0
 """About thirty images of 70 MB, compressed."""
 _INSIGHTS_METRICS = 38
 """AWS: ten metrics each for cluster, service and family, three more for the cluster and five for the service."""
-_CPU_UNITS, _MEBIBYTES = 1024, 1024
 
 
 class UnpricedError(ConfigurationError):
@@ -55,10 +53,10 @@ class Bill:
 
 @dataclass(frozen=True)
 class Month:
-    """The resources of several templates, sorted by type, and their traffic in a month."""
+    """The resources of several templates, sorted by type, and millions of requests in a month."""
 
     resources: Sequence[Mapping[str, Any]]
-    traffic: Traffic
+    millions: float
 
     def of_type(self, kind: str) -> list[Properties]:
         return [resource.get("Properties", {}) for resource in self.resources if resource["Type"] == kind]
@@ -75,14 +73,14 @@ class Month:
 
     @property
     def app_log_gb(self) -> float:
-        return self.traffic.line_gb(metrics=self.embeds_metrics)
+        return self.millions * (traffic.LINE_GB + (traffic.METRICS_GB if self.embeds_metrics else 0))
 
 
-def bill(templates: Iterable[Mapping[str, Any]], traffic: Traffic) -> Bill:
-    """Return the bill of the templates' resources; raise UnpricedError for an unknown type."""
+def bill(templates: Iterable[Mapping[str, Any]], requests: int) -> Bill:
+    """Return the bill of the templates' resources for a month's requests; raise UnpricedError for an unknown type."""
     # Not by logical ID: two templates may use the same one.
     resources = [resource for template in templates for resource in template.get("Resources", {}).values()]
-    month = Month(sorted(resources, key=lambda resource: str(resource["Type"])), traffic)
+    month = Month(sorted(resources, key=lambda resource: str(resource["Type"])), requests / 1_000_000)
     quantities: dict[tuple[str, Price], float] = {}
     for resource in month.resources:
         if (kind := resource["Type"]) in FREE:
@@ -99,7 +97,7 @@ def bill(templates: Iterable[Mapping[str, Any]], traffic: Traffic) -> Bill:
 
 def bills(of: Sequence[Mapping[str, Any]]) -> list[Bill]:
     """Return a bill for each of MONTHS."""
-    return [bill(of, Traffic(requests)) for requests in MONTHS]
+    return [bill(of, requests) for requests in MONTHS]
 
 
 def rows(columns: Sequence[Bill]) -> Iterator[str]:
@@ -117,24 +115,26 @@ def row(label: str, price: str, dollars: Sequence[float]) -> str:
 def _web_acl(properties: Properties, month: Month) -> Iterator[Line]:
     yield Line("web ACL", prices.WEB_ACL, 1)
     yield Line("web ACL: rules", prices.WEB_ACL_RULE, len(properties["Rules"]))
-    yield Line("web ACL: requests", prices.WEB_ACL_REQUESTS, month.traffic.millions)
+    yield Line("web ACL: requests", prices.WEB_ACL_REQUESTS, month.millions)
 
 
 def _load_balancer(properties: Properties, month: Month) -> Iterator[Line]:
     yield Line("load balancer", prices.LOAD_BALANCER, HOURS)
-    yield Line("load balancer: use", prices.LOAD_BALANCER_UNIT, month.traffic.load_balancer_units * HOURS)
+    # AWS: an LCU-hour covers 90,000 new connections (25 a second) or 1 GB, whichever is used more.
+    units = month.millions * max(traffic.NEW_CONNECTIONS / 0.09, traffic.RESPONSE_GB)
+    yield Line("load balancer: use", prices.LOAD_BALANCER_UNIT, units)
     if properties["Scheme"] == "internet-facing":
         yield Line("public addresses of the load balancer", prices.IPV4, len(properties["Subnets"]) * HOURS)
-        yield Line("data to the internet", prices.DATA_OUT, month.traffic.response_gb)
+        yield Line("data to the internet", prices.DATA_OUT, month.millions * traffic.RESPONSE_GB)
 
 
 def _distribution(_: Properties, month: Month) -> Iterator[Line]:
     """Bill usage beyond the free tier. Data from the load balancer to CloudFront is free."""
     for label, price, used, free in (
-        ("responses", prices.CLOUDFRONT_OUT, month.traffic.response_gb, prices.CLOUDFRONT_FREE_GB),
-        ("requests", prices.CLOUDFRONT_REQUESTS, month.traffic.millions, prices.CLOUDFRONT_FREE_MILLIONS),
+        ("responses", prices.CLOUDFRONT_OUT, month.millions * traffic.RESPONSE_GB, prices.CLOUDFRONT_FREE_GB),
+        ("requests", prices.CLOUDFRONT_REQUESTS, month.millions, prices.CLOUDFRONT_FREE_MILLIONS),
         # Each request calls the function that sets the viewer's address.
-        ("functions", prices.CLOUDFRONT_FUNCTIONS, month.traffic.millions, prices.CLOUDFRONT_FREE_FUNCTION_MILLIONS),
+        ("functions", prices.CLOUDFRONT_FUNCTIONS, month.millions, prices.CLOUDFRONT_FREE_FUNCTION_MILLIONS),
     ):
         yield Line(f"CloudFront: {label}", price, max(used - free, 0))
 
@@ -143,7 +143,7 @@ def _nat_gateway(_: Properties, month: Month) -> Iterator[Line]:
     """Bill log lines, and comments unless they go through a gateway endpoint."""
     gateways = len(month.of_type("AWS::EC2::NatGateway"))
     endpoints = [str(each["ServiceName"]) for each in month.of_type("AWS::EC2::VPCEndpoint")]
-    comments = 0.0 if any("dynamodb" in name for name in endpoints) else month.traffic.response_gb
+    comments = 0.0 if any("dynamodb" in name for name in endpoints) else month.millions * traffic.RESPONSE_GB
     yield Line("NAT gateways", prices.NAT, HOURS)
     yield Line("NAT gateways: data", prices.NAT_DATA, (month.app_log_gb + comments) / gateways)
 
@@ -164,7 +164,7 @@ def _cluster(properties: Properties, _: Month) -> Iterator[Line]:
 
 def _task_definition(_: Properties, month: Month) -> Iterator[Line]:
     if month.embeds_metrics:
-        yield Line("metrics by route", prices.METRIC, ROUTES if month.traffic.requests else 0)
+        yield Line("metrics by route", prices.METRIC, traffic.ROUTES if month.millions else 0)
 
 
 def _service(properties: Properties, month: Month) -> Iterator[Line]:
@@ -176,10 +176,15 @@ def _service(properties: Properties, month: Month) -> Iterator[Line]:
     if "Monitoring" in properties:  # AWS: billed like detailed monitoring
         yield Line("high-resolution CPU", prices.METRIC, len(properties["Monitoring"]["MetricConfigurations"]))
     (task,) = month.of_type("AWS::ECS::TaskDefinition")  # a stage has one service
+    arm = task.get("RuntimePlatform", {}).get("CpuArchitecture") == "ARM64"
+    vcpu, memory = (prices.VCPU_ARM, prices.MEMORY_ARM) if arm else (prices.VCPU, prices.MEMORY)
     on_spot = _spot_tasks(tasks, properties.get("CapacityProviderStrategy", []))
-    yield from _tasks(task, tasks - on_spot)
-    if on_spot:
-        yield from _tasks(task, on_spot, discount=prices.SPOT_DISCOUNT)
+    for kind, number, share in (("tasks", tasks - on_spot, 1), ("tasks on Spot", on_spot, 1 - prices.SPOT_DISCOUNT)):
+        for label, price, size in (("CPU", vcpu, task["Cpu"]), ("memory", memory, task["Memory"])):
+            if number:
+                yield Line(
+                    f"{kind}: {label}", replace(price, amount=price.amount * share), number * HOURS * int(size) / 1024
+                )
 
 
 def _spot_tasks(tasks: int, strategy: list[Mapping[str, Any]]) -> float:
@@ -187,17 +192,6 @@ def _spot_tasks(tasks: int, strategy: list[Mapping[str, Any]]) -> float:
     beyond = max(tasks - sum(int(each.get("Base", 0)) for each in strategy), 0)
     weights = sum(int(each.get("Weight", 0)) for each in strategy) or 1
     return sum(beyond * int(each["Weight"]) / weights for each in strategy if "SPOT" in each["CapacityProvider"])
-
-
-def _tasks(definition: Properties, number: float, *, discount: float = 0) -> Iterator[Line]:
-    arm = definition.get("RuntimePlatform", {}).get("CpuArchitecture") == "ARM64"
-    kind = "tasks on Spot" if discount else "tasks"
-    for label, price, size in (
-        ("CPU", prices.VCPU_ARM if arm else prices.VCPU, int(definition["Cpu"]) / _CPU_UNITS),
-        ("memory", prices.MEMORY_ARM if arm else prices.MEMORY, int(definition["Memory"]) / _MEBIBYTES),
-    ):
-        reduced = Price(price.amount * (1 - discount), price.unit, price.source)
-        yield Line(f"{kind}: {label}", reduced, number * HOURS * size)
 
 
 def _alarm(properties: Properties, _: Month) -> Iterator[Line]:
@@ -215,9 +209,9 @@ def _scaling_policy(properties: Properties, _: Month) -> Iterator[Line]:
 def _log_group(properties: Properties, month: Month) -> Iterator[Line]:
     name = str(properties.get("LogGroupName", ""))
     if name.startswith("aws-waf-logs-"):
-        written = month.traffic.blocked_gb if month.of_type("AWS::WAFv2::WebACL") else 0.0
+        written = month.millions * traffic.BLOCKED_GB if month.of_type("AWS::WAFv2::WebACL") else 0.0
     elif name.endswith("/flow"):
-        written = REJECTED_GB if month.of_type("AWS::EC2::FlowLog") else 0.0
+        written = traffic.REJECTED_GB if month.of_type("AWS::EC2::FlowLog") else 0.0
     else:
         written = month.app_log_gb
     yield Line("logs: written", prices.LOGS, written)
@@ -229,18 +223,18 @@ def _table(properties: Properties, month: Month) -> Iterator[Line]:
     if properties.get("BillingMode") != "PAY_PER_REQUEST":
         raise UnpricedError("a DynamoDB table with provisioned capacity has no price in infra/cost/bill.py: add it")
     (replica,) = properties.get("Replicas", [properties])
-    yield Line("table: writes", prices.WRITES, month.traffic.posted_millions)
-    yield Line("table: reads", prices.READS, month.traffic.read_units_millions)
-    yield Line("table: storage", prices.TABLE_STORAGE, month.traffic.stored_gb)
+    yield Line("table: writes", prices.WRITES, month.millions * traffic.WRITE_UNITS)
+    yield Line("table: reads", prices.READS, month.millions * traffic.READ_UNITS)
+    yield Line("table: storage", prices.TABLE_STORAGE, month.millions * traffic.STORED_GB)
     if replica.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled"):
-        yield Line("table: point-in-time recovery", prices.TABLE_RECOVERY, month.traffic.stored_gb)
+        yield Line("table: point-in-time recovery", prices.TABLE_RECOVERY, month.millions * traffic.STORED_GB)
 
 
 def _bucket(properties: Properties, month: Month) -> Iterator[Line]:
     rules = properties.get("LifecycleConfiguration", {}).get("Rules", [])
     days = min((rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule), default=_YEAR_OF_DAYS)
     yield Line("access log: files", prices.OBJECTS_PUT, _PUTS_THOUSAND)
-    yield Line("access log: storage", prices.OBJECTS_KEPT, month.traffic.access_log_gb * days / _DAYS)
+    yield Line("access log: storage", prices.OBJECTS_KEPT, month.millions * traffic.ACCESS_LINE_GB * days / _DAYS)
 
 
 Handler = Callable[[Properties, Month], Iterable[Line]]

@@ -8,11 +8,10 @@ import pytest
 
 from infra.cost.__main__ import main, stock_templates
 from infra.cost.bill import Bill, bill, bills
-from infra.cost.traffic import Traffic
 from infra.stages import STAGES, Architecture, Egress, Entrance, Stage
 from tests.infra.synthesis import CHECKED, CLOUDFRONT, PROJECT, synthesize
 
-IDLE, BUSY = Traffic(0), Traffic(10_000_000)
+IDLE, BUSY = 0, 10_000_000
 DEV, PROD = CHECKED["dev"], CHECKED["prod"]
 
 
@@ -57,7 +56,7 @@ def test_an_option_has_the_documented_price(fields: dict[str, Any], more: float,
 
 def test_cloudfront_is_billed_beyond_its_free_tier() -> None:
     assert dollars(bill(of(CHECKED[CLOUDFRONT]), BUSY), "CloudFront: re") == 0
-    found = bill(of(CHECKED[CLOUDFRONT]), Traffic(1_000_000_000))
+    found = bill(of(CHECKED[CLOUDFRONT]), 1_000_000_000)
     assert dollars(found, "CloudFront: requests") == pytest.approx(990)
     assert dollars(found, "CloudFront: responses") == pytest.approx((3600 - 1000) * 0.085)
     assert dollars(found, "CloudFront: functions") == pytest.approx(99.80)
