@@ -73,7 +73,7 @@ def report(stage: Stage) -> Iterator[str]:
         same = (other.egress, other.entrance) == (stage.egress, stage.entrance)
         totals = [each.total for each in bills(templates(app_of(other)))]
         yield row(label, "this stage" if same else "", totals)
-    sources = sorted({line.price.source for column in (*mine, *stock) for line in column.lines})
+    sources = sorted({f"aws.amazon.com/{line.price.page}" for column in (*mine, *stock) for line in column.lines})
     yield from ("", f"Prices from {', '.join(sources)}.", "Per-request assumptions are in infra/cost/traffic.py.")
 
 

@@ -15,64 +15,54 @@ class Price:
 
     amount: float
     unit: str
-    source: str
+    page: str
+    """Source, below aws.amazon.com."""
 
 
-_ELB = "aws.amazon.com/elasticloadbalancing/pricing"
-_VPC = "aws.amazon.com/vpc/pricing"
-_LINK = "aws.amazon.com/privatelink/pricing"
-_FARGATE = "aws.amazon.com/fargate/pricing"
-_WAF = "aws.amazon.com/waf/pricing"
-_CLOUDWATCH = "aws.amazon.com/cloudwatch/pricing"
-_DYNAMODB = "aws.amazon.com/dynamodb/pricing/on-demand"
-_S3 = "aws.amazon.com/s3/pricing"
-_CLOUDFRONT = "aws.amazon.com/cloudfront/pricing"
-_EC2 = "aws.amazon.com/ec2/pricing/on-demand"
+LOAD_BALANCER = Price(0.0225, "hour", "elasticloadbalancing/pricing")
+LOAD_BALANCER_UNIT = Price(0.008, "LCU-hour", "elasticloadbalancing/pricing")
+IPV4 = Price(0.005, "address-hour", "vpc/pricing")
+NAT = Price(0.045, "hour", "vpc/pricing")
+NAT_DATA = Price(0.045, "GB", "vpc/pricing")
+ENDPOINT = Price(0.01, "zone-hour", "privatelink/pricing")
+ENDPOINT_DATA = Price(0.01, "GB", "privatelink/pricing")
+DATA_OUT = Price(0.09, "GB", "ec2/pricing/on-demand")
 
-LOAD_BALANCER = Price(0.0225, "hour", _ELB)
-LOAD_BALANCER_UNIT = Price(0.008, "LCU-hour", _ELB)
-IPV4 = Price(0.005, "address-hour", _VPC)
-NAT = Price(0.045, "hour", _VPC)
-NAT_DATA = Price(0.045, "GB", _VPC)
-ENDPOINT = Price(0.01, "zone-hour", _LINK)
-ENDPOINT_DATA = Price(0.01, "GB", _LINK)
-DATA_OUT = Price(0.09, "GB", _EC2)
-
-CLOUDFRONT_OUT = Price(0.085, "GB beyond 1 TB", _CLOUDFRONT)
-CLOUDFRONT_REQUESTS = Price(1.0, "million beyond 10 million", _CLOUDFRONT)
-CLOUDFRONT_FUNCTIONS = Price(0.10, "million beyond 2 million", _CLOUDFRONT)
+CLOUDFRONT_OUT = Price(0.085, "GB beyond 1 TB", "cloudfront/pricing")
+CLOUDFRONT_REQUESTS = Price(1.0, "million beyond 10 million", "cloudfront/pricing")
+CLOUDFRONT_FUNCTIONS = Price(0.10, "million beyond 2 million", "cloudfront/pricing")
 CLOUDFRONT_FREE_GB = 1000.0
 CLOUDFRONT_FREE_MILLIONS = 10.0
 CLOUDFRONT_FREE_FUNCTION_MILLIONS = 2.0
 """Monthly free tier of an account, which doesn't expire. Other free tiers are ignored."""
 
-VCPU = Price(0.04048, "vCPU-hour", _FARGATE)
-MEMORY = Price(0.004445, "GB-hour", _FARGATE)
-VCPU_ARM = Price(0.03238, "vCPU-hour", _FARGATE)
-MEMORY_ARM = Price(0.00356, "GB-hour", _FARGATE)
+VCPU = Price(0.04048, "vCPU-hour", "fargate/pricing")
+MEMORY = Price(0.004445, "GB-hour", "fargate/pricing")
+VCPU_ARM = Price(0.03238, "vCPU-hour", "fargate/pricing")
+MEMORY_ARM = Price(0.00356, "GB-hour", "fargate/pricing")
 SPOT_DISCOUNT = 0.70
 """AWS: up to 70%, depending on supply and demand."""
 
-WEB_ACL = Price(5.0, "web ACL", _WAF)
-WEB_ACL_RULE = Price(1.0, "rule", _WAF)
-WEB_ACL_REQUESTS = Price(0.60, "million requests", _WAF)
+WEB_ACL = Price(5.0, "web ACL", "waf/pricing")
+WEB_ACL_RULE = Price(1.0, "rule", "waf/pricing")
+WEB_ACL_REQUESTS = Price(0.60, "million requests", "waf/pricing")
 
-METRIC = Price(0.30, "metric", _CLOUDWATCH)
-ALARM = Price(0.10, "alarm metric", _CLOUDWATCH)
-HIGH_RESOLUTION_ALARM = Price(0.30, "high-resolution alarm metric", _CLOUDWATCH)
-DASHBOARD = Price(3.0, "dashboard", _CLOUDWATCH)
-LOGS = Price(0.50, "GB", _CLOUDWATCH)
-LOGS_KEPT = Price(0.03, "GB-month", _CLOUDWATCH)
+METRIC = Price(0.30, "metric", "cloudwatch/pricing")
+ALARM = Price(0.10, "alarm metric", "cloudwatch/pricing")
+HIGH_RESOLUTION_ALARM = Price(0.30, "high-resolution alarm metric", "cloudwatch/pricing")
+DASHBOARD = Price(3.0, "dashboard", "cloudwatch/pricing")
+LOGS = Price(0.50, "GB", "cloudwatch/pricing")
+LOGS_KEPT = Price(0.03, "GB-month", "cloudwatch/pricing")
 
-WRITES = Price(0.625, "million units", _DYNAMODB)
-READS = Price(0.125, "million units", _DYNAMODB)
-TABLE_STORAGE = Price(0.25, "GB-month", _DYNAMODB)
-TABLE_RECOVERY = Price(0.20, "GB-month", _DYNAMODB)
+WRITES = Price(0.625, "million units", "dynamodb/pricing/on-demand")
+READS = Price(0.125, "million units", "dynamodb/pricing/on-demand")
+TABLE_STORAGE = Price(0.25, "GB-month", "dynamodb/pricing/on-demand")
+TABLE_RECOVERY = Price(0.20, "GB-month", "dynamodb/pricing/on-demand")
 
-OBJECTS_PUT = Price(0.005, "thousand puts", _S3)
-OBJECTS_KEPT = Price(0.023, "GB-month", _S3)
-SECRET = Price(0.40, "secret", "aws.amazon.com/secrets-manager/pricing")
-IMAGES_KEPT = Price(0.10, "GB-month", "aws.amazon.com/ecr/pricing")
+OBJECTS_PUT = Price(0.005, "thousand puts", "s3/pricing")
+OBJECTS_KEPT = Price(0.023, "GB-month", "s3/pricing")
+SECRET = Price(0.40, "secret", "secrets-manager/pricing")
+IMAGES_KEPT = Price(0.10, "GB-month", "ecr/pricing")
 
 FREE = {
     "AWS::ApplicationAutoScaling::ScalableTarget": "only its alarms are billed",
