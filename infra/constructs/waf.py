@@ -1,7 +1,7 @@
 """WAF web ACL: AWS managed rules and a rate limit, with responses in the service's error format."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_cdk import aws_wafv2 as waf
@@ -15,46 +15,28 @@ _TOO_MANY = (
 )
 """HTTP status, key and body of a response."""
 
-_COMMON = (
-    "NoUserAgent_HEADER",
-    "UserAgent_BadBots_HEADER",
-    "SizeRestrictions_QUERYSTRING",
-    "SizeRestrictions_Cookie_HEADER",
-    "SizeRestrictions_URIPATH",
-    "EC2MetaDataSSRF_COOKIE",
-    "EC2MetaDataSSRF_URIPATH",
-    "EC2MetaDataSSRF_QUERYARGUMENTS",
-    "GenericLFI_QUERYARGUMENTS",
-    "GenericLFI_URIPATH",
-    "RestrictedExtensions_URIPATH",
-    "RestrictedExtensions_QUERYARGUMENTS",
-    "GenericRFI_QUERYARGUMENTS",
-    "GenericRFI_URIPATH",
-    "CrossSiteScripting_COOKIE",
-    "CrossSiteScripting_QUERYARGUMENTS",
-    "CrossSiteScripting_URIPATH",
-)
-_COMMON_OF_BODIES = (
-    "SizeRestrictions_BODY",
-    "EC2MetaDataSSRF_BODY",
-    "GenericLFI_BODY",
-    "GenericRFI_BODY",
-    "CrossSiteScripting_BODY",
+_COMMON = {
+    "NoUserAgent": ("HEADER",),
+    "UserAgent_BadBots": ("HEADER",),
+    "SizeRestrictions": ("QUERYSTRING", "Cookie_HEADER", "URIPATH"),
+    "EC2MetaDataSSRF": ("COOKIE", "URIPATH", "QUERYARGUMENTS"),
+    "GenericLFI": ("QUERYARGUMENTS", "URIPATH"),
+    "RestrictedExtensions": ("URIPATH", "QUERYARGUMENTS"),
+    "GenericRFI": ("QUERYARGUMENTS", "URIPATH"),
+    "CrossSiteScripting": ("COOKIE", "QUERYARGUMENTS", "URIPATH"),
+}
+_BAD_INPUTS = {
+    "JavaDeserializationRCE": ("HEADER", "BODY", "URIPATH", "QUERYSTRING"),
+    "Host_localhost": ("HEADER",),
+    "PROPFIND": ("METHOD",),
+    "ExploitablePaths": ("URIPATH",),
+    "Log4JRCE": ("HEADER", "QUERYSTRING", "BODY", "URIPATH"),
+}
+"""Rules by what they detect, and where. AWS's names join both, as in GenericLFI_URIPATH."""
+_COMMON_OF_BODIES = dict.fromkeys(
+    ("SizeRestrictions", "EC2MetaDataSSRF", "GenericLFI", "GenericRFI", "CrossSiteScripting"), ("BODY",)
 )
 """Counted but not blocked: a comment may be longer than 8 KB and may mention HTML or ../../etc/passwd."""
-_BAD_INPUTS = (
-    "JavaDeserializationRCE_HEADER",
-    "JavaDeserializationRCE_BODY",
-    "JavaDeserializationRCE_URIPATH",
-    "JavaDeserializationRCE_QUERYSTRING",
-    "Host_localhost_HEADER",
-    "PROPFIND_METHOD",
-    "ExploitablePaths_URIPATH",
-    "Log4JRCE_HEADER",
-    "Log4JRCE_QUERYSTRING",
-    "Log4JRCE_BODY",
-    "Log4JRCE_URIPATH",
-)
 _REPUTATION = ("AWSManagedIPReputationList", "AWSManagedReconnaissanceList")
 
 
@@ -92,8 +74,8 @@ class WebAcl(Construct):
                 _post_rate(post_limit, address_header),
                 # AWS: this group only checks the connecting address, which behind a proxy is not the client's.
                 *([] if address_header else [_managed(1, "AWSManagedRulesAmazonIpReputationList", block=_REPUTATION)]),
-                _managed(2, "AWSManagedRulesKnownBadInputsRuleSet", block=_BAD_INPUTS),
-                _managed(3, "AWSManagedRulesCommonRuleSet", block=_COMMON, count=_COMMON_OF_BODIES),
+                _managed(2, "AWSManagedRulesKnownBadInputsRuleSet", block=_names(_BAD_INPUTS)),
+                _managed(3, "AWSManagedRulesCommonRuleSet", block=_names(_COMMON), count=_names(_COMMON_OF_BODIES)),
             ],
         )
         waf.CfnWebACLAssociation(self, "Association", resource_arn=resource_arn, web_acl_arn=acl.attr_arn)
@@ -153,16 +135,19 @@ def _post_rate(limit: int, address_header: str | None) -> dict[str, Any]:
     }
 
 
+def _names(rules: Mapping[str, Sequence[str]]) -> list[str]:
+    return [f"{detected}_{where}" for detected, places in rules.items() for where in places]
+
+
 def _managed(priority: int, name: str, *, block: Sequence[str], count: Sequence[str] = ()) -> dict[str, Any]:
     """Return a managed rule group. AWS: a custom response can only be set for each rule by name."""
     actions = dict.fromkeys(block, _block(*_BLOCKED)) | {rule: {"count": {}} for rule in count}
     overrides = [{"name": rule, "actionToUse": action} for rule, action in actions.items()]
+    group = {"vendorName": "AWS", "name": name, "ruleActionOverrides": overrides}
     return {
         "name": name,
         "priority": priority,
         "overrideAction": {"none": {}},
         "visibilityConfig": _visibility(name),
-        "statement": {
-            "managedRuleGroupStatement": {"vendorName": "AWS", "name": name, "ruleActionOverrides": overrides}
-        },
+        "statement": {"managedRuleGroupStatement": group},
     }
