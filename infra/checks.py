@@ -94,12 +94,11 @@ def acknowledgements(folder: Path) -> str:
     places: dict[tuple[str, str], set[str]] = {}
     for file in folder.glob("*/*.metadata.json"):
         for path, entries in json.loads(file.read_text()).items():
-            # Omit the stage, the construct, the rules' common prefix, and the resource in brackets after some rule IDs.
+            # Omit the stage, the construct, and the resource in brackets after some rule IDs.
             where = re.sub(r"^/Comments([A-Za-z]+).*", r"\1", path)
             for entry in entries:
                 for rule, reason in entry["data"].items() if entry["type"] == ACKNOWLEDGED else ():
-                    name = rule.removeprefix("AwsSolutions-").split("[", 1)[0]
-                    places.setdefault((name, reason), set()).add(where)
+                    places.setdefault((rule.split("[")[0], reason), set()).add(where)
     lines = [f"- {rule}: {reason} ({', '.join(sorted(places[rule, reason]))})\n" for rule, reason in sorted(places)]
     return _HEAD + "".join(lines)
 

@@ -11,10 +11,10 @@ ACKNOWLEDGED = "comments:acknowledged"
 
 
 def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
-    """Accept findings on a construct. `findings` maps rule IDs to reasons."""
+    """Accept findings on a construct. `findings` maps rule IDs without AwsSolutions- to reasons."""
     construct.node.add_metadata(ACKNOWLEDGED, dict(findings))
     cdk.Validations.of(construct).acknowledge(
-        *(cdk.Acknowledgment(id=rule, reason=reason) for rule, reason in findings.items())
+        *(cdk.Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason) for rule, reason in findings.items())
     )
 
 
@@ -22,7 +22,7 @@ def wildcard_finding(scope: IConstruct, arn: str) -> str:
     """Return the ID under which cdk-nag reports the wildcard resource `arn` of a policy."""
     resolved = cdk.Stack.of(scope).resolve(arn)
     parts = [resolved] if isinstance(resolved, str) else resolved["Fn::Join"][1]
-    return f"AwsSolutions-IAM5[Resource::{''.join(map(_nag_format, parts))}]"
+    return f"IAM5[Resource::{''.join(map(_nag_format, parts))}]"
 
 
 def _nag_format(part: str | Mapping[str, Any]) -> str:

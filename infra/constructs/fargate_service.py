@@ -69,10 +69,7 @@ class ApiService(Construct):
             enable_fargate_capacity_providers=True,
         )
         if not container_insights:
-            acknowledge(
-                self.cluster,
-                {"AwsSolutions-ECS4": "alarms and dashboard use free metrics and the application's own"},
-            )
+            acknowledge(self.cluster, {"ECS4": "alarms and dashboard use free metrics and the application's own"})
         self.task_definition = ecs.FargateTaskDefinition(
             self,
             "Task",
@@ -84,10 +81,7 @@ class ApiService(Construct):
                 operating_system_family=ecs.OperatingSystemFamily.LINUX,
             ),
         )
-        acknowledge(
-            self.task_definition,
-            {"AwsSolutions-ECS2": "the variables contain no secrets; those come from Secrets Manager"},
-        )
+        acknowledge(self.task_definition, {"ECS2": "the variables contain no secrets; those come from Secrets Manager"})
         no_capabilities = ecs.LinuxParameters(self, "Linux")
         no_capabilities.drop_capabilities(ecs.Capability.ALL)
         self.task_definition.add_container(

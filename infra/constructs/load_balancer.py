@@ -57,7 +57,7 @@ class LoadBalancer(Construct):
         # Requests of a VPC origin have CloudFront's public addresses, so an internal one accepts all addresses, too.
         why = "only the VPC and CloudFront have a route to it" if internal else "a public API accepts all connections"
         for security_group in self.load_balancer.connections.security_groups:
-            acknowledge(security_group, {"AwsSolutions-EC23": why})
+            acknowledge(security_group, {"EC23": why})
         # The same resource with and without a domain: when a stage gets one, CloudFormation could not create a second
         # listener on port 80 before it deletes this one.
         http = self.load_balancer.add_listener(

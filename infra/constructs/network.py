@@ -76,9 +76,7 @@ class Network(Construct):
         )
         for name, service in _ENDPOINTS.items() if egress is Egress.ENDPOINTS else ():
             endpoint = self.vpc.add_interface_endpoint(name, service=service, subnets=self.task_subnets)
-            acknowledge(
-                endpoint, {"AwsSolutions-EC23": "open only to the VPC's CIDR block, which the rule can't resolve"}
-            )
+            acknowledge(endpoint, {"EC23": "open only to the VPC's CIDR block, which the rule can't resolve"})
         if flow_logs:
             flow_log = self.vpc.add_flow_log(
                 "Rejected",
@@ -87,4 +85,4 @@ class Network(Construct):
             )
             acknowledge(flow_log, {wildcard_finding(self, flow_logs.log_group_arn): "the streams of one log group"})
         else:
-            acknowledge(self.vpc, {"AwsSolutions-VPC7": "flow logs are disabled for this stage"})
+            acknowledge(self.vpc, {"VPC7": "flow logs are disabled for this stage"})

@@ -124,7 +124,7 @@ class AccessStack(BaseStack):
 
     def _acknowledge_wildcards(self, policy: iam.Policy | iam.ManagedPolicy, statements: Iterable[Statement]) -> None:
         for statement in statements:
-            actions = (f"AwsSolutions-IAM5[Action::{action}]" for action in statement.actions if "*" in action)
+            actions = (f"IAM5[Action::{action}]" for action in statement.actions if "*" in action)
             resources = (
                 wildcard_finding(self, self._arn(resource)) for resource in statement.resources if "*" in resource
             )

@@ -64,9 +64,7 @@ class DataStack(BaseStack):
             generate_secret_string=secretsmanager.SecretStringGenerator(exclude_punctuation=True, password_length=40),
             removal_policy=self._removal,
         )
-        acknowledge(
-            secret, {"AwsSolutions-SMG4": "people use this token, so it is rotated manually (docs/operations.md)"}
-        )
+        acknowledge(secret, {"SMG4": "people use this token, so it is rotated manually (docs/operations.md)"})
 
     def _add_access_log_bucket(self) -> None:
         bucket = s3.Bucket(
@@ -93,4 +91,4 @@ class DataStack(BaseStack):
                 resources=[bucket.arn_for_objects(f"{ACCESS_LOG_PREFIX}/AWSLogs/{self.account}/*")],
             )
         )
-        acknowledge(bucket, {"AwsSolutions-S1": "this bucket contains the access logs"})
+        acknowledge(bucket, {"S1": "this bucket contains the access logs"})

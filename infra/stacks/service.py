@@ -106,7 +106,7 @@ class ServiceStack(BaseStack):
         acknowledge(
             api.execution_role,
             {
-                "AwsSolutions-IAM5[Resource::*]": UNSUPPORTED,
+                "IAM5[Resource::*]": UNSUPPORTED,
                 wildcard_finding(self, app_logs.log_group_arn): "the streams of one log group",
             },
         )
