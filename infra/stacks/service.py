@@ -192,15 +192,9 @@ class ServiceStack(BaseStack):
         return digest
 
     def _images(self) -> ecr.IRepository:
-        arn = self.format_arn(
-            service="ecr",
-            account=self._stage.registry_account or self.account,
-            resource="repository",
-            resource_name=self._stage.image_repository,
-        )
-        return ecr.Repository.from_repository_attributes(
-            self, "Images", repository_arn=arn, repository_name=self._stage.image_repository
-        )
+        name = self._stage.image_repository
+        arn = ecr.Repository.arn_for_local_repository(name, self, self._stage.registry_account)
+        return ecr.Repository.from_repository_attributes(self, "Images", repository_arn=arn, repository_name=name)
 
     def _secrets(self) -> dict[str, ecs.Secret]:
         """Return the secrets that ECS injects as variables. CDK grants them to the execution role."""
