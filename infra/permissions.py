@@ -50,12 +50,9 @@ def images(repository: str, account: str | None = None) -> str:
 STACKS = (arn("cloudformation", "stack/Comments*/*"),)
 _LOGS = (arn("logs", "log-group:/comments/*"),)
 _USE = ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer", "ecr:PutImage")
-_PUSH = (
-    "ecr:BatchCheckLayerAvailability",
-    "ecr:CompleteLayerUpload",
-    "ecr:InitiateLayerUpload",
-    "ecr:UploadLayerPart",
-)
+_PUSH = ("ecr:BatchCheckLayerAvailability", "ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart")
+TABLE_ACTIONS = ("dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem")
+"""Of tasks. A transaction requires the permissions of its operations."""
 
 DEPLOY = Statement(
     sid="DeployThroughCdk",
@@ -296,11 +293,7 @@ DEPLOY_STACKS = (
 """Permissions of STACK_DEPLOYER."""
 
 BOUNDARY = (
-    Statement(
-        sid="Comments",
-        actions=("dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"),
-        resources=(arn("dynamodb", "table/comments-*"),),
-    ),
+    Statement(sid="Comments", actions=TABLE_ACTIONS, resources=(arn("dynamodb", "table/comments-*"),)),
     Statement(
         sid="PullImages",
         actions=("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"),

@@ -18,13 +18,11 @@ from infra.constructs.load_balancer import LoadBalancer
 from infra.constructs.network import Network
 from infra.constructs.waf import WebAcl
 from infra.findings import acknowledge, wildcard_finding
-from infra.permissions import BOUNDARY_NAME, UNSUPPORTED
+from infra.permissions import BOUNDARY_NAME, TABLE_ACTIONS, UNSUPPORTED
 from infra.stacks.base import ZONES, BaseStack
 from infra.stacks.data import ACCESS_LOG_PREFIX
 from infra.stages import DIGEST_PARAMETER, Stage
 
-_TABLE_ACTIONS = tuple(f"dynamodb:{name}" for name in ("Query", "GetItem", "PutItem", "DeleteItem"))
-"""A transaction requires the permissions of its operations."""
 _CPU_UNITS = 1024
 """CPU units of one vCPU, the most that a worker process can use."""
 
@@ -101,7 +99,7 @@ class ServiceStack(BaseStack):
             cpu_seconds=stage.cpu_seconds,
             requests_per_target=stage.requests_per_target,
         )
-        table.grant(api.task_definition.task_role, *_TABLE_ACTIONS)
+        table.grant(api.task_definition.task_role, *TABLE_ACTIONS)
         images.grant_pull(api.execution_role)
         acknowledge(
             api.execution_role,
