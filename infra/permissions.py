@@ -3,7 +3,7 @@
 AccessStack creates them. CloudFormation's own permissions are in execution_policy.py, those of tasks in ServiceStack.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -100,13 +100,7 @@ _SETTINGS = {
     "application-autoscaling": ("Describe*", "ListTagsForResource"),
     "billing": ("GetBillingViewData",),
     "budgets": ("ListTagsForResource", "ViewBudget"),
-    "cloudfront": (
-        "DescribeFunction",
-        "GetDistribution*",
-        "GetFunction",
-        "GetVpcOrigin",
-        "ListTagsForResource",
-    ),
+    "cloudfront": ("DescribeFunction", "GetDistribution*", "GetFunction", "GetVpcOrigin", "ListTagsForResource"),
     "cloudwatch": ("DescribeAlarms", "GetDashboard", "ListTagsForResource"),
     "dynamodb": ("Describe*", "GetResourcePolicy", "ListTagsOfResource"),
     "ec2": ("Describe*",),
@@ -179,39 +173,35 @@ READ = WorkflowRole(
 )
 
 
-def workflow_roles(stages: Iterable[Stage]) -> list[WorkflowRole]:
+def workflow_roles(stages: Sequence[Stage]) -> list[WorkflowRole]:
     """Return the roles of an account with these stages. It gets no roles for stages in other accounts."""
-    long_lived = [stage for stage in stages if not stage.is_preview]
-    previews = [stage for stage in stages if stage.is_preview]
-    return [*map(_deploy, long_lived), *map(_preview, previews), *([READ] if long_lived else [])]
+    return [*map(_deployer, stages), *([READ] if any(not stage.is_preview for stage in stages) else [])]
 
 
-def _deploy(stage: Stage) -> WorkflowRole:
-    """Return the role that deploys a stage. If the stage takes another's images, it can't push."""
-    limit = "; can't push images" if stage.promotes_from else ""
+def _deployer(stage: Stage) -> WorkflowRole:
+    """Return the role that deploys a stage. If the stage takes another's images, it can scan and tag, but not push."""
+    actions, limit = (_USE, "; can't push images") if stage.promotes_from else (_USE + _PUSH, "")
+    statements = (
+        DEPLOY,
+        Statement(
+            sid="UseImages", actions=actions, resources=(images(stage.image_repository, stage.registry_account),)
+        ),
+        Statement(sid="LogIn", actions=("ecr:GetAuthorizationToken",), resources=("*",), why=UNSUPPORTED),
+        *RELEASE,
+        *OBSERVE,
+    )
+    if stage.is_preview:
+        return WorkflowRole(
+            name="comments-preview",
+            subjects=("pull_request", "ref:refs/heads/main"),
+            statements=(*statements, *CLEAN_UP),
+            description="Deploys previews of pull requests and destroys them from main; forks get no token",
+        )
     return WorkflowRole(
         name=f"comments-deploy-{stage.name}",
         subjects=(f"environment:{stage.name}",),
-        statements=(DEPLOY, *_use_images(stage, push=not stage.promotes_from), *RELEASE, *OBSERVE),
+        statements=statements,
         description=f"Deploys {stage.name} from its GitHub environment{limit}",
-    )
-
-
-def _preview(stage: Stage) -> WorkflowRole:
-    return WorkflowRole(
-        name="comments-preview",
-        subjects=("pull_request", "ref:refs/heads/main"),
-        statements=(DEPLOY, *_use_images(stage, push=True), *RELEASE, *OBSERVE, *CLEAN_UP),
-        description="Deploys previews of pull requests and destroys them from main; forks get no token",
-    )
-
-
-def _use_images(stage: Stage, *, push: bool) -> tuple[Statement, ...]:
-    """Allow scanning and tagging images of the stage's repository and, with `push`, pushing new ones."""
-    where = (images(stage.image_repository, stage.registry_account),)
-    return (
-        Statement(sid="UseImages", actions=(*_USE, *(_PUSH if push else ())), resources=where),
-        Statement(sid="LogIn", actions=("ecr:GetAuthorizationToken",), resources=("*",), why=UNSUPPORTED),
     )
 
 

@@ -1,6 +1,6 @@
 """Access stack of an account: roles of GitHub workflows, CDK's deploy role, and CloudFormation's policies."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import aws_cdk as cdk
@@ -37,7 +37,7 @@ class AccessStack(BaseStack):
         construct_id: str,
         *,
         repository: Repository | None,
-        stages: Iterable[Stage],
+        stages: Sequence[Stage],
         **kwargs: Any,
     ) -> None:
         """`stages` are those in this account; others get no role here."""
