@@ -6,7 +6,7 @@ Start at STAGES below. Each field of Stage explains what it does and what it cos
 import difflib
 import platform
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -218,13 +218,7 @@ class Stage:
     def table(self) -> str:
         return f"{PROJECT}-{self.name}"
 
-    @property
-    def cluster(self) -> str:
-        return f"{PROJECT}-{self.name}"
-
-    @property
-    def service(self) -> str:
-        return f"{PROJECT}-{self.name}"
+    cluster = service = table  # one name for all three
 
     @property
     def registry(self) -> str | None:
@@ -354,8 +348,16 @@ def stage_named(name: str) -> Stage:
         near = difflib.get_close_matches(name, STAGES, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise StageError(f"unknown stage {name!r}: use {', '.join(STAGES)} or pr-N for pull request N{hint}")
-    _check_fields(stage)
-    check_architectures([*STAGES.values(), PREVIEW])
+    if problem := next(_problems(stage), None):
+        raise StageError(f"stage {stage.name} in infra/stages.py: {problem}")
+    first: dict[str | None, Stage] = {}
+    for other in (*STAGES.values(), PREVIEW):  # stages with a registry share images, which have one architecture
+        shared = first.setdefault(other.registry, other)
+        if other.architecture is not shared.architecture:
+            raise StageError(
+                f"stage {other.name} in infra/stages.py: architecture is {other.architecture.name}, but it runs the"
+                f" images of {shared.name}, which are {shared.architecture.name}"
+            )
     return stage
 
 
@@ -378,46 +380,34 @@ def stages_in_registry_of(stage: Stage) -> list[Stage]:
     return [other for other in stages if stage.is_playground or other.registry == stage.registry]
 
 
-def _check_fields(stage: Stage) -> None:
-    """Raise StageError for a field that AWS would reject during the deployment."""
-    where = f"stage {stage.name} in infra/stages.py"
+def _problems(stage: Stage) -> Iterator[str]:
+    """Yield the fields that AWS would reject during the deployment, each with what it must be."""
     if not re.fullmatch(r"pr-\d+|(?!pr-)[a-z]([a-z0-9-]{0,18}[a-z0-9])?", stage.name):  # it is part of a bucket's name
-        raise StageError(f"{where}: name must have at most 20 of a-z, 0-9 and hyphens, and not begin with pr-")
-    if shorter := [other for other in STAGES if stage.name.startswith(f"{other}-")]:  # tags of images begin with it
-        raise StageError(f"{where}: name must not begin with {shorter[0]}-, which marks the images of {shorter[0]}")
+        yield "name must have at most 20 of a-z, 0-9 and hyphens, and not begin with pr-"
+    for other in STAGES:
+        if stage.name.startswith(f"{other}-"):  # tags of images begin with it
+            yield f"name must not begin with {other}-, which marks the images of {other}"
     if not 1 <= stage.min_tasks <= stage.max_tasks:
-        raise StageError(f"{where}: min_tasks is {stage.min_tasks}; it must be from 1 to max_tasks, {stage.max_tasks}")
+        yield f"min_tasks is {stage.min_tasks}; it must be from 1 to max_tasks, {stage.max_tasks}"
     if stage.promotes_from and stage.promotes_from not in STAGES.keys() - {stage.name}:
-        raise StageError(f"{where}: promotes_from is {stage.promotes_from!r}; it must name another stage")
+        yield f"promotes_from is {stage.promotes_from!r}; it must name another stage"
     if stage.cpu_seconds not in (20, 60):
-        raise StageError(f"{where}: cpu_seconds is {stage.cpu_seconds}; ECS supports 20 and 60")
+        yield f"cpu_seconds is {stage.cpu_seconds}; ECS supports 20 and 60"
     if stage.log_days not in LOG_DAYS:
-        raise StageError(f"{where}: log_days is {stage.log_days}; it must be one of {', '.join(map(str, LOG_DAYS))}")
+        yield f"log_days is {stage.log_days}; it must be one of {', '.join(map(str, LOG_DAYS))}"
     if stage.spot_share not in range(101):
-        raise StageError(f"{where}: spot_share is {stage.spot_share}; it must be from 0 to 100 percent")
+        yield f"spot_share is {stage.spot_share}; it must be from 0 to 100 percent"
     if stage.domain and stage.behind_cloudfront:
-        raise StageError(f"{where}: domain requires Entrance.LOAD_BALANCER; CloudFront uses its own name")
-    _check_settings(stage, where)
+        yield "domain requires Entrance.LOAD_BALANCER; CloudFront uses its own name"
+    yield from _problems_of_settings(stage)
 
 
-def _check_settings(stage: Stage, where: str) -> None:
+def _problems_of_settings(stage: Stage) -> Iterator[str]:
     for name, _ in stage.settings:
         if not re.fullmatch(r"COMMENTS_[A-Z_]+", name) or "TOKEN" in name:
-            raise StageError(f"{where}: settings has {name}; only COMMENTS_ variables without secrets are allowed")
+            yield f"settings has {name}; only COMMENTS_ variables without secrets are allowed"
         if name in {"COMMENTS_MODERATION", "COMMENTS_STATUS_THREAD"} and not stage.has_moderator:
-            raise StageError(f"{where}: {name} needs a moderator token, which only a stage with HTTPS has")
-
-
-def check_architectures(stages: Iterable[Stage]) -> None:
-    """Raise StageError if stages that share a registry have different architectures: an image has only one."""
-    first: dict[str | None, Stage] = {}
-    for stage in stages:
-        other = first.setdefault(stage.registry, stage)
-        if other.architecture is not stage.architecture:
-            raise StageError(
-                f"stage {stage.name} in infra/stages.py: architecture is {stage.architecture.name}, but it runs the"
-                f" images of {other.name}, which are {other.architecture.name}"
-            )
+            yield f"{name} needs a moderator token, which only a stage with HTTPS has"
 
 
 @dataclass(frozen=True)
