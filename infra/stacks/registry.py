@@ -43,20 +43,17 @@ class RegistryStack(BaseStack):
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
             image_scan_on_push=True,  # for Security Hub (ECR.1); releases depend on Trivy's findings
             removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
-            lifecycle_rules=[
+            lifecycle_rules=[  # CDK numbers them in this order
                 *(
                     ecr.LifecycleRule(
-                        rule_priority=priority,
                         description=f"keep the last {RELEASES_KEPT} that ran in {stage.name}",
                         tag_prefix_list=[f"{stage.name}-"],
                         max_image_count=RELEASES_KEPT,
                     )
-                    for priority, stage in enumerate(stages, start=1)
+                    for stage in stages
                 ),
                 ecr.LifecycleRule(
-                    rule_priority=len(stages) + 1,
                     description="expire images that no stage has run",
-                    tag_status=ecr.TagStatus.ANY,
                     max_image_age=cdk.Duration.days(UNRELEASED_DAYS),
                 ),
             ],
@@ -79,10 +76,6 @@ class RegistryStack(BaseStack):
             removal_policy=cdk.RemovalPolicy.DESTROY,
             empty_on_delete=True,
             lifecycle_rules=[
-                ecr.LifecycleRule(
-                    description="expire old previews",
-                    tag_status=ecr.TagStatus.ANY,
-                    max_image_age=cdk.Duration.days(PREVIEW_DAYS),
-                )
+                ecr.LifecycleRule(description="expire old previews", max_image_age=cdk.Duration.days(PREVIEW_DAYS))
             ],
         )
