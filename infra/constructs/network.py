@@ -19,18 +19,6 @@ _ENDPOINTS = {
 """Interface endpoints of Egress.ENDPOINTS. Image layers use the gateway endpoint of S3."""
 
 
-def _subnets(name: str, subnet_type: ec2.SubnetType, *, needed: bool = True) -> ec2.SubnetConfiguration:
-    """Describe a subnet in each zone. If it isn't needed, only its CIDR block is reserved."""
-    public = subnet_type == ec2.SubnetType.PUBLIC
-    return ec2.SubnetConfiguration(
-        name=name,
-        subnet_type=subnet_type,
-        cidr_mask=24,
-        map_public_ip_on_launch=False if public else None,
-        reserved=not needed,
-    )
-
-
 class Network(Construct):
     """A VPC with gateway endpoints for S3 and DynamoDB, which are free and keep images and comments inside AWS."""
 
@@ -50,14 +38,15 @@ class Network(Construct):
         """
         super().__init__(scope, construct_id)
         self.assign_public_ip = egress is Egress.PUBLIC_IP
-        with_egress = ec2.SubnetType.PRIVATE_WITH_EGRESS
-        isolated = ec2.SubnetType.PRIVATE_ISOLATED
+        kind, subnet = ec2.SubnetType, ec2.SubnetConfiguration
+        tasks = kind.PRIVATE_WITH_EGRESS if egress is Egress.NAT else kind.PRIVATE_ISOLATED
         # If a change of egress moved the CIDR block of the internal subnets, CloudFormation would fail: it creates new
-        # subnets before it deletes those whose blocks they take.
+        # subnets before it deletes those whose blocks they take. So blocks of subnets that aren't needed are reserved.
         subnets = [
-            _subnets("public", ec2.SubnetType.PUBLIC),
-            _subnets("tasks", with_egress if egress is Egress.NAT else isolated, needed=not self.assign_public_ip),
-            _subnets("internal", isolated, needed=internal),  # AWS: a VPC origin's have no route to a gateway
+            subnet(name="public", subnet_type=kind.PUBLIC, cidr_mask=24, map_public_ip_on_launch=False),
+            subnet(name="tasks", subnet_type=tasks, cidr_mask=24, reserved=self.assign_public_ip),
+            # AWS: a VPC origin's have no route to a gateway
+            subnet(name="internal", subnet_type=kind.PRIVATE_ISOLATED, cidr_mask=24, reserved=not internal),
         ]
         self.task_subnets = ec2.SubnetSelection(subnet_group_name="public" if self.assign_public_ip else "tasks")
         self.load_balancer_subnets = ec2.SubnetSelection(subnet_group_name="internal" if internal else "public")
