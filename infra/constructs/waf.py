@@ -120,18 +120,13 @@ def _post_rate(limit: int, address_header: str | None) -> dict[str, Any]:
     if address_header:
         header = {"headerName": address_header, "fallbackBehavior": "MATCH"}
         client = {"aggregateKeyType": "FORWARDED_IP", "forwardedIpConfig": header}
-    statement = {
-        "limit": limit,
-        **client,
-        "evaluationWindowSec": 300,
-        "scopeDownStatement": {"byteMatchStatement": posts},
-    }
+    scope = {"scopeDownStatement": {"byteMatchStatement": posts}}
     return {
         "name": "post-rate",
         "priority": 0,
         "action": _block(*_TOO_MANY),
         "visibilityConfig": _visibility("post-rate"),
-        "statement": {"rateBasedStatement": statement},
+        "statement": {"rateBasedStatement": {"limit": limit, **client, "evaluationWindowSec": 300, **scope}},
     }
 
 
