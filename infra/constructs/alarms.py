@@ -25,8 +25,8 @@ class Alarms(Construct):
     ) -> None:
         """Create the topic.
 
-        Descriptions contain commands for `stage`. Names start with `prefix`, because people read them in notifications.
-        `runbook` is the URL of a page with a section for each alarm.
+        Descriptions contain commands for `stage`. Names start with `prefix`, because people read them in notifications;
+        the cluster and the service have it as a name. `runbook` is the URL of a page with a section for each alarm.
         """
         super().__init__(scope, construct_id)
         self._stage = stage
@@ -55,16 +55,15 @@ class Alarms(Construct):
         """
         return (
             self._add(
-                "Errors",
-                subject="5xx",
+                "5xx",
+                construct_id="Errors",
                 metric=load_balancer.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE),
                 threshold=5,
                 impact="Visitors see errors: the application sent at least five 5xx responses in a minute.",
                 first=self._logs("failures"),
             ),
             self._add(
-                "Latency",
-                subject="latency",
+                "latency",
                 metric=load_balancer.metrics.target_response_time(statistic="p99", period=MINUTE),
                 threshold=1,
                 periods=2,
@@ -85,8 +84,7 @@ class Alarms(Construct):
         requests = load_balancer.metrics.request_count(period=MINUTE)
         failed = load_balancer.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE)
         self._add(
-            "ErrorRate",
-            subject="error-rate",
+            "error-rate",
             metric=cloudwatch.MathExpression(
                 expression="IF(requests >= 100, 100 * failed / requests, 0)",
                 using_metrics={"failed": failed, "requests": requests},
@@ -100,16 +98,15 @@ class Alarms(Construct):
             section="5xx",
         )
         self._add(
-            "NotPassedOn",
-            subject="load-balancer-5xx",
+            "load-balancer-5xx",
+            construct_id="NotPassedOn",
             metric=load_balancer.metrics.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE),
             threshold=5,
             impact="Visitors see errors: the load balancer got no valid response from the tasks.",
             first=self._events(),
         )
         self._add(
-            "Unhealthy",
-            subject="unhealthy",
+            "unhealthy",
             metric=target_group.metrics.unhealthy_host_count(statistic="max", period=MINUTE),
             threshold=1,
             periods=5,
@@ -117,8 +114,7 @@ class Alarms(Construct):
             first=self._events(),
         )
         self._add(
-            "Tasks",
-            subject="tasks",
+            "tasks",
             # AWS: each running task sends one value a minute, so the sample count is the number of tasks. CPU
             # utilization isn't used because its resolution may be higher.
             metric=service.metric_memory_utilization(statistic="n", period=MINUTE),
@@ -130,8 +126,7 @@ class Alarms(Construct):
             missing_data=cloudwatch.TreatMissingData.BREACHING,  # without tasks there is no data
         )
         self._add(
-            "Cpu",
-            subject="cpu",
+            "cpu",
             metric=service.metric_cpu_utilization(period=MINUTE),
             threshold=85,
             periods=10,
@@ -139,8 +134,7 @@ class Alarms(Construct):
             first=self._logs("responses by route"),
         )
         self._add(
-            "Memory",
-            subject="memory",
+            "memory",
             metric=service.metric_memory_utilization(statistic="max", period=MINUTE),
             threshold=85,
             periods=10,
@@ -148,9 +142,10 @@ class Alarms(Construct):
             first=self._logs("deployment"),
         )
 
-    def add_failed_deployment_rule(self, *, cluster: str, service: str) -> None:
+    def add_failed_deployment_rule(self) -> None:
         """Notify the topic of failed deployments. ECS has no metric for them, only an event."""
-        arn = cdk.Stack.of(self).format_arn(service="ecs", resource="service", resource_name=f"{cluster}/{service}")
+        service = f"{self._prefix}/{self._prefix}"
+        arn = cdk.Stack.of(self).format_arn(service="ecs", resource="service", resource_name=service)
         reason = events.EventField.from_path("$.detail.reason")
         impact = "A deployment failed, and ECS is rolling back to the previous version."
         description = self._describe(impact, self._logs("deployment"), "failed-deployment")
@@ -166,7 +161,7 @@ class Alarms(Construct):
             ),
             targets=[
                 events_targets.SnsTopic(
-                    self._topic, message=events.RuleTargetInput.from_text(f"{service}: {reason}. {description}")
+                    self._topic, message=events.RuleTargetInput.from_text(f"{self._prefix}: {reason}. {description}")
                 )
             ],
         )
@@ -175,8 +170,7 @@ class Alarms(Construct):
         """Add alarms for throttling, which a single very busy thread can cause."""
         for kind in ("Read", "Write"):
             self._add(
-                f"{kind}Throttles",
-                subject=f"{kind.lower()}-throttles",
+                f"{kind.lower()}-throttles",
                 metric=table.metric(f"{kind}ThrottleEvents", statistic="sum", period=MINUTE),
                 threshold=1,
                 periods=3,
@@ -187,9 +181,9 @@ class Alarms(Construct):
 
     def _add(
         self,
-        construct_id: str,
-        *,
         subject: str,
+        *,
+        construct_id: str | None = None,
         metric: cloudwatch.IMetric,
         threshold: float,
         impact: str,
@@ -201,12 +195,12 @@ class Alarms(Construct):
     ) -> cloudwatch.Alarm:
         """Add an alarm.
 
-        `impact` describes the effect on users, `first` is the first command to run. The `section` of the runbook is by
-        default named after `subject`.
+        `impact` describes the effect on users, `first` is the first command to run. Construct and `section` of the
+        runbook are by default named after `subject`.
         """
         alarm = cloudwatch.Alarm(
             self,
-            construct_id,
+            construct_id or subject.title().replace("-", ""),
             alarm_name=f"{self._prefix}-{subject}",
             alarm_description=self._describe(impact, first, section or subject),
             metric=metric,

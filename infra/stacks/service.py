@@ -67,12 +67,7 @@ class ServiceStack(BaseStack):
             log_prefix=ACCESS_LOG_PREFIX,
         )
         alarms = Alarms(
-            self,
-            "Alarms",
-            stage=stage.name,
-            prefix=stage.service,
-            runbook=_runbook(stage),
-            email=stage.alarm_address,
+            self, "Alarms", stage=stage.name, prefix=stage.service, runbook=_runbook(stage), email=stage.alarm_address
         )
         api = ApiService(
             self,
@@ -112,7 +107,7 @@ class ServiceStack(BaseStack):
         alarms.add_service_alarms(
             load_balancer=edge.load_balancer, target_group=target_group, service=api.service, min_tasks=stage.min_tasks
         )
-        alarms.add_failed_deployment_rule(cluster=stage.cluster, service=stage.service)
+        alarms.add_failed_deployment_rule()
         alarms.add_table_alarms(table)
         SavedQueries(self, "Queries", folder=stage.service, log_group_name=stage.app_log_group)
         if stage.web_acl:
