@@ -125,6 +125,7 @@ class Dashboard(Construct):
             ),
         )
         if web_acl_metric:
+            region = cdk.Stack.of(self).region
             self._add_row(
                 "Are clients blocked?",
                 _graph(
@@ -133,11 +134,7 @@ class Dashboard(Construct):
                         cloudwatch.Metric(
                             namespace="AWS/WAFV2",
                             metric_name="BlockedRequests",
-                            dimensions_map={
-                                "WebACL": web_acl_metric,
-                                "Region": cdk.Stack.of(self).region,
-                                "Rule": rule,
-                            },
+                            dimensions_map={"WebACL": web_acl_metric, "Region": region, "Rule": rule},
                             statistic="sum",
                             period=MINUTE,
                             label=label,
@@ -150,10 +147,7 @@ class Dashboard(Construct):
 
     def _add_row(self, question: str, *graphs: cloudwatch.GraphWidget) -> None:
         heading = cloudwatch.TextWidget(
-            markdown=f"### {question}",
-            width=_COLUMNS,
-            height=1,
-            background=cloudwatch.TextWidgetBackground.TRANSPARENT,
+            markdown=f"### {question}", width=_COLUMNS, height=1, background=cloudwatch.TextWidgetBackground.TRANSPARENT
         )
         self._board.add_widgets(heading)
         self._board.add_widgets(*graphs)
