@@ -60,7 +60,7 @@ class Alarms(Construct):
                 metric=load_balancer.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE),
                 threshold=5,
                 impact="Visitors see errors: the application sent at least five 5xx responses in a minute.",
-                first=self._logs("failures"),
+                query="failures",
             ),
             self._add(
                 "latency",
@@ -68,7 +68,7 @@ class Alarms(Construct):
                 threshold=1,
                 periods=2,
                 impact="Pages load slowly: at least 1% of requests take longer than a second.",
-                first=self._logs("slowest routes"),
+                query="slowest routes",
             ),
         )
 
@@ -94,7 +94,7 @@ class Alarms(Construct):
             threshold=1,
             periods=5,
             impact="Visitors see errors: for five minutes, at least 1% of requests have failed.",
-            first=self._logs("failures"),
+            query="failures",
             section="5xx",
         )
         self._add(
@@ -103,7 +103,6 @@ class Alarms(Construct):
             metric=load_balancer.metrics.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE),
             threshold=5,
             impact="Visitors see errors: the load balancer got no valid response from the tasks.",
-            first=self._events(),
         )
         self._add(
             "unhealthy",
@@ -111,7 +110,6 @@ class Alarms(Construct):
             threshold=1,
             periods=5,
             impact="Some requests may fail or hang: a task has failed its health check for five minutes.",
-            first=self._events(),
         )
         self._add(
             "tasks",
@@ -121,7 +119,6 @@ class Alarms(Construct):
             threshold=min_tasks,
             periods=5,
             impact=f"Comments may be slow or down: fewer than {min_tasks} tasks have been running for five minutes.",
-            first=self._events(),
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             missing_data=cloudwatch.TreatMissingData.BREACHING,  # without tasks there is no data
         )
@@ -131,7 +128,7 @@ class Alarms(Construct):
             threshold=85,
             periods=10,
             impact="Comments may become slow: CPU has been above 85% for ten minutes despite autoscaling.",
-            first=self._logs("responses by route"),
+            query="responses by route",
         )
         self._add(
             "memory",
@@ -139,7 +136,7 @@ class Alarms(Construct):
             threshold=85,
             periods=10,
             impact="Some requests will fail if memory use keeps growing: a task uses 85% and is killed at 100%.",
-            first=self._logs("deployment"),
+            query="deployment",
         )
 
     def add_failed_deployment_rule(self) -> None:
@@ -148,7 +145,7 @@ class Alarms(Construct):
         arn = cdk.Stack.of(self).format_arn(service="ecs", resource="service", resource_name=service)
         reason = events.EventField.from_path("$.detail.reason")
         impact = "A deployment failed, and ECS is rolling back to the previous version."
-        description = self._describe(impact, self._logs("deployment"), "failed-deployment")
+        description = self._describe(impact, "deployment", "failed-deployment")
         events.Rule(
             self,
             "FailedDeployment",
@@ -175,7 +172,7 @@ class Alarms(Construct):
                 threshold=1,
                 periods=3,
                 impact=f"Visitors of a busy thread get 503: DynamoDB throttles its {kind.lower()}s.",
-                first=self._logs("responses by route"),
+                query="responses by route",
                 section="throttles",
             )
 
@@ -187,7 +184,7 @@ class Alarms(Construct):
         metric: cloudwatch.IMetric,
         threshold: float,
         impact: str,
-        first: str,
+        query: str | None = None,
         section: str | None = None,
         periods: int = 1,
         comparison: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
@@ -195,14 +192,14 @@ class Alarms(Construct):
     ) -> cloudwatch.Alarm:
         """Add an alarm.
 
-        `impact` describes the effect on users, `first` is the first command to run. Construct and `section` of the
+        `impact` describes the effect on users, `query` the saved query to run first. Construct and `section` of the
         runbook are by default named after `subject`.
         """
         alarm = cloudwatch.Alarm(
             self,
             construct_id or subject.title().replace("-", ""),
             alarm_name=f"{self._prefix}-{subject}",
-            alarm_description=self._describe(impact, first, section or subject),
+            alarm_description=self._describe(impact, query, section or subject),
             metric=metric,
             threshold=threshold,
             evaluation_periods=periods,
@@ -214,15 +211,8 @@ class Alarms(Construct):
         self.all.append(alarm)
         return alarm
 
-    def _describe(self, impact: str, first: str, section: str) -> str:
+    def _describe(self, impact: str, query: str | None, section: str) -> str:
+        """Describe an alarm. Without a query, the first command to run prints the latest events of the ECS service."""
+        service = f"--cluster {self._prefix} --services {self._prefix} --query 'services[0].events[:5].message'"
+        first = f"make logs ENV={self._stage} QUERY='{query}'" if query else f"aws ecs describe-services {service}"
         return f"{impact} Run first: {first} Then: {self._runbook}#{section}"
-
-    def _logs(self, query: str) -> str:
-        return f"make logs ENV={self._stage} QUERY='{query}'"
-
-    def _events(self) -> str:
-        """Return the command that prints the latest events of the ECS service."""
-        return (
-            f"aws ecs describe-services --cluster {self._prefix} --services {self._prefix}"
-            " --query 'services[0].events[:5].message'"
-        )
