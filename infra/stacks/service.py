@@ -143,16 +143,15 @@ class ServiceStack(BaseStack):
             MonthlyBudget(
                 self, "Budget", dollars=stage.monthly_budget, email=stage.alarm_address, tag=f"stage${stage.name}"
             )
-        base_url = self._add_cloudfront(edge, network) if stage.behind_cloudfront else edge.base_url
+        base_url = edge.base_url
+        if stage.behind_cloudfront:
+            cdn = CloudFrontEntrance(self, "CloudFront", name=stage.service, load_balancer=edge.load_balancer)
+            # AWS: a VPC origin needs an internet gateway attached to the VPC, although no traffic uses it.
+            gateway = [subnet.internet_connectivity_established for subnet in network.vpc.public_subnets]
+            cdn.node.add_dependency(*gateway)
+            base_url = cdn.base_url
         cdk.CfnOutput(self, "BaseUrl", value=base_url)
         cdk.CfnOutput(self, "DeployedDigest", value=digest)
-
-    def _add_cloudfront(self, edge: LoadBalancer, network: Network) -> str:
-        """Put CloudFront in front of the load balancer, and return its URL."""
-        cdn = CloudFrontEntrance(self, "CloudFront", name=self._stage.service, load_balancer=edge.load_balancer)
-        # AWS: a VPC origin needs an internet gateway attached to the VPC, although no traffic uses it.
-        cdn.node.add_dependency(*(subnet.internet_connectivity_established for subnet in network.vpc.public_subnets))
-        return cdn.base_url
 
     def _add_digest_parameter(self) -> str:
         """Return the image's digest as a parameter, so that a deployment without it keeps the running image.
