@@ -12,7 +12,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs import cfn_resource
-from infra.constructs.network import HTTPS, Network
+from infra.constructs.network import Network
 from infra.findings import acknowledge
 from infra.stages import CONTAINER, Architecture
 
@@ -108,7 +108,7 @@ class ApiService(Construct):
             description="Tasks: inbound from the load balancer, outbound to AWS over HTTPS",
             allow_all_outbound=False,
         )
-        self.security_group.add_egress_rule(ec2.Peer.any_ipv4(), HTTPS, "AWS: DynamoDB, ECR, logs, secrets")
+        self.security_group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.HTTPS, "AWS: DynamoDB, ECR, logs, secrets")
         self.service = ecs.FargateService(
             self,
             "Service",

@@ -60,13 +60,8 @@ class LoadBalancer(Construct):
             acknowledge(security_group, {"EC23": why})
         # The same resource with and without a domain: when a stage gets one, CloudFormation could not create a second
         # listener on port 80 before it deletes this one.
-        http = self.load_balancer.add_listener(
-            "Http",
-            port=80,
-            protocol=elbv2.ApplicationProtocol.HTTP,
-            open=True,
-            default_action=_REDIRECT if domain else None,
-        )
+        action = _REDIRECT if domain else None
+        http = self.load_balancer.add_listener("Http", port=80, open=True, default_action=action)
         if domain is None:
             self.listener = http
             self.base_url = f"http://{self.load_balancer.load_balancer_dns_name}"
@@ -83,12 +78,7 @@ class LoadBalancer(Construct):
             self, "Certificate", domain_name=domain.name, validation=acm.CertificateValidation.from_dns(zone)
         )
         listener = self.load_balancer.add_listener(
-            "Https",
-            port=443,
-            protocol=elbv2.ApplicationProtocol.HTTPS,
-            certificates=[certificate],
-            ssl_policy=elbv2.SslPolicy.RECOMMENDED_TLS,
-            open=True,
+            "Https", port=443, open=True, certificates=[certificate], ssl_policy=elbv2.SslPolicy.RECOMMENDED_TLS
         )
         listener.set_attribute("routing.http.response.strict_transport_security.header_value", _HSTS)
         route53.ARecord(

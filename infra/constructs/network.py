@@ -7,8 +7,6 @@ from constructs import Construct
 from infra.findings import acknowledge, wildcard_finding
 from infra.stages import Egress
 
-CIDR = "10.0.0.0/16"
-HTTPS = ec2.Port.tcp(443)
 _AWS = ec2.InterfaceVpcEndpointAwsService
 _ENDPOINTS = {
     "EcrApi": _AWS.ECR,
@@ -53,7 +51,7 @@ class Network(Construct):
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
-            ip_addresses=ec2.IpAddresses.cidr(CIDR),
+            ip_addresses=ec2.IpAddresses.cidr("10.0.0.0/16"),
             max_azs=zones,
             nat_gateways=zones if egress is Egress.NAT else 0,  # losing a zone does not affect the other
             subnet_configuration=subnets,
