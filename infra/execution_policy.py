@@ -1,6 +1,6 @@
 """Permissions of CloudFormation as data. `cdk bootstrap` attaches this policy to CloudFormation's execution role."""
 
-from infra.permissions import BOUNDARY_NAME, UNSUPPORTED, Condition, Statement, arn, images
+from infra.permissions import BOUNDARY_NAME, UNSUPPORTED, Condition, Statement, arn
 from infra.stages import PREVIEW_REPOSITORY, REPOSITORY
 
 NAME = "comments-cdk-execution"
@@ -82,8 +82,8 @@ STATEMENTS = (
         ),
         resources=(
             arn("dynamodb", "table/comments-*"),
-            images(REPOSITORY),
-            images(PREVIEW_REPOSITORY),
+            arn("ecr", f"repository/{REPOSITORY}"),
+            arn("ecr", f"repository/{PREVIEW_REPOSITORY}"),
             arn("secretsmanager", "secret:comments/*"),
             arn("sns", "Comments*"),
             arn("events", "rule/Comments*"),

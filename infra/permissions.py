@@ -42,11 +42,6 @@ def arn(service: str, resource: str, *, regional: bool = True, account: str = "A
     return f"arn:PARTITION:{service}:{'REGION' if regional else ''}:{account}:{resource}"
 
 
-def images(repository: str, account: str | None = None) -> str:
-    """Return the ARN of an ECR repository, in the account of the stack or another one."""
-    return arn("ecr", f"repository/{repository}", account=account or "ACCOUNT")
-
-
 STACKS = (arn("cloudformation", "stack/Comments*/*"),)
 _LOGS = (arn("logs", "log-group:/comments/*"),)
 _USE = ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer", "ecr:PutImage")
@@ -181,11 +176,10 @@ def workflow_roles(stages: Sequence[Stage]) -> list[WorkflowRole]:
 def _deployer(stage: Stage) -> WorkflowRole:
     """Return the role that deploys a stage. If the stage takes another's images, it can scan and tag, but not push."""
     actions, limit = (_USE, "; can't push images") if stage.promotes_from else (_USE + _PUSH, "")
+    images = arn("ecr", f"repository/{stage.image_repository}", account=stage.registry_account or "ACCOUNT")
     statements = (
         DEPLOY,
-        Statement(
-            sid="UseImages", actions=actions, resources=(images(stage.image_repository, stage.registry_account),)
-        ),
+        Statement(sid="UseImages", actions=actions, resources=(images,)),
         Statement(sid="LogIn", actions=("ecr:GetAuthorizationToken",), resources=("*",), why=UNSUPPORTED),
         *RELEASE,
         *OBSERVE,
@@ -263,7 +257,7 @@ BOUNDARY = (
     Statement(
         sid="PullImages",
         actions=("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"),
-        resources=(images(f"{REPOSITORY}*", "*"),),
+        resources=(arn("ecr", f"repository/{REPOSITORY}*", account="*"),),
         why="the registry may be in another account, whose repository policy applies as well",
     ),
     Statement(sid="LogInToPull", actions=("ecr:GetAuthorizationToken",), resources=("*",), why=UNSUPPORTED),
