@@ -7,7 +7,6 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
@@ -101,6 +100,7 @@ class ApiService(Construct):
                 max_buffer_size=LOG_BUFFER,
             ),
         )
+        self.execution_role = self.task_definition.obtain_execution_role()
         self.security_group = ec2.SecurityGroup(
             self,
             "TaskSecurityGroup",
@@ -137,10 +137,6 @@ class ApiService(Construct):
         self.service.node.add_dependency(self.cluster)
         # A task that starts before the execution role has its policy can't pull the image or read the secret.
         self.service.node.add_dependency(self.execution_role)
-
-    @property
-    def execution_role(self) -> iam.IRole:
-        return self.task_definition.obtain_execution_role()
 
     def scale(
         self,
