@@ -182,9 +182,8 @@ def _service(properties: Properties, month: Month) -> Iterator[Line]:
     for kind, number, share in (("tasks", tasks - on_spot, 1), ("tasks on Spot", on_spot, 1 - prices.SPOT_DISCOUNT)):
         for label, price, size in (("CPU", vcpu, task["Cpu"]), ("memory", memory, task["Memory"])):
             if number:
-                yield Line(
-                    f"{kind}: {label}", replace(price, amount=price.amount * share), number * HOURS * int(size) / 1024
-                )
+                reduced = replace(price, amount=price.amount * share)
+                yield Line(f"{kind}: {label}", reduced, number * HOURS * int(size) / 1024)  # of 1024 units or MiB
 
 
 def _spot_tasks(tasks: int, strategy: list[Mapping[str, Any]]) -> float:
@@ -237,8 +236,7 @@ def _bucket(properties: Properties, month: Month) -> Iterator[Line]:
     yield Line("access log: storage", prices.OBJECTS_KEPT, month.millions * traffic.ACCESS_LINE_GB * days / _DAYS)
 
 
-Handler = Callable[[Properties, Month], Iterable[Line]]
-HANDLERS: dict[str, Handler] = {
+HANDLERS: dict[str, Callable[[Properties, Month], Iterable[Line]]] = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": _scaling_policy,
     "AWS::CloudFront::Distribution": _distribution,
     "AWS::CloudWatch::Alarm": _alarm,
