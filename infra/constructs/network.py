@@ -21,14 +21,7 @@ class Network(Construct):
     """A VPC with gateway endpoints for S3 and DynamoDB, which are free and keep images and comments inside AWS."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        egress: Egress,
-        zones: int,
-        internal: bool,
-        flow_logs: logs.ILogGroup | None,
+        self, scope: Construct, construct_id: str, *, egress: Egress, internal: bool, flow_logs: logs.ILogGroup | None
     ) -> None:
         """`internal` adds subnets for an internal load balancer, so that only CloudFront reaches it.
 
@@ -37,13 +30,14 @@ class Network(Construct):
         super().__init__(scope, construct_id)
         self.assign_public_ip = egress is Egress.PUBLIC_IP
         kind, subnet = ec2.SubnetType, ec2.SubnetConfiguration
+        # CDK adds a NAT gateway in each zone for the first kind, so losing a zone does not affect the other.
         tasks = kind.PRIVATE_WITH_EGRESS if egress is Egress.NAT else kind.PRIVATE_ISOLATED
         # If a change of egress moved the CIDR block of the internal subnets, CloudFormation would fail: it creates new
         # subnets before it deletes those whose blocks they take. So blocks of subnets that aren't needed are reserved.
         subnets = [
             subnet(name="public", subnet_type=kind.PUBLIC, cidr_mask=24, map_public_ip_on_launch=False),
             subnet(name="tasks", subnet_type=tasks, cidr_mask=24, reserved=self.assign_public_ip),
-            # AWS: a VPC origin's have no route to a gateway
+            # AWS: those of a VPC origin have no route to a gateway
             subnet(name="internal", subnet_type=kind.PRIVATE_ISOLATED, cidr_mask=24, reserved=not internal),
         ]
         self.task_subnets = ec2.SubnetSelection(subnet_group_name="public" if self.assign_public_ip else "tasks")
@@ -52,8 +46,6 @@ class Network(Construct):
             self,
             "Vpc",
             ip_addresses=ec2.IpAddresses.cidr("10.0.0.0/16"),
-            max_azs=zones,
-            nat_gateways=zones if egress is Egress.NAT else 0,  # losing a zone does not affect the other
             subnet_configuration=subnets,
             restrict_default_security_group=False,  # that takes a Lambda function, and nothing uses the group
             gateway_endpoints={

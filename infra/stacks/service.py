@@ -19,7 +19,7 @@ from infra.constructs.network import Network
 from infra.constructs.waf import WebAcl
 from infra.findings import acknowledge, wildcard_finding
 from infra.permissions import BOUNDARY_NAME, TABLE_ACTIONS, UNSUPPORTED
-from infra.stacks.base import ZONES, BaseStack
+from infra.stacks.base import BaseStack
 from infra.stacks.data import ACCESS_LOG_PREFIX
 from infra.stages import DIGEST_PARAMETER, Stage
 
@@ -48,7 +48,6 @@ class ServiceStack(BaseStack):
             self,
             "Network",
             egress=stage.egress,
-            zones=ZONES,
             internal=stage.behind_cloudfront,
             flow_logs=(
                 logs.LogGroup.from_log_group_name(self, "FlowLogs", stage.flow_log_group) if stage.flow_logs else None
