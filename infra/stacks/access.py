@@ -93,39 +93,31 @@ class AccessStack(BaseStack):
             cdk.CfnOutput(self, f"{created.node.id}Arn", value=created.role_arn)
 
     def _add_policy(self, construct_id: str, statements: Iterable[Statement], **options: Any) -> iam.ManagedPolicy:
-        policy = iam.ManagedPolicy(self, construct_id, statements=self._statements(statements), **options)
-        self._acknowledge_wildcards(policy, statements)
+        policy = iam.ManagedPolicy(self, construct_id, **options)
+        self._add_statements(policy, statements)
         return policy
 
     def _add_role(self, construct_id: str, statements: Iterable[Statement], **options: Any) -> iam.Role:
         role = iam.Role(self, construct_id, **options)
-        policy = iam.Policy(self, f"{construct_id}Policy", roles=[role], statements=self._statements(statements))
-        self._acknowledge_wildcards(policy, statements)
+        self._add_statements(iam.Policy(self, f"{construct_id}Policy", roles=[role]), statements)
         return role
 
-    def _statements(self, statements: Iterable[Statement]) -> list[iam.PolicyStatement]:
-        return [
-            iam.PolicyStatement(
-                sid=statement.sid,
-                actions=list(statement.actions),
-                resources=[self._arn(resource) for resource in statement.resources],
-                conditions={"StringEquals": {required.key: [self._arn(value) for value in required.values]}}
-                if (required := statement.condition)
-                else None,
+    def _add_statements(self, policy: iam.Policy | iam.ManagedPolicy, statements: Iterable[Statement]) -> None:
+        """Add statements, and acknowledge their wildcards with the statement's reason."""
+        for statement in statements:
+            actions, resources = list(statement.actions), [self._arn(resource) for resource in statement.resources]
+            conditions = None
+            if required := statement.condition:
+                conditions = {"StringEquals": {required.key: [self._arn(value) for value in required.values]}}
+            policy.add_statements(
+                iam.PolicyStatement(sid=statement.sid, actions=actions, resources=resources, conditions=conditions)
             )
-            for statement in statements
-        ]
+            wildcards = [f"IAM5[Action::{action}]" for action in actions if "*" in action]
+            wildcards += [wildcard_finding(self, resource) for resource in resources if "*" in resource]
+            acknowledge(policy, dict.fromkeys(wildcards, statement.why))
 
     def _arn(self, resource: str) -> str:
         """Replace PARTITION, REGION and ACCOUNT."""
         for placeholder, value in self._placeholders.items():
             resource = resource.replace(placeholder, value)
         return resource
-
-    def _acknowledge_wildcards(self, policy: iam.Policy | iam.ManagedPolicy, statements: Iterable[Statement]) -> None:
-        for statement in statements:
-            actions = (f"IAM5[Action::{action}]" for action in statement.actions if "*" in action)
-            resources = (
-                wildcard_finding(self, self._arn(resource)) for resource in statement.resources if "*" in resource
-            )
-            acknowledge(policy, dict.fromkeys((*actions, *resources), statement.why))
