@@ -94,7 +94,7 @@ def test_an_account_that_has_the_provider_is_prepared_with_it(
     (attached,) = iam.list_attached_role_policies(RoleName=executing)["AttachedPolicies"]
     assert attached["PolicyName"] == execution_policy.NAME
     assert "ecs.amazonaws.com: service-linked role created" in capsys.readouterr().out
-    # Repeated, it keeps a provider of its own stack, which CloudFormation would delete. MiniStack's cannot hold one.
+    # A second run must not refuse the provider that its own stack has created; MiniStack's stacks have none.
     assert provider_exists(aws)
     ours = {"StackResources": [{"ResourceType": "AWS::IAM::OIDCProvider"}]}
     monkeypatch.setattr(aws.cloudformation, "describe_stack_resources", lambda **_: ours)
