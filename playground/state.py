@@ -19,7 +19,7 @@ class PlaygroundError(Exception):
 def port_from_environment(variable: str, default: int) -> int:
     """Read a TCP port from an environment variable."""
     text = os.environ.get(variable, str(default))
-    if not text.isdecimal() or not 0 < int(text) < 65536:  # noqa: PLR2004 - range of TCP ports
+    if not text.isdecimal() or not 0 < int(text) < 65536:  # noqa: PLR2004  # range of TCP ports
         raise PlaygroundError(f"{variable}={text!r} is not a port; use a number from 1 to 65535, or unset it")
     return int(text)
 
@@ -108,7 +108,7 @@ class Playground:
         if not endpoint:
             return False
         try:
-            urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=5).close()  # noqa: S310 - loopback
+            urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=5).close()  # noqa: S310  # loopback
         except OSError:
             return False
         return True

@@ -161,7 +161,7 @@ stock_register_metadata = ecs._register_metadata
 
 
 @patch(ecs, "_register_metadata", gap="SDKs reject its credentials address, and the region is missing")
-def register_metadata(  # noqa: PLR0917 - MiniStack passes the arguments by position
+def register_metadata(  # noqa: PLR0917  # MiniStack passes the arguments by position
     task_arn: str, cluster_arn: str, td: Record, cdef: Record, launch_type: str, env: dict[str, str],
     *rest: Any,
 ) -> str:  # fmt: skip

@@ -62,7 +62,7 @@ stock_forward_to_tg = alb._forward_to_tg
 
 
 @patch(alb, "_forward_to_tg", gap="every registered target counts as healthy, even a dead one")
-async def forward_to_tg(  # noqa: PLR0917 - MiniStack passes the arguments by position
+async def forward_to_tg(  # noqa: PLR0917  # MiniStack passes the arguments by position
     tg_arn: str,
     method: str,
     path: str,

@@ -74,7 +74,7 @@ def playground_command(name: str, **variables: str) -> subprocess.CompletedProce
 
 
 @pytest.fixture(scope="session")
-def was_up(docker: None) -> bool:  # noqa: ARG001 - needs Docker
+def was_up(docker: None) -> bool:  # noqa: ARG001  # needs Docker
     """Whether a playground was already running; if so, the tests use it and leave it running."""
     needs((PROJECT / ".venv-playground/bin/python").exists(), "no .venv-playground: `make test` creates it")
     try:

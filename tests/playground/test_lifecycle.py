@@ -49,7 +49,7 @@ def leftovers(playground: Playground) -> list[object]:
 
 
 @pytest.fixture
-def other(docker: None, tmp_path: Path) -> Iterator[Playground]:  # noqa: ARG001 - needs Docker
+def other(docker: None, tmp_path: Path) -> Iterator[Playground]:  # noqa: ARG001  # needs Docker
     """A playground in a separate folder, independent of any other playground on this machine."""
     one = Playground(tmp_path / "state", free_port(), free_port())
     yield one
@@ -112,7 +112,7 @@ def test_down_without_a_playground_succeeds_and_leaves_the_images_of_another(oth
 
 
 @pytest.fixture
-def shared(playground: dict[str, str], was_up: bool) -> Playground:  # noqa: ARG001 - needs a running playground
+def shared(playground: dict[str, str], was_up: bool) -> Playground:  # noqa: ARG001  # needs a running playground
     """The playground shared with earlier tests; this file removes it."""
     needs(not was_up, "the playground was up before the tests, which leave it as it is")
     return Playground.from_environment()
