@@ -2,15 +2,18 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from threading import Thread
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Request
 from werkzeug import Response
 from werkzeug.serving import make_server
 
 from tests.app.conftest import Server, serving
 from tests.web.actions import TOKEN, Article
+
+HERE = Path(__file__).parent
 
 WATCH = """
 addEventListener("securitypolicyviolation", (event) => report(`${event.violatedDirective}: ${event.blockedURI}`));
@@ -23,6 +26,21 @@ Publish = Callable[[str, dict[str, str]], str]
 
 content_ids = itertools.count(100)
 
+interrupted: list[str] = []
+"""URLs of the requests that Chromium aborted because Docker, for another test, changed a network interface."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run a test again if it fails after such an interruption, but for no other reason."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and not config.getoption("usepdb"):  # pytest-rerunfailures rejects both
+            item.add_marker(pytest.mark.flaky(reruns=2, condition=lambda: bool(interrupted)))
+
+
+def record_interruption(request: Request) -> None:
+    if request.failure == "net::ERR_NETWORK_CHANGED":
+        interrupted.append(request.url)
+
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
@@ -32,6 +50,8 @@ def page(browser: Browser) -> Iterator[Page]:
     context.set_default_timeout(10_000)
     context.expose_function("report", lambda problem: problems.append(problem))  # noqa: PLW0108  # not a built-in
     context.add_init_script(WATCH)
+    interrupted.clear()
+    context.on("requestfailed", record_interruption)
     context.on("weberror", lambda error: problems.append(str(error.error)))
     yield context.new_page()
     context.close()
