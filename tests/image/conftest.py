@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
@@ -20,6 +21,10 @@ def wait_for(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def image() -> str:
+def image() -> Iterator[str]:
+    """A name for the image, which is removed afterwards; Docker's build cache remains."""
+    name = f"comments-test:{os.getpid()}"
     base = ["--build-arg", f"BASE_IMAGE={os.environ['BASE_IMAGE']}"] if "BASE_IMAGE" in os.environ else []
-    return docker("build", "-q", *base, ".").splitlines()[-1]
+    docker("build", "-q", f"--tag={name}", *base, ".")
+    yield name
+    docker("rmi", "--no-prune", name)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.app.conftest import ROOT, free_port
 from tests.client import listed, post
-from tests.image.conftest import wait_for
+from tests.image.conftest import docker, wait_for
 from tests.machine import needs
 
 pytestmark = pytest.mark.usefixtures("docker")
@@ -32,8 +32,11 @@ def compose() -> Iterator[tuple[str, Compose]]:
         )
         assert done.returncode == 0, done.stderr[-2000:]
 
+    was_built = docker("images", "--quiet", "comments")
     yield f"http://127.0.0.1:{port}", call
     call("--profile", "dynamodb", "down", "--volumes", "--remove-orphans")
+    if not was_built:
+        docker("rmi", "--no-prune", "comments")
 
 
 def test_comments_on_the_volume_outlive_the_container(compose: tuple[str, Compose]) -> None:
