@@ -70,8 +70,6 @@ def main() -> None:
         sys.exit("error: the benchmark needs two cores")
     WORK.mkdir(parents=True, exist_ok=True)
     options.output.mkdir(parents=True, exist_ok=True)
-    for log in WORK.glob("*.log"):
-        log.unlink()
     results = measure(QUICK if options.quick else FULL)
     write(results, options.output)
     print(markdown(results))

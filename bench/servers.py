@@ -93,7 +93,7 @@ def serving(program: Program) -> Iterator[Server]:
     """Start a server on its core, and stop it at the end."""
     port = free_port()
     command = ["taskset", "-c", str(SERVER_CORE), *program.command, "--bind", f"127.0.0.1:{port}"]
-    with program.log.open("ab") as log:
+    with program.log.open("wb") as log:
         began = time.perf_counter()
         process = subprocess.Popen(
             command, cwd=program.folder, env=program.environ, stdout=log, stderr=log, process_group=0
@@ -103,7 +103,9 @@ def serving(program: Program) -> Iterator[Server]:
             if process.poll() is not None or time.perf_counter() - began > START_TIMEOUT:
                 raise SystemExit(f"error: {program.name} on {program.store} does not start; see {program.log}")
             time.sleep(0.002)
-        yield Server(program, port, process.pid, time.perf_counter() - began)
+        server = Server(program, port, process.pid, time.perf_counter() - began)
+        status(port, program.posts[0])  # the first write to a store may take seconds
+        yield server
     finally:
         _stop(process)
 
