@@ -139,9 +139,9 @@ DRIFT = (
     ),
     Statement(
         sid="PollDrift",
-        actions=("cloudformation:DescribeStackDriftDetectionStatus",),
+        actions=("cloudformation:BatchDescribeTypeConfigurations", "cloudformation:DescribeStackDriftDetectionStatus"),
         resources=("*",),
-        why="detections have IDs, not names; starting one requires permission for its stack",
+        why="types and detections have no stack; starting a detection requires permission for its stack",
     ),
     Statement(sid="FindBuckets", actions=("s3:ListBucket",), resources=("arn:PARTITION:s3:::comments-*",)),
     SETTINGS,

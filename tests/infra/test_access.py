@@ -12,8 +12,6 @@ from infra.permissions import BOUNDARY, DEPLOY_STACKS, ISSUER, READ, WORKFLOW_RO
 from infra.stages import (
     PREVIEW,
     STAGES,
-    Repository,
-    StageError,
     stage_named,
     stages_in_account_of,
     stages_in_registry_of,
@@ -73,12 +71,6 @@ def test_a_role_trusts_workflow_runs_of_one_repository_by_its_ids(accept_name: b
         assert statement["Condition"] == {"StringEquals": {f"{ISSUER}:{key}": value for key, value in trusted.items()}}
 
 
-@pytest.mark.parametrize("name", ["comments", "https://github.com/a/b", "a/*", "-a/b", "a/b/c"])
-def test_a_repository_must_be_owner_and_name(name: str) -> None:
-    with pytest.raises(StageError, match="owner/name"):
-        Repository(name=name, owner_id=1, repository_id=2)
-
-
 def test_without_a_repository_nothing_on_github_is_trusted() -> None:
     assert roles(github=None).keys() == {"comments-cdk-deploy"}
     templates(github=None).access.resource_count_is("AWS::IAM::OIDCProvider", 0)
@@ -104,7 +96,7 @@ def test_a_stage_and_its_role_use_one_repository(stage: str, role: str, reposito
 
 
 def test_the_reading_role_changes_nothing_and_reads_no_content() -> None:
-    harmless = ("Describe", "Get", "List", "View", "Filter", "Start", "Detect")
+    harmless = ("Describe", "BatchDescribe", "Get", "List", "View", "Filter", "Start", "Detect")
     assert [action for action in actions_of(READ) if not action.split(":")[1].startswith(harmless)] == []
     content = {"dynamodb:GetItem", "s3:GetObject", "secretsmanager:GetSecretValue", "ecr:GetDownloadUrlForLayer"}
     assert not [action for action in content for granted in actions_of(READ) if fnmatch(action, granted)]

@@ -44,7 +44,7 @@ HARMLESS = {
     "iam:updaterole": "changes the description and the duration of sessions",
     "iam:updateroledescription": "changes the description",
 }
-READING = ("get", "list", "describe", "simulate", "validate")
+READING = ("get", "list", "describe", "batchdescribe", "simulate", "validate")
 DANGEROUS = (
     *("iam:*", "sts:*", "lambda:*", "ssm:sendcommand", "ssm:startsession", "ssm:startautomationexecution"),
     *("ec2:runinstances", "ec2:*iaminstanceprofile*", "ec2:modifyinstanceattribute", "glue:*", "codebuild:*"),

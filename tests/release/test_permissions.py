@@ -38,7 +38,7 @@ BY_CDK = {
     "cloudformation:GetTemplate",
 }
 """`cdk diff` and `cdk drift` call these with the caller's permissions."""
-BY_CLOUDFORMATION = {"cloudformation:DetectStackResourceDrift"}
+BY_CLOUDFORMATION = {"cloudformation:BatchDescribeTypeConfigurations", "cloudformation:DetectStackResourceDrift"}
 """AWS: what a caller of DetectStackDrift needs beside it, and the reading of each resource."""
 
 
