@@ -123,10 +123,6 @@ class Repository:
     create_provider: bool = True
     """False if the account already has an identity provider for GitHub: there can be only one."""
 
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", self.name):
-            raise StageError(f"GITHUB in infra/stages.py: name is {self.name!r}; it must be owner/name")
-
     def subjects(self, run: str) -> list[str]:
         """Return the accepted subjects of a kind of workflow run, such as `environment:dev`."""
         owner, name = self.name.split("/")
@@ -382,15 +378,9 @@ def stages_in_registry_of(stage: Stage) -> list[Stage]:
 
 def _problems(stage: Stage) -> Iterator[str]:
     """Yield the fields that AWS would reject during the deployment, each with what it must be."""
-    if not re.fullmatch(r"pr-\d+|(?!pr-)[a-z]([a-z0-9-]{0,18}[a-z0-9])?", stage.name):  # it is part of a bucket's name
-        yield "name must have at most 20 of a-z, 0-9 and hyphens, and not begin with pr-"
-    for other in STAGES:
-        if stage.name.startswith(f"{other}-"):  # tags of images begin with it
-            yield f"name must not begin with {other}-, which marks the images of {other}"
+    yield from _problems_of_names(stage)
     if not 1 <= stage.min_tasks <= stage.max_tasks:
         yield f"min_tasks is {stage.min_tasks}; it must be from 1 to max_tasks, {stage.max_tasks}"
-    if stage.promotes_from and stage.promotes_from not in STAGES.keys() - {stage.name}:
-        yield f"promotes_from is {stage.promotes_from!r}; it must name another stage"
     if stage.cpu_seconds not in (20, 60):
         yield f"cpu_seconds is {stage.cpu_seconds}; ECS supports 20 and 60"
     if stage.log_days not in LOG_DAYS:
@@ -400,6 +390,22 @@ def _problems(stage: Stage) -> Iterator[str]:
     if stage.domain and stage.behind_cloudfront:
         yield "domain requires Entrance.LOAD_BALANCER; CloudFront uses its own name"
     yield from _problems_of_settings(stage)
+
+
+def _problems_of_names(stage: Stage) -> Iterator[str]:
+    if not re.fullmatch(r"pr-\d+|(?!pr-)[a-z]([a-z0-9-]{0,18}[a-z0-9])?", stage.name):  # it is part of a bucket's name
+        yield "name must have at most 20 of a-z, 0-9 and hyphens, and not begin with pr-"
+    for other in STAGES:
+        if stage.name.startswith(f"{other}-"):  # tags of images begin with it
+            yield f"name must not begin with {other}-, which marks the images of {other}"
+    if stage.promotes_from and stage.promotes_from not in STAGES.keys() - {stage.name}:
+        yield f"promotes_from is {stage.promotes_from!r}; it must name another stage"
+    for name in ("account", "registry_account"):
+        account = getattr(stage, name)
+        if account is not None and not (isinstance(account, str) and re.fullmatch(r"\d{12}", account)):
+            yield f"{name} is {account!r}; it must be 12 digits in quotes"
+    if stage.github and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", stage.github.name):
+        yield f"github has the name {stage.github.name!r}; it must be owner/name"
 
 
 def _problems_of_settings(stage: Stage) -> Iterator[str]:

@@ -8,6 +8,7 @@ from infra.stages import (
     STAGES,
     Architecture,
     Entrance,
+    Repository,
     Stage,
     StageError,
     Target,
@@ -46,6 +47,11 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, messag
         ({"settings": (("COMMENTS_MODERATOR_TOKEN", "nobody-guesses-this"),)}, "without secrets"),
         ({"settings": (("COMMENTS_MODERATION", "on"),)}, "COMMENTS_MODERATION needs a moderator token"),
         ({"promotes_from": "stagin"}, "promotes_from is 'stagin'; it must name another stage"),
+        ({"account": int(ONE)}, f"account is {ONE}; it must be 12 digits in quotes"),
+        *(
+            ({"github": Repository(name=name, owner_id=1, repository_id=2)}, "it must be owner/name")
+            for name in ("comments", "https://github.com/a/b", "a/*", "-a/b", "a/b/c")
+        ),
         ({"domain": DOMAIN, "entrance": Entrance.CLOUDFRONT}, "domain requires Entrance.LOAD_BALANCER"),
         ({"architecture": Architecture.ARM64}, "stage prod .* architecture is X86_64, but it runs the images of dev"),
     ],
