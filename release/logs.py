@@ -28,7 +28,7 @@ Row = Mapping[str, str]
 
 def seconds(text: str) -> int:
     """Parse a duration such as 90s, 10m, 2h or 1d."""
-    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    match = re.fullmatch(r"([1-9]\d{0,5})([smhd])", text)
     if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration: write 90s, 10m, 2h or 1d")
     return int(match[1]) * _UNITS[match[2]]
@@ -109,7 +109,7 @@ def show(stage: Stage, arguments: argparse.Namespace) -> None:
         raise NotReadyError("saved queries need CloudWatch Logs Insights, which the playground does not have")
     aws = Aws.of(stage)
     default = "1h" if arguments.query else "1d" if arguments.request else "10m"
-    since = time.time() - (arguments.since or seconds(default))
+    since = max(0.0, time.time() - (arguments.since or seconds(default)))
     pattern = arguments.request or arguments.filter
     try:
         if arguments.query:
