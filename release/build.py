@@ -53,7 +53,8 @@ def tag_of_working_tree(root: Path = PROJECT_ROOT, *, clean: bool) -> str:
 def source_of_image(root: Path = PROJECT_ROOT) -> tuple[str, str]:
     """Return the last commit that changed the image's files, with `-dirty` for uncommitted changes, and its Unix time.
 
-    With the current commit instead, an unchanged image would get another digest and every task would be replaced.
+    With the current commit instead, a commit that doesn't change the image would miss Docker's build cache, and replace
+    every task.
     """
     log = ["git", "log", "-1", "--no-show-signature", "--format=%H %ct"]
     changed = _changed_files(root, *IMAGE_FILES)
@@ -79,7 +80,7 @@ def commit_in(tag: str) -> str:
 def describe_change(stage: str, running: list[str], tag: str, *, root: Path = PROJECT_ROOT) -> Iterator[str]:
     """Yield the commits that a release of `tag` adds and undoes. `running` are the tags of the running image.
 
-    Commits that don't change the image share it, so prefer one that the stage has run.
+    An image that Docker built from its cache has the tags of several commits, so prefer one that the stage has run.
     """
     running = sorted(running, key=lambda each: not each.startswith(f"{stage}-"))
     commits = [match["commit"].partition("-")[0] for each in running if (match := IMAGE_TAG.fullmatch(each))]
@@ -112,7 +113,7 @@ def build(aws: Aws, tag: str) -> None:
     options += [f"--build-arg=COMMENTS_COMMIT={commit}", *([f"--build-arg=BASE_IMAGE={base}"] if base else [])]
     run(
         ["docker", "build", *options, "."],
-        variables={"BUILDKIT_PROGRESS": "plain", "SOURCE_DATE_EPOCH": time},  # reproduces the digest
+        variables={"BUILDKIT_PROGRESS": "plain", "SOURCE_DATE_EPOCH": time},  # the digest only depends on the layers
         on_line=lambda line: note(shorten(line, _LINE_LENGTH)) if _BUILD_STEP.match(line) else None,
     )
 
