@@ -7,7 +7,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from infra import execution_policy
-from infra.findings import acknowledge, wildcard_finding
+from infra.findings import acknowledge
 from infra.permissions import (
     BOUNDARY,
     BOUNDARY_NAME,
@@ -49,8 +49,6 @@ class AccessStack(BaseStack):
             termination_protection=True,  # `cdk destroy --all` of one stage must not delete the roles of all
             **kwargs,
         )
-        # Read once, because each access to these properties is a call to the jsii process.
-        self._placeholders = {"PARTITION": self.partition, "REGION": self.region, "ACCOUNT": self.account}
         execution = self._add_policy(
             "Execution",
             execution_policy.STATEMENTS,
@@ -73,7 +71,7 @@ class AccessStack(BaseStack):
         cdk.CfnOutput(self, "ExecutionPolicyArn", value=execution.managed_policy_arn)
         if repository is None:
             return
-        provider = self._arn(arn("iam", f"oidc-provider/{ISSUER}", regional=False))
+        provider = _arn(arn("iam", f"oidc-provider/{ISSUER}", regional=False))
         if repository.create_provider:
             audience = ["sts.amazonaws.com"]
             provider = iam.CfnOIDCProvider(self, "GitHub", url=f"https://{ISSUER}", client_id_list=audience).attr_arn
@@ -105,19 +103,26 @@ class AccessStack(BaseStack):
     def _add_statements(self, policy: iam.Policy | iam.ManagedPolicy, statements: Iterable[Statement]) -> None:
         """Add statements, and acknowledge their wildcards with the statement's reason."""
         for statement in statements:
-            actions, resources = list(statement.actions), [self._arn(resource) for resource in statement.resources]
+            actions, resources = list(statement.actions), [_arn(resource) for resource in statement.resources]
             conditions = None
             if required := statement.condition:
-                conditions = {"StringEquals": {required.key: [self._arn(value) for value in required.values]}}
+                conditions = {"StringEquals": {required.key: [_arn(value) for value in required.values]}}
             policy.add_statements(
                 iam.PolicyStatement(sid=statement.sid, actions=actions, resources=resources, conditions=conditions)
             )
             wildcards = [f"IAM5[Action::{action}]" for action in actions if "*" in action]
-            wildcards += [wildcard_finding(self, resource) for resource in resources if "*" in resource]
+            wildcards += [
+                f"IAM5[Resource::{_filled_in(resource, '<{}>')}]" for resource in statement.resources if "*" in resource
+            ]
             acknowledge(policy, dict.fromkeys(wildcards, statement.why))
 
-    def _arn(self, resource: str) -> str:
-        """Replace PARTITION, REGION and ACCOUNT."""
-        for placeholder, value in self._placeholders.items():
-            resource = resource.replace(placeholder, value)
-        return resource
+
+def _arn(resource: str) -> str:
+    """Replace PARTITION, REGION and ACCOUNT. An inline template has at most 51,200 bytes, and Fn::Join takes more."""
+    return cdk.Fn.sub(_filled_in(resource, "${{{}}}")) if "PARTITION" in resource else resource
+
+
+def _filled_in(resource: str, form: str) -> str:
+    for placeholder, parameter in (("PARTITION", "Partition"), ("REGION", "Region"), ("ACCOUNT", "AccountId")):
+        resource = resource.replace(placeholder, form.format(f"AWS::{parameter}"))
+    return resource

@@ -3,6 +3,7 @@
 import functools
 import importlib.resources
 import json
+import re
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -104,6 +105,9 @@ def text(value: Any) -> str:
     """Return a string of a template with AWS's partition, and with * in place of other references."""
     if isinstance(value, str):
         return value
+    if "Fn::Sub" in value:
+        values = {"Partition": "aws", "AccountId": ACCOUNT, "Region": REGION}
+        return re.sub(r"\$\{AWS::(\w+)\}", lambda name: values[name[1]], value["Fn::Sub"])
     if "Fn::Join" in value:
         separator, parts = value["Fn::Join"]
         return str(separator).join(map(text, parts))
