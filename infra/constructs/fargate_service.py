@@ -135,8 +135,9 @@ class ApiService(Construct):
         )
         # Create capacity providers before the service; delete them after it.
         self.service.node.add_dependency(self.cluster)
-        # A task that starts before the execution role has its policy can't pull the image or read the secret.
-        self.service.node.add_dependency(self.execution_role)
+        # A task can't pull the image or read the secret before the execution role has its policy, or without a route to
+        # AWS. The internet gateway can't be deleted while tasks have public addresses.
+        self.service.node.add_dependency(self.execution_role, network)
 
     def scale(
         self,

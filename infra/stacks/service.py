@@ -145,9 +145,7 @@ class ServiceStack(BaseStack):
         base_url = edge.base_url
         if stage.behind_cloudfront:
             cdn = CloudFrontEntrance(self, "CloudFront", name=stage.service, load_balancer=edge.load_balancer)
-            # AWS: a VPC origin needs an internet gateway attached to the VPC, although no traffic uses it.
-            gateway = [subnet.internet_connectivity_established for subnet in network.vpc.public_subnets]
-            cdn.node.add_dependency(*gateway)
+            cdn.node.add_dependency(network)  # AWS: a VPC origin needs an internet gateway, although no traffic uses it
             base_url = cdn.base_url
         cdk.CfnOutput(self, "BaseUrl", value=base_url)
         cdk.CfnOutput(self, "DeployedDigest", value=digest)

@@ -1,7 +1,7 @@
 import pytest
 
 from infra.stages import Egress, Entrance
-from tests.infra.synthesis import ACCOUNT, NAT, REGION, TLS, every, templates
+from tests.infra.synthesis import ACCOUNT, CLOUDFRONT, CLOUDFRONT_ENDPOINTS, NAT, REGION, TLS, every, templates
 
 
 def test_two_zones_are_chosen_when_it_is_deployed_and_not_looked_up() -> None:
@@ -26,6 +26,15 @@ def test_each_egress_option_reaches_aws_its_own_way(stage: str, routes: int, int
     assert len(endpoints) == len(interfaces) + 2
     for name in (".dynamodb", ".s3", *interfaces):
         assert any(name in endpoint for endpoint in endpoints), name
+
+
+@pytest.mark.parametrize("stage", ["prod", TLS, NAT, CLOUDFRONT, CLOUDFRONT_ENDPOINTS])
+def test_tasks_start_when_they_can_reach_aws_and_stop_before_they_cannot(stage: str) -> None:
+    """CloudFormation creates what a resource depends on before it, and deletes it after it."""
+    service = templates(stage).service
+    (resource,) = service.find_resources("AWS::ECS::Service").values()
+    for kind in ("Route", "NatGateway", "VPCEndpoint", "VPCGatewayAttachment"):
+        assert service.find_resources(f"AWS::EC2::{kind}").keys() <= set(resource["DependsOn"]), kind
 
 
 def test_no_option_moves_the_cidr_block_of_a_subnet() -> None:
