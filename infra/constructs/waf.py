@@ -31,6 +31,7 @@ _BAD_INPUTS = {
     "PROPFIND": ("METHOD",),
     "ExploitablePaths": ("URIPATH",),
     "Log4JRCE": ("HEADER", "QUERYSTRING", "BODY", "URIPATH"),
+    "ReactJSRCE": ("BODY",),
 }
 """Rules by what they detect, and where. AWS's names join both, as in GenericLFI_URIPATH."""
 _COMMON_OF_BODIES = dict.fromkeys(
@@ -86,15 +87,12 @@ class WebAcl(Construct):
             log_destination_configs=[log_group_arn],
             redacted_fields=[{"singleHeader": {"Name": "authorization"}}],  # the moderator's token
             logging_filter={
-                "DefaultBehavior": "DROP",  # allowed requests are in the access log
+                "DefaultBehavior": "DROP",  # others are in the access log; a counted one would be logged with its text
                 "Filters": [
                     {
                         "Behavior": "KEEP",
                         "Requirement": "MEETS_ANY",
-                        "Conditions": [
-                            {"ActionCondition": {"Action": action}}
-                            for action in ("BLOCK", "COUNT", "EXCLUDED_AS_COUNT")
-                        ],
+                        "Conditions": [{"ActionCondition": {"Action": "BLOCK"}}],
                     }
                 ],
             },

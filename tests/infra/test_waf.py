@@ -38,7 +38,9 @@ def test_posts_are_limited_by_the_connecting_address() -> None:
 def test_blocked_requests_are_logged_without_the_moderators_token() -> None:
     logging = the(templates("prod").service, "AWS::WAFv2::LoggingConfiguration")
     assert logging["RedactedFields"] == [{"SingleHeader": {"Name": "authorization"}}]
-    kept = {each["ActionCondition"]["Action"] for each in logging["LoggingFilter"]["Filters"][0]["Conditions"]}
-    assert (logging["LoggingFilter"]["Filters"][0]["Behavior"], "BLOCK" in kept) == ("KEEP", True)
+    (kept,) = logging["LoggingFilter"]["Filters"]
+    # A request that only counts would be logged with a part of its comment.
+    assert kept["Conditions"] == [{"ActionCondition": {"Action": "BLOCK"}}]
+    assert (kept["Behavior"], logging["LoggingFilter"]["DefaultBehavior"]) == ("KEEP", "DROP")
     (destination,) = logging["LogDestinationConfigs"]
     assert json.dumps(destination).rstrip('"]}').endswith(":log-group:aws-waf-logs-comments-prod")
