@@ -29,10 +29,10 @@ class Clock:
         self._last = 0
         self._lock = threading.Lock()
 
-    def tick(self, *, after: int = 0) -> int:
-        """Return a tick later than all earlier ones and later than `after`, even if the system clock was set back."""
+    def tick(self) -> int:
+        """Return a tick later than all earlier ones, even if the system clock was set back."""
         with self._lock:
-            self._last = max(now(), self._last + 1, after + 1)
+            self._last = max(now(), self._last + 1)
             return self._last
 
 

@@ -65,11 +65,11 @@ class StatusBoard:
         started = time.perf_counter()
         reason = None
         try:
-            self._store.ping()
             if self._thread is not None:
                 page = self._store.list_comments(self._thread, limit=MESSAGES, newest_first=True)
                 self._messages = [Message.model_validate(each, extra="ignore").model_dump() for each in page.comments]
                 self._read_at = timestamp(time.time())
+            self._store.ping()
         except Exception as error:  # whatever is broken, the status page must show it
             if not isinstance(error, StoreError):
                 log.exception("unexpected error of the store")

@@ -14,10 +14,11 @@ from unittest.mock import Mock
 import pytest
 
 from comments.errors import StoreError
+from comments.ids import id_at, now, ticks
 from comments.schemas import Comment, NewComment
 from comments.stores import sqlite
 from comments.stores.sqlite import SQLiteStore
-from tests.app.conftest import Serve, wait_until
+from tests.app.conftest import ALICE, Serve, wait_until
 from tests.client import listed, post
 
 OLD = "01a2172b-aed0-7b32-9098-412f1de1b7de"
@@ -166,6 +167,22 @@ def test_a_bug_in_one_write_fails_no_other(store: SQLiteStore, path: Path, monke
     assert sorted(texts(store)) == [*"012346789", "before"]
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_a_comment_with_a_wrong_time_in_one_thread_does_not_change_the_time_of_others(
+    store: SQLiteStore, held: bool
+) -> None:
+    wrong = id_at(now() + ticks(365 * 86_400))
+    store.restore([OLD_COMMENT | {"id": wrong} | ({"held": True} if held else {})])
+    new, newest = NewComment.model_validate(ALICE), wrong
+    for _ in range(20):  # each is later in the same list, even if the one before was deleted
+        comment = store.add(new, held=held)["id"]
+        assert comment > newest
+        assert store.delete(1, comment)
+        newest = comment
+    for content_id in (1, 2) if held else (2,):
+        assert add_comment(store, "now", content_id) < wrong
+
+
 # Disks and files
 
 
@@ -197,8 +214,11 @@ def test_a_full_disk_refuses_comments_until_there_is_space(store: SQLiteStore) -
         with pytest.raises(StoreError, match="free some disk space; the service recovers without a restart"):
             add_comment(store, "x" * 9000)
         assert texts(store) == ["before"]
+    with pytest.raises(StoreError, match="the last write failed"):
+        store.ping()  # reading works, but /status must not say that comments are available
     store._write.execute(f"PRAGMA max_page_count = {limit}")
     add_comment(store, "x" * 9000)
+    store.ping()
     assert texts(store) == ["before", "x" * 9000]
 
 

@@ -60,7 +60,7 @@ def test_a_failing_store_is_shown_with_the_last_messages_and_no_internals(
     announce(sqlite, "We are working on it.")
     before = client.get("/api/status").get_json()
     with monkeypatch.context() as patch:
-        patch.setattr(sqlite, "ping", Mock(side_effect=failure))
+        patch.setattr(sqlite, "list_comments", Mock(side_effect=failure))
         response, page = client.get("/api/status"), client.get("/status")
     assert (response.status_code, page.status_code) == (200, 200)
     status = response.get_json()

@@ -9,6 +9,7 @@ order and clients that follow a thread miss nothing.
 
 import errno
 import fcntl
+import math
 import os
 import queue
 import sqlite3
@@ -37,6 +38,11 @@ CHECKPOINT_PAGES = 250
 
 TIMEOUT = 5.0
 """Seconds to wait for a commit to start, and for a lock that another program holds."""
+
+FAILURE_SECONDS = 60.0
+"""How long `ping` reports a failed write, unless another one succeeds: on a full disk, reading still works."""
+
+NO_FAILURE = (-math.inf, "")
 
 COLUMNS = "id, content_id, email, comment, created_at"
 TABLE = """(
@@ -78,6 +84,8 @@ class SQLiteStore:
         """Open or create the file. Its directory must exist, except for the default one."""
         self._path = Path(path)
         self._clock = Clock()
+        self._ahead: dict[int | str, int] = {}
+        """The latest ticks of threads, and of the held comments, that are ahead of the clock."""
         self._reading = threading.Lock()
         if self._path.parent == DATA:
             DATA.mkdir(exist_ok=True)
@@ -103,6 +111,7 @@ class SQLiteStore:
             self._file = self._path.stat()
             self._read = _connect(self._path, "ro", timeout=TIMEOUT)  # read-only: it never checkpoints
             opened.pop_all()
+        self._failure = NO_FAILURE
         self._closing = False
         self._queue: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_queued, name="sqlite-writer", daemon=True)
@@ -121,7 +130,7 @@ class SQLiteStore:
                         return new.stored(comment_id, held=bool(was_held))
                     if hashed == scoped:
                         raise KeyReused
-            comment = new.stored(self._next_id(db, new.content_id), held=held)
+            comment = new.stored(self._next_id(db, new.content_id, held=held), held=held)
             _insert(db, comment)
             if key:
                 _remember(db, scoped, content, comment["id"], held=held)
@@ -188,6 +197,9 @@ class SQLiteStore:
     def ping(self) -> None:
         self._require_same_file()
         self._page("FROM comment WHERE content_id = ?", (0,), limit=1)
+        failed_at, reason = self._failure
+        if time.monotonic() - failed_at < FAILURE_SECONDS:
+            raise StoreError("the last write failed", reason=reason)
 
     def close(self) -> None:
         """Commit the queued changes, then close the file."""
@@ -214,6 +226,15 @@ class SQLiteStore:
 
     def _run(self, change: Callable[[sqlite3.Connection], Result]) -> Result:
         """Queue a change and wait until it is on disk. Raises what the change raised."""
+        try:
+            result = self._wait_for(change)
+        except StoreError as error:
+            self._failure = time.monotonic(), error.reason
+            raise
+        self._failure = NO_FAILURE
+        return result
+
+    def _wait_for(self, change: Callable[[sqlite3.Connection], Result]) -> Result:
         outcome: Future[Result] = Future()
         self._queue.put((change, outcome))
         with self._errors("writing"):
@@ -223,11 +244,15 @@ class SQLiteStore:
                 raise StoreError(f"writing {self._path}: not committed within {TIMEOUT:.0f} s", reason="Timeout")
             return outcome.result()
 
-    def _next_id(self, db: sqlite3.Connection, content_id: int) -> str:
-        """Return an id after the newest comment of the thread and the newest held one, whichever process wrote them."""
-        query = "SELECT max(id) FROM comment WHERE content_id = ? UNION ALL SELECT max(id) FROM held"
-        newest = db.execute(query, (content_id,))
-        return id_at(self._clock.tick(after=max((tick_of(id_) for (id_,) in newest if id_), default=0)))
+    def _next_id(self, db: sqlite3.Connection, content_id: int, *, held: bool = False) -> str:
+        """Return an id after the newest comment of the thread, or after the newest held one; any process wrote it."""
+        query = "SELECT max(id) FROM held" if held else "SELECT max(id) FROM comment WHERE content_id = :content_id"
+        newest = db.execute(query, {"content_id": content_id}).fetchone()[0]
+        key = "held" if held else content_id
+        tick, latest = self._clock.tick(), max(tick_of(newest) if newest else 0, self._ahead.get(key, 0))
+        if tick <= latest:  # written while the system clock was wrong; remembered in case that comment is deleted
+            tick = self._ahead[key] = latest + 1
+        return id_at(tick)
 
     def _write_queued(self) -> None:
         while not (self._closing and self._queue.empty()):
