@@ -77,6 +77,13 @@ def test_the_theme_attribute_overrides_the_color_scheme(article: Article) -> Non
             expect(thread.box.locator(".thread")).to_have_css("background-color", BACKGROUND[theme or scheme])
 
 
+def test_shortcuts_of_the_page_do_not_take_what_is_typed_into_the_form(article: Article) -> None:
+    head = "<script>addEventListener('keydown', (event) => event.preventDefault())</script>"
+    thread = article.open(head=head)
+    thread.comment.press_sequentially("and/or")
+    expect(thread.comment).to_have_value("and/or")
+
+
 @pytest.mark.parametrize("number", ["", 'data-content-id="1/../9"'])
 def test_a_tag_without_a_valid_number_explains_the_attribute(article: Article, number: str) -> None:
     thread = article.open(f'<script src="{article.url}/embed.js" {number}></script>')

@@ -18,7 +18,11 @@ def lose_the_response(route: Route) -> None:
 
 
 def test_the_first_comment_replaces_the_empty_state_and_sets_no_cookies(article: Article) -> None:
+    waiting: list[Route] = []
+    article.page.route("**/list/**", lambda route: waiting.append(route))  # noqa: PLW0108  # not a built-in
     thread = article.open()
+    expect(thread.status("Loading…")).to_be_visible()
+    waiting[0].continue_()
     expect(thread.status("No comments yet.")).to_be_visible()
     thread.post("  first post!\n\nwith a second paragraph ")
     expect(thread.status("Your comment was posted.")).to_be_visible()

@@ -106,7 +106,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     if (loading) return;
     loading = true;
     const clicked = !more.hidden; // if so, focus the first new comment
-    if (clicked) state.textContent = "Loading…";
+    state.textContent = "Loading…";
     const { body, link } = await request(next);
     loading = false;
     const found = Array.isArray(body);
@@ -174,6 +174,8 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
   box.dataset.theme = script.dataset.theme || "";
   const host = make("comment-thread", {});
   host.style.display = "block"; // a style attribute would need 'unsafe-inline'
+  // The page's keyboard shortcuts don't see that a key is typed into a field of the shadow root.
+  for (const type of ["keydown", "keypress", "keyup"]) host.addEventListener(type, (event) => event.stopPropagation());
   const root = host.attachShadow({ mode: "open" });
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(styles);

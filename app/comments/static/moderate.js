@@ -19,6 +19,7 @@ const request = async (url, method = "GET") => {
     const response = await fetch(url, { method, headers: { Authorization: `Bearer ${token}` } });
     const body = await response.json().catch(() => ({ message: `the service responded with ${response.status}` }));
     if (response.ok) return { body, link: response.headers.get("Link") || "" };
+    if (response.status === 404 && method !== "GET") return { gone: true };
     if (response.status === 401) signOut("The token is wrong.");
     else showStatus(`The request failed: ${body.message}.`);
   } catch {
@@ -60,7 +61,7 @@ const entry = (comment, isPending) => {
       const neighbor = item.nextElementSibling || item.previousElementSibling || byId("heading");
       if (item.contains(document.activeElement)) neighbor.focus();
       item.remove();
-      showStatus(done);
+      showStatus(response.gone ? "It was approved or deleted in the meantime: see its thread." : done);
     });
     row.append(button);
   };
