@@ -11,7 +11,7 @@ from comments.logs import CONFIG
 worker_class = "gevent"
 # Connections per worker, including slow and idle ones; each takes about 40 kB.
 worker_connections = 2000
-if os.environ.get("WEB_CONCURRENCY") == "0":  # gunicorn would start, but never respond
+if int(os.environ.get("WEB_CONCURRENCY", "1")) < 1:  # gunicorn would start, but never respond
     sys.exit("error: WEB_CONCURRENCY must be at least 1")
 
 # Longer than the load balancer's idle timeout (60 s). Otherwise the server may close a connection just as the load

@@ -22,10 +22,13 @@ MIN_TOKEN = 16
 NAMESPACE = r"((?!AWS/)[A-Za-z0-9._/#-]{1,255})?"
 """CloudWatch silently drops metrics with any other namespace."""
 
-STORE = r"sqlite:///.+|dynamodb://.+"
+STORE = r"sqlite:///.+|dynamodb://[A-Za-z0-9_.:/-]{3,}"
 RATE = r"([1-9][0-9]{0,5}/(second|minute|hour|day))?"
 COMMIT = r"[0-9a-zA-Z._-]{0,64}"
-ORIGIN = re.compile(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?")
+ORIGIN = re.compile(
+    r"(?!https:.*:443$|http:.*:80$)"  # browsers leave out these ports
+    r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?"
+)
 
 
 class ConfigError(Exception):
@@ -46,7 +49,8 @@ def _origins(value: Any) -> Any:
     for origin in origins if origins != ("*",) else ():
         if not ORIGIN.fullmatch(origin):
             raise ValueError(
-                f"has the invalid origin {origin!r}; write https://HOST in lower case without a path, or *"
+                f"has the invalid origin {origin!r}; write https://HOST in lower case without a path or"
+                " default port, or *"
             )
     return origins
 

@@ -46,7 +46,7 @@ def start(port: int, settings: dict[str, str]) -> subprocess.CompletedProcess[st
     [
         ({"COMMENTS_STORE": "mysql://x"}, 3, "COMMENTS_STORE must be sqlite:///PATH or dynamodb://TABLE"),
         ({"COMMENTS_STORE": "sqlite:////no/such/x.db"}, 3, "COMMENTS_STORE: the directory /no/such does not exist"),
-        ({"WEB_CONCURRENCY": "0"}, 1, "WEB_CONCURRENCY must be at least 1"),
+        ({"WEB_CONCURRENCY": "00"}, 1, "WEB_CONCURRENCY must be at least 1"),
     ],
 )
 def test_a_service_that_cannot_start_exits_with_the_reason(settings: dict[str, str], status: int, message: str) -> None:
