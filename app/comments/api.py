@@ -84,6 +84,8 @@ def parse_path(_: str | None, values: dict[str, Any] | None) -> None:
 
 def check_request() -> None:
     """Reject query parameters that the route does not have, and bodies that are not JSON or too large."""
+    if not request.headers.get("Authorization", "").isascii():
+        del request.environ["HTTP_AUTHORIZATION"]  # no token, and werkzeug would raise ValueError
     if request.endpoint not in {"api.list_comments", "moderation.list_held"} and request.args:
         raise InvalidRequest(*(FieldError(field=name or '""', message="is unknown") for name in request.args))
     if request.endpoint != "api.create_comment" or request.method == "OPTIONS":

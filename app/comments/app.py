@@ -70,8 +70,8 @@ def create_app(settings: Settings | None = None, store: CommentStore | None = No
             resources=[r"/api/comment/.*", r"/api/status"],
             origins=list(settings.cors_origins),
             methods=["GET", "POST"],
-            allow_headers=["Content-Type", "Idempotency-Key"],
-            expose_headers=["Link", "Location", "Retry-After", "X-Request-Id"],
+            allow_headers=["Content-Type", "Idempotency-Key", "If-None-Match"],
+            expose_headers=["ETag", "Link", "Location", "Retry-After", "X-Request-Id"],
             max_age=7200,  # seconds; Chromium's maximum
             send_wildcard=True,
         )

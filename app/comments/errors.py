@@ -14,6 +14,9 @@ from werkzeug.exceptions import HTTPException
 MAX_BODY = 128 * 1024
 """Maximum size of a request body in bytes. 10,000 characters fit even if each is escaped as twelve bytes, as emoji."""
 
+MAX_ERRORS = 20
+"""Maximum number of errors in a response; a request may have thousands of unknown fields."""
+
 RETRY_AFTER = 2
 """Seconds after which clients should retry when the store is unavailable."""
 
@@ -53,6 +56,7 @@ class InvalidRequest(ServiceError):
     code = 400
 
     def __init__(self, *errors: FieldError) -> None:
+        errors = errors[:MAX_ERRORS]
         super().__init__("; ".join(f"{error['field']}: {error['message']}" for error in errors), *errors)
 
 

@@ -39,9 +39,12 @@ class Comment(TypedDict):
 
 
 def _number(value: Any) -> Any:
-    """Reject strings and booleans, which pydantic would convert. 7.0 is accepted: in JSON it equals 7."""
-    if isinstance(value, str | bool):
-        raise ValueError("must be an integer")  # noqa: TRY004  # pydantic expects ValueError
+    """Reject strings and booleans, which pydantic would convert. 7.0 is accepted: in JSON it equals 7.
+
+    From 2^52, a float is always whole, so a fraction that parsing has rounded would go unnoticed.
+    """
+    if isinstance(value, str | bool) or (isinstance(value, float) and value > MAX_CONTENT_ID / 2):
+        raise ValueError("must be an integer")  # pydantic expects ValueError
     return value
 
 

@@ -117,11 +117,25 @@ def test_all_invalid_fields_are_named_at_once(on_sqlite: FlaskClient) -> None:
     response = reject(on_sqlite, {"comment": "", "content_id": "1", "extra": None})
     assert set(fields(response)) == {"email", "comment", "content_id", "extra"}
     assert response.get_json()["status"] == "INVALID"
+    names = {str(number): 0 for number in range(10_000)}
+    assert len(fields(reject(on_sqlite, names))) == 20
+    assert len(fields(on_sqlite.get("/api/status", query_string=names))) == 20
+
+
+@pytest.mark.parametrize("credentials", ["Basic \xff", "Bearer \u20ac", "Basic x", "Bearer", "Digest \x01=", "\t"])
+def test_credentials_that_cannot_be_parsed_are_no_error_of_the_service(sqlite: CommentStore, credentials: str) -> None:
+    client = client_of(sqlite, moderator_token=TOKEN)
+    headers = {"Authorization": credentials.encode().decode("latin-1")}
+    assert post(client, headers).status_code == client.get("/healthz", headers=headers).status_code == 200
+    assert client.get("/api/moderation/held", headers=headers).status_code == 401
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("content_id", value) for value in (0, -1, 2**53, 10**40, 1e40, 0.0, 1.5, True, None, "1", [1], {"a": 1})]
+    [
+        ("content_id", value)
+        for value in (0, -1, 2**53, 2**53 - 1.4, 10**40, 1e40, 0.0, 1.5, True, None, "1", [1], {"a": 1})
+    ]
     + [
         ("email", value)
         for value in (
@@ -304,7 +318,7 @@ def test_pages_of_configured_origins_may_call_the_api_but_not_moderate(
     asked = {
         "Origin": origin,
         "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "content-type, idempotency-key, authorization",
+        "Access-Control-Request-Headers": "content-type, idempotency-key, if-none-match, authorization",
     }
     preflight = client.options("/api/comment/new", headers=asked)
     for response in (
@@ -319,9 +333,9 @@ def test_pages_of_configured_origins_may_call_the_api_but_not_moderate(
             assert "Origin" in response.headers["Vary"], "a cache must not share the response between origins"
         if allowed:
             exposed = response.headers["Access-Control-Expose-Headers"]
-            assert exposed == "Link, Location, Retry-After, X-Request-Id"
+            assert exposed == "ETag, Link, Location, Retry-After, X-Request-Id"
     if allowed:
         assert preflight.headers["Access-Control-Allow-Methods"] == "GET, POST"
-        assert preflight.headers["Access-Control-Allow-Headers"] == "content-type, idempotency-key"
+        assert preflight.headers["Access-Control-Allow-Headers"] == "content-type, idempotency-key, if-none-match"
     moderation = client.options("/api/moderation/held", headers=asked)
     assert not [name for name, _ in moderation.headers if name.startswith("Access-Control-")]
