@@ -78,10 +78,12 @@ def test_the_theme_attribute_overrides_the_color_scheme(article: Article) -> Non
 
 
 def test_shortcuts_of_the_page_do_not_take_what_is_typed_into_the_form(article: Article) -> None:
-    head = "<script>addEventListener('keydown', (event) => event.preventDefault())</script>"
-    thread = article.open(head=head)
+    shortcut = "document.title = event.key; event.preventDefault()"
+    thread = article.open(head=f"<script>addEventListener('keydown', (event) => {{ {shortcut} }})</script>")
     thread.comment.press_sequentially("and/or")
     expect(thread.comment).to_have_value("and/or")
+    thread.comment.press("Escape")  # closes a dialog of the page
+    expect(article.page).to_have_title("Escape")
 
 
 @pytest.mark.parametrize("number", ["", 'data-content-id="1/../9"'])

@@ -74,6 +74,10 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     form.append(label, field.input, field.error);
   }
   form.append(send, result);
+  // The page's shortcuts don't see that a key is typed into a field of the shadow root. Escape may close a dialog.
+  for (const type of ["keydown", "keypress", "keyup"]) {
+    form.addEventListener(type, (event) => event.key === "Escape" || event.stopPropagation());
+  }
 
   /** Call the API. Never rejects. */
   const request = async (url, options) => {
@@ -174,8 +178,6 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
   box.dataset.theme = script.dataset.theme || "";
   const host = make("comment-thread", {});
   host.style.display = "block"; // a style attribute would need 'unsafe-inline'
-  // The page's keyboard shortcuts don't see that a key is typed into a field of the shadow root.
-  for (const type of ["keydown", "keypress", "keyup"]) host.addEventListener(type, (event) => event.stopPropagation());
   const root = host.attachShadow({ mode: "open" });
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(styles);
