@@ -16,7 +16,6 @@ import aws_cdk as cdk
 import cdk_nag
 
 from infra.app import app_of
-from infra.findings import ACKNOWLEDGED
 from infra.stages import STAGES, Architecture, Domain, Egress, Entrance, Repository, Stage, stage_named
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,8 +91,10 @@ def acknowledgements(folder: Path) -> str:
             # Omit the stage, the construct, and the resource in brackets after some rule IDs.
             where = re.sub(r"^/Comments([A-Za-z]+).*", r"\1", path)
             for entry in entries:
-                for rule, reason in entry["data"].items() if entry["type"] == ACKNOWLEDGED else ():
-                    places.setdefault((rule.split("[")[0], reason), set()).add(where)
+                for rule, reason in entry["data"].items() if entry["type"] == "aws:cdk:acknowledged-rules" else ():
+                    kind, _, name = rule.partition("AwsSolutions-")
+                    if kind == "Annotation::":  # CDK acknowledges others for its own constructs
+                        places.setdefault((name.split("[")[0], reason), set()).add(where)
     lines = [f"- {rule}: {reason} ({', '.join(sorted(places[rule, reason]))})\n" for rule, reason in sorted(places)]
     return _HEAD + "".join(lines)
 

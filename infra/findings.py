@@ -6,13 +6,9 @@ from typing import Any
 import aws_cdk as cdk
 from constructs import IConstruct
 
-ACKNOWLEDGED = "comments:acknowledged"
-"""Metadata type from which `python -m infra.checks --write` generates docs/acknowledgements.md."""
-
 
 def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
     """Accept findings on a construct. `findings` maps rule IDs without AwsSolutions- to reasons."""
-    construct.node.add_metadata(ACKNOWLEDGED, dict(findings))
     cdk.Validations.of(construct).acknowledge(
         *(cdk.Acknowledgment(id=f"AwsSolutions-{rule}", reason=reason) for rule, reason in findings.items())
     )
