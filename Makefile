@@ -178,7 +178,7 @@ sbom: $(STAGE_TOOLS)  ## write the SBOM of the image in ENV (CycloneDX) to build
 
 .PHONY: report
 report: $(STAGE_TOOLS)  ## compare templates and cost with those of BASE, also in build/report.md
-	@python -m release report $(BASE)
+	@python -m infra.report $(BASE)
 
 .PHONY: reap
 reap: $(STAGE_TOOLS)  ## destroy previews that have not been deployed for three days

@@ -29,7 +29,7 @@ from release.explain import explain, explain_aws_error
 from release.images import Images, require_releasable
 from release.logs import add_options, show
 from release.scan import check_exceptions, sbom, scan, scan_local
-from release.status import UNKNOWN, diff, drift, endpoint, report
+from release.status import UNKNOWN, diff, drift, endpoint
 from release.verify import verify
 from release.watch import Evidence, Watch, probe_traffic
 
@@ -203,8 +203,6 @@ def main() -> None:
     add_options(options["logs"])
     reaping = commands.add_parser("reap", help="destroy previews that have not been deployed for some days")
     reaping.add_argument("days", type=int)
-    reporting = commands.add_parser("report", help="compare templates and cost with those of another commit")
-    reporting.add_argument("base", help="the commit, such as origin/main")
     arguments = sys.argv[1:]
     if arguments and arguments[0] not in {*commands.choices, "-h", "--help"}:
         arguments.insert(0, "deploy")
@@ -217,9 +215,6 @@ def execute(given: argparse.Namespace) -> int | None:
     """Run the command and return its exit status."""
     if given.command == "reap":
         return reap(days=given.days)
-    if given.command == "report":
-        report(given.base)
-        return None
     _, command = COMMANDS[given.command]
     return command(stage_named(given.stage), given)
 

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 NOT_QUICK = {
     *("bench", "contract", "image", "infra", "playground", "resilience", "web"),
-    *(f"release/test_{name}.py" for name in ("bootstrap", "destroy", "permissions", "report", "scan")),
+    *(f"release/test_{name}.py" for name in ("bootstrap", "destroy", "permissions", "scan")),
 }
 """Folders and files that `make quick` leaves out: they need Docker, a browser, Node or Trivy, or minutes."""
 NOT_QUICK_FIXTURES = {"browser", "docker", "dynamodb", "engine"}

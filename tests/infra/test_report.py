@@ -2,14 +2,13 @@
 
 import json
 import os
-from functools import partial
+import sys
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
-from release import command, status
-from release.command import NotReadyError
+from infra import report
 from tests.release.conftest import commit_all, git, nobody
 
 APP = """
@@ -40,13 +39,12 @@ def test_a_change_shows_its_templates_and_its_bill(
         stacks["dev"] |= dict.fromkeys(new, secret)
         (tmp_path / "stacks.json").write_text(json.dumps(stacks))
         commit_all(tmp_path)
-    monkeypatch.setattr(status, "run", partial(command.run, cwd=tmp_path))
-    monkeypatch.setattr(status, "PROJECT_ROOT", tmp_path)
-    monkeypatch.setattr(status, "REPORT", tmp_path / "build/report.md")
+    monkeypatch.setattr(report, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["report", "HEAD~1"])
     with patch.dict(os.environ, nobody(tmp_path), clear=True):
-        status.report("HEAD~1")
-        with pytest.raises(NotReadyError, match="no commit nowhere here: run `git fetch`, or set BASE"):
-            status.report("nowhere")
+        report.main()
+        with pytest.raises(SystemExit, match="no commit nowhere here: run `git fetch`, or set BASE"):
+            report.report("nowhere")
     shown = capsys.readouterr().out
     assert shown.startswith(f"Changes since {git(tmp_path, 'rev-parse', '--short=12', 'HEAD~1').strip()}:")
     assert shown.count("**Shared**") == 1
@@ -58,4 +56,4 @@ def test_a_change_shows_its_templates_and_its_bill(
     bill = shown.split("**Monthly cost of dev**")[1]
     assert "\n- total " in bill
     assert "\n+ total " in bill
-    assert status.REPORT.read_text() == shown
+    assert (tmp_path / "build/report.md").read_text() == shown
