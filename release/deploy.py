@@ -6,6 +6,7 @@ import atexit
 import functools
 import os
 import re
+import secrets
 import shutil
 import tempfile
 import time
@@ -74,6 +75,8 @@ def deploy(aws: Aws, *names: str, digest: str | None = None) -> None:
     Raises DeploymentError with CloudFormation's reasons, or the last lines of the CLI if there are none.
     """
     options = [*image_parameter(aws, digest), "--exclusively", "--require-approval=never", "--progress=events"]
+    # cdk waits until there is no change set of this name: with the default name, forever for that of another release.
+    options.append(f"--change-set-name=release-{secrets.token_hex(8)}")
     for attempt in range(1, ATTEMPTS + 1):
         for name in names:
             wait_until_updatable(aws, name)

@@ -43,7 +43,7 @@ def called(aws: Aws, docker_push: Mock, create: Create, monkeypatch: pytest.Monk
             return run(arguments, **options)
         if arguments[1] == "push":
             docker_push(arguments[2].rpartition(":")[2])
-        calls.append(" ".join(part for part in arguments if not part.startswith("--output=")))
+        calls.append(" ".join(part for part in arguments if not part.startswith(("--output=", "--change-set-name="))))
         return ["unix:///var/run/docker.sock"]
 
     create(TOOLKIT_STACK)
