@@ -1,6 +1,6 @@
 """Run cdk-nag and cfn-lint over the templates of every stage: `python -m infra.checks`.
 
-Also checks that docs/acknowledgements.md lists the acknowledged findings; `--write` updates it.
+Also checks that infra/acknowledgements.md lists the acknowledged findings; `--write` updates it.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from infra.app import app_of
 from infra.stages import STAGES, Architecture, Domain, Egress, Entrance, Repository, Stage, stage_named
 
 ROOT = Path(__file__).resolve().parent.parent
-ACKNOWLEDGEMENTS = ROOT / "docs" / "acknowledgements.md"
+ACKNOWLEDGEMENTS = ROOT / "infra" / "acknowledgements.md"
 DOMAIN = Domain(name="comments.example.com", hosted_zone_id="Z0123456789EXAMPLE", zone_name="example.com")
 EMAIL = "ops@example.com"
 GITHUB = Repository(name="example/comments", owner_id=1001, repository_id=2002)
@@ -84,7 +84,7 @@ def template_findings(templates: list[Path]) -> list[str]:
 
 
 def acknowledgements(folder: Path) -> str:
-    """Return the text of docs/acknowledgements.md: the stacks of each rule and reason, read from CDK's metadata."""
+    """Return the text of infra/acknowledgements.md: the stacks of each rule and reason, read from CDK's metadata."""
     places: dict[tuple[str, str], set[str]] = {}
     for file in folder.glob("*/*.metadata.json"):
         for path, entries in json.loads(file.read_text()).items():
@@ -101,7 +101,7 @@ def acknowledgements(folder: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.checks", description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="update docs/acknowledgements.md")
+    parser.add_argument("--write", action="store_true", help="update infra/acknowledgements.md")
     write = parser.parse_args().write
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -120,7 +120,7 @@ def main() -> None:
     print(f"cdk-nag: {len(CHECKED)} stages: {', '.join(CHECKED)}: {len(nag)} findings", *nag, sep="\n  ")
     print(f"cfn-lint: {len(templates)} templates: {len(lint)} findings", *lint, sep="\n  ")
     if stale:
-        print("docs/acknowledgements.md is not up to date: run python -m infra.checks --write and commit the result")
+        print("infra/acknowledgements.md is not up to date: run python -m infra.checks --write and commit the result")
     sys.exit(bool(nag or lint or stale))
 
 
