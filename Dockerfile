@@ -25,6 +25,8 @@ RUN python3 -m compileall -q -j 2 --invalidation-mode unchecked-hash \
  && mkdir /data && chown 10001:10001 /data
 COPY --from=build /venv /venv
 COPY --from=build /srv/app /srv/app
+# The default store; mount a volume at /data to keep comments when the container is removed.
+RUN ln -s /data /srv/app/data
 # Shown by /status: the last commit that changed the image.
 ARG COMMENTS_COMMIT=""
 ENV COMMENTS_COMMIT=$COMMENTS_COMMIT PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
@@ -34,4 +36,4 @@ USER 10001:10001
 EXPOSE 8000
 # For compose; ECS uses the load balancer's health check instead. -S and -E reduce the CPU time of each check.
 HEALTHCHECK --interval=5s --timeout=4s --start-period=30s --retries=5 CMD ["python3", "-S", "-E", "healthcheck.py"]
-CMD ["gunicorn", "--bind", "0.0.0.0:8000", "api:app"]
+CMD ["python3", "serve.py", "--bind", "0.0.0.0:8000"]

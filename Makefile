@@ -75,7 +75,7 @@ lock: $(DEV)  ## compile all requirements files from pyproject.toml (UPGRADE=1 f
 
 .PHONY: run
 run: $(APP)  ## serve the API on 127.0.0.1 (PORT=8000), with SQLite under app/data/
-	@cd app && exec gunicorn --bind 127.0.0.1:$(PORT) api:app
+	@cd app && exec python serve.py --bind 127.0.0.1:$(PORT)
 
 .PHONY: test
 test: $(DEV) $(NODE) $(PLAYGROUND)  ## run all tests that this machine supports (ARGS=… for pytest)
@@ -115,7 +115,7 @@ check-format: $(DEV)
 # Two runs, because MiniStack's packages pin other versions than the application's.
 check-types: $(DEV) $(PLAYGROUND)
 	@mypy --python-executable .venv/bin/python --exclude playground/server \
-	  app/comments app/api.py app/healthcheck.py app/gunicorn.conf.py bench infra release playground tests
+	  app/comments app/api.py app/serve.py app/healthcheck.py app/gunicorn.conf.py bench infra release playground tests
 	@mypy --python-executable .venv-playground/bin/python playground/server
 
 check-locks: $(DEV) $(NODE)

@@ -2,17 +2,19 @@
 
 import logging.config
 import os
-import sys
 from pathlib import Path
 
 from comments.logs import CONFIG
+from serve import check_variables
 
 # Greenlets: a slow client or store does not block other requests. A worker uses one core; WEB_CONCURRENCY=2 starts two.
 worker_class = "gevent"
 # Connections per worker, including slow and idle ones; each takes about 40 kB.
 worker_connections = 2000
-if int(os.environ.get("WEB_CONCURRENCY", "1")) < 1:  # gunicorn would start, but never respond
-    sys.exit("error: WEB_CONCURRENCY must be at least 1")
+
+check_variables()
+if "PORT" not in os.environ:
+    bind = "127.0.0.1:8000"  # gunicorn's default, unless PORT was empty
 
 # Longer than the load balancer's idle timeout (60 s). Otherwise the server may close a connection just as the load
 # balancer sends a request on it, and the client gets a 502.

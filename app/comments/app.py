@@ -1,47 +1,23 @@
 """The application factory."""
 
 import logging
-from typing import Any
 
-import jiter
-import orjson
 from apiflask import APIFlask
-from flask import Response
-from flask.json.provider import JSONProvider
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from comments import errors, logs, openapi
-from comments.api import PostLimit, api
-from comments.config import Settings, load_settings, unknown_variables
-from comments.errors import MAX_BODY, FieldError, InvalidRequest
+from comments import errors, logs, openapi, web
+from comments.api import api
+from comments.config import DATA, Settings, load_settings, lost_with_container, unknown_variables
+from comments.errors import MAX_BODY
 from comments.moderation import moderation
 from comments.pages import pages
+from comments.post_limit import PostLimit
 from comments.status import VERSION, StatusBoard
 from comments.stores import CommentStore, open_store
+from comments.strict_json import StrictJSON
 
 log = logging.getLogger(__name__)
-
-
-def parse_json(data: str | bytes) -> Any:
-    """Parse strictly: no duplicate keys, no NaN, no lone surrogates, bounded nesting. The error names the position."""
-    try:
-        return jiter.from_json(
-            data.encode() if isinstance(data, str) else data, catch_duplicate_keys=True, allow_inf_nan=False
-        )
-    except ValueError as error:
-        raise InvalidRequest(FieldError(field="body", message=f"is not valid JSON: {error}")) from None
-
-
-class StrictJSON(JSONProvider):
-    def loads(self, s: str | bytes, **_: Any) -> Any:
-        return parse_json(s)
-
-    def dumps(self, obj: Any, **_: Any) -> str:
-        return orjson.dumps(obj).decode()
-
-    def response(self, *args: Any, **kwargs: Any) -> Response:
-        return Response(orjson.dumps(args[0] if args else kwargs), mimetype="application/json")
 
 
 def create_app(settings: Settings | None = None, store: CommentStore | None = None) -> APIFlask:
@@ -62,22 +38,25 @@ def create_app(settings: Settings | None = None, store: CommentStore | None = No
     app.register_blueprint(pages)
     if settings.moderator_token.get_secret_value():
         app.register_blueprint(moderation)
+    web.init_app(app)  # after the pages: functions after a request run in reverse order
     openapi.init_app(app, settings)
     if settings.cors_origins:
         CORS(
             app,
-            # Pages of other sites must not call the moderation routes.
-            resources=[r"/api/comment/.*", r"/api/status"],
+            resources=[web.PUBLIC_PATHS],
             origins=list(settings.cors_origins),
             methods=["GET", "POST"],
             allow_headers=["Content-Type", "Idempotency-Key", "If-None-Match"],
             expose_headers=["ETag", "Link", "Location", "Retry-After", "X-Request-Id"],
             max_age=7200,  # seconds; Chromium's maximum
             send_wildcard=True,
+            vary_header=False,  # web.py adds it to all responses
         )
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]  # documented by Flask
     for warning in unknown_variables():
         log.warning(warning)
+    if lost_with_container(settings.store):
+        log.warning("comments are stored in this container and deleted with it; mount a volume at %s", DATA.resolve())
     log.info("serving comments from %s", settings.store)
     return app

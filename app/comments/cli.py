@@ -3,27 +3,25 @@
 Exit status: 0 done, 1 failed, 2 invalid usage or settings, 3 done, but a report lists comments that were not imported.
 """
 
-import base64
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Annotated, Any, NamedTuple, NoReturn
+from typing import IO, NoReturn
 
 import click
 import orjson
-from pydantic import AfterValidator, StrictBool, ValidationError
 
-from comments import ids
-from comments.app import parse_json
+from comments import isso
 from comments.config import ConfigError, load_settings
-from comments.errors import InvalidRequest, StoreError, field_errors
-from comments.schemas import Comment, CommentId, NewComment
+from comments.errors import InvalidRequest, StoreError
+from comments.records import Candidate, StoredComment, file_errors, text_or_base64
+from comments.schemas import Comment
 from comments.stores import CommentStore, open_store
+from comments.strict_json import parse_json
 
 BATCH = 500
 """Comments per write: one SQLite transaction."""
@@ -31,56 +29,10 @@ BATCH = 500
 MAX_LINE = 1024 * 1024
 """Bytes. A comment needs at most about 65,000; a longer line is not part of an export and is not read into memory."""
 
-TOLERANCE = 5 * 60
-"""Allowed clock difference in seconds. A new comment gets an id after the newest one of its thread, so an id from the
-year 2100 would push the ids of all later comments there too."""
-
 REPORT_HEADER = b'{"report":"comments that were not imported"}\n'
 
 echo = partial(click.echo, err=True)
 progressbar = partial(click.progressbar, file=sys.stderr, update_min_steps=BATCH)
-
-
-def _not_in_future(comment_id: str) -> str:
-    if ids.tick_of(comment_id) > ids.now() + ids.ticks(TOLERANCE):
-        raise ValueError("must not be in the future")
-    return comment_id
-
-
-def _timestamp(value: str) -> str:
-    with suppress(ValueError):  # for example June 31
-        moment = datetime.fromisoformat(value).isoformat(timespec="milliseconds")
-        if value.endswith("Z") and moment.replace("+00:00", "Z") == value:
-            return value
-    raise ValueError("must be a UTC time such as 2026-11-24T08:29:23.614Z")
-
-
-class StoredComment(NewComment):
-    """A comment in an export: what was posted, and what the store added."""
-
-    id: Annotated[CommentId, AfterValidator(_not_in_future)]
-    created_at: Annotated[str, AfterValidator(_timestamp)]
-    held: StrictBool = False
-
-    @classmethod
-    def parse(cls, data: Any) -> Comment:
-        try:
-            comment = cls.model_validate(data)
-        except ValidationError as invalid:
-            raise InvalidRequest(*field_errors(invalid)) from None
-        return comment.stored(comment.id, held=comment.held) | {"created_at": comment.created_at}
-
-
-class Candidate(NamedTuple):
-    """A comment that may be imported."""
-
-    place: str
-    original: dict[str, Any]
-    """The complete source record, for the report."""
-    parse: Callable[[], Comment]
-    """Raises InvalidRequest."""
-    size: int = 1
-    """Steps of the progress bar."""
 
 
 def main() -> NoReturn:
@@ -111,7 +63,7 @@ def export(url: str | None, output: Path | None) -> None:
     """Write all comments as JSON Lines."""
     exported = 0
     with (
-        _store(url, must_exist=True) as store,
+        _store(url, read_only=True) as store,
         _new_file(output) if output and str(output) != "-" else _open("-", "wb") as file,
         progressbar(store.scan(), show_pos=True, label="Exporting", hidden=not sys.stderr.isatty()) as comments,
     ):
@@ -146,8 +98,6 @@ def import_(
     if kind == "isso":
         if skip_bad or not threads:
             raise click.UsageError("--from isso needs --threads MAPPING.json, and --report instead of --skip-bad")
-        from comments import isso  # noqa: PLC0415  # imports this module
-
         comments, note = isso.read(Path(source), threads, None if missing_email == "skip" else missing_email)
         echo("Isso never shows email addresses; this service does, unless COMMENTS_EMAILS is mask or hide")
         report = report or threads.with_suffix(".report.jsonl")
@@ -219,41 +169,26 @@ def _parse_line(line: bytes) -> Comment:
         raise InvalidRequest(*invalid.errors) from None
 
 
-def text_or_base64(value: Any) -> Any:
-    """Return bytes as text, or as base64 if they are not UTF-8. Other values are returned as they are."""
-    try:
-        return value.decode() if isinstance(value, bytes) else value
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(value).decode()}
-
-
 @contextmanager
-def _store(url: str | None, *, must_exist: bool = False) -> Iterator[CommentStore]:
+def _store(url: str | None, *, read_only: bool = False) -> Iterator[CommentStore]:
     """Open the store. Convert ConfigError and StoreError to click's errors, which name --store if it was used."""
     name = "--store" if url else "COMMENTS_STORE"
     try:
         url = load_settings(**({"store": url} if url else {})).store
         path = Path(url.removeprefix("sqlite:///"))
-        if must_exist and url.startswith("sqlite:") and not path.is_file():  # opening it would create it
+        if read_only and url.startswith("sqlite:") and not path.is_file():
             raise click.UsageError(f"{name}: there is no SQLite database at {path}")
-        with closing(open_store(url)) as store:
+        with closing(open_store(url, read_only=read_only)) as store:
             yield store
     except ConfigError as error:
         raise click.UsageError(str(error).replace("COMMENTS_STORE", name)) from error
     except StoreError as error:
         raise click.ClickException(error.message.replace("COMMENTS_STORE", name)) from error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError) as error:
+        # Interrupted while it takes a lock, ThreadPoolExecutor raises a RuntimeError instead.
+        if not isinstance(error, KeyboardInterrupt) and not isinstance(error.__context__, KeyboardInterrupt):
+            raise
         raise click.ClickException("interrupted; run the same command again") from None
-
-
-@contextmanager
-def file_errors(name: Path | str) -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise click.ClickException("the program that reads the output exited before the export was complete") from None
-    except OSError as error:
-        raise click.ClickException(f"{name}: {error.strerror}") from error
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""Settings, read once from COMMENTS_* environment variables. docs/configuration.md lists them all."""
+"""Settings, read once from COMMENTS_* environment variables. docs/configuration.md lists them all.
+
+An empty variable counts as unset: Compose and other tools cannot unset one.
+"""
 
 import os
 import re
@@ -15,6 +18,7 @@ from comments.schemas import MAX_CONTENT_ID, matches
 
 PREFIX = "COMMENTS_"
 DATA = Path(__file__).resolve().parent.parent / "data"
+"""Directory of the default store. In the image, it is a link to /data, where a volume can be mounted."""
 
 MIN_TOKEN = 16
 """Minimum length of the moderator token, to make guessing infeasible."""
@@ -58,7 +62,9 @@ def _origins(value: Any) -> Any:
 class Settings(BaseSettings):
     """Each field is read from the environment variable COMMENTS_NAME, its name in upper case."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     store: Annotated[str, matches(STORE, "must be sqlite:///PATH or dynamodb://TABLE")] = (
         f"sqlite:///{DATA}/comments.db"
@@ -107,6 +113,15 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as invalid:
         names = {"body": ""} | {name: f"{PREFIX}{name.upper()} " for name in Settings.model_fields}
         raise ConfigError("; ".join(names[each["field"]] + each["message"] for each in field_errors(invalid))) from None
+
+
+def lost_with_container(store: str) -> bool:
+    """Whether comments are stored in the container itself, because no volume is mounted at /data."""
+    return (
+        DATA.is_symlink()
+        and not DATA.resolve().is_mount()
+        and Path(store.removeprefix("sqlite:///")).parent in {DATA, DATA.resolve()}
+    )
 
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -7,9 +7,11 @@ from http import HTTPStatus
 from typing import Any, ClassVar, TypedDict
 
 from apiflask import APIFlask, HTTPError
+from flask import request
 from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import NotFound as RouteNotFound
 
 MAX_BODY = 128 * 1024
 """Maximum size of a request body in bytes. 10,000 characters fit even if each is escaped as twelve bytes, as emoji."""
@@ -23,11 +25,12 @@ RETRY_AFTER = 2
 
 ERRORS = {
     400: ("INVALID", "Invalid request; `errors` names each invalid field."),
-    401: ("UNAUTHORIZED", "The moderator token is missing or wrong."),
+    401: ("UNAUTHORIZED", "The `Authorization` header is not that of the moderator, or is missing."),
     404: ("NOT-FOUND", "Not found."),
     405: ("NOT-ALLOWED", "The route does not support this method."),
+    408: ("TIMEOUT", "The body arrived too slowly."),
     413: ("TOO-LARGE", f"The body has more than {MAX_BODY:,} bytes."),
-    415: ("UNSUPPORTED", "The body is not application/json."),
+    415: ("UNSUPPORTED", "The body is not application/json, or is compressed."),
     422: ("KEY-REUSED", "The idempotency key was used for another comment of this thread within 24 hours."),
     429: ("RATE-LIMITED", "Too many comments from this address."),
     500: ("ERROR", "Unexpected error; the service log has the details."),
@@ -46,10 +49,12 @@ class FieldError(TypedDict):
 class ServiceError(Exception):
     code: ClassVar[int] = 500
 
-    def __init__(self, message: str, *errors: FieldError) -> None:
+    def __init__(self, message: str, *errors: FieldError, **headers: str) -> None:
+        """`headers` are those of the response; Retry_After is Retry-After."""
         super().__init__(message)
         self.message = message
         self.errors = errors
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
 class InvalidRequest(ServiceError):
@@ -58,6 +63,24 @@ class InvalidRequest(ServiceError):
     def __init__(self, *errors: FieldError) -> None:
         errors = errors[:MAX_ERRORS]
         super().__init__("; ".join(f"{error['field']}: {error['message']}" for error in errors), *errors)
+
+
+class Unauthorized(ServiceError):
+    code = 401
+
+    def __init__(self, message: str = "send the moderator token as Authorization: Bearer TOKEN") -> None:
+        super().__init__(message, WWW_Authenticate="Bearer")
+
+
+class NotFound(ServiceError):
+    code = 404
+
+
+class RateLimited(ServiceError):
+    code = 429
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"too many comments from this address; retry in {seconds} s", Retry_After=str(seconds))
 
 
 class KeyReused(InvalidRequest):
@@ -73,7 +96,7 @@ class StoreError(ServiceError):
     code = 503
 
     def __init__(self, message: str, *, reason: str = "") -> None:
-        super().__init__(message)
+        super().__init__(message, Retry_After=str(RETRY_AFTER))
         self.reason = reason or type(self).__name__
 
 
@@ -112,13 +135,13 @@ def _message(error: Any) -> str:
 def init_app(app: APIFlask) -> None:
     @app.errorhandler(ServiceError)
     def service_error(error: ServiceError) -> ResponseReturnValue:
-        return error_body(error.code, error.message, error.errors), error.code
+        return error_body(error.code, error.message, error.errors), error.code, error.headers
 
     @app.errorhandler(StoreError)
     def store_error(error: StoreError) -> ResponseReturnValue:
         log.error("the store failed: %s", error.message, exc_info=error.__cause__)
         message = "comments are temporarily unavailable; retry shortly"
-        return error_body(503, message), 503, {"Retry-After": str(RETRY_AFTER)}
+        return error_body(503, message), 503, error.headers
 
     @app.errorhandler(HTTPError)
     def validation_error(error: HTTPError) -> ResponseReturnValue:
@@ -132,7 +155,13 @@ def init_app(app: APIFlask) -> None:
         # get_headers() includes werkzeug's Content-Type, text/html.
         headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
         code = error.code or 500
-        return error_body(code, error.description or error.name), code, headers
+        message = error.description or error.name
+        if isinstance(error, MethodNotAllowed):
+            allowed = ", ".join(sorted(error.valid_methods or ()))
+            message = f"this route does not support {request.method}; it supports {allowed}"
+        elif isinstance(error, RouteNotFound):
+            message = "there is no such page or route; /docs lists those of the API"
+        return error_body(code, message), code, headers
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> ResponseReturnValue:

@@ -1,7 +1,6 @@
 """Comment ids: UUIDv7 with the clock in the first 60 bits (RFC 9562, section 6.2, method 3), so they sort by time."""
 
 import secrets
-import threading
 import time
 from datetime import UTC, datetime
 from uuid import UUID
@@ -20,20 +19,6 @@ def now() -> int:
 
 def ticks(seconds: float) -> int:
     return int(seconds * 1000 * TICKS_PER_MS)
-
-
-class Clock:
-    """Ticks that never repeat or go backwards within this process."""
-
-    def __init__(self) -> None:
-        self._last = 0
-        self._lock = threading.Lock()
-
-    def tick(self) -> int:
-        """Return a tick later than all earlier ones, even if the system clock was set back."""
-        with self._lock:
-            self._last = max(now(), self._last + 1)
-            return self._last
 
 
 def id_at(tick: int, *, random: int | None = None) -> str:

@@ -15,13 +15,16 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from comments import ids
-from comments.app import parse_json
-from comments.cli import TOLERANCE, Candidate, StoredComment, file_errors, text_or_base64
 from comments.errors import InvalidRequest, field_errors
+from comments.records import Candidate, StoredComment, file_errors, text_or_base64
 from comments.schemas import MAX_CONTENT_ID, Comment, Email
+from comments.strict_json import parse_json
 
 ACCEPTED, PENDING, DELETED = 1, 2, 4
 """Isso's `mode`. A deleted comment that has replies remains as an empty row."""
+
+TOLERANCE = 5 * 60
+"""Seconds by which a comment may be in the future. Later comments of its thread would get later times."""
 
 ORDER_BITS = 31
 """Random bits of an id that hold Isso's id, so that comments of the same instant keep their order."""

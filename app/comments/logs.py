@@ -10,6 +10,7 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from flask import Flask, Response, g, has_request_context, request
 from pythonjsonlogger.orjson import OrjsonFormatter
 
@@ -31,8 +32,10 @@ class JsonFormatter(OrjsonFormatter):
     """One JSON object per line: time, level, logger, message, request_id, extra fields and the traceback."""
 
     def __init__(self) -> None:
-        # The formatter drops extra fields that begin with an underscore, so `_aws` is passed as `metrics`.
-        super().__init__(["message"], rename_fields={"exc_info": "traceback", "metrics": "_aws"})
+        super().__init__(["message"], rename_fields={"exc_info": "traceback"})
+
+    def format(self, record: logging.LogRecord) -> str:
+        return record.msg if record.name == log.name else super().format(record)  # request lines are complete
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         log_data["time"] = timestamp(record.created)
@@ -95,7 +98,14 @@ def init_app(app: Flask, settings: "Settings") -> None:
         if request.path == "/healthz" and response.status_code == HTTPStatus.OK:
             return response  # the load balancer sends these every few seconds
         has_body = request.method != "HEAD" and response.status_code != HTTPStatus.NOT_MODIFIED
+        is_failure = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        level = logging.ERROR if is_failure else logging.INFO
+        now = time.time()
         line: dict[str, Any] = {
+            "time": timestamp(now),
+            "level": logging.getLevelName(level).lower(),
+            "logger": log.name,
+            "message": "request",
             "request_id": g.request_id,
             "method": request.method,
             "route": request.url_rule.rule if request.url_rule else "unknown",
@@ -109,7 +119,6 @@ def init_app(app: Flask, settings: "Settings") -> None:
             line["path"] = request.path
         if TRACE_ID.fullmatch(trace := request.headers.get("X-Amzn-Trace-Id", "")):
             line["trace_id"] = trace
-        is_failure = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         if settings.metrics:
             # CloudWatch turns these into metrics. The route is the only dimension: each combination costs $0.30.
             directive = {
@@ -119,8 +128,6 @@ def init_app(app: Flask, settings: "Settings") -> None:
             }
             if is_failure:
                 line["failed"] = 1
-            line["metrics"] = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
-        level = logging.ERROR if is_failure else logging.INFO
-        # log.log would also look up the caller, which takes as long as formatting the line.
-        log.handle(log.makeRecord(log.name, level, __file__, 0, "request", (), None, extra=line))
+            line["_aws"] = {"Timestamp": int(now * 1000), "CloudWatchMetrics": [directive]}
+        log.log(level, orjson.dumps(line).decode())
         return response

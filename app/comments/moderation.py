@@ -5,13 +5,14 @@ import logging
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
-from comments.api import LINKS, check_request, listing, moderator, not_found, parse_path, published, store
+from comments import web
+from comments.api import LINKS, comment_not_found, listing, published
 from comments.openapi import LINK, LOCATION, responses
 from comments.schemas import Deleted, HeldList, PageQuery, Published
+from comments.web import moderator, store
 
 moderation = APIBlueprint("moderation", __name__, url_prefix="/api/moderation", tag="Moderation")
-moderation.before_request(check_request)
-moderation.url_value_preprocessor(parse_path)
+web.init_blueprint(moderation)
 
 audit = logging.getLogger("comments.audit")
 
@@ -20,16 +21,19 @@ audit = logging.getLogger("comments.audit")
 @moderation.auth_required(moderator)
 @moderation.input(PageQuery, location="query", arg_name="query")
 @moderation.output(HeldList, description="A page of comments.")
-@moderation.doc(operation_id="listHeld", responses=responses(401, 503, ok=LINK))
+@moderation.doc(operation_id="listHeld", responses=responses(503, ok=LINK))
 def list_held(query: PageQuery) -> Response:
     """List the comments of all threads that await approval, oldest first."""
-    return listing(query, lambda after: store().list_held(after=after, limit=query.limit))
+    page, link = listing(query, lambda after: store().list_held(after=after, limit=query.limit))
+    response = jsonify(page.comments)
+    response.headers["Link"] = link
+    return response
 
 
 @moderation.post("/<content_id>/<comment_id>/approve")
 @moderation.auth_required(moderator)
 @moderation.output(Published, description="The published comment.", links=LINKS)
-@moderation.doc(operation_id="approveComment", responses=responses(401, 404, 503, ok=LOCATION))
+@moderation.doc(operation_id="approveComment", responses=responses(404, 503, ok=LOCATION))
 def approve(content_id: int, comment_id: str) -> Response:
     """Approve and publish a pending comment.
 
@@ -38,7 +42,7 @@ def approve(content_id: int, comment_id: str) -> Response:
     """
     comment = store().approve(content_id, comment_id)
     if comment is None:
-        not_found(content_id, comment_id)
+        raise comment_not_found(content_id, comment_id)
     _log("approve", content_id, comment_id, published_id=comment["id"])
     return published(comment, f"comment {comment_id} of content_id {content_id} approved")
 
@@ -46,11 +50,11 @@ def approve(content_id: int, comment_id: str) -> Response:
 @moderation.delete("/<content_id>/<comment_id>")
 @moderation.auth_required(moderator)
 @moderation.output(Deleted, description="The comment is deleted.")
-@moderation.doc(operation_id="deleteComment", responses=responses(401, 404, 503))
+@moderation.doc(operation_id="deleteComment", responses=responses(404, 503))
 def delete(content_id: int, comment_id: str) -> Response:
     """Permanently delete a published or pending comment."""
     if not store().delete(content_id, comment_id):
-        not_found(content_id, comment_id)
+        raise comment_not_found(content_id, comment_id)
     _log("delete", content_id, comment_id)
     message = f"comment {comment_id} of content_id {content_id} deleted"
     return jsonify(status="SUCCESS", message=message, id=comment_id)

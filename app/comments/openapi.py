@@ -25,9 +25,10 @@ REQUEST_ID = _header("X-Request-Id", "Also in the request's log line.")
 LOCATION = _header("Location", "URL of the comment.")
 LINK = _header(
     "Link",
-    'Link to the next page: `<URL>; rel="next"`. `results` is "false" if there are no more comments yet; request the'
-    " linked URL later to poll.",
+    '`rel="next"`: URL of the next page, as long as there is one. `rel="monitor"`: URL to request later, for new'
+    " comments. Both are relative to the URL of the request.",
 )
+LINK["Link"]["required"] = False  # the last page with order=desc has none
 ETAG = _header("ETag", "Identifies this state of the page.")
 
 
@@ -39,7 +40,7 @@ def content(schema: str) -> dict[str, Any]:
 def responses(*codes: int, ok: dict[str, Any] | None = None) -> dict[int, Any]:
     """Describe error responses, for `doc(responses=…)`. `ok` are the headers of the 200 response."""
     described: dict[int, Any] = {200: {"headers": ok}} if ok else {}
-    for code in (400, *codes, 500):
+    for code in (400, 401, *codes, 500):
         _, description = ERRORS[code]
         described[code] = {"description": description, "content": content("Error"), "headers": _HEADERS.get(code, {})}
     return described
@@ -52,8 +53,9 @@ def init_app(app: APIFlask, settings: Settings) -> None:
         "AUTO_VALIDATION_ERROR_RESPONSE": False,
         "AUTO_AUTH_ERROR_RESPONSE": False,
         "AUTO_SERVERS": False,
+        "SERVERS": [{"url": ".", "description": "Where this document is served."}],
     }
-    is_possible = {"202": settings.moderation, "401": settings.status_thread, "429": settings.post_limit}
+    is_possible = {"202": settings.moderation, "429": settings.post_limit}
 
     @app.spec_processor
     def complete(spec: Any) -> Any:

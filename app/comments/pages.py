@@ -5,9 +5,11 @@ from functools import partial
 from pathlib import Path
 
 import flask_swagger_ui
-from flask import Blueprint, Response, abort, current_app, render_template, request
+from flask import Blueprint, Response, current_app, redirect, render_template, request
+from flask.typing import ResponseReturnValue
 
-from comments.api import settings
+from comments.errors import NotFound
+from comments.web import settings
 
 SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 
@@ -19,8 +21,14 @@ CONTENT_SECURITY_POLICY = (
 
 # Like Flask's own static files, browsers revalidate Swagger UI's by ETag.
 pages = Blueprint("pages", __name__, static_folder=SWAGGER_UI, static_url_path="/docs")
-pages.add_url_rule("/", "home", partial(render_template, "home.html"))
 pages.add_url_rule("/docs", "docs", partial(render_template, "docs.html"))
+
+
+@pages.get("/")
+def home() -> ResponseReturnValue:
+    if not request.environ["PATH_INFO"]:  # under SCRIPT_NAME, without the slash that relative URLs need
+        return redirect(f"{request.script_root}/")
+    return render_template("home.html")
 
 
 @pages.app_template_global()
@@ -56,7 +64,7 @@ def status() -> str:
 def moderate() -> str:
     """Serve the moderation page. It asks for the token and contains no secrets."""
     if not has_moderator():
-        abort(404, "moderation is disabled: COMMENTS_MODERATOR_TOKEN is not set")
+        raise NotFound("moderation is disabled: COMMENTS_MODERATOR_TOKEN is not set")
     return render_template("moderate.html")
 
 

@@ -10,7 +10,7 @@ whose id they know.
 from dataclasses import dataclass
 
 from comments import ids
-from comments.stores import Page
+from comments.stores.base import Page
 
 START = ids.id_at(0, random=0)
 
@@ -36,7 +36,7 @@ class Cursor:
 
 
 def following(cursor: Cursor | None, page: Page, *, overlap: float, read_at: int) -> Cursor:
-    """Return the cursor of the next request. `read_at` (ticks) must be before the page was read."""
+    """Return the cursor of the next request, oldest first. `read_at` (ticks) must be before the page was read."""
     last = page.comments[-1]["id"] if page.comments else cursor.position if cursor else START
     floor = cursor.floor if cursor else 0
     settled = read_at - ids.ticks(overlap)
@@ -47,12 +47,22 @@ def following(cursor: Cursor | None, page: Page, *, overlap: float, read_at: int
     return Cursor(last, floor)
 
 
-def link(path: str, cursor: Cursor, *, more: bool, **parameters: object) -> str:
-    """Return the Link header. `results` is "true" if the next page already has comments.
+def links(cursor: Cursor | None, page: Page, *, limit: int, overlap: float, read_at: int, newest_first: bool) -> str:
+    """Return the Link header of a page. Its URLs are relative to that of the request.
 
-    At the end of a thread, `results` comes first so that clients that search for `>; rel="next"` stop there: in release
-    0.1, the last page had no link.
+    `next` is the next page, as long as there is one. `monitor` is where to poll for new comments (RFC 5989): on the
+    last page, or, newest first, on the first page.
     """
+    if not newest_first:
+        after = following(cursor, page, overlap=overlap, read_at=read_at)
+        return _link(after, "next" if page.more else "monitor", limit=limit)
+    found = [_link(Cursor(page.comments[-1]["id"]), "next", limit=limit, order="desc")] if page.more else []
+    if cursor is None:
+        newest = following(None, Page(page.comments[:1], more=False), overlap=overlap, read_at=read_at)
+        found.append(_link(newest, "monitor", limit=limit))
+    return ", ".join(found)
+
+
+def _link(cursor: Cursor, relation: str, **parameters: object) -> str:
     query = "&".join(f"{name}={value}" for name, value in parameters.items())
-    url = f"{path}?{query}&after={cursor}"
-    return f'<{url}>; rel="next"; results="true"' if more else f'<{url}>; results="false"; rel="next"'
+    return f'<?{query}&after={cursor}>; rel="{relation}"'

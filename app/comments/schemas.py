@@ -24,7 +24,14 @@ CURSOR = rf"{ID}(\.[0-9a-f]{{15}})?"
 _CONTROL = r"\u0000-\u001f\u007f-\u009f"
 _SPACE = r"\u0020\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _CONTROL_IN_COMMENT = r"\u0000-\u0008\u000b-\u001f\u007f-\u009f"
+# Unicode's Default_Ignorable_Code_Point, and the empty Braille pattern. The last two ranges are literal characters:
+# JSON schema and Python write escapes of these code points differently.
+_INVISIBLE = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    r"\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8" + "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
 NOT_IN_COMMENT = re.compile(rf"[{_CONTROL_IN_COMMENT}]")
+VISIBLE = re.compile(rf"[^{_CONTROL}{_SPACE}{_INVISIBLE}]")
 
 
 class Comment(TypedDict):
@@ -62,15 +69,21 @@ def matches(pattern: str, message: str) -> AfterValidator:
 def _comment(text: str) -> str:
     if control := NOT_IN_COMMENT.search(text):
         raise ValueError(f"must not contain the control character U+{ord(control[0]):04X}")
+    if not VISIBLE.search(text):
+        raise ValueError("must contain a visible character")
     return text
 
 
 _EMAIL = rf"^[^@{_CONTROL}{_SPACE}]{{1,{MAX_EMAIL_LOCAL_PART}}}@[^@{_CONTROL}{_SPACE}]+$"
-_COMMENT = rf"^[^{_CONTROL_IN_COMMENT}]*[^{_CONTROL}{_SPACE}][^{_CONTROL_IN_COMMENT}]*$"
-"""Patterns for the JSON schema. Validation checks one property at a time, because its errors give the reason."""
+_COMMENT = rf"^[^{_CONTROL_IN_COMMENT}]*{VISIBLE.pattern}[^{_CONTROL_IN_COMMENT}]*$"
+"""Patterns for the JSON schema. Validation checks one property at a time, because its errors give the reason; a test
+shows that both accept the same values."""
 
 # Numbers in URLs. Pydantic would also accept 007 and 1_0.
 _DIGITS = BeforeValidator(matches(r"[1-9][0-9]{0,15}", "must be a number without leading zeros").func)
+_THREAD_NUMBER = BeforeValidator(
+    matches(r"[1-9][0-9]{0,15}", f"must be the number of a thread: 1 to {MAX_CONTENT_ID}, without leading zeros").func
+)
 ContentId = Annotated[int, Field(ge=1, le=MAX_CONTENT_ID, examples=[1]), BeforeValidator(_number)]
 Email = Annotated[
     str,
@@ -95,7 +108,7 @@ CommentId = Annotated[
 Timestamp = Annotated[str, Field(examples=["2026-11-24T08:29:23.614Z"], json_schema_extra={"format": "date-time"})]
 
 PATH: dict[str, TypeAdapter[Any]] = {
-    "content_id": TypeAdapter(Annotated[int, Field(ge=1, le=MAX_CONTENT_ID), _DIGITS]),
+    "content_id": TypeAdapter(Annotated[int, Field(ge=1, le=MAX_CONTENT_ID), _THREAD_NUMBER]),
     "comment_id": TypeAdapter(CommentId),
 }
 """The type of each variable in a route."""

@@ -24,10 +24,14 @@ STORE_TIMEOUT = 2.0
 """Seconds to wait for the store. Its retries may take several times as long."""
 
 
+CHECK_SECONDS = 5.0
+"""How long a result is shown. A check takes up to two calls of the store, so that visitors cause few of them."""
+
+
 class StatusBoard:
     """Checks the store, and caches the operator's messages because they matter most when the store is down.
 
-    Concurrent requests share one check.
+    Requests share one check.
     """
 
     def __init__(self, store: CommentStore, settings: Settings) -> None:
@@ -44,11 +48,13 @@ class StatusBoard:
         self._read_at: str | None = None
         self._executor = ThreadPoolExecutor(1, "status")
         self._check: Future[dict[str, Any]] | None = None
+        self._checked_at = 0.0
 
     def read(self) -> dict[str, Any]:
         """Return a Status (see schemas.py). Never raises: people look here when something is broken."""
-        if self._check is None or self._check.done():
-            self._check = self._executor.submit(self._check_store)
+        now = time.monotonic()
+        if self._check is None or (self._check.done() and now >= self._checked_at + CHECK_SECONDS):
+            self._check, self._checked_at = self._executor.submit(self._check_store), now
         try:
             state = self._check.result(STORE_TIMEOUT)
         except TimeoutError:

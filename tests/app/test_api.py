@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import gevent
 import pytest
@@ -12,10 +13,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from comments.stores import CommentStore
-from tests.app.conftest import ALICE, AUTH, TOKEN, UNKNOWN, client_of, post
+from tests.app.conftest import ALICE, AUTH, TOKEN, UNKNOWN, client_of, links, location, post
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-LINK = re.compile(r'<(/[^>]+)>; (?:rel="next"; results="true"|results="false"; rel="next")')
 SITE = "https://site.example"
 
 
@@ -51,8 +51,8 @@ def test_the_response_to_a_post_is_the_whole_comment_and_its_url(client: FlaskCl
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", comment["created_at"])
     assert abs(datetime.fromisoformat(comment["created_at"]) - datetime.now(UTC)) < timedelta(minutes=1)
     assert comment == ALICE | {"id": comment["id"], "created_at": comment["created_at"]}
-    assert response.headers["Location"] == f"/api/comment/1/{comment['id']}"
-    assert client.get(response.headers["Location"]).get_json() == comment
+    assert location(response).endswith(f"/api/comment/1/{comment['id']}")
+    assert client.get(location(response)).get_json() == comment
     assert client.get("/api/comment/list/1").get_json() == [comment]
 
 
@@ -68,18 +68,41 @@ def test_a_key_belongs_to_one_comment_of_one_thread(client: FlaskClient) -> None
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 6])
 @pytest.mark.parametrize("order", ["asc", "desc"])
-def test_the_link_of_each_page_leads_to_the_next(client: FlaskClient, order: str, limit: int) -> None:
+def test_a_generic_paginator_reads_each_comment_once_and_stops(client: FlaskClient, order: str, limit: int) -> None:
     ids = post_all(client, *"12345")
     assert ids == sorted(ids)
-    pages, url, more = [], f"/api/comment/list/1?limit={limit}&order={order}", True
-    while more:
+    pages, url = [], f"/api/comment/list/1?limit={limit}&order={order}"
+    while url:
         response = client.get(url)
         pages.append("".join(texts(response)))
-        link = LINK.fullmatch(response.headers["Link"])
-        assert link
-        url, more = link[1], 'results="true"' in link[0]
+        url = links(response).get("next", "")
     expected = "12345" if order == "asc" else "54321"
     assert pages == [expected[start : start + limit] for start in range(0, 5, limit)]
+    assert ("monitor" in links(response)) == (order == "asc" or limit >= 5)
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_a_thread_is_followed_from_before_its_first_comment(client: FlaskClient, order: str) -> None:
+    empty = client.get(f"/api/comment/list/1?order={order}")
+    assert (empty.status_code, empty.get_json()["message"]) == (404, "content_id 1 not found")
+    assert links(empty).keys() == {"monitor"}
+    url = links(empty)["monitor"]
+    assert client.get(url).get_json() == []
+    post_all(client, "one", "two")
+    assert texts(client.get(url)) == ["one", "two"]
+
+
+@pytest.mark.parametrize("limit", [1, 5])
+def test_a_reader_of_the_newest_comments_polls_for_newer_ones(client: FlaskClient, limit: int) -> None:
+    ids = post_all(client, "one", "two")
+    url = links(client.get(f"/api/comment/list/1?order=desc&limit={limit}"))["monitor"]
+    post_all(client, "three")
+    response = client.get(url)
+    found = [comment["comment"] for comment in response.get_json() if comment["id"] not in ids]
+    while "next" in links(response):  # DynamoDB repeats recent comments
+        response = client.get(links(response)["next"])
+        found += [comment["comment"] for comment in response.get_json() if comment["id"] not in ids]
+    assert found == ["three"]
 
 
 def test_the_id_of_a_comment_is_an_exact_position(client: FlaskClient) -> None:
@@ -97,7 +120,7 @@ def test_an_unchanged_page_is_not_sent_again(client: FlaskClient) -> None:
     post_all(client, "two")
     again = client.get("/api/comment/list/1?limit=1", headers=unchanged)
     assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
-    assert 'results="true"' in again.headers["Link"]  # another page follows now
+    assert "next" in links(again)  # another page follows now
     assert client.get("/api/comment/list/1", headers=unchanged).status_code == 200
 
 
@@ -122,12 +145,36 @@ def test_all_invalid_fields_are_named_at_once(on_sqlite: FlaskClient) -> None:
     assert len(fields(on_sqlite.get("/api/status", query_string=names))) == 20
 
 
-@pytest.mark.parametrize("credentials", ["Basic \xff", "Bearer \u20ac", "Basic x", "Bearer", "Digest \x01=", "\t"])
-def test_credentials_that_cannot_be_parsed_are_no_error_of_the_service(sqlite: CommentStore, credentials: str) -> None:
-    client = client_of(sqlite, moderator_token=TOKEN)
+@pytest.mark.parametrize(
+    "credentials",
+    ["Basic \xff", "Bearer \u20ac", "Basic x", f"Basic {TOKEN}", "Bearer", f"Bearer {TOKEN}x", "\x01=", ""],
+)
+@pytest.mark.parametrize("token", [TOKEN, ""])
+def test_wrong_credentials_are_rejected_on_every_route(sqlite: CommentStore, credentials: str, token: str) -> None:
+    client = client_of(sqlite, moderator_token=token)
     headers = {"Authorization": credentials.encode().decode("latin-1")}
-    assert post(client, headers).status_code == client.get("/healthz", headers=headers).status_code == 200
-    assert client.get("/api/moderation/held", headers=headers).status_code == 401
+    paths = (
+        "/",
+        "/docs",
+        "/embed.js",
+        "/healthz",
+        "/nothing",
+        "/api/status",
+        "/api/comment/list/1",
+        "/api/comment/list/x",
+    )
+    for response in (post(client, headers), *(client.get(path, headers=headers) for path in paths)):
+        assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert client.get("/api/comment/list/1").status_code == 404
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_token_is_accepted_on_every_route(sqlite: CommentStore, scheme: str) -> None:
+    client = client_of(sqlite, moderator_token=TOKEN)
+    headers = {"Authorization": f"{scheme} {TOKEN}"}
+    assert post(client, headers).status_code == 200
+    for path in ("/", "/healthz", "/api/comment/list/1", "/api/moderation/held"):
+        assert client.get(path, headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -145,7 +192,10 @@ def test_credentials_that_cannot_be_parsed_are_no_error_of_the_service(sqlite: C
     ]
     + [
         ("comment", value)
-        for value in ("", " \n\t ", "x" * 10_001, "a\x00b", "a\x1bb", "a\rb", "a\x7fb", "a\x85b", None, 1, ["x"])
+        for value in (
+            "", " \n\t ", "\u200b", "\u2800\n\ufeff \u00ad", "\U000e0041", "x" * 10_001, "a\x00b", "a\x1bb", "a\rb",
+            "a\x7fb", "a\x85b", None, 1, ["x"],
+        )
     ],
     ids=lambda value: repr(value)[:20],
 )  # fmt: skip
@@ -183,7 +233,7 @@ def test_values_within_the_limits_are_stored(client: FlaskClient, given: dict[st
     response = client.post("/api/comment/new", data=body, content_type="application/json")
     assert response.status_code == 200, response.get_json()
     expected["comment"] = expected["comment"].strip()
-    assert client.get(response.headers["Location"]).get_json().items() >= expected.items()
+    assert client.get(location(response)).get_json().items() >= expected.items()
 
 
 @pytest.mark.parametrize(
@@ -209,10 +259,21 @@ def test_a_body_that_takes_too_long_is_rejected(on_sqlite: FlaskClient, monkeypa
         gevent.sleep(1)
         return body
 
-    monkeypatch.setattr("comments.api.BODY_TIMEOUT", 0.01)
+    monkeypatch.setattr("comments.web.BODY_TIMEOUT", 0.01)
     environ = {"wsgi.input": SimpleNamespace(read=read), "CONTENT_LENGTH": str(len(body))}
     response = on_sqlite.post("/api/comment/new", content_type="application/json", environ_overrides=environ)
-    assert fields(response) == ["body"]
+    assert (response.status_code, response.get_json()["status"]) == (408, "TIMEOUT")
+
+
+def test_a_bug_is_not_blamed_on_the_client(on_sqlite: FlaskClient) -> None:
+    environ = {"wsgi.input": SimpleNamespace(read=Mock(side_effect=KeyError("a bug"))), "CONTENT_LENGTH": "10"}
+    response = on_sqlite.post("/api/comment/new", content_type="application/json", environ_overrides=environ)
+    assert (response.status_code, response.get_json()["status"]) == (500, "ERROR")
+
+
+@pytest.mark.parametrize(("encoding", "code"), [("gzip", 415), ("br", 415), ("identity", 200), ("Identity", 200)])
+def test_a_compressed_body_is_rejected(on_sqlite: FlaskClient, encoding: str, code: int) -> None:
+    assert post(on_sqlite, {"Content-Encoding": encoding}).status_code == code
 
 
 @pytest.mark.parametrize("key", ["", "a b", "\u00fc", "x" * 256])
@@ -231,6 +292,8 @@ def test_an_invalid_idempotency_key_is_rejected(on_sqlite: FlaskClient, key: str
     + [(f"/api/comment/list/1?after={after}", "after")
        for after in ("", "1", "00000000-0000-4000-8000-000000000000", "x" * 36, f"{UNKNOWN}.", f"{UNKNOWN}.0")]
     + [(f"/api/comment/list/1?order={order}", "order") for order in ("", "ASC", "newest")]
+    + [("/api/comment/list/1?limit=1&limit=1", "limit"), ("/api/moderation/held?after=&after=", "after"),
+       ("/api/status?x=1&x=2", "x")]
     + [(f"{path}?page=2", "page")
        for path in ("/api/comment/list/1", f"/api/comment/1/{UNKNOWN}", "/api/status", "POST /api/comment/new")]
     + [(f"/api/moderation/held?{query}=x", query) for query in ("limit", "after", "order", "page")]
@@ -243,22 +306,34 @@ def test_an_invalid_value_in_a_url_is_named(sqlite: CommentStore, path: str, fie
     assert fields(client.open(path, method=method or "GET", json=ALICE, headers=AUTH)) == [field]
 
 
+def test_an_invalid_content_id_is_explained(on_sqlite: FlaskClient) -> None:
+    message = on_sqlite.get("/api/comment/list/abc").get_json()["message"]
+    assert message == "content_id: must be the number of a thread: 1 to 9007199254740991, without leading zeros"
+
+
 @pytest.mark.parametrize(
-    ("path", "code", "status"),
+    ("path", "code", "status", "message"),
     [
-        ("/nothing", 404, "NOT-FOUND"),
-        ("/api//comment/list/1", 404, "NOT-FOUND"),
-        ("/api/comment/new", 405, "NOT-ALLOWED"),
+        ("/nothing", 404, "NOT-FOUND", "there is no such page or route; /docs lists those of the API"),
+        ("/api//comment/list/1", 404, "NOT-FOUND", "there is no such page or route; /docs lists those of the API"),
+        ("/api/comment/new", 405, "NOT-ALLOWED", "this route does not support GET; it supports OPTIONS, POST"),
     ],
 )
 def test_unknown_routes_and_methods_share_the_error_format(
-    on_sqlite: FlaskClient, path: str, code: int, status: str
+    on_sqlite: FlaskClient, path: str, code: int, status: str, message: str
 ) -> None:
     response = on_sqlite.get(path)
     assert (response.status_code, response.content_type) == (code, "application/json")
-    assert response.get_json().keys() == {"status", "message"}
-    assert response.get_json()["status"] == status
+    assert response.get_json() == {"status": status, "message": message}
     assert ("Allow" in response.headers) == (code == 405)
+
+
+@pytest.mark.parametrize("path", ["/api/comment/new", "/api/comment/list/1", "/api/status", "/healthz", "/"])
+def test_the_response_to_options_is_empty(on_sqlite: FlaskClient, path: str) -> None:
+    response = on_sqlite.options(path)
+    assert (response.status_code, response.data) == (204, b"")
+    assert "OPTIONS" in response.headers["Allow"]
+    assert not {"Content-Type", "Content-Security-Policy"} & set(response.headers.keys())
 
 
 # ---- rate limit ----
@@ -272,12 +347,20 @@ def test_a_client_over_the_limit_learns_when_to_retry(sqlite: CommentStore) -> N
         assert client.post("/api/comment/new", data="{}", content_type="text/plain").status_code == 415
         assert post(client, AUTH).status_code == 200
         assert client.get("/api/comment/list/1").status_code == 200
-    retried = {"Idempotency-Key": "k"}  # counts each time, but is stored once
-    assert [post(client, headers).status_code for headers in (retried, retried, {}, {})] == [200, 200, 200, 429]
+    retried = {"Idempotency-Key": "k"}  # counts once
+    assert [post(client, headers).status_code for headers in (retried, retried, {}, {}, {})] == [
+        200,
+        200,
+        200,
+        200,
+        429,
+    ]
+    assert post(client, retried).status_code == 200  # its response may have been lost
+    assert fields(post(client, retried, comment="another"), 422) == ["Idempotency-Key"]
     rejected = post(client)
     assert rejected.get_json()["status"] == "RATE-LIMITED"
     assert 3500 < int(rejected.headers["Retry-After"]) <= 3600
-    assert len(client.get("/api/comment/list/1").get_json()) == 6
+    assert len(client.get("/api/comment/list/1").get_json()) == 7
 
 
 @pytest.mark.parametrize(
@@ -329,8 +412,6 @@ def test_pages_of_configured_origins_may_call_the_api_but_not_moderate(
     ):
         assert response.headers.get("Access-Control-Allow-Origin") == allowed
         assert "Access-Control-Allow-Credentials" not in response.headers
-        if allowed == SITE:
-            assert "Origin" in response.headers["Vary"], "a cache must not share the response between origins"
         if allowed:
             exposed = response.headers["Access-Control-Expose-Headers"]
             assert exposed == "ETag, Link, Location, Retry-After, X-Request-Id"
@@ -339,3 +420,15 @@ def test_pages_of_configured_origins_may_call_the_api_but_not_moderate(
         assert preflight.headers["Access-Control-Allow-Headers"] == "content-type, idempotency-key, if-none-match"
     moderation = client.options("/api/moderation/held", headers=asked)
     assert not [name for name, _ in moderation.headers if name.startswith("Access-Control-")]
+
+
+@pytest.mark.parametrize("path", ["/api/comment/list/1", "/api/comment/list/x", "/api/comment/new", "/api/status"])
+def test_a_cache_does_not_share_responses_between_origins(sqlite: CommentStore, path: str) -> None:
+    client = client_of(sqlite, cors_origins=f"{SITE}")
+    for headers in ({}, {"Origin": SITE}, {"Origin": "https://other.example"}):
+        assert client.get(path, headers=headers).headers.getlist("Vary") == ["Origin"]
+    for other in (client_of(sqlite), client_of(sqlite, cors_origins="*")):  # these don't depend on the origin
+        responses = [other.get(path, headers=headers) for headers in ({}, {"Origin": SITE})]
+        assert {response.headers.get("Access-Control-Allow-Origin") for response in responses} <= {None, "*"}
+        assert len({response.headers.get("Access-Control-Allow-Origin") for response in responses}) == 1
+        assert not any("Vary" in response.headers for response in responses)

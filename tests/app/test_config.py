@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from comments.config import ConfigError, load_settings, unknown_variables
+from comments.config import ConfigError, Settings, load_settings, unknown_variables
 from tests.app.conftest import TOKEN
 
 
@@ -19,7 +19,6 @@ def test_by_default_comments_are_stored_beside_the_code_and_everything_else_is_o
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("STORE", "", "must be sqlite:///PATH or dynamodb://TABLE"),
         ("STORE", "postgres://x", "must be sqlite:///PATH or dynamodb://TABLE"),
         ("STORE", "dynamodb://", "dynamodb://TABLE"),
         ("STORE", "dynamodb://c", "dynamodb://TABLE"),
@@ -44,6 +43,13 @@ def test_an_invalid_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str
     monkeypatch.setenv(f"COMMENTS_{name}", value)
     with pytest.raises(ConfigError, match=f"^COMMENTS_{name} .*{re.escape(message)}"):
         load_settings()
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    default = load_settings()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"COMMENTS_{name.upper()}", "")
+    assert load_settings() == default
 
 
 def test_all_invalid_variables_are_named_at_once() -> None:

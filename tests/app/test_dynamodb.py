@@ -1,9 +1,10 @@
-"""The DynamoDB store: items of release 0.1, and a network and a DynamoDB that fail."""
+"""The DynamoDB store: a network and a DynamoDB that fail."""
 
-import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from threading import Event, Lock
 from typing import Any
 
 import boto3
@@ -11,7 +12,7 @@ import pytest
 
 from comments.errors import StoreError
 from comments.schemas import Comment, NewComment
-from comments.stores import KEY_SECONDS, dynamodb, open_store
+from comments.stores import dynamodb, open_store
 from comments.stores.dynamodb import ATTEMPTS, DynamoDBStore
 from tests.app import faults
 from tests.app.conftest import Log, client_of, create_table, post
@@ -19,32 +20,8 @@ from tests.app.conftest import Log, client_of, create_table, post
 ALICE = NewComment(content_id=1, email="alice@example.com", comment="published")
 BOB = NewComment(content_id=2, email="bob@example.com", comment="held")
 
-EXPIRES_AT = int(time.time()) + KEY_SECONDS
-
-
-def item(partition: str, comment: Mapping[str, Any], **more: object) -> dict[str, Any]:
-    """Return what release 0.1 wrote for a comment."""
-    attributes = {name: comment[name] for name in ("email", "comment", "created_at")}
-    return {"pk": partition, "sk": comment["id"], **attributes, **more}
-
-
-# What release 0.1 wrote when alice posted with the key "key of alice", and bob, pending approval, with "key of bob".
 PUBLISHED = ALICE.stored("01a2172b-ac72-78ca-94af-54ee8d4129f5", held=False)
 HELD = BOB.stored("01a2172b-ae5e-74f7-96a7-8a457f49d6fc", held=True)
-PUBLISHED_KEY: dict[str, Any] = {
-    "pk": "key#a34f17e689774b9d48e089b773e90235fdc7d8f8b984e5255a656bbd4dd0b7d7",
-    "sk": "-",
-    "fingerprint": "9cf5c7693e6b575a6322591006d6037831a3f42fa22cc5a62f97a7abfa7c990c",
-    "id": PUBLISHED["id"],
-    "held": False,
-    "expires_at": EXPIRES_AT,
-}
-HELD_KEY = PUBLISHED_KEY | {
-    "pk": "key#e737386ba7d8efdb2a513c0c194afcee56ab5f7f17ede91ff14b6e3053ad2127",
-    "fingerprint": "7917d5f6ff5c7de732f7b4154eb106c490d27b65d074136eb656ab9f46b84d74",
-    "id": HELD["id"],
-    "held": True,
-}
 
 
 @pytest.fixture
@@ -70,42 +47,6 @@ def everything(store: DynamoDBStore) -> list[Comment]:
     ]
 
 
-# Compatibility with release 0.1
-
-
-def test_items_of_release_0_1_are_readable(store: DynamoDBStore, table: str) -> None:
-    expired = {"pk": f"key#{hashlib.sha256(b'expired').hexdigest()}", "expires_at": int(time.time()) - 1}
-    comments = (item("thread#1", PUBLISHED), item("held#0", HELD, content_id=2))
-    for each in (*comments, PUBLISHED_KEY, HELD_KEY, PUBLISHED_KEY | expired):
-        boto3.resource("dynamodb").Table(table).put_item(Item=each)
-    assert everything(store) == [PUBLISHED, HELD]
-    assert store.add(ALICE, key="key of alice") == PUBLISHED
-    assert store.add(BOB, key="key of bob", held=True) == HELD
-    assert everything(store) == [PUBLISHED, HELD]
-    for new, key in ((ALICE, "expired"), (BOB, "key of alice")):
-        assert store.add(new, key=key)["id"] > HELD["id"]
-    published = store.approve(2, HELD["id"])
-    assert published
-    assert store.delete(1, PUBLISHED["id"])
-    assert store.get(2, published["id"]) == published
-    assert store.get(1, PUBLISHED["id"]) is None
-
-
-def test_new_items_have_the_shapes_that_release_0_1_reads(store: DynamoDBStore, table: str) -> None:
-    published, held = store.add(ALICE, key="key of alice"), store.add(BOB, held=True)
-    approved = store.approve(2, store.add(BOB, held=True)["id"])
-    assert approved
-    stored: dict[Any, Any] = {each["pk"]: each for each in boto3.resource("dynamodb").Table(table).scan()["Items"]}
-    assert len(stored) == 5  # with the approval, a key that release 0.1 does not ask for
-    assert stored["thread#1"] == item("thread#1", published)
-    assert stored["thread#2"] == item("thread#2", approved)
-    shard = f"held#{int(held['id'][-1], 16) % 4}"
-    assert stored[shard] == item(shard, held, content_id=2)
-    key = stored["key#" + hashlib.sha256(b"1\nkey of alice").hexdigest()]
-    assert EXPIRES_AT <= key["expires_at"] < EXPIRES_AT + 3600
-    assert key == PUBLISHED_KEY | {"pk": key["pk"], "id": published["id"], "expires_at": key["expires_at"]}
-
-
 # Errors that pass
 
 
@@ -126,9 +67,9 @@ def test_a_write_is_repeated_after_a_conflict_or_a_lost_response(
 ) -> None:
     proxy.script = [alone] * times
     unkeyed = store.add(ALICE)
-    proxy.script += [faults.well, *[in_transaction] * times]
+    proxy.script += [in_transaction] * times
     held = store.add(BOB, key="k", held=True)
-    proxy.script += [faults.well, *[in_transaction] * times]
+    proxy.script += [in_transaction] * times
     assert store.add(BOB, key="k", held=True) == held
     proxy.script += [faults.well, *[in_transaction] * times]
     published = store.approve(2, held["id"])
@@ -178,7 +119,6 @@ def test_conflicts_that_last_end_with_an_error(
     store: DynamoDBStore, proxy: faults.Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dynamodb, "CONFLICT_SECONDS", 0.1)
-    proxy.script = [faults.well]
     proxy.always = faults.cancelled("TransactionConflict")
     with pytest.raises(StoreError, match="TransactionCanceledException"):
         store.add(ALICE, key="k")
@@ -188,6 +128,53 @@ def test_lists_repeat_comments_for_as_long_as_the_slowest_write(store: DynamoDBS
     """A follower that is past the id of a slow write would never see its comment."""
     config: Any = store._client.meta.config
     assert store.overlap > config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
+
+
+def test_no_more_calls_at_a_time_than_connections(
+    table: str, proxy: faults.Faults, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(dynamodb, "CONNECTIONS", 4)
+    lock, waiting, peak = Lock(), 0, 0
+
+    def count(exchange: faults.Exchange) -> None:
+        nonlocal waiting, peak
+        with lock:
+            waiting += 1
+            peak = max(peak, waiting)
+        Event().wait(0.01)
+        with lock:
+            waiting -= 1
+        faults.well(exchange)
+
+    proxy.always = count
+    with closing(DynamoDBStore(table)) as store, ThreadPoolExecutor(40) as pool:
+        pages = list(pool.map(lambda _: store.list_comments(1, limit=10), range(40)))
+    assert [page.comments for page in pages] == [[]] * 40
+    assert peak == 4
+    assert caplog.records == []
+
+
+def test_a_call_that_finds_no_connection_in_time_fails(
+    table: str, proxy: faults.Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dynamodb, "CONNECTIONS", 1)
+    monkeypatch.setattr(dynamodb, "BUSY_SECONDS", 0.01)
+    arrived, leave = Event(), Event()
+
+    def wait(exchange: faults.Exchange) -> None:
+        arrived.set()
+        leave.wait(30)
+        faults.well(exchange)
+
+    proxy.always = wait
+    with closing(DynamoDBStore(table)) as store, ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(store.add, ALICE)
+        arrived.wait(30)
+        with pytest.raises(StoreError, match="all 1 connections are busy"):
+            store.add(BOB)
+        leave.set()
+        stored = slow.result()
+        assert everything(store) == [stored]
 
 
 # Configuration

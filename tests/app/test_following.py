@@ -1,9 +1,11 @@
-"""Following a thread: a client that repeats the request to `Link: rel="next"` misses no comment.
+"""Following a thread: a client that requests `next` and then, again and again, `monitor` misses no comment.
 
 tests/resilience/test_kills.py shows the same for two SQLite processes that are killed.
 """
 
+import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -13,15 +15,15 @@ from hypothesis import strategies as st
 from comments import ids
 from comments.paging import Cursor, following
 from comments.schemas import Comment, NewComment
-from comments.stores import CommentStore, Page
+from comments.stores import CommentStore, Page, open_store
 from comments.stores.dynamodb import DynamoDBStore
-from tests.app.conftest import ALICE, AUTH, TOKEN, client_of, create_table, post
+from tests.app.conftest import ALICE, AUTH, TOKEN, client_of, create_table, links, post
 
 NEW = NewComment.model_validate(ALICE)
 
 
 class Follower:
-    """A client as the API documents it: it follows `next` and ignores comments whose id it knows."""
+    """A client as the API documents it: it ignores comments whose id it knows."""
 
     def __init__(self) -> None:
         self.url = "/api/comment/list/1?limit=1"
@@ -32,12 +34,13 @@ class Follower:
         more = True
         while more:
             response = app.test_client().get(self.url)
-            assert response.status_code == 200
-            self.comments |= {comment["id"]: comment for comment in response.get_json()}
-            link = response.headers["Link"]
-            assert 'rel="next"' in link
-            self.url = link[link.index("<") + 1 : link.index(">")]
-            more = 'results="true"' in link
+            if response.status_code == 200:
+                self.comments |= {comment["id"]: comment for comment in response.get_json()}
+            else:
+                assert response.status_code == 404
+            found = links(response)
+            more = "next" in found
+            self.url = found["next" if more else "monitor"]
 
 
 @pytest.mark.usefixtures("dynamodb")
@@ -66,6 +69,24 @@ def test_a_follower_gets_approved_comments(store: CommentStore) -> None:
     approved = client.post(f"/api/moderation/1/{held}/approve", headers=AUTH).get_json()["id"]
     follower.poll(client.application)
     assert list(follower.comments) == [first, approved]
+
+
+def test_a_follower_misses_nothing_when_the_newest_comment_is_deleted_and_the_clock_is_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite. On DynamoDB, this holds while clocks differ by less than CLOCK_SKEW."""
+    url = f"sqlite:///{tmp_path}/comments.db"
+    with closing(open_store(url)) as store, closing(open_store(url)) as another_process:
+        client = client_of(store, moderator_token=TOKEN)
+        first, newest = post(client).get_json()["id"], post(client).get_json()["id"]
+        follower = Follower()
+        follower.poll(client.application)
+        assert client.delete(f"/api/moderation/1/{newest}", headers=AUTH).status_code == 200
+        system = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: system() - 3600 * 10**9)
+        later = post(client_of(another_process)).get_json()["id"]
+        follower.poll(client.application)
+        assert list(follower.comments) == [first, newest, later]
 
 
 # Cursors

@@ -48,8 +48,8 @@ def test_every_page_has_a_strict_policy_and_loads_nothing_from_other_hosts(clien
     assert response.headers["Referrer-Policy"] == "no-referrer"
     assert not re.search(r"<style|style=|<script(?![^>]*src=)| on\w+=", response.text)
     for url in re.findall(r'<(?:script|link|img)\b[^>]*(?:href|src)="([^"]*)"', response.text):
-        assert re.match(r"/[^/]", url)
-        assert get(client, url).status_code == 200
+        assert re.match(r"[a-z]+[/.]", url)  # relative, as a proxy may serve the pages under a prefix
+        assert get(client, f"/{url}").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/embed.js", "/static/site.css", "/docs/swagger-ui.css"])

@@ -35,7 +35,7 @@ def test_a_stop_finishes_the_requests_under_way_and_all_output_is_json(serve: Se
 
 def start(port: int, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a service that cannot start."""
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "api:app"]
+    command = [sys.executable, "serve.py", "--bind", f"127.0.0.1:{port}"]
     return subprocess.run(
         command, cwd=ROOT / "app", env=os.environ | settings, capture_output=True, text=True, timeout=60, check=False
     )
@@ -46,7 +46,9 @@ def start(port: int, settings: dict[str, str]) -> subprocess.CompletedProcess[st
     [
         ({"COMMENTS_STORE": "mysql://x"}, 3, "COMMENTS_STORE must be sqlite:///PATH or dynamodb://TABLE"),
         ({"COMMENTS_STORE": "sqlite:////no/such/x.db"}, 3, "COMMENTS_STORE: the directory /no/such does not exist"),
-        ({"WEB_CONCURRENCY": "00"}, 1, "WEB_CONCURRENCY must be at least 1"),
+        ({"WEB_CONCURRENCY": "0"}, 1, "WEB_CONCURRENCY must be a number from 1 to 64, not '0'"),
+        ({"WEB_CONCURRENCY": "two"}, 1, "WEB_CONCURRENCY must be a number from 1 to 64, not 'two'"),
+        ({"PORT": "http"}, 1, "PORT must be a number from 1 to 65535, not 'http'"),
     ],
 )
 def test_a_service_that_cannot_start_exits_with_the_reason(settings: dict[str, str], status: int, message: str) -> None:

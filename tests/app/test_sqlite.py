@@ -1,10 +1,12 @@
-"""The SQLite store: old files, several processes, and what goes wrong with disks, files and locks."""
+"""The SQLite store: files of others, several processes, and what goes wrong with disks, files and locks."""
 
 import errno
 import fcntl
+import json
 import os
+import resource
+import shutil
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -13,38 +15,14 @@ from unittest.mock import Mock
 
 import pytest
 
+from bench.disk import compile_slow_disk
 from comments.errors import StoreError
-from comments.ids import id_at, now, ticks
 from comments.schemas import Comment, NewComment
-from comments.stores import sqlite
+from comments.stores import sqlite, sqlite_writer
 from comments.stores.sqlite import SQLiteStore
 from tests.app.conftest import ALICE, Serve, wait_until
-from tests.client import listed, post
-
-OLD = "01a2172b-aed0-7b32-9098-412f1de1b7de"
-OLD_COMMENT = NewComment(content_id=1, email="alice@example.com", comment="published").stored(OLD, held=False)
-RELEASE_0_1 = f"""
-CREATE TABLE comment (
-    content_id INTEGER NOT NULL, id TEXT NOT NULL, email TEXT NOT NULL, comment TEXT NOT NULL, created_at TEXT NOT NULL,
-    PRIMARY KEY (content_id, id)
-) WITHOUT ROWID, STRICT;
-INSERT INTO comment VALUES (1, '{OLD}', 'alice@example.com', 'published', '2026-11-26T09:24:28.496Z');
-CREATE TABLE held (
-    content_id INTEGER NOT NULL, id TEXT NOT NULL, email TEXT NOT NULL, comment TEXT NOT NULL, created_at TEXT NOT NULL,
-    PRIMARY KEY (id)
-) WITHOUT ROWID, STRICT;
-INSERT INTO held
-    VALUES (2, '01a2172b-aed1-7569-8411-51a101ae2235', 'bob@example.com', 'held', '2026-11-26T09:24:28.497Z');
-CREATE TABLE idempotency_key (
-    key TEXT NOT NULL PRIMARY KEY, fingerprint TEXT NOT NULL, id TEXT NOT NULL, held INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL
-) WITHOUT ROWID, STRICT;
-INSERT INTO idempotency_key VALUES ('a34f17e689774b9d48e089b773e90235fdc7d8f8b984e5255a656bbd4dd0b7d7',
-    '9cf5c7693e6b575a6322591006d6037831a3f42fa22cc5a62f97a7abfa7c990c', '{OLD}', 0, {int(time.time()) + 3600});
-CREATE INDEX idempotency_key_expires_at ON idempotency_key (expires_at);
-PRAGMA user_version = 2;
-"""
-"""What release 0.1 wrote; alice posted with the key "key of alice"."""
+from tests.client import ask, listed, post
+from tests.machine import needs
 
 
 @pytest.fixture
@@ -62,6 +40,11 @@ def add_comment(store: SQLiteStore, text: str, content_id: int = 1, key: str = "
     return store.add(NewComment(content_id=content_id, email="alice@example.com", comment=text), key=key)["id"]
 
 
+def writer_of(store: SQLiteStore) -> sqlite_writer.Writer:
+    assert store._writer
+    return store._writer
+
+
 def texts(store: SQLiteStore, content_id: int = 1) -> list[str]:
     return [comment["comment"] for comment in store.list_comments(content_id, limit=1000).comments]
 
@@ -71,20 +54,7 @@ def create(path: Path, script: str) -> None:
         db.executescript(script)
 
 
-# Files of other versions
-
-
-def test_a_file_of_release_0_1_keeps_its_comments_and_keys(path: Path) -> None:
-    create(path, RELEASE_0_1)
-    for count in (1, 2):
-        with closing(SQLiteStore(path)) as store:
-            assert store.get(1, OLD) == OLD_COMMENT
-            assert add_comment(store, "published", key="key of alice") == OLD
-            assert add_comment(store, "new") > OLD
-            assert texts(store) == ["published"] + ["new"] * count
-            for held in store.list_held(limit=10).comments:
-                assert store.approve(2, held["id"])
-            assert texts(store, 2) == ["held"]
+# Files of other versions and applications
 
 
 def test_a_file_of_a_newer_version_is_rejected_and_left_unchanged(path: Path) -> None:
@@ -93,6 +63,17 @@ def test_a_file_of_a_newer_version_is_rejected_and_left_unchanged(path: Path) ->
         SQLiteStore(path)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT name FROM sqlite_schema").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    "script", ["CREATE TABLE comment (id)", "PRAGMA application_id = 1", "CREATE TABLE auth_user (id)"]
+)
+def test_a_database_of_another_application_is_rejected_and_left_unchanged(path: Path, script: str) -> None:
+    create(path, script)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="belongs to another application; use another file"):
+        SQLiteStore(path)
+    assert path.read_bytes() == before
 
 
 # Several processes and many requests; tests/resilience has more
@@ -122,7 +103,7 @@ def test_a_write_that_waits_too_long_fails_and_is_never_applied(
 ) -> None:
     add_comment(store, "before")
     with lock(path), ThreadPoolExecutor(3) as pool, monkeypatch.context() as patch:
-        patch.setattr(sqlite, "TIMEOUT", 0.2)
+        patch.setattr(sqlite_writer, "TIMEOUT", 0.2)
         for write in [pool.submit(add_comment, store, "refused") for _ in range(3)]:
             assert isinstance(write.exception(), StoreError)
         assert texts(store) == ["before"]
@@ -146,6 +127,38 @@ def test_a_locked_file_delays_writes_only(serve: Serve, path: Path, lock: Lock) 
     assert len(listed(server.url, 1)) == 101
 
 
+def test_reads_are_served_while_a_commit_waits_for_the_disk(serve: Serve, tmp_path: Path) -> None:
+    needs(shutil.which("gcc"), "gcc is not installed")
+    hang = tmp_path / "hang"
+    server = serve(LD_PRELOAD=str(compile_slow_disk(tmp_path)), SLOW_DISK_HANG=str(hang))
+    post(server.url, "first")
+    hang.touch()
+    with ThreadPoolExecutor(20) as pool:
+        writes = [pool.submit(post, server.url, str(number)) for number in range(20)]
+        try:
+            for _ in range(50):
+                assert listed(server.url, 1) == ["first"]
+                assert server.healthy()
+            assert not any(write.done() for write in writes)
+        finally:
+            hang.unlink()
+        for write in writes:
+            write.result()
+    assert len(listed(server.url, 1)) == 21
+    assert '"level":"error"' not in server.log.read_text()
+
+
+def test_a_failing_commit_is_a_503_without_a_raw_traceback(serve: Serve) -> None:
+    """A limit on the size of files stands for a full disk."""
+    server = serve()
+    post(server.url, "first")
+    resource.prlimit(server.workers[0], resource.RLIMIT_FSIZE, (60_000, 60_000))
+    answers = [ask(f"{server.url}/api/comment/new", "POST", ALICE | {"comment": "x" * 9000})[0] for _ in range(12)]
+    assert set(answers) == {200, 503}
+    assert [json.loads(line)["level"] for line in server.log.read_text().splitlines()].count("error") > 0
+    assert len(listed(server.url, 1)) == 1 + answers.count(200)
+
+
 def test_a_bug_in_one_write_fails_no_other(store: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     insert = sqlite._insert
 
@@ -160,27 +173,13 @@ def test_a_bug_in_one_write_fails_no_other(store: SQLiteStore, path: Path, monke
     with ThreadPoolExecutor(10) as pool:
         with lock_of_another_process(path):
             writes = [pool.submit(add_comment, store, str(number)) for number in range(10)]
-            wait_until(lambda: store._queue.qsize() == 9)  # the writer holds the first one, and will commit all at once
+            wait_until(
+                lambda: writer_of(store)._queue.qsize() == 9
+            )  # the writer holds the first one, and will commit all at once
         errors = [write.exception() for write in writes]
     assert isinstance(errors.pop(5), TypeError)
     assert errors == [None] * 9
     assert sorted(texts(store)) == [*"012346789", "before"]
-
-
-@pytest.mark.parametrize("held", [False, True])
-def test_a_comment_with_a_wrong_time_in_one_thread_does_not_change_the_time_of_others(
-    store: SQLiteStore, held: bool
-) -> None:
-    wrong = id_at(now() + ticks(365 * 86_400))
-    store.restore([OLD_COMMENT | {"id": wrong} | ({"held": True} if held else {})])
-    new, newest = NewComment.model_validate(ALICE), wrong
-    for _ in range(20):  # each is later in the same list, even if the one before was deleted
-        comment = store.add(new, held=held)["id"]
-        assert comment > newest
-        assert store.delete(1, comment)
-        newest = comment
-    for content_id in (1, 2) if held else (2,):
-        assert add_comment(store, "now", content_id) < wrong
 
 
 # Disks and files
@@ -208,15 +207,16 @@ def test_a_file_that_may_not_be_written_is_named_with_the_remedy(path: Path, mon
 
 def test_a_full_disk_refuses_comments_until_there_is_space(store: SQLiteStore) -> None:
     add_comment(store, "before")
-    limit = store._write.execute("PRAGMA max_page_count").fetchone()[0]
-    store._write.execute("PRAGMA max_page_count = 1")  # SQLite rounds it up to the pages that the file has
+    connection = writer_of(store)._connection
+    limit = connection.execute("PRAGMA max_page_count").fetchone()[0]
+    connection.execute("PRAGMA max_page_count = 1")  # SQLite rounds it up to the pages that the file has
     for _ in range(3):
         with pytest.raises(StoreError, match="free some disk space; the service recovers without a restart"):
             add_comment(store, "x" * 9000)
         assert texts(store) == ["before"]
     with pytest.raises(StoreError, match="the last write failed"):
         store.ping()  # reading works, but /status must not say that comments are available
-    store._write.execute(f"PRAGMA max_page_count = {limit}")
+    connection.execute(f"PRAGMA max_page_count = {limit}")
     add_comment(store, "x" * 9000)
     store.ping()
     assert texts(store) == ["before", "x" * 9000]
@@ -234,3 +234,13 @@ def test_a_truncated_file_or_another_file_is_rejected_and_left_unchanged(path: P
         with pytest.raises(StoreError, match=message):
             SQLiteStore(path)
         assert path.read_bytes() == content
+
+
+def test_a_directory_that_cannot_be_created_is_named_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a file").touch()
+    data = tmp_path / "a file" / "data"
+    monkeypatch.setattr(sqlite, "DATA", data)
+    with pytest.raises(StoreError, match=f"cannot create {data}: .*; create the directory, or set COMMENTS_STORE"):
+        SQLiteStore(data / "comments.db")

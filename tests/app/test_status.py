@@ -16,6 +16,11 @@ from tests.app.conftest import TOKEN, client_of
 DIGEST = f"sha256:{'ab' * 32}"
 
 
+@pytest.fixture(autouse=True)
+def check_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("comments.status.CHECK_SECONDS", 0)
+
+
 def open_client(store: CommentStore) -> FlaskClient:
     return client_of(store, moderator_token=TOKEN, status_thread=9, commit="0123456789ab")
 
@@ -89,3 +94,20 @@ def test_a_store_that_hangs_is_asked_once_however_many_clients_ask(
     monkeypatch.setattr("comments.status.STORE_TIMEOUT", 30)
     assert client.get("/api/status").get_json()["status"] == "OK"
     assert ping.call_count <= 2
+
+
+@pytest.mark.parametrize("path", ["/api/status", "/status"])
+def test_visitors_do_not_cause_calls_of_the_store(
+    sqlite: CommentStore, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.undo()  # the interval between checks is that of the service
+    calls = Mock()
+    monkeypatch.setattr(sqlite, "ping", calls)
+    monkeypatch.setattr("comments.status.time.monotonic", lambda: 1000.0)
+    client = open_client(sqlite)
+    for _ in range(20):
+        assert client.get(path).status_code == 200
+    assert calls.call_count == 1
+    monkeypatch.setattr("comments.status.time.monotonic", lambda: 1006.0)
+    client.get(path)
+    assert calls.call_count == 2

@@ -1,5 +1,6 @@
 """The CommentStore protocol. Every test runs on SQLite and on DynamoDB Local."""
 
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +10,10 @@ from operator import itemgetter
 
 import pytest
 
+from comments.records import StoredComment
 from comments.schemas import MAX_COMMENT, Comment, NewComment
-from comments.stores import KEY_SECONDS, PAGE_BYTES, CommentStore, Page, open_store
+from comments.stores import CommentStore, Page, open_store
+from comments.stores.base import KEY_SECONDS, PAGE_BYTES
 
 ONCE = NewComment(content_id=1, email="alice@example.com", comment="once")
 
@@ -65,6 +68,7 @@ def test_a_key_expires_after_a_day(store: CommentStore, monkeypatch: pytest.Monk
     now = time.time()
     for elapsed, comments in ((KEY_SECONDS - 60, 1), (KEY_SECONDS + 60, 2), (2 * KEY_SECONDS - 60, 2)):
         monkeypatch.setattr(time, "time", lambda elapsed=elapsed: now + elapsed)
+        assert (store.find_replay(ONCE, "k") == first) == (comments == 1)
         assert (store.add(ONCE, key="k") == first) == (comments == 1)
         assert len(thread(store)) == comments
 
@@ -89,6 +93,45 @@ def test_fifty_parallel_retries_store_one_comment(store: CommentStore, store_url
     assert added == [stored] * 50
     others = [store.add(ONCE, key=key) for key in ("another", "", "")]
     assert thread(store) == [stored, *others]
+
+
+# The system clock
+
+
+HOUR = 3600 * 10**9
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Set the clock of the process by nanoseconds."""
+    system = time.time_ns
+    return lambda offset: monkeypatch.setattr(time, "time_ns", lambda: system() + offset)
+
+
+@pytest.mark.parametrize("pending", [False, True])
+def test_a_comment_written_an_hour_ahead_changes_the_times_of_its_thread_only(
+    store: CommentStore, clock: Callable[[int], None], *, pending: bool
+) -> None:
+    clock(HOUR)
+    ahead = add_comment(store, "ahead", held=pending)
+    clock(0)
+    assert add_comment(store, "other thread", 2)["id"] < ahead["id"]
+    assert add_comment(store, "pending", 2, held=True)["id"] < ahead["id"]
+    add_comment(store, "same thread")
+    assert {comment["comment"] for comment in thread(store) + held(store)} >= {"ahead", "same thread"}
+    clock(HOUR + 1)
+    assert add_comment(store, "an hour later")["id"] > ahead["id"]
+
+
+def test_an_export_written_by_a_wrong_clock_can_be_imported(store: CommentStore, clock: Callable[[int], None]) -> None:
+    clock(HOUR)
+    expected = [add_comment(store, "ahead"), add_comment(store, "pending", held=True)]
+    clock(0)
+    records = [StoredComment.parse(json.loads(json.dumps(comment))) for comment in store.scan()]
+    for comment in expected:
+        assert store.delete(1, comment["id"])
+    assert store.restore(records) == 2
+    assert thread(store) + held(store) == expected
 
 
 # Moderation
@@ -138,7 +181,7 @@ def test_a_comment_is_either_approved_or_deleted_but_not_both(store: CommentStor
 def test_a_scan_returns_every_comment_once_and_misses_none_that_is_approved(
     store: CommentStore, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
-    for module in ("comments.stores", "comments.stores.sqlite"):
+    for module in ("comments.stores.base", "comments.stores.sqlite"):
         monkeypatch.setattr(f"{module}.SCAN_PAGE", page)
     assert list(store.scan()) == []
     comments = [

@@ -28,9 +28,9 @@ def dockerfile() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def server(dockerfile: dict[str, str], service: Template) -> dict[str, str]:
     """Gunicorn's configuration for the image's command in the task's environment."""
-    program, *arguments = json.loads(dockerfile["CMD"])
-    assert program == "gunicorn"
-    command = [sys.executable, "-m", "gunicorn", "--print-config", *arguments]
+    program, script, *arguments = json.loads(dockerfile["CMD"])
+    assert program == "python3"
+    command = [sys.executable, script, "--print-config", *arguments]
     environ = os.environ | environment(service) | {"AWS_REGION": "us-east-1"}
     printed = subprocess.check_output(command, cwd=ROOT / "app", env=environ, text=True)
     pairs = (line.split("=", 1) for line in printed.splitlines() if "=" in line)

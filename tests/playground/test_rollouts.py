@@ -10,8 +10,8 @@ from tests.client import ask
 from tests.playground.conftest import NAME, PROJECT, Clone, Cloud, wait_until
 from tests.playground.traffic import CLIENTS, Traffic, missing
 
-PREVIOUS = "d97e4d1b4158b3e0e011ac24e362966e89cd7b45"
-"""Last commit of version 0.1."""
+PREVIOUS = "be5f1a025cfbf010afcd67ea52f9a2f0fc29970e"
+"""Last commit of version 0.2."""
 IMAGE_FILES = ("app", "requirements.txt", "Dockerfile", ".dockerignore")
 SMALL_TARGET = "max_tasks=6, requests_per_target=300,"
 """Stage settings that scale at 5 requests per second per task, so that Traffic needs four tasks."""

@@ -5,11 +5,12 @@ import itertools
 import json
 import os
 import random
+import re
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from tests.client import ask
 
@@ -97,8 +98,8 @@ def listed(url: str, thread: int) -> set[str]:
     while path:
         page = ask(url + path)
         found |= {comment["id"] for comment in page.body}
-        link = page.headers.get("Link", 'results="false"')  # release 0.1 sends it only if there are more
-        path = "" if 'results="false"' in link else link.partition("<")[2].partition(">")[0]
+        link = re.search(r'<([^>]+)>; rel="next"', page.headers.get("Link", ""))
+        path = urljoin(path, link[1]) if link else ""
     return found
 
 

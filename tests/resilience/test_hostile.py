@@ -48,7 +48,7 @@ HOSTILE = {
     "forwarded address with a quote": (404, get(MISSING, b'X-Forwarded-For: "} {"level":"mallory')),
     "two tokens": (401, get(HELD, b"Authorization: Bearer x", b"Authorization" + TOKEN)),
     "token in a header with an underscore": (401, get(HELD, b"HTTP_AUTHORIZATION" + TOKEN)),
-    "compressed body": (400, post(b"\x1f\x8b\x08\x00\x00\x00\x00\x00", b"Content-Encoding: gzip")),
+    "compressed body": (415, post(b"\x1f\x8b\x08\x00\x00\x00\x00\x00", b"Content-Encoding: gzip")),
 }
 """Requests and their status."""
 

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from http.client import HTTPException
 from pathlib import Path
+from urllib.parse import urljoin
 
 from comments.paging import START
 from tests.app.conftest import Server, serving, wait_until
@@ -56,8 +57,8 @@ class Users:
             page = self.ask(path)
             self.followed += [comment["id"] for comment in page.body]
             link = page.headers["Link"]
-            path = link[1 : link.index(">")]
-            last_page = finished and 'results="false"' in link
+            path = urljoin(path, link[1 : link.index(">")])
+            last_page = finished and 'rel="monitor"' in link
 
     def wait_for_more(self) -> None:
         before = len(self.acknowledged)

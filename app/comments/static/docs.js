@@ -3,5 +3,5 @@ const setTheme = () => document.documentElement.classList.toggle("dark-mode", da
 dark.addEventListener("change", setTheme);
 setTheme();
 SwaggerUIBundle({
-  url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, defaultModelsExpandDepth: 0, validatorUrl: null,
+  url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, defaultModelsExpandDepth: 0, validatorUrl: null,
 });

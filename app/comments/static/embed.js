@@ -8,7 +8,7 @@
   "use strict";
   const script = document.currentScript;
   const thread = script.dataset.contentId;
-  const next = new URL(`api/comment/list/${thread}?limit=50`, script.src);
+  let next = new URL(`api/comment/list/${thread}?limit=50`, script.src);
 
   const styles = `
 .thread { all: initial; display: block; color-scheme: light dark; text-align: start;
@@ -121,9 +121,9 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       return;
     }
     const items = found ? body.map(show).filter(Boolean) : [];
-    const page = /<[^?>]*([^>]+)>/.exec(link);
-    if (page) next.search = page[1]; // proxies change paths
-    more.hidden = !page || link.includes('results="false"'); // release 0.1 sent Link only for more
+    const [, page, relation] = /<([^>]+)>; rel="(next|monitor)"/.exec(link) || [];
+    if (page) next = new URL(page, next);
+    more.hidden = relation !== "next";
     more.textContent = "Show more comments";
     state.textContent = list.children.length ? "" : "No comments yet.";
     if (clicked && items.length && !form.matches(":focus-within")) items[0].focus();
@@ -169,7 +169,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     const isPending = response.code === 202;
     result.textContent = isPending ? "Your comment awaits approval." : "Your comment was posted.";
     if (isPending) return;
-    if (response.body.comment) show(response.body); // release 0.1 returned only the id
+    show(response.body);
     state.textContent = "";
   });
 

@@ -65,7 +65,7 @@ const entry = (comment, isPending) => {
     });
     row.append(button);
   };
-  const url = `/api/moderation/${comment.content_id}/${comment.id}`;
+  const url = `api/moderation/${comment.content_id}/${comment.id}`;
   if (isPending) action("Approve", "quiet", `${url}/approve`, "POST", "The comment was approved.");
   action("Delete", "wrong", url, "DELETE", "The comment was deleted.");
   return item;
@@ -80,9 +80,9 @@ const load = async () => {
   if (!response || current !== next) return; // another list is shown by now, or nobody is signed in
   const items = response.body.map((comment) => entry(comment, next.isPending));
   byId("entries").append(...items);
-  const page = /<([^>]+)>/.exec(response.link);
-  if (page) next.url = page[1];
-  byId("more").hidden = !response.link.includes('results="true"');
+  const page = /<([^>]+)>; rel="next"/.exec(response.link);
+  if (page) next.url = new URL(page[1], new URL(next.url, location));
+  byId("more").hidden = !page;
   byId("sign-in").hidden = true;
   byId("work").hidden = false;
   showStatus(byId("entries").children.length ? "" : next.isPending ? "No pending comments." : "No comments.");
@@ -97,7 +97,7 @@ const list = async (heading, url, isPending) => {
   showStatus("Loading…");
   await load();
 };
-const listPending = () => list("Pending comments", "/api/moderation/held?limit=50", true);
+const listPending = () => list("Pending comments", "api/moderation/held?limit=50", true);
 
 byId("sign-in").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -111,7 +111,7 @@ byId("sign-in").addEventListener("submit", async (event) => {
 byId("thread").addEventListener("submit", (event) => {
   event.preventDefault();
   const thread = byId("content-id").value.trim();
-  list(`Comments in thread ${thread}`, `/api/comment/list/${encodeURIComponent(thread)}?limit=50`, false);
+  list(`Comments in thread ${thread}`, `api/comment/list/${encodeURIComponent(thread)}?limit=50`, false);
 });
 byId("pending").addEventListener("click", listPending);
 byId("sign-out").addEventListener("click", () => signOut("You are signed out."));

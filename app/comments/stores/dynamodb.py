@@ -1,17 +1,17 @@
 """The production store: one DynamoDB table, shared by all tasks.
 
-    pk                    sk
-    thread#CONTENT_ID     ID     a published comment
-    held#SHARD            ID     a comment that awaits approval
-    key#SHA256            -      an idempotency key or an approval, until expires_at
-
-Release 0.1 uses the same keys and items; both releases can serve one table.
+pk                    sk
+thread#CONTENT_ID     ID     a published comment
+held#SHARD            ID     a comment that awaits approval
+key#SHA256            -      an idempotency key, until expires_at, or an approval
 """
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -20,9 +20,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from comments.errors import KeyReused, StoreError
-from comments.ids import Clock, id_at
+from comments.ids import id_at, now
 from comments.schemas import Comment, NewComment
-from comments.stores import KEY_SECONDS, PAGE_BYTES, Page, fingerprint, hash_of, scan_held
+from comments.stores.base import KEY_SECONDS, PAGE_BYTES, Page, fingerprint, hash_of, scan_held
 
 Item = dict[str, dict[str, Any]]
 """The value of each attribute, with its type: {"pk": {"S": "thread#1"}}."""
@@ -37,6 +37,12 @@ milliseconds on Fargate."""
 
 CLOCK_SKEW = 5
 """Seconds by which the clocks of tasks may differ. Fargate keeps them within milliseconds."""
+
+CONNECTIONS = 100
+"""Calls at a time, each on a connection of its own. Others wait: a task of a quarter of a vCPU handles fewer."""
+
+BUSY_SECONDS = 2
+"""How long a call waits for a connection. Longer waits would delay writes whose ids already exist."""
 
 CONFLICT_SECONDS = 1
 """How long to retry a write that conflicts with a transaction, such as a concurrent retry with the same key."""
@@ -57,16 +63,16 @@ RESTORE_THREADS = 8
 class DynamoDBStore:
     """A CommentStore on a table that exists. Region, credentials and endpoint come from boto3's usual sources."""
 
-    overlap = float(CONFLICT_SECONDS + LONGEST_CALL + CLOCK_SKEW)
+    overlap = float(BUSY_SECONDS + CONFLICT_SECONDS + LONGEST_CALL + CLOCK_SKEW)
 
     def __init__(self, table: str, *, region: str | None = None) -> None:
         self._table = table
-        self._clock = Clock()
+        self._connections = threading.BoundedSemaphore(CONNECTIONS)
         config = Config(
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            max_pool_connections=100,
+            max_pool_connections=CONNECTIONS,
         )
         try:
             self._client = boto3.client("dynamodb", region_name=region, config=config)
@@ -76,12 +82,17 @@ class DynamoDBStore:
     def add(self, new: NewComment, *, key: str = "", held: bool = False) -> Comment:
         if key:
             return self._add_once(new, key, held=held)
-        comment = new.stored(id_at(self._clock.tick()), held=held)
+        comment = new.stored(id_at(now()), held=held)
         self._call(self._client.put_item, TableName=self._table, Item=_item(comment))
         return comment
 
+    def find_replay(self, new: NewComment, key: str) -> Comment | None:
+        seen = self._get(_key_item(hash_of(new.content_id, key)))
+        # DynamoDB deletes expired items up to days late, so compare the time as well.
+        return _replayed(new, seen) if seen and int(seen[TTL_ATTRIBUTE]["N"]) > time.time() else None
+
     def get(self, content_id: int, comment_id: str) -> Comment | None:
-        return self._find(content_id, comment_id, held=False)
+        return self._find(content_id, comment_id, held=False) or self._find_approved(content_id, comment_id)
 
     def list_comments(self, content_id: int, *, after: str = "", limit: int, newest_first: bool = False) -> Page:
         return self._query(f"thread#{content_id}", after=after, limit=limit, newest_first=newest_first)
@@ -97,19 +108,16 @@ class DynamoDBStore:
         return Page(fitting, more=bool(ends) or len(complete) > len(fitting))
 
     def approve(self, content_id: int, comment_id: str) -> Comment | None:
-        remembered = _key_item(hash_of("approve", content_id, comment_id))
         held = self._find(content_id, comment_id, held=True)
         if held:
-            published: Comment = held | {"id": id_at(self._clock.tick())}
+            published: Comment = held | {"id": id_at(now())}
             del published["held"]
-            approval = remembered | {"id": {"S": published["id"]}, TTL_ATTRIBUTE: _expiry()}
+            approval = _key_item(hash_of("approve", content_id, comment_id)) | {"id": {"S": published["id"]}}
             key, condition = _key(content_id, comment_id, held=True), f"attribute_exists({PARTITION_KEY})"
             delete = {"Delete": {"Key": key, "ConditionExpression": condition}}
             if self._transact(delete, {"Put": {"Item": _item(published)}}, {"Put": {"Item": approval}}) is None:
                 return published
-        # Already approved, possibly by a concurrent request.
-        approved = self._get(remembered)
-        return self._find(content_id, approved["id"]["S"], held=False) if approved else None
+        return self._find_approved(content_id, comment_id)  # possibly by a concurrent request
 
     def delete(self, content_id: int, comment_id: str) -> bool:
         for held in (True, False):
@@ -162,24 +170,21 @@ class DynamoDBStore:
 
     def _add_once(self, new: NewComment, key: str, *, held: bool) -> Comment:
         """Store comment and key in one transaction. Its condition lets only one of several attempts succeed."""
-        content = fingerprint(new)
-        seen = self._get(_key_item(hash_of(key)))  # written by release 0.1
-        if not seen or seen["fingerprint"]["S"] != content or int(seen[TTL_ATTRIBUTE]["N"]) <= time.time():
-            comment = new.stored(id_at(self._clock.tick()), held=held)
-            remembered = {"fingerprint": {"S": content}, "id": {"S": comment["id"]}, "held": {"BOOL": held}}
-            put_key = {
-                "Item": _key_item(hash_of(new.content_id, key)) | remembered | {TTL_ATTRIBUTE: _expiry()},
-                # DynamoDB deletes expired items up to days late, so compare the time as well.
-                "ConditionExpression": f"attribute_not_exists({PARTITION_KEY}) OR {TTL_ATTRIBUTE} <= :now",
-                "ExpressionAttributeValues": {":now": {"N": str(int(time.time()))}},
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            }
-            seen = self._transact({"Put": put_key}, {"Put": {"Item": _item(comment)}})
-            if seen is None:
-                return comment
-            if seen["fingerprint"]["S"] != content:
-                raise KeyReused
-        return new.stored(seen["id"]["S"], held=seen["held"]["BOOL"])
+        comment = new.stored(id_at(now()), held=held)
+        remembered = {"fingerprint": {"S": fingerprint(new)}, "id": {"S": comment["id"]}, "held": {"BOOL": held}}
+        put_key = {
+            "Item": _key_item(hash_of(new.content_id, key)) | remembered | {TTL_ATTRIBUTE: _expiry()},
+            "ConditionExpression": f"attribute_not_exists({PARTITION_KEY}) OR {TTL_ATTRIBUTE} <= :now",
+            "ExpressionAttributeValues": {":now": {"N": str(int(time.time()))}},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        seen = self._transact({"Put": put_key}, {"Put": {"Item": _item(comment)}})
+        return comment if seen is None else _replayed(new, seen)
+
+    def _find_approved(self, content_id: int, comment_id: str) -> Comment | None:
+        """Return the published comment that had this id while it was pending."""
+        approved = self._get(_key_item(hash_of("approve", content_id, comment_id)))
+        return self._find(content_id, approved["id"]["S"], held=False) if approved else None
 
     def _find(self, content_id: int, comment_id: str, *, held: bool) -> Comment | None:
         item = self._get(_key(content_id, comment_id, held=held))
@@ -222,18 +227,29 @@ class DynamoDBStore:
         return None
 
     def _call(self, operation: Callable[..., Any], **parameters: Any) -> Any:
-        end = time.monotonic() + CONFLICT_SECONDS
-        while True:
-            try:
-                return operation(**parameters)
-            except ClientError as error:
-                reason = error.response["Error"]["Code"]
-                codes = {reason, *(each["Code"] for each in error.response.get("CancellationReasons", []))}
-                if time.monotonic() > end or codes.isdisjoint(CONFLICTS) or "ConditionalCheckFailed" in codes:
-                    raise StoreError(f"table {self._table}: {error}", reason=reason) from error
-            except BotoCoreError as error:
-                raise StoreError(f"table {self._table}: {error}", reason=type(error).__name__) from error
-            time.sleep(random.uniform(0, 0.1))  # noqa: S311  # jitter is not a secret
+        with self._connection():
+            end = time.monotonic() + CONFLICT_SECONDS
+            while True:
+                try:
+                    return operation(**parameters)
+                except ClientError as error:
+                    reason = error.response["Error"]["Code"]
+                    codes = {reason, *(each["Code"] for each in error.response.get("CancellationReasons", []))}
+                    if time.monotonic() > end or codes.isdisjoint(CONFLICTS) or "ConditionalCheckFailed" in codes:
+                        raise StoreError(f"table {self._table}: {error}", reason=reason) from error
+                except BotoCoreError as error:
+                    raise StoreError(f"table {self._table}: {error}", reason=type(error).__name__) from error
+                time.sleep(random.uniform(0, 0.1))  # noqa: S311  # jitter is not a secret
+
+    @contextmanager
+    def _connection(self) -> Iterator[None]:
+        """Wait for a connection of the pool. boto3 would open more, and log a warning for each."""
+        if not self._connections.acquire(timeout=BUSY_SECONDS):
+            raise StoreError(f"table {self._table}: all {CONNECTIONS} connections are busy", reason="Busy")
+        try:
+            yield
+        finally:
+            self._connections.release()
 
 
 def _key(content_id: int, comment_id: str, *, held: bool) -> Item:
@@ -243,6 +259,13 @@ def _key(content_id: int, comment_id: str, *, held: bool) -> Item:
 
 def _key_item(hashed: str) -> Item:
     return {PARTITION_KEY: {"S": f"key#{hashed}"}, SORT_KEY: {"S": "-"}}
+
+
+def _replayed(new: NewComment, seen: Item) -> Comment:
+    """Return the comment that the item of an idempotency key remembers. Raises KeyReused if it was another one."""
+    if seen["fingerprint"]["S"] != fingerprint(new):
+        raise KeyReused
+    return new.stored(seen["id"]["S"], held=seen["held"]["BOOL"])
 
 
 def _expiry() -> dict[str, str]:

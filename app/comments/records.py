@@ -1,0 +1,79 @@
+"""Records that may be imported, and the comments that they become."""
+
+import base64
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import click
+from pydantic import AfterValidator, StrictBool, ValidationError
+
+from comments import ids
+from comments.errors import InvalidRequest, field_errors
+from comments.schemas import Comment, CommentId, NewComment
+
+MAX_AHEAD = 366 * 86_400
+"""Seconds by which an id may be in the future: a store whose clock was wrong must be able to import its own export.
+Later comments of the thread get ids, and so times, after it; ids of the year 9999 would end there."""
+
+
+def _not_in_future(comment_id: str) -> str:
+    if ids.tick_of(comment_id) > ids.now() + ids.ticks(MAX_AHEAD):
+        raise ValueError("must not be more than a year in the future")
+    return comment_id
+
+
+def _timestamp(value: str) -> str:
+    with suppress(ValueError):  # for example June 31
+        moment = datetime.fromisoformat(value).isoformat(timespec="milliseconds")
+        if value.endswith("Z") and moment.replace("+00:00", "Z") == value:
+            return value
+    raise ValueError("must be a UTC time such as 2026-11-24T08:29:23.614Z")
+
+
+class StoredComment(NewComment):
+    """A comment in an export: what was posted, and what the store added."""
+
+    id: Annotated[CommentId, AfterValidator(_not_in_future)]
+    created_at: Annotated[str, AfterValidator(_timestamp)]
+    held: StrictBool = False
+
+    @classmethod
+    def parse(cls, data: Any) -> Comment:
+        try:
+            comment = cls.model_validate(data)
+        except ValidationError as invalid:
+            raise InvalidRequest(*field_errors(invalid)) from None
+        return comment.stored(comment.id, held=comment.held) | {"created_at": comment.created_at}
+
+
+class Candidate(NamedTuple):
+    """A comment that may be imported."""
+
+    place: str
+    original: dict[str, Any]
+    """The complete source record, for the report."""
+    parse: Callable[[], Comment]
+    """Raises InvalidRequest."""
+    size: int = 1
+    """Steps of the progress bar."""
+
+
+def text_or_base64(value: Any) -> Any:
+    """Return bytes as text, or as base64 if they are not UTF-8. Other values are returned as they are."""
+    try:
+        return value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(value).decode()}
+
+
+@contextmanager
+def file_errors(name: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise click.ClickException("the program that reads the output exited before the export was complete") from None
+    except OSError as error:
+        raise click.ClickException(f"{name}: {error.strerror}") from error

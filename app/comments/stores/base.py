@@ -1,0 +1,111 @@
+"""The interface of all stores, and helpers that they share."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import orjson
+
+from comments.schemas import Comment, NewComment
+
+PAGE_BYTES = 1024 * 1024
+"""Approximate size of a page in bytes of addresses and texts: DynamoDB returns no more than 1 MB per query."""
+
+SCAN_PAGE = 500
+"""Comments per read of an export."""
+
+KEY_SECONDS = 24 * 60 * 60
+"""Lifetime of an idempotency key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Comments in the requested order. `more` is true if others may follow."""
+
+    comments: list[Comment]
+    more: bool
+
+
+class CommentStore(Protocol):
+    """A comment is either published or held for approval. All methods raise StoreError if the store fails."""
+
+    overlap: float
+    """Seconds within which a comment can appear before one that is already visible; 0 if that cannot happen."""
+
+    def add(self, new: NewComment, *, key: str = "", held: bool = False) -> Comment:
+        """Store a comment. Once this returns, it survives a crash of the process and of the machine.
+
+        If the idempotency key was used in this thread within 24 hours, nothing is stored, as with `find_replay`.
+        """
+        ...
+
+    def find_replay(self, new: NewComment, key: str) -> Comment | None:
+        """Return the comment that was stored with this idempotency key within 24 hours, as it was then.
+
+        Raises KeyReused if it was a different comment. A concurrent request can still store one with this key.
+        """
+        ...
+
+    def get(self, content_id: int, comment_id: str) -> Comment | None:
+        """Return a published comment. The id of a pending comment finds the one that was published on its approval."""
+        ...
+
+    def list_comments(self, content_id: int, *, after: str = "", limit: int, newest_first: bool = False) -> Page:
+        """Return up to `limit` published comments that follow the id `after` in the requested order."""
+        ...
+
+    def list_held(self, *, after: str = "", limit: int) -> Page:
+        """Return up to `limit` held comments of all threads that follow the id `after`."""
+        ...
+
+    def approve(self, content_id: int, comment_id: str) -> Comment | None:
+        """Publish a held comment under a new id, so that clients that follow the thread see it.
+
+        Approving it again returns the same published comment. None if there is no such comment.
+        """
+        ...
+
+    def delete(self, content_id: int, comment_id: str) -> bool:
+        """Delete a published or held comment; return False if there is none."""
+        ...
+
+    def scan(self) -> Iterator[Comment]:
+        """Yield all comments, held ones first: one approved during the scan appears twice rather than not at all."""
+        ...
+
+    def restore(self, comments: Sequence[Comment]) -> int:
+        """Store comments with their ids and times, except ids that the thread has. Returns the number stored.
+
+        Ids must be unique within a call.
+        """
+        ...
+
+    def ping(self) -> None:
+        """Check that the store responds."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def scan_held(store: CommentStore) -> Iterator[Comment]:
+    """Yield all held comments, reading page by page."""
+    after, more = "", True
+    while more:
+        page = store.list_held(after=after, limit=SCAN_PAGE)
+        yield from page.comments
+        more = page.more
+        after = page.comments[-1]["id"] if more else ""
+
+
+def hash_of(*parts: object) -> str:
+    """Hash what a write is remembered under, so that keys are never stored in plain text.
+
+    The parts are a thread and an idempotency key, or "approve", a thread and a comment's id.
+    """
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+
+
+def fingerprint(new: NewComment) -> str:
+    """Identify the content of a comment without storing it: a retry must have the same one."""
+    return hashlib.sha256(orjson.dumps([new.content_id, new.email, new.comment])).hexdigest()
