@@ -1,1 +1,1 @@
-"""AWS infrastructure of the comment service, as a CDK app."""
+"""AWS infrastructure of the workload, as a CDK app."""

@@ -1,4 +1,4 @@
-"""The CDK app that cdk.json runs: the four stacks of one stage, by default dev. Select another with `-c stage=NAME`."""
+"""The CDK app that cdk.json runs: the four stacks of one stage: the first, or that of `-c stage=NAME`."""
 
 import difflib
 import json
@@ -11,22 +11,22 @@ from typing import Any
 
 import aws_cdk as cdk
 
-from infra.stacks.access import AccessStack
-from infra.stacks.data import DataStack
-from infra.stacks.registry import RegistryStack
-from infra.stacks.service import ServiceStack
-from infra.stages import (
+from infra.config import (
     ACCESS_STACK,
     DEFAULT_STAGE,
     REGISTRY_STACK,
-    ConfigurationError,
-    Stage,
+    WORKLOAD,
     Target,
     stage_named,
     stages_in_account_of,
     stages_in_registry_of,
     target_of,
 )
+from infra.model import ConfigurationError, Stage
+from infra.stacks.access import AccessStack
+from infra.stacks.data import DataStack
+from infra.stacks.registry import RegistryStack
+from infra.stacks.service import ServiceStack
 
 _CDK_KEYS = re.compile(r"@aws-cdk|aws-cdk|aws:|cli-telemetry$")
 """Feature flags and the CLI's own context. The app makes no context lookups, so it has no other keys."""
@@ -40,7 +40,9 @@ def stage_from(context: Mapping[str, Any]) -> Stage:
     for key in context:
         if key != "stage" and not _CDK_KEYS.match(key):
             hint = "; did you mean stage?" if difflib.get_close_matches(key, ["stage"]) else ""
-            raise ConfigurationError(f"unknown context key {key!r}: only stage is supported, as in -c stage=prod{hint}")
+            raise ConfigurationError(
+                f"unknown context key {key!r}: only stage is supported, as in -c stage={DEFAULT_STAGE}{hint}"
+            )
     return stage_named(str(context.get("stage") or DEFAULT_STAGE))
 
 
@@ -49,7 +51,14 @@ def add_stacks(app: cdk.App, stage: Stage, target: Target) -> None:
     environment = cdk.Environment(account=target.account, region=target.region)
     registry_environment = cdk.Environment(account=stage.registry_account or target.account, region=target.region)
 
-    AccessStack(app, ACCESS_STACK, repository=stage.github, stages=stages_in_account_of(stage), env=environment)
+    AccessStack(
+        app,
+        ACCESS_STACK,
+        repository=stage.github,
+        stages=stages_in_account_of(stage),
+        owns=WORKLOAD.owns,
+        env=environment,
+    )
     registry = RegistryStack(app, REGISTRY_STACK, stages=stages_in_registry_of(stage), env=registry_environment)
     data = DataStack(app, stage.data_stack, stage=stage, env=environment)
     service = ServiceStack(app, stage.service_stack, stage=stage, env=environment)

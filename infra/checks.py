@@ -16,25 +16,31 @@ import aws_cdk as cdk
 import cdk_nag
 
 from infra.app import app_of
-from infra.stages import STAGES, Architecture, Domain, Egress, Entrance, Repository, Stage, stage_named
+from infra.config import DEFAULT_STAGE, PROJECT, STAGES, TITLE, stage_named
+from infra.model import Architecture, Domain, Egress, Entrance, Repository, Stage
 
 ROOT = Path(__file__).resolve().parent.parent
 ACKNOWLEDGEMENTS = ROOT / "infra" / "acknowledgements.md"
-DOMAIN = Domain(name="comments.example.com", hosted_zone_id="Z0123456789EXAMPLE", zone_name="example.com")
+DOMAIN = Domain(name=f"{PROJECT}.example.com", hosted_zone_id="Z0123456789EXAMPLE", zone_name="example.com")
 EMAIL = "ops@example.com"
-GITHUB = Repository(name="example/comments", owner_id=1001, repository_id=2002)
-_PROD = STAGES["prod"]
+GITHUB = Repository(name=f"example/{PROJECT}", owner_id=1001, repository_id=2002)
+_FIRST = STAGES[DEFAULT_STAGE]
+_PRODUCTION = next((stage for stage in STAGES.values() if stage.protect), _FIRST)
 CHECKED: dict[str, Stage] = {
     name: replace(stage, github=GITHUB)
     for name, stage in {
         **STAGES,
         "preview": stage_named("pr-1"),
         # Options that no stage uses currently.
-        "prod with TLS and endpoints": replace(_PROD, domain=DOMAIN, egress=Egress.ENDPOINTS, alarm_email=EMAIL),
-        "prod behind CloudFront": replace(_PROD, entrance=Entrance.CLOUDFRONT),
-        "prod behind CloudFront with endpoints": replace(_PROD, entrance=Entrance.CLOUDFRONT, egress=Egress.ENDPOINTS),
-        "dev with NAT, ARM and Spot": replace(
-            STAGES["dev"],
+        f"{_PRODUCTION.name} with TLS and endpoints": replace(
+            _PRODUCTION, entrance=Entrance.LOAD_BALANCER, domain=DOMAIN, egress=Egress.ENDPOINTS, alarm_email=EMAIL
+        ),
+        f"{_PRODUCTION.name} behind CloudFront": replace(_PRODUCTION, domain=None, entrance=Entrance.CLOUDFRONT),
+        f"{_PRODUCTION.name} behind CloudFront with endpoints": replace(
+            _PRODUCTION, domain=None, entrance=Entrance.CLOUDFRONT, egress=Egress.ENDPOINTS
+        ),
+        f"{_FIRST.name} with NAT, ARM and Spot": replace(
+            _FIRST,
             egress=Egress.NAT,
             architecture=Architecture.ARM64,
             spot_share=100,
@@ -89,7 +95,7 @@ def acknowledgements(folder: Path) -> str:
     for file in folder.glob("*/*.metadata.json"):
         for path, entries in json.loads(file.read_text()).items():
             # Omit the stage, the construct, and the resource in brackets after some rule IDs.
-            where = re.sub(r"^/Comments([A-Za-z]+).*", r"\1", path)
+            where = re.sub(rf"^/{TITLE}([A-Za-z]+).*", r"\1", path)
             for entry in entries:
                 for rule, reason in entry["data"].items() if entry["type"] == "aws:cdk:acknowledged-rules" else ():
                     kind, _, name = rule.partition("AwsSolutions-")

@@ -1,15 +1,19 @@
 """Permissions of CloudFormation as data. `cdk bootstrap` attaches this policy to CloudFormation's execution role."""
 
-from infra.permissions import BOUNDARY_NAME, UNSUPPORTED, Condition, Statement, arn
-from infra.stages import PREVIEW_REPOSITORY, REPOSITORY
+from collections.abc import Sequence
 
-NAME = "comments-cdk-execution"
+from infra import owned
+from infra.config import PREVIEW_REPOSITORY, PROJECT, REPOSITORY, TITLE
+from infra.model import Owned
+from infra.permissions import BOUNDARY_NAME, UNSUPPORTED, Condition, Statement, arn
+
+NAME = f"{PROJECT}-cdk-execution"
 BOUNDED = Condition("iam:PermissionsBoundary", (arn("iam", f"policy/{BOUNDARY_NAME}", regional=False),))
-_ROLES = (arn("iam", "role/CommentsService-*", regional=False),)
+_ROLES = (arn("iam", f"role/{TITLE}Service-*", regional=False),)
 _BOUNDED_ROLES = "roles of service stacks, which all have the boundary"
 _NO_NAME = "these resources have IDs instead of names, so the policy only limits their types"
 
-STATEMENTS = (
+_UNNAMED = (
     Statement(
         sid="Network",
         actions=(
@@ -61,43 +65,40 @@ STATEMENTS = (
         sid="Tasks",
         actions=("ecs:*",),
         resources=(
-            arn("ecs", "cluster/comments-*"),
-            arn("ecs", "service/comments-*"),
-            arn("ecs", "service-deployment/comments-*"),
-            arn("ecs", "task-definition/comments-*"),
+            arn("ecs", f"cluster/{PROJECT}-*"),
+            arn("ecs", f"service/{PROJECT}-*"),
+            arn("ecs", f"service-deployment/{PROJECT}-*"),
+            arn("ecs", f"task-definition/{PROJECT}-*"),
         ),
     ),
-    Statement(
-        sid="NamedResources",
-        actions=(
-            "dynamodb:*",
-            "ecr:*",
-            "secretsmanager:*",
-            "sns:*",
-            "events:*",
-            "cloudwatch:*",
-            "s3:*",
-            "budgets:*Budget",
-            "budgets:*Resource",
-        ),
-        resources=(
-            arn("dynamodb", "table/comments-*"),
-            arn("ecr", f"repository/{REPOSITORY}"),
-            arn("ecr", f"repository/{PREVIEW_REPOSITORY}"),
-            arn("secretsmanager", "secret:comments/*"),
-            arn("sns", "Comments*"),
-            arn("events", "rule/Comments*"),
-            arn("budgets", "budget/*", regional=False),
-            arn("cloudwatch", "alarm:comments-*"),
-            arn("cloudwatch", "alarm:TargetTracking-service/comments-*"),
-            arn("cloudwatch", "dashboard/comments-*", regional=False),
-            "arn:PARTITION:s3:::comments-*",
-        ),
-    ),
+)
+_NAMED_ACTIONS = (
+    "ecr:*",
+    "secretsmanager:*",
+    "sns:*",
+    "events:*",
+    "cloudwatch:*",
+    "s3:*",
+    "budgets:*Budget",
+    "budgets:*Resource",
+)
+_NAMED_RESOURCES = (
+    arn("ecr", f"repository/{REPOSITORY}"),
+    arn("ecr", f"repository/{PREVIEW_REPOSITORY}"),
+    arn("secretsmanager", f"secret:{PROJECT}/*"),
+    arn("sns", f"{TITLE}*"),
+    arn("events", f"rule/{TITLE}*"),
+    arn("budgets", "budget/*", regional=False),
+    arn("cloudwatch", f"alarm:{PROJECT}-*"),
+    arn("cloudwatch", f"alarm:TargetTracking-service/{PROJECT}-*"),
+    arn("cloudwatch", f"dashboard/{PROJECT}-*", regional=False),
+    f"arn:PARTITION:s3:::{PROJECT}-*",
+)
+_OTHERS = (
     Statement(
         sid="Logs",
         actions=("logs:*",),
-        resources=(arn("logs", "log-group:/comments/*"), arn("logs", "log-group:aws-waf-logs-comments-*")),
+        resources=(arn("logs", f"log-group:/{PROJECT}/*"), arn("logs", f"log-group:aws-waf-logs-{PROJECT}-*")),
     ),
     Statement(
         sid="AccountLevelActions",
@@ -157,3 +158,15 @@ STATEMENTS = (
         why="each stack reads the bootstrap's version before it deploys",
     ),
 )
+
+
+def statements(owns: Sequence[Owned]) -> tuple[Statement, ...]:
+    """Return the statements of the policy."""
+    actions = [action for service in owned.services(owns) for action in owned.SERVICES[service].manage]
+    resources = [arn for each in owns for arn in owned.patterns(each, PROJECT)]
+    named = Statement(
+        sid="NamedResources",
+        actions=tuple(dict.fromkeys((*actions, *_NAMED_ACTIONS))),
+        resources=tuple(dict.fromkeys((*resources, *_NAMED_RESOURCES))),
+    )
+    return (*_UNNAMED, named, *_OTHERS)

@@ -3,17 +3,22 @@
 AccessStack creates them. CloudFormation's own permissions are in execution_policy.py, those of tasks in ServiceStack.
 """
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from infra.stages import BOOTSTRAP_QUALIFIER, PREVIEW, REPOSITORY, STAGES, Stage
+from infra import owned
+from infra.config import BOOTSTRAP_QUALIFIER, PREVIEW, PROJECT, REPOSITORY, STAGES, TITLE, WORKLOAD
+from infra.model import Owned, Stage, camel_case
 
 ISSUER = "token.actions.githubusercontent.com"
-STACK_DEPLOYER = "comments-cdk-deploy"
+STACK_DEPLOYER = f"{PROJECT}-cdk-deploy"
 """Role that the CDK CLI assumes to create and execute change sets. It replaces the bootstrap's deploy role, which may
 update every stack of the account, including stacks of other CDK apps with administrator permissions."""
-BOUNDARY_NAME = "comments-boundary"
+BOUNDARY_NAME = f"{PROJECT}-boundary"
+GRANTED_TAG = "granted"
+"""Tag of the access stack with `granted(owns)`."""
 
 NAMED = "limited to names of this service; the wildcard covers future stages"
 UNSUPPORTED = "these actions don't support resource-level permissions"
@@ -42,12 +47,10 @@ def arn(service: str, resource: str, *, regional: bool = True, account: str = "A
     return f"arn:PARTITION:{service}:{'REGION' if regional else ''}:{account}:{resource}"
 
 
-STACKS = (arn("cloudformation", "stack/Comments*/*"),)
-_LOGS = (arn("logs", "log-group:/comments/*"),)
+STACKS = (arn("cloudformation", f"stack/{TITLE}*/*"),)
+_LOGS = (arn("logs", f"log-group:/{PROJECT}/*"),)
 _USE = ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer", "ecr:PutImage")
 _PUSH = ("ecr:BatchCheckLayerAvailability", "ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart")
-TABLE_ACTIONS = ("dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem")
-"""Of tasks. A transaction requires the permissions of its operations."""
 
 DEPLOY = Statement(
     sid="DeployThroughCdk",
@@ -83,9 +86,10 @@ CLEAN_UP = (
     Statement(
         sid="EmptyLogBuckets",
         actions=("s3:ListBucket", "s3:DeleteObject"),
-        resources=(
-            "arn:PARTITION:s3:::comments-pr-*-logs-ACCOUNT-REGION",
-            "arn:PARTITION:s3:::comments-pr-*-logs-ACCOUNT-REGION/*",
+        resources=tuple(
+            f"arn:PARTITION:s3:::{bucket}{objects}"
+            for bucket in replace(PREVIEW, name="pr-*").buckets(WORKLOAD, account="ACCOUNT", region="REGION")
+            for objects in ("", "/*")
         ),
     ),
     Statement(sid="FindPreviews", actions=("cloudformation:ListStacks",), resources=("*",), why=UNSUPPORTED),
@@ -97,7 +101,6 @@ _SETTINGS = {
     "budgets": ("ListTagsForResource", "ViewBudget"),
     "cloudfront": ("DescribeFunction", "GetDistribution*", "GetFunction", "GetVpcOrigin", "ListTagsForResource"),
     "cloudwatch": ("DescribeAlarms", "GetDashboard", "ListTagsForResource"),
-    "dynamodb": ("Describe*", "GetResourcePolicy", "ListTagsOfResource"),
     "ec2": ("Describe*",),
     "ecr": ("DescribeRepositories", "GetLifecyclePolicy", "GetRepositoryPolicy", "ListTagsForResource"),
     "ecs": ("Describe*",),
@@ -122,7 +125,13 @@ _SETTINGS = {
 }
 SETTINGS = Statement(
     sid="ReadSettings",
-    actions=tuple(f"{service}:{name}" for service, names in _SETTINGS.items() for name in names),
+    actions=tuple(
+        sorted(
+            {f"{service}:{name}" for service, names in _SETTINGS.items() for name in names}.union(
+                *(owned.SERVICES[service].read for service in owned.services(WORKLOAD.owns))
+            )
+        )
+    ),
     resources=("*",),
     why="drift detection reads the settings of each resource, but no content, with the caller's permissions",
 )
@@ -143,7 +152,7 @@ DRIFT = (
         resources=("*",),
         why="types and detections have no stack; starting a detection requires permission for its stack",
     ),
-    Statement(sid="FindBuckets", actions=("s3:ListBucket",), resources=("arn:PARTITION:s3:::comments-*",)),
+    Statement(sid="FindBuckets", actions=("s3:ListBucket",), resources=(f"arn:PARTITION:s3:::{PROJECT}-*",)),
     SETTINGS,
 )
 DIFF = Statement(sid="ReadTemplates", actions=("cloudformation:GetTemplate",), resources=STACKS)
@@ -161,7 +170,7 @@ class WorkflowRole:
 
 
 READ = WorkflowRole(
-    name="comments-read",
+    name=f"{PROJECT}-read",
     subjects=("ref:refs/heads/main",),
     statements=(*OBSERVE, DIFF, *DRIFT),
     description="Reads differences, drift and logs; cannot change anything",
@@ -186,13 +195,13 @@ def _deployer(stage: Stage) -> WorkflowRole:
     )
     if stage.is_preview:
         return WorkflowRole(
-            name="comments-preview",
+            name=f"{PROJECT}-preview",
             subjects=("pull_request", "ref:refs/heads/main"),
             statements=(*statements, *CLEAN_UP),
             description="Deploys previews of pull requests and destroys them from main; forks get no token",
         )
     return WorkflowRole(
-        name=f"comments-deploy-{stage.name}",
+        name=f"{PROJECT}-deploy-{stage.name}",
         subjects=(f"environment:{stage.name}",),
         statements=statements,
         description=f"Deploys {stage.name} from its GitHub environment{limit}",
@@ -217,9 +226,9 @@ DEPLOY_STACKS = (
             "cloudformation:UpdateTerminationProtection",
         ),
         resources=(
-            arn("cloudformation", "stack/CommentsRegistry/*"),
-            arn("cloudformation", "stack/CommentsFoundation-*/*"),
-            arn("cloudformation", "stack/CommentsService-*/*"),
+            arn("cloudformation", f"stack/{TITLE}Registry/*"),
+            arn("cloudformation", f"stack/{TITLE}Foundation-*/*"),
+            arn("cloudformation", f"stack/{TITLE}Service-*/*"),
         ),
         why="every stage has two stacks; the access and bootstrap stacks are excluded",
     ),
@@ -252,8 +261,7 @@ DEPLOY_STACKS = (
 )
 """Permissions of STACK_DEPLOYER."""
 
-BOUNDARY = (
-    Statement(sid="Comments", actions=TABLE_ACTIONS, resources=(arn("dynamodb", "table/comments-*"),)),
+_BASE_BOUNDARY = (
     Statement(
         sid="PullImages",
         actions=("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"),
@@ -269,7 +277,27 @@ BOUNDARY = (
     Statement(
         sid="ReadSecrets",
         actions=("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"),
-        resources=(arn("secretsmanager", "secret:comments/*"),),
+        resources=(arn("secretsmanager", f"secret:{PROJECT}/*"),),
     ),
 )
-"""Maximum permissions of roles in service stacks, regardless of their policies."""
+
+
+def boundary(owns: Sequence[Owned]) -> tuple[Statement, ...]:
+    """Return the maximum permissions of roles in service stacks, regardless of their policies."""
+    return (*(_use(each) for each in owns if each.actions), *_BASE_BOUNDARY)
+
+
+def _use(each: Owned) -> Statement:
+    sid = TITLE + camel_case(each.name)
+    return Statement(sid=sid, actions=each.actions, resources=owned.patterns(each, PROJECT))
+
+
+def granted(owns: Sequence[Owned]) -> list[str]:
+    """Return an ID for what each entry needs of the boundary and of CloudFormation's policy, such as sqs:1b2f9c0d.
+
+    They only have characters that tags may have, and twelve fit into one.
+    """
+    needs = {each: (each.actions, owned.patterns(each, PROJECT), owned.SERVICES[each.service].manage) for each in owns}
+    return [
+        f"{each.service.value}:{hashlib.sha256(repr(need).encode()).hexdigest()[:8]}" for each, need in needs.items()
+    ]

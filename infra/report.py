@@ -14,12 +14,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from infra.config import PROJECT, STAGES
 from infra.cost.bill import MONTHS, bills, rows
 
 ROOT = Path(__file__).resolve().parent.parent
-STAGES = ("dev", "prod")
+_NAMES = [name for name, stage in STAGES.items() if not stage.is_playground]
 _MAX_LENGTH = 60_000
-"""GitHub: comments have at most 65,536 characters."""
+"""GitHub: a comment has at most 65,536 characters."""
 _SETTINGS = {
     "CDK_DISABLE_CLI_TELEMETRY": "1",
     "CDK_DISABLE_VERSION_CHECK": "1",
@@ -32,10 +33,10 @@ _UNCHANGED = ("There were no differences", "Number of stacks with differences", 
 
 def report(base: str) -> str:
     """Return the report; exits if there is no such commit."""
-    with tempfile.TemporaryDirectory(prefix="comments-report-") as name:
+    with tempfile.TemporaryDirectory(prefix=f"{PROJECT}-report-") as name:
         folder = Path(name)
         commit = _extract(base, folder / "base")
-        lines = [line for stage in STAGES for line in _changes(stage, folder)]
+        lines = [line for stage in _NAMES for line in _changes(stage, folder)]
     text = "\n".join([f"Changes since {commit}:", "", *(lines or ["No template or cost changes."])])
     if len(text) > _MAX_LENGTH:
         text = f"{text[:_MAX_LENGTH]}\n```\n… and more: run `make report BASE={commit}`"
@@ -81,7 +82,7 @@ def _changes(stage: str, folder: Path) -> Iterator[str]:
     before = _synthesize(folder / "base", stage, folder / f"before-{stage}")
     after = _synthesize(ROOT, stage, folder / f"after-{stage}")
     for stack, template in after.items():
-        if template == before.get(stack) or (stage != STAGES[0] and not stack.endswith(f"-{stage}")):
+        if template == before.get(stack) or (stage != _NAMES[0] and not stack.endswith(f"-{stage}")):
             continue
         if stack not in before:
             yield from (f"**{stack}** is new.", "")

@@ -1,1 +1,1 @@
-"""A local AWS environment: MiniStack plus the features that deploying the comment service needs."""
+"""A local AWS environment: MiniStack plus the features that deploying the workload needs."""

@@ -1,4 +1,4 @@
-"""`python -m playground up|down|status`: AWS on this machine, with the comment service deployed."""
+"""`python -m playground up|down|status`: AWS on this machine, with the workload deployed."""
 
 import argparse
 import sys

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
-LABEL = "comments.playground"
+LABEL = "cdk.playground"
 """Docker label on every container that a playground starts; its value is the playground's folder."""
 PROJECT = Path(__file__).resolve().parents[1]
 

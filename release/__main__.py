@@ -18,12 +18,13 @@ from enum import StrEnum
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.stages import TOOLKIT_STACK, Stage, stage_named
+from infra.config import STAGE_NAMES, stage_named
+from infra.model import Stage
 from release.aws import Aws
-from release.bootstrap import bootstrap
+from release.bootstrap import bootstrap, require_bootstrapped
 from release.build import build, commit_in, describe_change, push, registry_login, tag_of_working_tree
 from release.command import FAILED, CommandError, DeploymentError, NotReadyError, note, publish, run_command, step
-from release.deploy import base_url, deploy, describe, running_digest
+from release.deploy import base_url, deploy, running_digest
 from release.destroy import destroy, reap
 from release.explain import explain, explain_aws_error
 from release.images import Images, require_releasable
@@ -110,9 +111,7 @@ def plan(stage: Stage, *, chosen: str | None) -> Plan:
     builds = not chosen and not stage.promotes_from
     if builds and not stage.is_playground and not shutil.which("trivy"):
         raise NotReadyError("Trivy is missing, which scans the image: install it (https://trivy.dev)")
-    if not describe(aws, TOOLKIT_STACK):
-        place = f"aws://{aws.account}/{aws.region}"
-        raise NotReadyError(f"{place} is not bootstrapped: run `make bootstrap ENV={stage.name}` once")
+    require_bootstrapped(aws)
     if not builds:
         images = Images(aws)
         require_releasable(stage, tag, images)
@@ -194,7 +193,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     options = {name: commands.add_parser(name, help=purpose) for name, (purpose, _) in COMMANDS.items()}
     for each in options.values():
-        each.add_argument("stage", help="dev, prod, playground or pr-N")
+        each.add_argument("stage", help=STAGE_NAMES)
     options["deploy"].add_argument("--tag", help="release an existing image, as in a rollback: COMMIT or STAGE-COMMIT")
     options["deploy"].add_argument("--step", choices=[*map(str, Phase)], help="run only this phase")
     options["bootstrap"].add_argument(

@@ -13,7 +13,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
-from infra.stages import REGISTRY_STACK, Stage, TargetError, target_of
+from infra.config import REGISTRY_STACK, target_of
+from infra.model import Stage, TargetError
 from release.command import PROJECT_ROOT, NotReadyError
 from release.explain import explain_aws_error
 

@@ -6,8 +6,9 @@ CloudFormation would have administrator permissions.
 
 import json
 
-from infra.permissions import ISSUER, workflow_roles
-from infra.stages import ACCESS_STACK, Stage, stages_in_account_of
+from infra.config import ACCESS_STACK, BOOTSTRAP_QUALIFIER, TOOLKIT_STACK, WORKLOAD, stages_in_account_of
+from infra.model import Stage
+from infra.permissions import GRANTED_TAG, ISSUER, granted, workflow_roles
 from release.aws import Aws
 from release.command import CommandError, NotReadyError, note, run, step
 from release.deploy import cdk, deploy, describe, outputs
@@ -40,9 +41,28 @@ def bootstrap(stage: Stage, *, github: str | None) -> None:
     access = outputs(aws, ACCESS_STACK)
     with step("CDK's bootstrap"):
         place, policy = f"aws://{aws.account}/{aws.region}", access["ExecutionPolicyArn"]
-        cdk(aws, "bootstrap", place, f"--cloudformation-execution-policies={policy}")
+        names = [f"--qualifier={BOOTSTRAP_QUALIFIER}", f"--toolkit-stack-name={TOOLKIT_STACK}"]
+        cdk(aws, "bootstrap", place, *names, f"--cloudformation-execution-policies={policy}")
     for key, value in access.items():
         print(f"{key}  {value}")
+
+
+def require_bootstrapped(aws: Aws) -> None:
+    """Raise NotReadyError if the account is not bootstrapped, or not for what the workload owns now."""
+    command = f"make bootstrap ENV={aws.stage.name}"
+    if not describe(aws, TOOLKIT_STACK):
+        raise NotReadyError(f"aws://{aws.account}/{aws.region} is not bootstrapped: run `{command}` once")
+    access = describe(aws, ACCESS_STACK)
+    tags = {tag["Key"]: tag["Value"] for tag in access.get("Tags", [])} if access else {}
+    if GRANTED_TAG not in tags:
+        return  # bootstrapped by a release that didn't record it
+    missing = [each for each in granted(WORKLOAD.owns) if each not in tags[GRANTED_TAG].split()]
+    if missing:
+        services = ", ".join(dict.fromkeys(each.partition(":")[0] for each in missing))
+        raise NotReadyError(
+            f"the roles of this account lack permissions for what owns in infra/workload.py has ({services}): run"
+            f" `{command}` with an administrator's credentials first"
+        )
 
 
 def require_repository(stage: Stage, github: str) -> None:

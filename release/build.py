@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
 
+from infra.config import DEFAULT_STAGE, PROJECT, WORKLOAD
 from release.aws import Aws
 from release.command import PROJECT_ROOT, CommandError, NotReadyError, note, run
 
-IMAGE_FILES = ("app", "requirements.txt", "Dockerfile", ".dockerignore")
-"""Files that the image is built from."""
 IMAGE_TAG = re.compile(r"(?:[a-z][a-z0-9-]*-)?(?P<commit>[0-9a-f]{12}(?:-dirty-[0-9a-f]{8})?)")
 _FILES_SHOWN = 10
 _COMMITS_SHOWN = 15
@@ -42,7 +41,7 @@ def tag_of_working_tree(root: Path = PROJECT_ROOT, *, clean: bool) -> str:
             *(line[3:] for line in changed[:_FILES_SHOWN]),
             *([f"and {len(changed) - _FILES_SHOWN} more"] if len(changed) > _FILES_SHOWN else []),
         )
-    with tempfile.TemporaryDirectory(prefix="comments-git-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{PROJECT}-git-") as folder:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}  # leaves the user's index as it is
         run(["git", "read-tree", "HEAD"], cwd=root, variables=index)  # with files that are tracked although ignored
         run(["git", "add", "--all", "."], cwd=root, variables=index)
@@ -57,8 +56,8 @@ def source_of_image(root: Path = PROJECT_ROOT) -> tuple[str, str]:
     every task.
     """
     log = ["git", "log", "-1", "--no-show-signature", "--format=%H %ct"]
-    changed = _changed_files(root, *IMAGE_FILES)
-    last = run([*log, "--", *IMAGE_FILES], cwd=root) or run(log, cwd=root)
+    changed = _changed_files(root, *WORKLOAD.image_files)
+    last = run([*log, "--", *WORKLOAD.image_files], cwd=root) or run(log, cwd=root)
     commit, time = last[-1].split()
     return commit[:12] + ("-dirty" if changed else ""), time
 
@@ -70,10 +69,12 @@ def _changed_files(root: Path, *files: str) -> list[str]:
 
 
 def commit_in(tag: str) -> str:
-    """Return the commit in an image's tag, `abc…` or `dev-abc…`; raise NotReadyError if there is none."""
+    """Return the commit in an image's tag, `COMMIT` or `STAGE-COMMIT`; raise NotReadyError if there is none."""
     match = IMAGE_TAG.fullmatch(tag)
     if not match:
-        raise NotReadyError(f"--tag {tag}: expected the 12 digits of a commit, as in 0123456789ab or dev-0123456789ab")
+        raise NotReadyError(
+            f"--tag {tag}: expected the 12 digits of a commit, as in 0123456789ab or {DEFAULT_STAGE}-0123456789ab"
+        )
     return match["commit"]
 
 
@@ -108,11 +109,11 @@ def build(aws: Aws, tag: str) -> None:
     except CommandError as error:
         raise NotReadyError("Docker's daemon does not respond: start it", *error.details[-1:]) from error
     commit, time = source_of_image()
-    base = os.environ.get("BASE_IMAGE")
     options = [f"--platform={aws.stage.architecture.value}", f"--tag={aws.image_name}:{tag}"]
-    options += [f"--build-arg=COMMENTS_COMMIT={commit}", *([f"--build-arg=BASE_IMAGE={base}"] if base else [])]
+    arguments = {WORKLOAD.commit_argument: commit, "BASE_IMAGE": os.environ.get("BASE_IMAGE")}
+    options += [f"--build-arg={name}={value}" for name, value in arguments.items() if name and value]
     run(
-        ["docker", "build", *options, "."],
+        ["docker", "build", *options, WORKLOAD.context],
         variables={"BUILDKIT_PROGRESS": "plain", "SOURCE_DATE_EPOCH": time},  # the digest only depends on the layers
         on_line=lambda line: note(shorten(line, _LINE_LENGTH)) if _BUILD_STEP.match(line) else None,
     )
@@ -132,7 +133,7 @@ def registry_login(aws: Aws) -> Iterator[dict[str, str]]:
     """Yield the variables for temporary access to the registry, without changing the user's Docker settings."""
     (authorization,) = aws.ecr.get_authorization_token(registryIds=[aws.registry_account])["authorizationData"]
     logins = {aws.image_name.partition("/")[0]: {"auth": authorization["authorizationToken"]}}
-    with tempfile.TemporaryDirectory(prefix="comments-docker-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"{PROJECT}-docker-") as folder:
         (Path(folder) / "config.json").write_text(json.dumps({"auths": logins}))
         user = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
         (Path(folder) / "contexts").symlink_to((user / "contexts").absolute())  # addresses and keys of daemons

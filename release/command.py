@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.stages import ConfigurationError
+from infra.model import ConfigurationError
 from release.explain import explain_aws_error, explain_denial
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]

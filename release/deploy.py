@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from infra.stages import DIGEST_PARAMETER
+from infra.config import DIGEST_PARAMETER, PROJECT
 from release.aws import Aws
 from release.command import CommandError, DeploymentError, NotReadyError, note, run
 from release.explain import explain_denial
@@ -64,7 +64,7 @@ def cdk(aws: Aws, command: str, *arguments: str, on_line: Callable[[str], object
 @functools.cache
 def _assembly(_stage: str) -> Path:
     """Return the folder to which the first command for a stage synthesizes its templates, and which the others use."""
-    folder = Path(tempfile.mkdtemp(prefix="comments-cdk-"))  # another process may be using cdk.out
+    folder = Path(tempfile.mkdtemp(prefix=f"{PROJECT}-cdk-"))  # another process may be using cdk.out
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

@@ -10,20 +10,21 @@ from datetime import UTC, datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.stages import PREVIEW, Stage, stage_named
+from infra.config import PREVIEW, TITLE, WORKLOAD, stage_named
+from infra.model import Stage
 from release import deploy
 from release.aws import Aws
 from release.command import FAILED, DeploymentError, NotReadyError, ReleaseError, explain_error, note, step
 
 ATTEMPTS = 3
 """Number of attempts to delete the data stack: access logs arrive until minutes after the load balancer is deleted."""
-_PREVIEW_STACK = re.compile(r"Comments(?:Foundation|Service)-(?P<stage>pr-[1-9]\d{0,5})")
+_PREVIEW_STACK = re.compile(rf"{TITLE}(?:Foundation|Service)-(?P<stage>pr-[1-9]\d{{0,5}})")
 
 
 def destroy(stage: Stage, *, confirmed: str) -> None:
     """Delete the service, then its data; raise NotReadyError for a protected stage.
 
-    `confirmed` is the name that the user typed, which is required for prod.
+    `confirmed` is the name that the user typed, which is required for one that takes images of another.
     """
     if stage.protect:
         raise NotReadyError(
@@ -48,7 +49,7 @@ def require_name(stage: Stage, *, typed: str) -> None:
     if not typed and sys.stdin.isatty():
         with suppress(EOFError):
             typed = input(
-                f"This permanently deletes {stage.name} and all its comments. Type its name to continue: "
+                f"This permanently deletes {stage.name} and all its data. Type its name to continue: "
             ).strip()
     if typed != stage.name:
         raise NotReadyError(
@@ -58,9 +59,10 @@ def require_name(stage: Stage, *, typed: str) -> None:
 
 
 def destroy_data(aws: Aws) -> None:
-    """Empty the log bucket and delete the stack; retry if another log file arrives in between."""
+    """Empty the buckets and delete the stack; retry if another log file arrives in between."""
     for attempt in range(1, ATTEMPTS + 1):
-        empty_bucket(aws, aws.stage.log_bucket(account=aws.account, region=aws.region))
+        for bucket in aws.stage.buckets(WORKLOAD, account=aws.account, region=aws.region):
+            empty_bucket(aws, bucket)
         try:
             deploy.destroy(aws, aws.stage.data_stack)
         except DeploymentError as failure:

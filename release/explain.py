@@ -21,8 +21,8 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
+from infra.config import ACCESS_STACK, BOOTSTRAP_QUALIFIER, TITLE, WORKLOAD
 from infra.permissions import STACK_DEPLOYER, WORKFLOW_ROLES
-from infra.stages import ACCESS_STACK, BOOTSTRAP_QUALIFIER, CONTAINER
 
 if TYPE_CHECKING:
     from release.watch import Evidence, StoppedTask
@@ -84,7 +84,7 @@ def _causes(evidence: Evidence, failures: Sequence[str]) -> list[str]:
     unplaced = [event for event in evidence.events if "unable to place a task" in event]
     causes = [*_recognized(CASES, [*reasons, *unplaced[-1:]]), *_recognized(LOGGED, logged)]
     causes = causes or [*_crashes(evidence), *_failed_health_checks(evidence)]
-    causes += store_causes(evidence.errors)
+    causes += outage_causes(evidence.errors)
     alarms = [match[1] for failure in failures if (match := _ALARMS.search(failure))]
     causes += [f"an alarm rolled the deployment back: look up {names} in docs/operations.md" for names in alarms]
     denials = [denial for failure in failures if (denial := explain_denial(failure))]
@@ -103,21 +103,23 @@ def _crashes(evidence: Evidence) -> Iterator[str]:
     errors = [error for task in ended for line in task.log_lines if (error := _error_in(line))]
     why = errors[-1] if errors else "see its last log lines"
     for code, times in Counter(task.exit_code for task in ended if task.exit_code is not None).items():
-        yield f"the container {CONTAINER} exits with status {code}{f', {times} times' if times > 1 else ''}: {why}"
+        often = f", {times} times" if times > 1 else ""
+        yield f"the container {WORKLOAD.container} exits with status {code}{often}: {why}"
 
 
 def _failed_health_checks(evidence: Evidence) -> Iterator[str]:
     """Distinguish a wrong response, a slow one and none. A container that exits gives none either."""
     if any(task.stop_code == "EssentialContainerExited" for task in evidence.stopped):
         return
-    reasons = _unhealthy_reasons(evidence)
+    path, reasons = WORKLOAD.health_path, _unhealthy_reasons(evidence)
     for reason in reasons:
         if "codes" in reason:
-            yield f"/healthz responds with the wrong status: {reason}; see the task's log"
+            yield f"{path} responds with the wrong status: {reason}; see the task's log"
         elif "timed out" in reason:
-            yield f"/healthz responds too slowly: {reason}; check Stage.cpu and the work done at start-up"
+            yield f"{path} responds too slowly: {reason}; check Stage.cpu and the work done at start-up"
         else:
-            yield f"nothing responds to the health check: {reason}; check the port in the Dockerfile's CMD"
+            port = f"the port in the Dockerfile's CMD must be {WORKLOAD.port}, as in infra/workload.py"
+            yield f"nothing responds to the health check: {reason}; {port}"
     if not reasons and any(task.failed_health_checks for task in evidence.stopped):
         yield "tasks fail the load balancer's health check: see the tasks' log"
 
@@ -138,23 +140,18 @@ def _describe_stopped_task(stopped: Sequence[StoppedTask]) -> list[str]:
 
 # ---- the service's log ----
 
-_STORE_FAILED = "the store failed: "
-"""Prefix of the service's log message if its store fails."""
-_NO_TABLE = re.compile(r"table (\S+): .*ResourceNotFoundException")
 _RAISED = re.compile(r"(error: |[\w.]+(Error|Exception|Exit)\b)")
 _PLACE = re.compile(r'File "(.+)", line (\d+)')
 
 
-def store_causes(log_lines: Iterable[str]) -> Iterator[str]:
-    """Yield why the store fails according to the service's log: a permission, a missing table or DynamoDB itself."""
-    messages = [str(_fields(line).get("message", "")) for line in log_lines]
-    for error in dict.fromkeys(text.removeprefix(_STORE_FAILED) for text in messages if text.startswith(_STORE_FAILED)):
-        if denial := explain_denial(error):
-            yield denial
-        elif match := _NO_TABLE.search(error):
-            yield f"the table {match[1]} is missing: restore it from a backup under this name (docs/operations.md)"
-        else:
-            yield f"the store doesn't respond: {error}"
+def outage_causes(log_lines: Iterable[str]) -> Iterator[str]:
+    """Yield why something that the application depends on fails: a permission, or what the workload knows about it."""
+    prefix, causes = WORKLOAD.failures.outage, WORKLOAD.failures.causes
+    messages = [str(_fields(line).get("message", line)) for line in log_lines] if prefix else []
+    for message in dict.fromkeys(text for text in messages if text.startswith(str(prefix))):
+        error = message.removeprefix(str(prefix))
+        known = (found.expand(cause) for pattern, cause in causes.items() if (found := re.search(pattern, error)))
+        yield explain_denial(error) or next(known, message)
 
 
 def readable(line: str) -> str:
@@ -249,6 +246,6 @@ def _where_granted(role: str) -> str:
         return f"add it in infra/permissions.py if it is not there, and {_DEPLOY_ACCESS}"
     if role.startswith(f"cdk-{BOOTSTRAP_QUALIFIER}-"):
         return "infra/execution_policy.py limits what CloudFormation may do; change it and run `make bootstrap` again"
-    if role.startswith("CommentsService-"):
-        return "grant it in infra/stacks/service.py; `make drift` shows changes made by hand"
+    if role.startswith(f"{TITLE}Service-"):
+        return "grant it in infra/workload.py or infra/stacks/service.py; `make drift` shows changes made by hand"
     return "ask for it to be granted; infra/permissions.py lists the permissions of a release"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from infra.stages import Stage
+from infra.model import Stage
 from release.aws import Aws
 from release.command import NotReadyError, ReleaseError
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from infra.queries import ONE_REQUEST, QUERIES
-from infra.stages import Stage
+from infra.config import WORKLOAD
+from infra.model import REQUEST_ID, Stage
 from release.aws import Aws
 from release.command import NotReadyError, ReleaseError
 
@@ -113,7 +113,7 @@ def show(stage: Stage, arguments: argparse.Namespace) -> None:
     pattern = arguments.request or arguments.filter
     try:
         if arguments.query:
-            rows = run_query(aws, QUERIES[arguments.query], since=since)
+            rows = run_query(aws, WORKLOAD.queries[arguments.query], since=since)
             print(*(table(rows) if rows else ["no results"]), sep="\n")
         elif arguments.request and not arguments.follow:
             print(*table(request_lines(aws, pattern, since=since)), sep="\n")
@@ -131,6 +131,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--follow", action="store_true", help="continue with new lines until Ctrl-C")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--query", choices=[name for name in QUERIES if name != ONE_REQUEST], help="a saved query")
+    queries = [name for name, query in WORKLOAD.queries.items() if REQUEST_ID not in query]
+    what.add_argument("--query", choices=queries, help="a saved query")
     what.add_argument("--request", type=request_pattern, help="ID from a response's X-Request-Id header")
     what.add_argument("--filter", default="", help="filter pattern of CloudWatch Logs, such as { $.status = 500 }")

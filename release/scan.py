@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 import yaml
 
-from infra.stages import PROJECT, Severity, Stage
+from infra.config import PROJECT
+from infra.model import Severity, Stage
 from release.aws import Aws
 from release.build import registry_login
 from release.command import PROJECT_ROOT, NotReadyError, ReleaseError, run

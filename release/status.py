@@ -6,7 +6,8 @@ shows changes made outside of CloudFormation. Both return 0 for no changes, 1 fo
 
 from collections import Counter
 
-from infra.stages import ACCESS_STACK, REGISTRY_STACK, Stage
+from infra.config import ACCESS_STACK, REGISTRY_STACK
+from infra.model import Stage
 from release.aws import Aws
 from release.command import CommandError, ReleaseError
 from release.deploy import NOISE, base_url, cdk, describe, image_parameter, not_deployed, running_digest

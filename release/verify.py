@@ -1,39 +1,33 @@
-"""Verifies a deployment from outside: all tasks run its digest, and the API responds at the base URL."""
+"""Verifies a deployment from outside: all tasks run its digest, and the service responds at the base URL."""
 
 import http.client
-import json
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from infra.stages import CONTAINER
+from infra.config import WORKLOAD
+from infra.model import Response, SmokeTest
 from release.aws import Aws
 from release.command import ReleaseError, note
 from release.deploy import base_url, not_deployed, running_digest
-from release.explain import store_causes
+from release.explain import outage_causes
 from release.images import Images
-from release.watch import THREAD, error_lines, get
+from release.watch import error_lines, get
 
 TASKS_SECONDS = 120
 """The deployment is complete by now, but autoscaling may be changing the number of tasks."""
-API_SECONDS = 180.0
+RESPONSE_SECONDS = 180.0
 """A new load balancer's name takes a minute or two to resolve."""
-STORE_SECONDS = 20.0
+OUTAGE_SECONDS = 20.0
 """New permissions take some seconds to take effect."""
 POLL_SECONDS = 2
-_ACCEPTED = {
-    "/healthz": {(200, "OK")},
-    f"/api/comment/list/{THREAD}": {(200, "a list"), (404, "NOT-FOUND")},
-    "/api/status": {(200, "OK"), (404, "NOT-FOUND")},  # an older image may not have it
-}
-"""Status codes and `status` of the responses that are expected."""
-_STORE_UNAVAILABLE = {(503, "UNAVAILABLE"), (200, "DEGRADED")}
 
 
 def verify(aws: Aws, digest: str, *, before: str | None = None) -> str:
-    """Return the base URL once the digest runs and the API responds. `before` is the digest that ran previously.
+    """Return the base URL once the digest runs and its smoke tests pass. `before` is the digest that ran previously.
 
     Raises ReleaseError with the causes and the command for a rollback, since ECS considers the deployment healthy.
     """
@@ -42,12 +36,12 @@ def verify(aws: Aws, digest: str, *, before: str | None = None) -> str:
         raise not_deployed(aws)
     note(f"running tasks: {running_tasks(aws, digest)}, all with {digest}")
     began = time.time()
-    for path in _ACCEPTED:
-        if problem := wait_for(address, path):
-            causes = [f"cause: {cause}" for cause in store_causes(error_lines(aws, since=began))]
+    for test in WORKLOAD.smoke_tests or (SmokeTest(path=WORKLOAD.health_path),):
+        if problem := wait_for(address, test):
+            causes = [f"cause: {cause}" for cause in outage_causes(error_lines(aws, since=began))]
             rollback = rollback_hint(aws, digest, before)
-            raise ReleaseError(f"GET {address}{path} failed: {problem}", *causes, rollback)
-    note(f"API and store respond at {address}")
+            raise ReleaseError(f"GET {address}{test.path} failed: {problem}", *causes, rollback)
+    note(f"the {WORKLOAD.description} responds at {address}")
     return address
 
 
@@ -79,7 +73,7 @@ def running_tasks(aws: Aws, digest: str) -> int:
     tasks = [task for task in described if task["lastStatus"] == "RUNNING"]  # autoscaling may be starting others
     if not tasks:
         raise ReleaseError(f"the service {stage.service} has no running tasks")
-    containers = [each for task in tasks for each in task["containers"] if each["name"] == CONTAINER]
+    containers = [each for task in tasks for each in task["containers"] if each["name"] == WORKLOAD.container]
     digests = {container.get("imageDigest", "an unknown image") for container in containers}
     if others := digests - {digest}:
         deployed = running_digest(aws)
@@ -100,19 +94,19 @@ def _unstable(response: Mapping[str, Any]) -> str:
     return "; ".join([tasks, *filter(None, dict.fromkeys(reasons))])
 
 
-def wait_for(address: str, path: str) -> str | None:
-    """Wait for the expected response; return the last other one, or None. A failing store gets less time."""
+def wait_for(address: str, test: SmokeTest) -> str | None:
+    """Wait for an expected response; return the last other one, or None. An outage gets less time."""
     started = time.monotonic()
     while True:
-        timeout = API_SECONDS
+        timeout = RESPONSE_SECONDS
         try:
-            code, body = get(address + path)
-            response = (code, _status_of(body))
-            if response in _ACCEPTED[path]:
+            code, content = get(address + test.path)
+            body = content.decode("utf-8", "replace")
+            if _is_one_of(test.expected, code, body):
                 return None
-            problem = f"{code}: {body[:200].decode('utf-8', 'replace')}"
-            if response in _STORE_UNAVAILABLE:
-                timeout = STORE_SECONDS
+            problem = f"{code}: {body[:200]}"
+            if _is_one_of(WORKLOAD.failures.responses, code, body):
+                timeout = OUTAGE_SECONDS
         except (OSError, http.client.HTTPException) as error:
             problem = str(error) or type(error).__name__
         if time.monotonic() - started >= timeout:
@@ -120,12 +114,5 @@ def wait_for(address: str, path: str) -> str | None:
         time.sleep(POLL_SECONDS)
 
 
-def _status_of(body: bytes) -> str | None:
-    """Return the `status` of the API's JSON, or `a list` for a list; None for others, such as a proxy's error page."""
-    try:
-        content: Any = json.loads(body)
-    except ValueError:
-        return None
-    if isinstance(content, list):
-        return "a list"
-    return content.get("status") if isinstance(content, dict) else None
+def _is_one_of(responses: Iterable[Response], code: int, body: str) -> bool:
+    return any(code == each.status and re.search(each.body, body) for each in responses)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.stages import CONTAINER
+from infra.config import PROJECT, WORKLOAD
 from release.aws import Aws
 from release.command import note
 from release.logs import past_events
@@ -34,10 +34,6 @@ PROBE_SECONDS = 0.5
 """Interval between probes: the 5xx alarm needs five errors a minute, and old tasks serve about half of the probes."""
 REQUEST_SECONDS = 5.0
 """Timeout of a request to the stage."""
-THREAD = 2**53 - 1
-"""Highest content_id that the API accepts, unlikely to be a real thread. Listing it reads from the store."""
-ERRORS = '{ $.logger = "comments.errors" }'
-"""Filter pattern of the log lines with the reason for a 5xx response."""
 _ERRORS_READ = 100
 _TASKS_READ = 3
 """Number of last stopped tasks whose log is read; all usually fail in the same way."""
@@ -59,7 +55,7 @@ class StoppedTask:
 
     @classmethod
     def of(cls, task: TaskTypeDef) -> StoppedTask:
-        container = {each["name"]: each for each in task["containers"]}.get(CONTAINER, {})
+        container = {each["name"]: each for each in task["containers"]}.get(WORKLOAD.container, {})
         reasons = (task.get("stoppedReason", ""), container.get("reason", ""))
         return cls(
             id=task["taskArn"].rpartition("/")[2],
@@ -74,7 +70,7 @@ class StoppedTask:
 
     @property
     def ending(self) -> str:
-        code = [] if self.exit_code is None else [f"{CONTAINER}: exit code {self.exit_code}"]
+        code = [] if self.exit_code is None else [f"{WORKLOAD.container}: exit code {self.exit_code}"]
         return "; ".join([*self.reasons, *code]) or self.stop_code or "no reason given"
 
 
@@ -169,11 +165,11 @@ class Watch:
             yield f"task {stopped.id} stopped: {stopped.ending}"
 
     def _read_logs(self) -> None:
-        logs, group = self._aws.logs, self._aws.stage.app_log_group
+        logs, group, container = self._aws.logs, self._aws.stage.app_log_group, WORKLOAD.container
         try:
             for task in self.evidence.stopped[-_TASKS_READ:]:
                 # PREFIX/CONTAINER/TASK; infra/constructs/fargate_service.py uses the container's name as the prefix
-                stream = f"{CONTAINER}/{CONTAINER}/{task.id}"
+                stream = f"{container}/{container}/{task.id}"
                 with suppress(logs.exceptions.ResourceNotFoundException):  # a stream is created with its first line
                     found = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=LOG_LINES)
                     task.log_lines = tuple(event["message"].rstrip() for event in found["events"])
@@ -193,7 +189,7 @@ def probe_traffic(base_url: str | None) -> Iterator[None]:
     def send() -> None:
         while not ended.wait(PROBE_SECONDS):
             with suppress(OSError, http.client.HTTPException):
-                get(f"{base_url}/api/comment/list/{THREAD}")
+                get(f"{base_url}{WORKLOAD.probe_path or WORKLOAD.health_path}")
 
     if base_url:
         threading.Thread(target=send, name="probe-traffic", daemon=True).start()
@@ -205,7 +201,7 @@ def probe_traffic(base_url: str | None) -> Iterator[None]:
 
 def get(url: str) -> tuple[int, bytes]:
     """Return status and body of a response; raise OSError or HTTPException if there is none."""
-    request = urllib.request.Request(url, headers={"User-Agent": "comments-release"})  # noqa: S310  # http or https
+    request = urllib.request.Request(url, headers={"User-Agent": f"{PROJECT}-release"})  # noqa: S310  # http or https
     try:
         with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:  # noqa: S310  # http or https
             return response.status, response.read()
@@ -217,7 +213,9 @@ def get(url: str) -> tuple[int, bytes]:
 def error_lines(aws: Aws, *, since: float) -> list[str]:
     """Return the log lines with the reasons for 5xx responses, of any task; `since` is a Unix time."""
     try:
-        return [line for _, line in islice(past_events(aws, since=since, pattern=ERRORS), _ERRORS_READ)]
+        return [
+            line for _, line in islice(past_events(aws, since=since, pattern=WORKLOAD.failures.pattern), _ERRORS_READ)
+        ]
     except aws.logs.exceptions.ResourceNotFoundException:
         return []
 

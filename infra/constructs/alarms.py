@@ -1,9 +1,10 @@
 """CloudWatch alarms and their SNS topic."""
 
+from collections.abc import Collection
+
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_events as events
@@ -21,16 +22,28 @@ class Alarms(Construct):
     """Alarms of a stage, $0.10 a month each, and the SNS topic that they notify when they enter ALARM and OK."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, stage: str, prefix: str, runbook: str, email: str | None
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        subject: str,
+        stage: str,
+        prefix: str,
+        queries: Collection[str],
+        runbook: str,
+        email: str | None,
     ) -> None:
         """Create the topic.
 
-        Descriptions contain commands for `stage`. Names start with `prefix`, because people read them in notifications;
-        the cluster and the service have it as a name. `runbook` is the URL of a page with a section for each alarm.
+        Descriptions are about `subject`, the workload's title, and contain commands for `stage`. Names start with
+        `prefix`, because people read them in notifications; the cluster and the service have it as a name. `queries`
+        are the names of saved queries. `runbook` is the URL of a page with a section for each alarm.
         """
         super().__init__(scope, construct_id)
+        self._subject = subject
         self._stage = stage
         self._prefix = prefix
+        self._queries = queries
         self._runbook = runbook
         self.all: list[cloudwatch.Alarm] = []
         self._topic = sns.Topic(self, "Topic", enforce_ssl=True)
@@ -54,7 +67,7 @@ class Alarms(Construct):
         data is not breaching, so that a service without traffic can be deployed.
         """
         return (
-            self._add(
+            self.add(
                 "5xx",
                 construct_id="Errors",
                 metric=load_balancer.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE),
@@ -62,7 +75,7 @@ class Alarms(Construct):
                 impact="Visitors see errors: the application sent at least five 5xx responses in a minute.",
                 query="failures",
             ),
-            self._add(
+            self.add(
                 "latency",
                 metric=load_balancer.metrics.target_response_time(statistic="p99", period=MINUTE),
                 threshold=1,
@@ -83,7 +96,7 @@ class Alarms(Construct):
         """Add alarms for failed requests and unhealthy, missing or overloaded tasks."""
         requests = load_balancer.metrics.request_count(period=MINUTE)
         failed = load_balancer.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE)
-        self._add(
+        self.add(
             "error-rate",
             metric=cloudwatch.MathExpression(
                 expression="IF(requests >= 100, 100 * failed / requests, 0)",
@@ -97,40 +110,41 @@ class Alarms(Construct):
             query="failures",
             section="5xx",
         )
-        self._add(
+        self.add(
             "load-balancer-5xx",
             construct_id="NotPassedOn",
             metric=load_balancer.metrics.http_code_elb(elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE),
             threshold=5,
             impact="Visitors see errors: the load balancer got no valid response from the tasks.",
         )
-        self._add(
+        self.add(
             "unhealthy",
             metric=target_group.metrics.unhealthy_host_count(statistic="max", period=MINUTE),
             threshold=1,
             periods=5,
             impact="Some requests may fail or hang: a task has failed its health check for five minutes.",
         )
-        self._add(
+        self.add(
             "tasks",
             # AWS: each running task sends one value a minute, so the sample count is the number of tasks. CPU
             # utilization isn't used because its resolution may be higher.
             metric=service.metric_memory_utilization(statistic="n", period=MINUTE),
             threshold=min_tasks,
             periods=5,
-            impact=f"Comments may be slow or down: fewer than {min_tasks} tasks have been running for five minutes.",
+            impact=f"{self._subject} may be slow or down: fewer than {min_tasks} tasks have been running for five"
+            " minutes.",
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             missing_data=cloudwatch.TreatMissingData.BREACHING,  # without tasks there is no data
         )
-        self._add(
+        self.add(
             "cpu",
             metric=service.metric_cpu_utilization(period=MINUTE),
             threshold=85,
             periods=10,
-            impact="Comments may become slow: CPU has been above 85% for ten minutes despite autoscaling.",
+            impact=f"{self._subject} may become slow: CPU has been above 85% for ten minutes despite autoscaling.",
             query="responses by route",
         )
-        self._add(
+        self.add(
             "memory",
             metric=service.metric_memory_utilization(statistic="max", period=MINUTE),
             threshold=85,
@@ -163,20 +177,7 @@ class Alarms(Construct):
             ],
         )
 
-    def add_table_alarms(self, table: dynamodb.ITable) -> None:
-        """Add alarms for throttling, which a single very busy thread can cause."""
-        for kind in ("Read", "Write"):
-            self._add(
-                f"{kind.lower()}-throttles",
-                metric=table.metric(f"{kind}ThrottleEvents", statistic="sum", period=MINUTE),
-                threshold=1,
-                periods=3,
-                impact=f"Visitors of a busy thread get 503: DynamoDB throttles its {kind.lower()}s.",
-                query="responses by route",
-                section="throttles",
-            )
-
-    def _add(
+    def add(
         self,
         subject: str,
         *,
@@ -192,8 +193,8 @@ class Alarms(Construct):
     ) -> cloudwatch.Alarm:
         """Add an alarm.
 
-        `impact` describes the effect on users, `query` the saved query to run first. Construct and `section` of the
-        runbook are by default named after `subject`.
+        `impact` describes the effect on users, `query` the saved query to run first, if the workload has it. Construct
+        and `section` of the runbook are by default named after `subject`.
         """
         alarm = cloudwatch.Alarm(
             self,
@@ -214,5 +215,7 @@ class Alarms(Construct):
     def _describe(self, impact: str, query: str | None, section: str) -> str:
         """Describe an alarm. Without a query, the first command to run prints the latest events of the ECS service."""
         service = f"--cluster {self._prefix} --services {self._prefix} --query 'services[0].events[:5].message'"
-        first = f"make logs ENV={self._stage} QUERY='{query}'" if query else f"aws ecs describe-services {service}"
+        first = f"aws ecs describe-services {service}"
+        if query in self._queries:
+            first = f"make logs ENV={self._stage} QUERY='{query}'"
         return f"{impact} Run first: {first} Then: {self._runbook}#{section}"

@@ -76,7 +76,7 @@ class CloudFrontEntrance(Construct):
         acknowledge(
             self.distribution,
             {
-                "CFR1": "comments are public in all countries",
+                "CFR1": "the service is public in all countries",
                 "CFR2": "the load balancer has a web ACL; CloudFront's would have to be in us-east-1",
                 "CFR3": "the service logs each request with the visitor's address",
                 "CFR4": "cloudfront.net names don't support a minimum TLS version",

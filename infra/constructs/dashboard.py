@@ -1,29 +1,36 @@
 """CloudWatch dashboard of a stage, and saved queries for its logs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.alarms import MINUTE
-from infra.queries import QUERIES
 
 _COLUMNS = 24
 """CloudWatch: width of the dashboard grid."""
-_USES = ("Read", "Write")
+
+
+class Row(NamedTuple):
+    """A question, and the graphs that answer it."""
+
+    question: str
+    graphs: Sequence[cloudwatch.GraphWidget]
 
 
 class SavedQueries(Construct):
     """Saved Logs Insights queries. Free until they run."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, folder: str, log_group_name: str) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, queries: Mapping[str, str], folder: str, log_group_name: str
+    ) -> None:
         super().__init__(scope, construct_id)
-        for name, query in QUERIES.items():
+        for name, query in queries.items():
             logs.CfnQueryDefinition(
                 self,
                 name.title().replace(" ", ""),
@@ -47,11 +54,14 @@ class Dashboard(Construct):
         target_group: elbv2.ApplicationTargetGroup,
         service: ecs.FargateService,
         min_tasks: int,
-        table: dynamodb.ITable,
+        rows: Sequence[Row],
         route_namespace: str | None,
         web_acl_metric: str | None,
     ) -> None:
-        """`route_namespace` has the metrics by route, `web_acl_metric` is the web ACL's name; None omits the row."""
+        """`rows` are those of the workload's resources.
+
+        `route_namespace` has the metrics by route, `web_acl_metric` is the web ACL's name; None omits the row.
+        """
         super().__init__(scope, construct_id)
         self._board = cloudwatch.Dashboard(self, "Board", dashboard_name=name, default_interval=cdk.Duration.hours(3))
         self._board.add_widgets(
@@ -60,92 +70,83 @@ class Dashboard(Construct):
         requests, targets = load_balancer.metrics, target_group.metrics
         self._add_row(
             "Do clients get responses?",
-            _graph("Requests per minute", requests.request_count(period=MINUTE, label="requests")),
-            _graph(
-                "Failures per minute",
-                requests.http_code_target(
-                    elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE, label="5xx of the tasks"
+            (
+                graph("Requests per minute", requests.request_count(period=MINUTE, label="requests")),
+                graph(
+                    "Failures per minute",
+                    requests.http_code_target(
+                        elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE, label="5xx of the tasks"
+                    ),
+                    requests.http_code_elb(
+                        elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE, label="5xx of the load balancer"
+                    ),
                 ),
-                requests.http_code_elb(
-                    elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE, label="5xx of the load balancer"
+                graph(
+                    "Response time, seconds",
+                    *(
+                        requests.target_response_time(statistic=of, period=MINUTE, label=of)
+                        for of in ("p50", "p90", "p99")
+                    ),
                 ),
-            ),
-            _graph(
-                "Response time, seconds",
-                *(requests.target_response_time(statistic=of, period=MINUTE, label=of) for of in ("p50", "p90", "p99")),
             ),
         )
         if route_namespace:
             self._add_row(
                 "If not, on which route?",
-                _graph("Requests per minute, by route", _by_route(route_namespace, "duration_ms", "SampleCount")),
-                _graph("Failures per minute, by route", _by_route(route_namespace, "failed", "Sum")),
-                _graph("p99 in the task, milliseconds, by route", _by_route(route_namespace, "duration_ms", "p99")),
+                (
+                    graph("Requests per minute, by route", _by_route(route_namespace, "duration_ms", "SampleCount")),
+                    graph("Failures per minute, by route", _by_route(route_namespace, "failed", "Sum")),
+                    graph("p99 in the task, milliseconds, by route", _by_route(route_namespace, "duration_ms", "p99")),
+                ),
             )
         self._add_row(
             "Is it the tasks?",
-            _graph(
-                "Tasks",
-                targets.healthy_host_count(statistic="min", period=MINUTE, label="healthy"),
-                targets.unhealthy_host_count(statistic="max", period=MINUTE, label="unhealthy"),
-                at_least=min_tasks,
-            ),
-            _graph(
-                "CPU, percent",
-                *(service.metric_cpu_utilization(statistic=of, period=MINUTE, label=of) for of in ("avg", "max")),
-            ),
-            _graph(
-                "Memory, percent",
-                *(service.metric_memory_utilization(statistic=of, period=MINUTE, label=of) for of in ("avg", "max")),
-            ),
-        )
-        self._add_row(
-            "Is it the table?",
-            _graph(
-                "Throttled requests per minute",
-                *(table.metric(f"{of}ThrottleEvents", statistic="sum", period=MINUTE, label=of) for of in _USES),
-            ),
-            _graph(
-                "p99 of DynamoDB, milliseconds",
-                *(
-                    table.metric(
-                        "SuccessfulRequestLatency",
-                        dimensions_map={"TableName": table.table_name, "Operation": operation},
-                        statistic="p99",
-                        period=MINUTE,
-                        label=operation,
-                    )
-                    # A comment with an idempotency key, as from embed.js, is stored in a transaction.
-                    for operation in ("Query", "PutItem", "TransactWriteItems")
+            (
+                graph(
+                    "Tasks",
+                    targets.healthy_host_count(statistic="min", period=MINUTE, label="healthy"),
+                    targets.unhealthy_host_count(statistic="max", period=MINUTE, label="unhealthy"),
+                    at_least=min_tasks,
+                ),
+                graph(
+                    "CPU, percent",
+                    *(service.metric_cpu_utilization(statistic=of, period=MINUTE, label=of) for of in ("avg", "max")),
+                ),
+                graph(
+                    "Memory, percent",
+                    *(
+                        service.metric_memory_utilization(statistic=of, period=MINUTE, label=of)
+                        for of in ("avg", "max")
+                    ),
                 ),
             ),
-            _graph(
-                "Capacity units per minute",
-                *(table.metric(f"Consumed{of}CapacityUnits", statistic="sum", period=MINUTE, label=of) for of in _USES),
-            ),
         )
+        for row in rows:
+            self._add_row(*row)
         if web_acl_metric:
             region = cdk.Stack.of(self).region
             self._add_row(
                 "Are clients blocked?",
-                _graph(
-                    "Blocked by the web ACL per minute",
-                    *(
-                        cloudwatch.Metric(
-                            namespace="AWS/WAFV2",
-                            metric_name="BlockedRequests",
-                            dimensions_map={"WebACL": web_acl_metric, "Region": region, "Rule": rule},
-                            statistic="sum",
-                            period=MINUTE,
-                            label=label,
-                        )
-                        for rule, label in (("ALL", "all"), ("post-rate", "too many posts"))
+                (
+                    graph(
+                        "Blocked by the web ACL per minute",
+                        *(
+                            cloudwatch.Metric(
+                                namespace="AWS/WAFV2",
+                                metric_name="BlockedRequests",
+                                dimensions_map={"WebACL": web_acl_metric, "Region": region, "Rule": rule},
+                                statistic="sum",
+                                period=MINUTE,
+                                label=label,
+                            )
+                            for rule, label in (("ALL", "all"), ("post-rate", "too many posts"))
+                        ),
+                        width=_COLUMNS,
                     ),
-                    width=_COLUMNS,
                 ),
             )
 
-    def _add_row(self, question: str, *graphs: cloudwatch.GraphWidget) -> None:
+    def _add_row(self, question: str, graphs: Sequence[cloudwatch.GraphWidget]) -> None:
         heading = cloudwatch.TextWidget(
             markdown=f"### {question}", width=_COLUMNS, height=1, background=cloudwatch.TextWidgetBackground.TRANSPARENT
         )
@@ -159,9 +160,10 @@ def _by_route(namespace: str, metric: str, statistic: str) -> cloudwatch.MathExp
     return cloudwatch.MathExpression(expression=found, using_metrics={}, label="", period=MINUTE)
 
 
-def _graph(
+def graph(
     title: str, *metrics: cloudwatch.IMetric, at_least: int | None = None, width: int = 8
 ) -> cloudwatch.GraphWidget:
+    """Return a graph from zero, by default as wide as a third of the dashboard, with a line at `at_least`."""
     minimum = cloudwatch.HorizontalAnnotation(value=at_least or 0, label="minimum")
     return cloudwatch.GraphWidget(
         title=title,

@@ -13,7 +13,7 @@ from constructs import Construct
 from infra.constructs import cfn_resource
 from infra.constructs.network import Network
 from infra.findings import acknowledge
-from infra.stages import CONTAINER, Architecture
+from infra.model import Architecture
 
 USER = "10001:10001"
 """Numeric, so that it needs no entry in /etc/passwd. The image sets the same user."""
@@ -32,14 +32,14 @@ _STANDARD_SECONDS = 60
 class ApiService(Construct):
     """Cluster, task definition and service; about $9 a month for each task of a quarter of a vCPU."""
 
-    port = 8000
-
     def __init__(
         self,
         scope: Construct,
         construct_id: str,
         *,
         name: str,
+        container: str,
+        port: int,
         network: Network,
         image: ecs.ContainerImage,
         cpu: int,
@@ -84,17 +84,17 @@ class ApiService(Construct):
         no_capabilities = ecs.LinuxParameters(self, "Linux")
         no_capabilities.drop_capabilities(ecs.Capability.ALL)
         self.task_definition.add_container(
-            CONTAINER,
+            container,
             image=image,
             user=USER,
             readonly_root_filesystem=True,
             linux_parameters=no_capabilities,
-            port_mappings=[ecs.PortMapping(container_port=self.port)],
+            port_mappings=[ecs.PortMapping(container_port=port)],
             environment=dict(environment),
             secrets=dict(secrets),
             stop_timeout=STOP_TIMEOUT,
             logging=ecs.LogDrivers.aws_logs(
-                stream_prefix=CONTAINER,
+                stream_prefix=container,  # release/watch.py reads a task's stream by its name
                 log_group=log_group,
                 mode=ecs.AwsLogDriverMode.NON_BLOCKING,
                 max_buffer_size=LOG_BUFFER,

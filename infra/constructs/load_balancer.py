@@ -10,13 +10,12 @@ from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
 
 from infra.findings import acknowledge
-from infra.stages import Domain
+from infra.model import Domain
 
 IDLE_TIMEOUT = cdk.Duration.seconds(60)
 """Shorter than gunicorn's keepalive: if gunicorn closed an idle connection first, a request could fail with 502."""
 DRAIN = cdk.Duration.seconds(15)
 """Time for in-flight requests to finish when a task is removed. Even slow requests take a fraction of that."""
-HEALTH_PATH = "/healthz"
 _HSTS = "max-age=31536000"
 """A year, as in CloudFront's managed policy."""
 _REDIRECT = elbv2.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True)
@@ -90,7 +89,7 @@ class LoadBalancer(Construct):
         )
         return listener
 
-    def add_target(self, service: ecs.FargateService, *, port: int) -> elbv2.ApplicationTargetGroup:
+    def add_target(self, service: ecs.FargateService, *, port: int, health_path: str) -> elbv2.ApplicationTargetGroup:
         """Forward all requests to the service, and allow connections from the load balancer to it.
 
         A new task is healthy after two checks, or 10 s. A task is only removed after five failed checks: a task
@@ -105,7 +104,7 @@ class LoadBalancer(Construct):
             targets=[service],
             deregistration_delay=DRAIN,
             health_check=elbv2.HealthCheck(
-                path=HEALTH_PATH,
+                path=health_path,
                 healthy_http_codes="200",
                 interval=cdk.Duration.seconds(5),
                 timeout=cdk.Duration.seconds(4),

@@ -5,7 +5,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.findings import acknowledge, wildcard_finding
-from infra.stages import Egress
+from infra.model import Egress
 
 _AWS = ec2.InterfaceVpcEndpointAwsService
 _ENDPOINTS = {
@@ -18,7 +18,7 @@ _ENDPOINTS = {
 
 
 class Network(Construct):
-    """A VPC with gateway endpoints for S3 and DynamoDB, which are free and keep images and comments inside AWS."""
+    """A VPC with gateway endpoints for S3 and DynamoDB, which are free and keep images and data inside AWS."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, egress: Egress, internal: bool, flow_logs: logs.ILogGroup | None

@@ -1,4 +1,4 @@
-"""WAF web ACL: AWS managed rules and a rate limit, with responses in the service's error format."""
+"""WAF web ACL: AWS managed rules and a rate limit, with responses in the application's error format."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,13 +7,9 @@ from typing import Any
 from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
 
-_BLOCKED = 403, "blocked", {"status": "INVALID", "message": "this request looks like an attack and was blocked"}
-_TOO_MANY = (
-    429,
-    "too-many",
-    {"status": "RATE-LIMITED", "message": "too many posts from this address: wait five minutes"},
-)
-"""HTTP status, key and body of a response."""
+_BLOCKED = 403, "blocked"
+_TOO_MANY = 429, "too-many"
+"""HTTP status and key of a response."""
 
 _COMMON = {
     "NoUserAgent": ("HEADER",),
@@ -37,7 +33,7 @@ _BAD_INPUTS = {
 _COMMON_OF_BODIES = dict.fromkeys(
     ("SizeRestrictions", "EC2MetaDataSSRF", "GenericLFI", "GenericRFI", "CrossSiteScripting"), ("BODY",)
 )
-"""Counted but not blocked: a comment may be longer than 8 KB and may mention HTML or ../../etc/passwd."""
+"""Counted but not blocked: a text may be longer than 8 KB and may mention HTML or ../../etc/passwd."""
 _REPUTATION = ("AWSManagedIPReputationList", "AWSManagedReconnaissanceList")
 
 
@@ -54,11 +50,14 @@ class WebAcl(Construct):
         post_limit: int,
         address_header: str | None = None,
         log_group_arn: str,
+        blocked_body: Mapping[str, str],
+        limited_body: Mapping[str, str],
     ) -> None:
         """`metric` is its name in CloudWatch. `post_limit` is the number of POST requests per client in five minutes.
 
         `address_header` is the header that a trusted proxy sets to the client's address; None uses the connecting
-        address. AWS: the log group's name must begin with aws-waf-logs-.
+        address. AWS: the log group's name must begin with aws-waf-logs-. The bodies are those of responses to blocked
+        and to too many requests.
         """
         super().__init__(scope, construct_id)
         acl = waf.CfnWebACL(
@@ -69,7 +68,7 @@ class WebAcl(Construct):
             visibility_config=_visibility(metric),
             custom_response_bodies={
                 key: {"contentType": "APPLICATION_JSON", "content": json.dumps(body)}
-                for _, key, body in (_BLOCKED, _TOO_MANY)
+                for (_, key), body in ((_BLOCKED, blocked_body), (_TOO_MANY, limited_body))
             },
             rules=[
                 _post_rate(post_limit, address_header),
@@ -85,7 +84,7 @@ class WebAcl(Construct):
             "Logging",
             resource_arn=acl.attr_arn,
             log_destination_configs=[log_group_arn],
-            redacted_fields=[{"singleHeader": {"Name": "authorization"}}],  # the moderator's token
+            redacted_fields=[{"singleHeader": {"Name": "authorization"}}],  # such as a bearer token
             logging_filter={
                 "DefaultBehavior": "DROP",  # others are in the access log; a counted one would be logged with its text
                 "Filters": [
@@ -103,7 +102,7 @@ def _visibility(metric: str) -> dict[str, Any]:
     return {"cloudWatchMetricsEnabled": True, "metricName": metric, "sampledRequestsEnabled": True}
 
 
-def _block(status: int, key: str, _: object) -> dict[str, Any]:
+def _block(status: int, key: str) -> dict[str, Any]:
     return {"block": {"customResponse": {"responseCode": status, "customResponseBodyKey": key}}}
 
 

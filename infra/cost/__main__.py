@@ -13,10 +13,11 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_ecs_patterns as patterns
 
 from infra.app import app_of
+from infra.config import PROJECT, STAGE_NAMES, WORKLOAD, stage_named
 from infra.cost.bill import MONTHS, bills, row, rows
 from infra.cost.prices import AS_OF, HOURS, REGION
+from infra.model import ConfigurationError, Egress, Entrance, Service, Stage
 from infra.stacks.base import BaseStack
-from infra.stages import ConfigurationError, Egress, Entrance, Stage, stage_named
 
 STOCK_TASKS = 2
 _NOTE = (
@@ -30,18 +31,20 @@ def templates(app: cdk.App) -> list[Mapping[str, Any]]:
 
 
 def stock_templates(stage: Stage) -> list[Mapping[str, Any]]:
-    """Return the service as in many tutorials: CDK's stock pattern with its defaults, and an on-demand table.
+    """Return the service as in many tutorials: CDK's stock pattern with its defaults, and any tables on demand.
 
     Tasks have the stage's size.
     """
     app = cdk.App()
     stack = BaseStack(app, "Stock")
-    dynamodb.TableV2(
-        stack,
-        "Table",
-        partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
-        billing=dynamodb.Billing.on_demand(),
-    )
+    for owned in WORKLOAD.owns:
+        if owned.service is Service.DYNAMODB:
+            dynamodb.TableV2(
+                stack,
+                f"Table{owned.name}",
+                partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+                billing=dynamodb.Billing.on_demand(),
+            )
     patterns.ApplicationLoadBalancedFargateService(
         stack,
         "Service",
@@ -50,7 +53,7 @@ def stock_templates(stage: Stage) -> list[Mapping[str, Any]]:
         desired_count=STOCK_TASKS,
         min_healthy_percent=50,  # the default; relying on it is deprecated
         task_image_options=patterns.ApplicationLoadBalancedTaskImageOptions(
-            image=ecs.ContainerImage.from_registry("comments")
+            image=ecs.ContainerImage.from_registry(PROJECT)
         ),
     )
     return templates(app)
@@ -62,7 +65,12 @@ def report(stage: Stage) -> Iterator[str]:
     months = "".join(f"{f'{requests // 1_000_000} million' if requests else 'none':>12}" for requests in MONTHS)
     head = f"{'dollars, by requests a month':<70}{months}"
     yield from (_NOTE, "", f"{stage.name}:", head, *rows(mine))
-    yield from ("", f"CDK's stock pattern with {STOCK_TASKS} tasks of the same size and a table:", head, *rows(stock))
+    yield from (
+        "",
+        f"CDK's stock pattern with {STOCK_TASKS} tasks of the same size and its tables:",
+        head,
+        *rows(stock),
+    )
     ratios = [ours.total / theirs.total for ours, theirs in zip(mine, stock, strict=True)]
     yield from ("", row(f"{stage.name} / stock", "", ratios), "")
     variants = {f"with egress {egress.value}": replace(stage, egress=egress) for egress in Egress}
@@ -74,12 +82,16 @@ def report(stage: Stage) -> Iterator[str]:
         totals = [each.total for each in bills(templates(app_of(other)))]
         yield row(label, "this stage" if same else "", totals)
     sources = sorted({f"aws.amazon.com/{line.price.page}" for column in (*mine, *stock) for line in column.lines})
-    yield from ("", f"Prices from {', '.join(sources)}.", "Per-request assumptions are in infra/cost/traffic.py.")
+    yield from (
+        "",
+        f"Prices from {', '.join(sources)}.",
+        "Per-request assumptions are in infra/workload.py and infra/cost/bill.py.",
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.cost", description=__doc__)
-    parser.add_argument("stage", help="dev, prod, playground or pr-N")
+    parser.add_argument("stage", help=STAGE_NAMES)
     name = parser.parse_args().stage
     os.environ.setdefault("CDK_VALIDATION", "false")  # validation takes most of a synthesis, and prices don't need it
     try:

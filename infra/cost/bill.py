@@ -1,12 +1,13 @@
-"""Computes a monthly bill from templates, resource by resource. A type without a price is an error."""
+"""Computes a monthly bill from templates, resource by resource. A type without a price is listed as not priced."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from infra.cost import prices, traffic
-from infra.cost.prices import FREE, HOURS, Price
-from infra.stages import ConfigurationError
+from infra.config import WORKLOAD
+from infra.cost import prices
+from infra.cost.prices import FREE, HOURS, NOT_PRICED, Price
+from infra.model import ConfigurationError, Service, Traffic
 
 Properties = Mapping[str, Any]
 
@@ -23,8 +24,19 @@ _INSIGHTS_METRICS = 38
 """AWS: ten metrics each for cluster, service and family, three more for the cluster and five for the service."""
 
 
+_ACCESS_LINE_KB = 0.1
+"""Line of the load balancer's access log, compressed."""
+_BLOCKED_KB = 0.01 * 2
+"""The web ACL blocks 1% of requests, each with a log line of 2 kB."""
+_REJECTED_GB = 0.1
+"""Flow log of a month: rejected connections."""
+_MONTHS_STORED = 12
+"""Data of the workload accumulates: storage is billed as after a year."""
+_TRAFFIC: Traffic = WORKLOAD.traffic
+
+
 class UnpricedError(ConfigurationError):
-    """A resource type has no price."""
+    """A resource has an option without a price."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ class Month:
     def embeds_metrics(self) -> bool:
         """Whether the log lines of a task contain metrics."""
         return any(
-            variable["Name"] == "COMMENTS_METRICS"
+            variable["Name"] == WORKLOAD.metrics_variable
             for task in self.of_type("AWS::ECS::TaskDefinition")
             for container in task["ContainerDefinitions"]
             for variable in container.get("Environment", [])
@@ -73,11 +85,21 @@ class Month:
 
     @property
     def app_log_gb(self) -> float:
-        return self.millions * (traffic.LINE_GB + (traffic.METRICS_GB if self.embeds_metrics else 0))
+        return self.millions * (_TRAFFIC.log_kb + (_TRAFFIC.metrics_kb if self.embeds_metrics else 0))
+
+    def usage(self, service: Service) -> tuple[float, float, float]:
+        """Return a resource's share of the workload's writes and reads, in millions, and of its data in GB."""
+        owned = [each for each in WORKLOAD.owns if each.service is service]
+        share = self.millions / max(len(owned), 1)
+        return (
+            share * sum(each.writes for each in owned),
+            share * sum(each.reads for each in owned),
+            share * sum(each.stored_kb for each in owned) * _MONTHS_STORED,
+        )
 
 
 def bill(templates: Iterable[Mapping[str, Any]], requests: int) -> Bill:
-    """Return the bill of the templates' resources for a month's requests; raise UnpricedError for an unknown type."""
+    """Return the bill of the templates' resources for a month's requests."""
     # Not by logical ID: two templates may use the same one.
     resources = [resource for template in templates for resource in template.get("Resources", {}).values()]
     month = Month(sorted(resources, key=lambda resource: str(resource["Type"])), requests / 1_000_000)
@@ -85,11 +107,8 @@ def bill(templates: Iterable[Mapping[str, Any]], requests: int) -> Bill:
     for resource in month.resources:
         if (kind := resource["Type"]) in FREE:
             continue
-        if kind not in HANDLERS:
-            raise UnpricedError(
-                f"{kind} has no price: add it to infra/cost/bill.py, or to FREE in infra/cost/prices.py"
-            )
-        for line in HANDLERS[kind](resource.get("Properties", {}), month):
+        handler = HANDLERS.get(kind) or (lambda *_, kind=kind: [Line(f"not priced: {kind}", NOT_PRICED, 0)])
+        for line in handler(resource.get("Properties", {}), month):
             key = line.label, line.price
             quantities[key] = quantities.get(key, 0.0) + line.quantity
     return Bill(tuple(Line(label, price, quantity) for (label, price), quantity in quantities.items()))
@@ -121,17 +140,17 @@ def _web_acl(properties: Properties, month: Month) -> Iterator[Line]:
 def _load_balancer(properties: Properties, month: Month) -> Iterator[Line]:
     yield Line("load balancer", prices.LOAD_BALANCER, HOURS)
     # AWS: an LCU-hour covers 90,000 new connections (25 a second) or 1 GB, whichever is used more.
-    units = month.millions * max(traffic.NEW_CONNECTIONS / 0.09, traffic.RESPONSE_GB)
+    units = month.millions * max(_TRAFFIC.connections / 0.09, _TRAFFIC.response_kb)
     yield Line("load balancer: use", prices.LOAD_BALANCER_UNIT, units)
     if properties["Scheme"] == "internet-facing":
         yield Line("public addresses of the load balancer", prices.IPV4, len(properties["Subnets"]) * HOURS)
-        yield Line("data to the internet", prices.DATA_OUT, month.millions * traffic.RESPONSE_GB)
+        yield Line("data to the internet", prices.DATA_OUT, month.millions * _TRAFFIC.response_kb)
 
 
 def _distribution(_: Properties, month: Month) -> Iterator[Line]:
     """Bill usage beyond the free tier. Data from the load balancer to CloudFront is free."""
     for label, price, used, free in (
-        ("responses", prices.CLOUDFRONT_OUT, month.millions * traffic.RESPONSE_GB, prices.CLOUDFRONT_FREE_GB),
+        ("responses", prices.CLOUDFRONT_OUT, month.millions * _TRAFFIC.response_kb, prices.CLOUDFRONT_FREE_GB),
         ("requests", prices.CLOUDFRONT_REQUESTS, month.millions, prices.CLOUDFRONT_FREE_MILLIONS),
         # Each request calls the function that sets the viewer's address.
         ("functions", prices.CLOUDFRONT_FUNCTIONS, month.millions, prices.CLOUDFRONT_FREE_FUNCTION_MILLIONS),
@@ -140,12 +159,12 @@ def _distribution(_: Properties, month: Month) -> Iterator[Line]:
 
 
 def _nat_gateway(_: Properties, month: Month) -> Iterator[Line]:
-    """Bill log lines, and comments unless they go through a gateway endpoint."""
+    """Bill log lines, and responses, as their data comes from tables, unless those have a gateway endpoint."""
     gateways = len(month.of_type("AWS::EC2::NatGateway"))
     endpoints = [str(each["ServiceName"]) for each in month.of_type("AWS::EC2::VPCEndpoint")]
-    comments = 0.0 if any("dynamodb" in name for name in endpoints) else month.millions * traffic.RESPONSE_GB
+    data = 0.0 if any("dynamodb" in name for name in endpoints) else month.millions * _TRAFFIC.response_kb
     yield Line("NAT gateways", prices.NAT, HOURS)
-    yield Line("NAT gateways: data", prices.NAT_DATA, (month.app_log_gb + comments) / gateways)
+    yield Line("NAT gateways: data", prices.NAT_DATA, (month.app_log_gb + data) / gateways)
 
 
 def _endpoint(properties: Properties, month: Month) -> Iterator[Line]:
@@ -164,7 +183,7 @@ def _cluster(properties: Properties, _: Month) -> Iterator[Line]:
 
 def _task_definition(_: Properties, month: Month) -> Iterator[Line]:
     if month.embeds_metrics:
-        yield Line("metrics by route", prices.METRIC, traffic.ROUTES if month.millions else 0)
+        yield Line("metrics by route", prices.METRIC, _TRAFFIC.routes if month.millions else 0)
 
 
 def _service(properties: Properties, month: Month) -> Iterator[Line]:
@@ -208,9 +227,9 @@ def _scaling_policy(properties: Properties, _: Month) -> Iterator[Line]:
 def _log_group(properties: Properties, month: Month) -> Iterator[Line]:
     name = str(properties.get("LogGroupName", ""))
     if name.startswith("aws-waf-logs-"):
-        written = month.millions * traffic.BLOCKED_GB if month.of_type("AWS::WAFv2::WebACL") else 0.0
+        written = month.millions * _BLOCKED_KB if month.of_type("AWS::WAFv2::WebACL") else 0.0
     elif name.endswith("/flow"):
-        written = traffic.REJECTED_GB if month.of_type("AWS::EC2::FlowLog") else 0.0
+        written = _REJECTED_GB if month.of_type("AWS::EC2::FlowLog") else 0.0
     else:
         written = month.app_log_gb
     yield Line("logs: written", prices.LOGS, written)
@@ -222,18 +241,42 @@ def _table(properties: Properties, month: Month) -> Iterator[Line]:
     if properties.get("BillingMode") != "PAY_PER_REQUEST":
         raise UnpricedError("a DynamoDB table with provisioned capacity has no price in infra/cost/bill.py: add it")
     (replica,) = properties.get("Replicas", [properties])
-    yield Line("table: writes", prices.WRITES, month.millions * traffic.WRITE_UNITS)
-    yield Line("table: reads", prices.READS, month.millions * traffic.READ_UNITS)
-    yield Line("table: storage", prices.TABLE_STORAGE, month.millions * traffic.STORED_GB)
+    writes, reads, stored = month.usage(Service.DYNAMODB)
+    yield Line("table: writes", prices.WRITES, writes)
+    yield Line("table: reads", prices.READS, reads)
+    yield Line("table: storage", prices.TABLE_STORAGE, stored)
     if replica.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled"):
-        yield Line("table: point-in-time recovery", prices.TABLE_RECOVERY, month.millions * traffic.STORED_GB)
+        yield Line("table: point-in-time recovery", prices.TABLE_RECOVERY, stored)
 
 
 def _bucket(properties: Properties, month: Month) -> Iterator[Line]:
+    if "-logs-" not in str(properties.get("BucketName")):
+        writes, reads, stored = month.usage(Service.S3)
+        yield Line("bucket: writes", prices.OBJECTS_PUT, writes * 1000)
+        yield Line("bucket: reads", prices.OBJECTS_READ, reads * 1000)
+        yield Line("bucket: storage", prices.OBJECTS_KEPT, stored)
+        return
     rules = properties.get("LifecycleConfiguration", {}).get("Rules", [])
     days = min((rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule), default=_YEAR_OF_DAYS)
     yield Line("access log: files", prices.OBJECTS_PUT, _PUTS_THOUSAND)
-    yield Line("access log: storage", prices.OBJECTS_KEPT, month.millions * traffic.ACCESS_LINE_GB * days / _DAYS)
+    yield Line("access log: storage", prices.OBJECTS_KEPT, month.millions * _ACCESS_LINE_KB * days / _DAYS)
+
+
+def _queue(_: Properties, month: Month) -> Iterator[Line]:
+    """Bill a request to send each message and, per received message, one to receive and one to delete it."""
+    writes, reads, _stored = month.usage(Service.SQS)
+    yield Line("queue: requests", prices.QUEUE_REQUESTS, writes + 2 * reads)
+
+
+def _topic(properties: Properties, month: Month) -> Iterator[Line]:
+    if "TopicName" in properties:  # the topic of alarms has none, and the first 1,000 emails of a month are free
+        writes, _reads, _stored = month.usage(Service.SNS)
+        yield Line("topic: messages", prices.TOPIC_MESSAGES, writes)
+
+
+def _identity(_: Properties, month: Month) -> Iterator[Line]:
+    writes, _reads, _stored = month.usage(Service.SES)
+    yield Line("emails", prices.EMAILS, writes * 1000)
 
 
 HANDLERS: dict[str, Callable[[Properties, Month], Iterable[Line]]] = {
@@ -253,6 +296,9 @@ HANDLERS: dict[str, Callable[[Properties, Month], Iterable[Line]]] = {
     "AWS::ElasticLoadBalancingV2::LoadBalancer": _load_balancer,
     "AWS::Logs::LogGroup": _log_group,
     "AWS::S3::Bucket": _bucket,
-    "AWS::SecretsManager::Secret": lambda *_: [Line("moderator's secret", prices.SECRET, 1)],
+    "AWS::SES::EmailIdentity": _identity,
+    "AWS::SNS::Topic": _topic,
+    "AWS::SQS::Queue": _queue,
+    "AWS::SecretsManager::Secret": lambda *_: [Line("secrets", prices.SECRET, 1)],
     "AWS::WAFv2::WebACL": _web_acl,
 }

@@ -60,9 +60,16 @@ TABLE_STORAGE = Price(0.25, "GB-month", "dynamodb/pricing/on-demand")
 TABLE_RECOVERY = Price(0.20, "GB-month", "dynamodb/pricing/on-demand")
 
 OBJECTS_PUT = Price(0.005, "thousand puts", "s3/pricing")
+OBJECTS_READ = Price(0.0004, "thousand reads", "s3/pricing")
 OBJECTS_KEPT = Price(0.023, "GB-month", "s3/pricing")
+QUEUE_REQUESTS = Price(0.40, "million requests", "sqs/pricing")
+TOPIC_MESSAGES = Price(0.50, "million messages", "sns/pricing")
+EMAILS = Price(0.10, "thousand emails", "ses/pricing")
 SECRET = Price(0.40, "secret", "secrets-manager/pricing")
 IMAGES_KEPT = Price(0.10, "GB-month", "ecr/pricing")
+
+NOT_PRICED = Price(0, "unknown unit", "pricing")
+"""Of a type that is neither in infra/cost/bill.py nor in FREE."""
 
 FREE = {
     "AWS::ApplicationAutoScaling::ScalableTarget": "only its alarms are billed",
@@ -94,8 +101,8 @@ FREE = {
     "AWS::Route53::RecordSet": "aliases are free; the hosted zone ($0.50) doesn't belong to the stage",
     "AWS::S3::BucketPolicy": "free",
     "AWS::SNS::Subscription": "free",
-    "AWS::SNS::Topic": "the first 1,000 emails of a month are free",
     "AWS::SNS::TopicPolicy": "free",
+    "AWS::SQS::QueuePolicy": "free",
     "AWS::WAFv2::LoggingConfiguration": "billed as its log group",
     "AWS::WAFv2::WebACLAssociation": "free",
 }

@@ -7,19 +7,22 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from infra import execution_policy
+from infra.config import WORKLOAD
 from infra.findings import acknowledge
+from infra.model import Owned, Repository, Stage
 from infra.permissions import (
-    BOUNDARY,
     BOUNDARY_NAME,
     DEPLOY_STACKS,
+    GRANTED_TAG,
     ISSUER,
     STACK_DEPLOYER,
     Statement,
     arn,
+    boundary,
+    granted,
     workflow_roles,
 )
 from infra.stacks.base import BaseStack
-from infra.stages import Repository, Stage
 
 SESSION = cdk.Duration.hours(1)
 """A deployment takes minutes, and even a rollback takes less than an hour."""
@@ -38,34 +41,36 @@ class AccessStack(BaseStack):
         *,
         repository: Repository | None,
         stages: Sequence[Stage],
+        owns: Sequence[Owned],
         **kwargs: Any,
     ) -> None:
-        """`stages` are those in this account; others get no role here."""
+        """`stages` are those in this account; others get no role here. `owns` are the workload's own resources."""
         super().__init__(
             scope,
             construct_id,
             # Deployed with the caller's credentials. BootstraplessSynthesizer would name the bootstrap's roles.
             synthesizer=cdk.LegacyStackSynthesizer(),
             termination_protection=True,  # `cdk destroy --all` of one stage must not delete the roles of all
+            tags={GRANTED_TAG: " ".join(granted(owns))} if owns else {},
             **kwargs,
         )
         execution = self._add_policy(
             "Execution",
-            execution_policy.STATEMENTS,
+            execution_policy.statements(owns),
             managed_policy_name=execution_policy.NAME,  # `cdk bootstrap` refers to it
-            description="Permissions of CloudFormation for the comment service, used by cdk bootstrap",
+            description=f"Permissions of CloudFormation for the {WORKLOAD.description}, used by cdk bootstrap",
         )
         self._add_policy(
             "Boundary",
-            BOUNDARY,
+            boundary(owns),
             managed_policy_name=BOUNDARY_NAME,  # service stacks refer to it
-            description="Permissions boundary of every role of the comment service",
+            description=f"Permissions boundary of every role of the {WORKLOAD.description}",
         )
         self._add_role(
             "StackDeployer",
             DEPLOY_STACKS,
             role_name=STACK_DEPLOYER,  # the templates' manifest refers to it
-            description="Creates and executes change sets of the comment service's stacks for the CDK CLI",
+            description=f"Creates and executes change sets of the {WORKLOAD.description}'s stacks for the CDK CLI",
             assumed_by=iam.AccountRootPrincipal().with_session_tags(),  # as in CDK's bootstrap
         )
         cdk.CfnOutput(self, "ExecutionPolicyArn", value=execution.managed_policy_arn)

@@ -4,8 +4,8 @@ from typing import Any
 
 import aws_cdk as cdk
 
+from infra.config import BOOTSTRAP_QUALIFIER, PROJECT
 from infra.permissions import STACK_DEPLOYER
-from infra.stages import BOOTSTRAP_QUALIFIER, PROJECT
 
 ZONES = 2
 

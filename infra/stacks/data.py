@@ -1,18 +1,19 @@
-"""Stateful stack of a stage: the table, the moderator's secret, the log groups and the bucket of access logs."""
+"""Stateful stack of a stage: the workload's own resources and secrets, the log groups and the bucket of access logs."""
 
 from typing import Any
 
 import aws_cdk as cdk
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 
+from infra.config import WORKLOAD, own_resources
 from infra.constructs import cfn_resource
+from infra.constructs.own_resources import require_owned, resource_paths
 from infra.findings import acknowledge
+from infra.model import Secret, Stage, camel_case
 from infra.stacks.base import BaseStack
-from infra.stages import Stage
 
 ACCESS_LOG_PREFIX = "alb"
 
@@ -22,15 +23,19 @@ class DataStack(BaseStack):
 
     Each has a physical name, because the service stack refers to it by name: a CloudFormation export would lock both
     stacks. A protected stage retains everything on deletion, except after a failed first creation, because retained
-    names would block the next attempt; its table must then be unprotected by hand.
+    names would block the next attempt; a protected table must then be unprotected by hand.
     """
 
     def __init__(self, scope: cdk.App, construct_id: str, *, stage: Stage, **kwargs: Any) -> None:
         super().__init__(scope, construct_id, stage_name=stage.name, termination_protection=stage.protect, **kwargs)
         self._stage = stage
         self._removal = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if stage.protect else cdk.RemovalPolicy.DESTROY
-        self._add_table()
-        self._add_moderator_secret()
+        if own := own_resources():
+            before = resource_paths(self)
+            own.add_data_resources(self, stage=stage, removal_policy=self._removal)
+            require_owned(self, before=before, owns=WORKLOAD.owns, stage=stage)
+        for secret in WORKLOAD.secrets:
+            self._add_secret(secret)
         names = {"AppLogs": stage.app_log_group, "FlowLogs": stage.flow_log_group, "WafLogs": stage.waf_log_group}
         for log_id, name in names.items():
             group = logs.LogGroup(self, log_id, log_group_name=name, removal_policy=self._removal)
@@ -38,33 +43,17 @@ class DataStack(BaseStack):
             cfn_resource(group).add_property_override("RetentionInDays", stage.log_days)
         self._add_access_log_bucket()
 
-    def _add_table(self) -> None:
-        dynamodb.TableV2(
+    def _add_secret(self, secret: Secret) -> None:
+        created = secretsmanager.Secret(
             self,
-            "Comments",
-            table_name=self._stage.table,
-            partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
-            sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
-            billing=dynamodb.Billing.on_demand(),
-            time_to_live_attribute="expires_at",
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
-            deletion_protection=self._stage.protect,
-            removal_policy=self._removal,
-        )
-
-    def _add_moderator_secret(self) -> None:
-        secret = secretsmanager.Secret(
-            self,
-            "Moderator",
-            secret_name=self._stage.moderator_secret,
-            description=f"Bearer token of the moderator of {self._stage.name}",
+            camel_case(secret.name),
+            secret_name=self._stage.secret_name(secret),
+            description=f"{secret.description} of {self._stage.name}",
             # 40 letters and digits: 238 bits, safe in headers and shells
             generate_secret_string=secretsmanager.SecretStringGenerator(exclude_punctuation=True, password_length=40),
             removal_policy=self._removal,
         )
-        acknowledge(secret, {"SMG4": "people use this token, so it is rotated manually (docs/operations.md)"})
+        acknowledge(created, {"SMG4": "secrets are rotated manually (docs/operations.md)"})
 
     def _add_access_log_bucket(self) -> None:
         bucket = s3.Bucket(

@@ -1,4 +1,4 @@
-"""ECR repositories: one that stages share, so that prod runs the digest that dev ran, and one for previews."""
+"""ECR repositories: one for previews, and one that other stages share, so that all run the same digest."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +7,9 @@ import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 
+from infra.config import PREVIEW_REPOSITORY, REPOSITORY
+from infra.model import Stage
 from infra.stacks.base import BaseStack
-from infra.stages import PREVIEW_REPOSITORY, REPOSITORY, Stage
 
 RELEASES_KEPT = 30
 """Images of each stage that a rollback can choose from."""
@@ -23,7 +24,7 @@ class RegistryStack(BaseStack):
 
     Termination protection prevents `cdk destroy --all` of one stage from deleting this stack, which stages share. If it
     is deleted anyway, the shared repository is retained, because rollbacks need its images, and
-    `cdk deploy CommentsRegistry --import-existing-resources` adopts it.
+    `cdk deploy` with `--import-existing-resources` adopts it.
     """
 
     def __init__(self, scope: cdk.App, construct_id: str, *, stages: Sequence[Stage], **kwargs: Any) -> None:

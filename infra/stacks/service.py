@@ -1,27 +1,31 @@
 """Stateless stack of a stage: VPC, load balancer, ECS service, alarms, and the grants between them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import aws_cdk as cdk
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 
+from infra import owned
+from infra.config import DIGEST_PARAMETER, TITLE, WORKLOAD, own_resources
 from infra.constructs.alarms import Alarms
 from infra.constructs.budget import MonthlyBudget
 from infra.constructs.cloudfront import VIEWER_ADDRESS_HEADER, CloudFrontEntrance
-from infra.constructs.dashboard import Dashboard, SavedQueries
+from infra.constructs.dashboard import Dashboard, Row, SavedQueries
 from infra.constructs.fargate_service import ApiService
 from infra.constructs.load_balancer import LoadBalancer
 from infra.constructs.network import Network
+from infra.constructs.own_resources import require_owned, resource_paths
 from infra.constructs.waf import WebAcl
 from infra.findings import acknowledge, wildcard_finding
-from infra.permissions import BOUNDARY_NAME, TABLE_ACTIONS, UNSUPPORTED
+from infra.model import Owned, Service, Stage, camel_case
+from infra.permissions import BOUNDARY_NAME, UNSUPPORTED
 from infra.stacks.base import BaseStack
 from infra.stacks.data import ACCESS_LOG_PREFIX
-from infra.stages import DIGEST_PARAMETER, Stage
 
 _CPU_UNITS = 1024
 """CPU units of one vCPU, the most that a worker process can use."""
@@ -42,7 +46,6 @@ class ServiceStack(BaseStack):
         self._stage = stage
         digest = self._add_digest_parameter()
         images = self._images()
-        table = dynamodb.Table.from_table_name(self, "Comments", stage.table)
         app_logs = logs.LogGroup.from_log_group_name(self, "AppLogs", stage.app_log_group)
         network = Network(
             self,
@@ -66,25 +69,34 @@ class ServiceStack(BaseStack):
             log_prefix=ACCESS_LOG_PREFIX,
         )
         alarms = Alarms(
-            self, "Alarms", stage=stage.name, prefix=stage.service, runbook=_runbook(stage), email=stage.alarm_address
+            self,
+            "Alarms",
+            subject=TITLE,
+            stage=stage.name,
+            prefix=stage.service,
+            queries=WORKLOAD.queries,
+            runbook=_runbook(stage),
+            email=stage.alarm_address,
         )
         api = ApiService(
             self,
             "Api",
             name=stage.service,
+            container=WORKLOAD.container,
+            port=WORKLOAD.port,
             network=network,
             image=ecs.ContainerImage.from_registry(images.repository_uri_for_digest(digest)),
             cpu=stage.cpu,
             memory=stage.memory,
             architecture=stage.architecture,
             spot_share=stage.spot_share,
-            environment=_environment(stage) | {"IMAGE_DIGEST": digest},  # /status shows it
+            environment=self._environment() | {"IMAGE_DIGEST": digest},
             secrets=self._secrets(),
             log_group=app_logs,
             rollback_alarms=alarms.add_deployment_alarms(edge.load_balancer),
             container_insights=stage.container_insights,
         )
-        target_group = edge.add_target(api.service, port=api.port)
+        target_group = edge.add_target(api.service, port=WORKLOAD.port, health_path=WORKLOAD.health_path)
         api.scale(
             target_group=target_group,
             min_tasks=stage.min_tasks,
@@ -93,7 +105,7 @@ class ServiceStack(BaseStack):
             cpu_seconds=stage.cpu_seconds,
             requests_per_target=stage.requests_per_target,
         )
-        table.grant(api.task_definition.task_role, *TABLE_ACTIONS)
+        self._grant_own_resources(api.task_definition.task_role)
         images.grant_pull(api.execution_role)
         acknowledge(
             api.execution_role,
@@ -107,8 +119,10 @@ class ServiceStack(BaseStack):
             load_balancer=edge.load_balancer, target_group=target_group, service=api.service, min_tasks=stage.min_tasks
         )
         alarms.add_failed_deployment_rule()
-        alarms.add_table_alarms(table)
-        SavedQueries(self, "Queries", folder=stage.service, log_group_name=stage.app_log_group)
+        rows = self._add_own_resources(alarms)
+        SavedQueries(
+            self, "Queries", queries=WORKLOAD.queries, folder=stage.service, log_group_name=stage.app_log_group
+        )
         if stage.web_acl:
             WebAcl(
                 self,
@@ -123,6 +137,8 @@ class ServiceStack(BaseStack):
                     resource_name=stage.waf_log_group,
                     arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
                 ),
+                blocked_body=WORKLOAD.blocked_body,
+                limited_body=WORKLOAD.limited_body,
             )
         if stage.dashboard:
             Dashboard(
@@ -134,8 +150,10 @@ class ServiceStack(BaseStack):
                 target_group=target_group,
                 service=api.service,
                 min_tasks=stage.min_tasks,
-                table=table,
-                route_namespace=stage.metrics_namespace if stage.route_metrics else None,
+                rows=rows,
+                route_namespace=(
+                    stage.metrics_namespace if stage.route_metrics and WORKLOAD.metrics_variable else None
+                ),
                 web_acl_metric=stage.service if stage.web_acl else None,
             )
         if stage.alarm_address and stage.monthly_budget:
@@ -187,21 +205,54 @@ class ServiceStack(BaseStack):
 
     def _secrets(self) -> dict[str, ecs.Secret]:
         """Return the secrets that ECS injects as variables. CDK grants them to the execution role."""
-        if not self._stage.has_moderator:
-            return {}
-        token = secretsmanager.Secret.from_secret_name_v2(self, "Moderator", self._stage.moderator_secret)
-        return {"COMMENTS_MODERATOR_TOKEN": ecs.Secret.from_secrets_manager(token)}
+        return {
+            secret.variable: ecs.Secret.from_secrets_manager(
+                secretsmanager.Secret.from_secret_name_v2(
+                    self, camel_case(secret.name), self._stage.secret_name(secret)
+                )
+            )
+            for secret in WORKLOAD.secrets_of(self._stage)
+        }
 
+    def _environment(self) -> dict[str, str]:
+        """Return the application's environment variables. The stage's settings can't override the workload's."""
+        stage = self._stage
+        variables = dict(stage.settings) | dict(WORKLOAD.environment(stage))
+        variables |= {each.variable: self._reference(each) for each in WORKLOAD.owns if each.variable}
+        if stage.route_metrics and WORKLOAD.metrics_variable:
+            variables[WORKLOAD.metrics_variable] = stage.metrics_namespace
+        if stage.cpu > _CPU_UNITS:
+            variables["WEB_CONCURRENCY"] = str(stage.cpu // _CPU_UNITS)
+        return variables
 
-def _environment(stage: Stage) -> dict[str, str]:
-    """Return the application's environment variables. The stage's settings can't override its store."""
-    environment = {
-        "COMMENTS_STORE": f"dynamodb://{stage.table}",
-        "COMMENTS_TRUSTED_PROXIES": str(stage.trusted_proxies),
-    }
-    metrics = {"COMMENTS_METRICS": stage.metrics_namespace} if stage.route_metrics else {}
-    workers = {"WEB_CONCURRENCY": str(stage.cpu // _CPU_UNITS)} if stage.cpu > _CPU_UNITS else {}
-    return dict(stage.settings) | environment | metrics | workers
+    def _reference(self, each: Owned) -> str:
+        """Return what the API of a resource's service calls it: its name, URL or ARN."""
+        name = self._physical_name(each)
+        if each.service is Service.SQS:
+            return f"https://sqs.{self.region}.{self.url_suffix}/{self.account}/{name}"
+        return owned.filled_in(owned.arns(each, name)[0], self) if each.service is Service.SNS else name
+
+    def _physical_name(self, each: Owned) -> str:
+        return self._stage.physical_name(each, account=self.account, region=self.region)
+
+    def _grant_own_resources(self, task_role: iam.IRole) -> None:
+        for each in WORKLOAD.owns:
+            if each.actions:
+                arns = owned.arns(each, self._physical_name(each))
+                task_role.add_to_principal_policy(
+                    iam.PolicyStatement(
+                        actions=list(each.actions), resources=[owned.filled_in(arn, self) for arn in arns]
+                    )
+                )
+
+    def _add_own_resources(self, alarms: Alarms) -> Sequence[Row]:
+        own = own_resources()
+        if not own:
+            return ()
+        before = resource_paths(self)
+        rows = own.add_service_resources(self, stage=self._stage, alarms=alarms)
+        require_owned(self, before=before, owns=WORKLOAD.owns, stage=self._stage)
+        return rows
 
 
 def _runbook(stage: Stage) -> str:

@@ -51,7 +51,7 @@ def start_engine() -> None:
     command = [
         os.environ["PLAYGROUND_JAVA"],
         *JVM,
-        f"-Dcomments.{sys.argv[-1].lstrip('-')}",  # lets `down` find the engine if the server is killed
+        f"-Dplayground.{sys.argv[-1].lstrip('-')}",  # lets `down` find the engine if the server is killed
         f"-Dengine.port={PORT}",
         "-Djava.library.path=DynamoDBLocal_lib",
         "-Dorg.eclipse.jetty.xml.XmlParser.Validating=false",  # the schema would be fetched from the web

@@ -12,9 +12,8 @@ from comments.app import create_app
 from comments.config import Settings
 from comments.errors import error_body
 from comments.stores.dynamodb import DynamoDBStore
-from infra.queries import QUERIES
-from release.explain import readable, store_causes
-from release.watch import ERRORS
+from infra.config import WORKLOAD
+from release.explain import outage_causes, readable
 from tests.app.conftest import Log
 from tests.infra.synthesis import every, templates, the
 
@@ -49,7 +48,7 @@ def failed(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
 def test_saved_queries_use_fields_that_log_lines_have(failed: Log, service: Template) -> None:
     written = {name for entry in failed.entries for name in entry}
     queries = every(service, "AWS::Logs::QueryDefinition")
-    assert {query["Name"] for query in queries} == {f"comments-dev/{name}" for name in QUERIES}
+    assert {query["Name"] for query in queries} == {f"comments-dev/{name}" for name in WORKLOAD.queries}
     for query in queries:
         assert query["LogGroupNames"] == ["/comments/dev/app"]
         without_strings = re.sub(r'"[^"]*"', "", query["QueryString"])
@@ -61,8 +60,8 @@ def test_a_release_explains_a_failure_with_the_log(failed: Log, service: Templat
     (query,) = (each for each in every(service, "AWS::Logs::QueryDefinition") if "warnings and errors" in each["Name"])
     *_, error, request = failed.getvalue().splitlines()
     assert f'"{json.loads(error)["level"]}"' in query["QueryString"]
-    found = [line for line in (error, request) if f'"{json.loads(line)["logger"]}"' in ERRORS]
-    (cause,) = store_causes(found)
+    found = [line for line in (error, request) if f'"{json.loads(line)["logger"]}"' in WORKLOAD.failures.pattern]
+    (cause,) = outage_causes(found)
     assert "lacks dynamodb:Query" in cause
     assert re.fullmatch(r"error: the store failed: table comments-dev: .* dynamodb:Query on x", readable(error))
     assert re.fullmatch(r"error: GET /api/comment/list/1 503 in [\d.]+ ms", readable(request))

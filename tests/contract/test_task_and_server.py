@@ -10,7 +10,7 @@ from aws_cdk.assertions import Template
 
 from comments.app import create_app
 from comments.config import Settings, load_settings, unknown_variables
-from infra.stages import STAGES
+from infra.config import STAGES
 from tests.app.conftest import ROOT
 from tests.infra.synthesis import attributes, container, environment, every, templates, the
 

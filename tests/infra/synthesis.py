@@ -13,8 +13,9 @@ from aws_cdk.assertions import Template
 
 from infra.app import app_of
 from infra.checks import CHECKED, DOMAIN, EMAIL, GITHUB
+from infra.config import ACCESS_STACK, REGISTRY_STACK, stage_named
+from infra.model import Stage
 from infra.permissions import WorkflowRole
-from infra.stages import ACCESS_STACK, REGISTRY_STACK, Stage, stage_named
 
 __all__ = ["CHECKED", "DOMAIN", "EMAIL", "GITHUB"]
 

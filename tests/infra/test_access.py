@@ -7,15 +7,9 @@ from typing import Any
 
 import pytest
 
-from infra import execution_policy, stages
-from infra.permissions import BOUNDARY, DEPLOY_STACKS, ISSUER, READ, WORKFLOW_ROLES, workflow_roles
-from infra.stages import (
-    PREVIEW,
-    STAGES,
-    stage_named,
-    stages_in_account_of,
-    stages_in_registry_of,
-)
+from infra import config, execution_policy
+from infra.config import PREVIEW, STAGES, WORKLOAD, stage_named, stages_in_account_of, stages_in_registry_of
+from infra.permissions import DEPLOY_STACKS, ISSUER, READ, WORKFLOW_ROLES, boundary, workflow_roles
 from tests.infra.synthesis import (
     ACCOUNT,
     GITHUB,
@@ -34,9 +28,9 @@ from tests.infra.synthesis import (
 
 ALL_STATEMENTS = {
     *(statement for role in WORKFLOW_ROLES for statement in role.statements),
-    *execution_policy.STATEMENTS,
+    *execution_policy.statements(WORKLOAD.owns),
     *DEPLOY_STACKS,
-    *BOUNDARY,
+    *boundary(WORKLOAD.owns),
 }
 RUNS = {
     "comments-deploy-dev": ["environment:dev"],
@@ -105,7 +99,7 @@ def test_the_reading_role_changes_nothing_and_reads_no_content() -> None:
 def test_an_account_has_only_the_roles_and_repositories_of_its_own_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [stage.name for stage in stages_in_account_of(DEV)] == ["dev", "prod", "pr-N"], "that of the credentials"
     monkeypatch.setitem(STAGES, "prod", replace(PROD, account=TWO))
-    monkeypatch.setattr(stages, "PREVIEW", replace(PREVIEW, account="333333333333"))
+    monkeypatch.setattr(config, "PREVIEW", replace(PREVIEW, account="333333333333"))
     found = {}
     for name in ("dev", "prod", "pr-7"):
         stage = stage_named(name)

@@ -4,8 +4,8 @@ import json
 import re
 from typing import Any
 
-from infra.queries import QUERIES
-from infra.stages import NOBODY, STAGES
+from infra.config import STAGES, WORKLOAD
+from infra.model import NOBODY
 from tests.infra.synthesis import EMAIL, PROJECT, environment, every, templates, the
 
 RUNBOOK = (PROJECT / "docs" / "operations.md").read_text()
@@ -86,13 +86,13 @@ def test_every_description_has_a_command_for_the_stage_and_links_to_its_section_
         link = r"https://github\.com/example/comments/blob/main/docs/operations\.md#([a-z0-9-]+)"
         match = re.fullmatch(rf".+ Run first: (?:{command}) Then: {link}", text)
         assert match, (name, text)
-        assert match[1] is None or match[1] in QUERIES, name
+        assert match[1] is None or match[1] in WORKLOAD.queries, name
         assert len(text) <= 512, name  # EventBridge's limit; CloudWatch's is 1,024
         linked.add(match[2])
     assert linked == set(re.findall(r"^## (\S+)$", RUNBOOK, re.MULTILINE)), "alarms and sections match"
     named = set(re.findall(r"\*([a-z ]+)\*", RUNBOOK))
     assert named
-    assert named <= QUERIES.keys(), "saved queries exist"
+    assert named <= WORKLOAD.queries.keys(), "saved queries exist"
 
 
 def test_the_dashboard_finds_routes_by_a_search_and_shows_every_alarm() -> None:

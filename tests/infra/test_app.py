@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from infra.app import main, stage_from
-from infra.stages import STAGES, ConfigurationError
+from infra.config import STAGES
+from infra.model import ConfigurationError
 from tests.infra.synthesis import PROJECT
 
 
@@ -35,7 +36,7 @@ def test_an_unknown_key_never_deploys_the_default_stage() -> None:
     assert stage_from(of_cdk) == STAGES["dev"]
     for context, message in (
         ({"stage": "production"}, "unknown stage 'production'"),
-        ({"stge": "prod"}, "unknown context key 'stge': only stage is supported, as in -c stage=prod; did you mean"),
+        ({"stge": "prod"}, "unknown context key 'stge': only stage is supported, as in -c stage=dev; did you mean"),
         ({"stage": "dev", "digest": "sha256:1"}, "unknown context key 'digest'"),
     ):
         with pytest.raises(ConfigurationError, match=re.escape(message)):

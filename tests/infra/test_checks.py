@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from infra import checks
+from infra.config import STAGES
 from infra.stacks import data
-from infra.stages import STAGES
 
 
 def test_a_finding_without_acknowledgement_is_reported_with_its_place(

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from infra.config import STAGES
 from infra.cost.__main__ import main, stock_templates
 from infra.cost.bill import Bill, bill, bills
-from infra.stages import STAGES, Architecture, Egress, Entrance, Stage
+from infra.model import Architecture, Egress, Entrance, Stage
 from tests.infra.synthesis import CHECKED, CLOUDFRONT, PROJECT, synthesize
 
 IDLE, BUSY = 0, 10_000_000

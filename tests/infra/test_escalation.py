@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from infra import execution_policy
+from infra.config import BOOTSTRAP_QUALIFIER
 from infra.permissions import BOUNDARY_NAME, WORKFLOW_ROLES, WorkflowRole
-from infra.stages import BOOTSTRAP_QUALIFIER
 from tests.infra.synthesis import ACCOUNT, REGION, every, grants, iam_actions, list_of, statements_of, templates, text
 
 EXECUTION, PUBLISHING, *UNUSED = (

@@ -3,8 +3,10 @@
 import json
 from fnmatch import fnmatch
 
-from infra.execution_policy import STATEMENTS
+from infra.execution_policy import statements
+from infra.owned import SERVICES
 from infra.permissions import SETTINGS
+from tests.infra.every_service.workload import WORKLOAD as EVERY_SERVICE
 from tests.infra.synthesis import CFN_LINT, CLOUDFRONT, NAT, TLS, iam_actions, templates
 
 BY_A_PERSON = {"AWS::IAM::ManagedPolicy", "AWS::IAM::OIDCProvider"}
@@ -70,11 +72,13 @@ def knows_a_resource(action: str) -> bool:
 
 def test_cloudformation_may_do_what_every_type_of_resource_needs() -> None:
     """An action without resource-level permissions must be granted on all resources."""
-    allowed = [action for statement in STATEMENTS for action in statement.actions]
-    everywhere = [action for statement in STATEMENTS if statement.resources == ("*",) for action in statement.actions]
+    policy = statements(EVERY_SERVICE.owns)
+    allowed = [action for statement in policy for action in statement.actions]
+    everywhere = [action for statement in policy if statement.resources == ("*",) for action in statement.actions]
+    own = {kind for facts in SERVICES.values() for kind in facts.types}
     assert {
         (kind, action)
-        for kind in types() - BY_A_PERSON
+        for kind in (types() | own) - BY_A_PERSON
         for action in needed(kind, "create", "read", "update", "delete")
         if not granted(action, allowed if knows_a_resource(action) else everywhere)
     } == set()
@@ -85,3 +89,10 @@ def test_the_role_that_reads_may_read_the_settings_of_every_type_and_no_others()
     allowed = [*SETTINGS.actions, "s3:ListBucket"]
     assert {each for each in read if not granted(each[1], [*allowed, *CHANGES_OR_CONTENT])} == set()
     assert [pattern for pattern in allowed if not any(granted(action, [pattern]) for _, action in read)] == []
+
+
+def test_drift_of_every_own_resource_can_be_read() -> None:
+    for facts in SERVICES.values():
+        read = {action for kind in facts.types for action in needed(kind, "read")}
+        allowed = [*SETTINGS.actions, *facts.read, "s3:ListBucket", *CHANGES_OR_CONTENT]
+        assert {action for action in read if not granted(action, allowed)} == set()

@@ -1,6 +1,6 @@
 import pytest
 
-from infra.stages import Egress, Entrance
+from infra.model import Egress, Entrance
 from tests.infra.synthesis import ACCOUNT, CLOUDFRONT, CLOUDFRONT_ENDPOINTS, NAT, REGION, TLS, every, templates
 
 

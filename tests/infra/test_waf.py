@@ -1,6 +1,6 @@
 import json
 
-from infra.stages import STAGES
+from infra.config import STAGES
 from tests.infra.synthesis import Resource, templates, the
 
 

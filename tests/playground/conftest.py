@@ -14,8 +14,8 @@ from typing import Any
 import boto3
 import pytest
 
+from infra.config import STAGES
 from infra.permissions import ISSUER
-from infra.stages import STAGES
 from playground.state import ACCOUNT, REGION, Playground, PlaygroundError, load_environment
 from tests.machine import needs
 from tests.playground.traffic import TALLIES
@@ -165,7 +165,7 @@ class Cloud:
 
     def containers(self) -> list[str]:
         """Return the IDs of the running containers, as reported by Docker."""
-        label = f"label=comments.playground={Playground.from_environment().folder}"
+        label = f"label=cdk.playground={Playground.from_environment().folder}"
         return subprocess.check_output(["docker", "ps", "--quiet", "--no-trunc", "--filter", label], text=True).split()
 
     def settle(self) -> None:

@@ -82,5 +82,5 @@ def test_a_version_that_does_not_come_up_is_rolled_back_and_named(
 
 
 def test_credentials_of_another_account_are_refused(cloud: Cloud, project: Clone) -> None:
-    project.replace("infra/stages.py", 'account="000000000000"', 'account="111122223333"')
+    project.replace("infra/config.py", 'account="000000000000"', 'account="111122223333"')
     failed_with(cloud.release(project.folder), "111122223333", status=NOTHING_CHANGED)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.config import STAGES
 from infra.permissions import WORKFLOW_ROLES, WorkflowRole
-from infra.stages import STAGES
 from playground.state import Playground
 from tests.client import Answer, ask
 from tests.playground.conftest import NAME, PROJECT, Clone, Cloud, Running, token, wait_until
@@ -116,7 +116,7 @@ def test_each_permission_is_used_or_documented_as_not_enforced(cloud: Cloud, pro
         assert cloud.release(project.folder).returncode == 1
         project.replace("app/api.py", "\nraise SystemExit(1)\n", "\n# another image\n")
         assert cloud.release(project.folder).returncode == 0
-    secret = cloud.client("secretsmanager").get_secret_value(SecretId=STAGE.moderator_secret)["SecretString"]
+    secret = cloud.client("secretsmanager").get_secret_value(SecretId="comments/playground/moderator")["SecretString"]
     comment = post(cloud, Idempotency_Key="any").body["id"]
     assert post(cloud, Idempotency_Key="any").body["id"] == comment
     assert ask(f"{cloud.url}/api/moderation/{THREAD}/{comment}", "DELETE", token=secret).status == 200

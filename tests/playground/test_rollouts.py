@@ -73,7 +73,7 @@ def test_a_rollback_an_upgrade_and_scaling_fail_no_request(cloud: Cloud, project
     written_before = dict(cloud.acknowledged)
     project.git("checkout", "--quiet", "HEAD~1", "--", *IMAGE_FILES)
     project.append("app/api.py", "\n# another version\n")
-    project.replace("infra/stages.py", "max_tasks=6,", SMALL_TARGET)
+    project.replace("infra/config.py", "max_tasks=6,", SMALL_TARGET)
     with Traffic(cloud.url, cloud.acknowledged) as traffic:
         upgraded = cloud.release(project.folder)
         assert upgraded.returncode == 0, upgraded.stdout + upgraded.stderr

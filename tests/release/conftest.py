@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from infra.stages import STAGES
+from infra.config import STAGES
 from release.aws import TOOL_SETTINGS, Aws
 from release.deploy import wait_until_stable
 from release.images import Images

@@ -11,8 +11,9 @@ from botocore.stub import Stubber
 
 from infra import execution_policy
 from infra.app import app_of
+from infra.config import ACCESS_STACK, STAGES, TOOLKIT_STACK, WORKLOAD
+from infra.model import Owned, Repository, Service
 from infra.permissions import WORKFLOW_ROLES
-from infra.stages import ACCESS_STACK, STAGES, TOOLKIT_STACK, Repository
 from release import bootstrap as module
 from release import deploy
 from release.__main__ import main
@@ -22,6 +23,7 @@ from release.bootstrap import (
     create_service_linked_role,
     describe_isolation,
     provider_exists,
+    require_bootstrapped,
     require_repository,
 )
 from release.command import CommandError, NotReadyError
@@ -90,6 +92,14 @@ def test_an_account_that_has_the_provider_is_prepared_with_it(
     for role in WORKFLOW_ROLES:
         (statement,) = iam.get_role(RoleName=role.name)["Role"]["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Principal"]["Federated"] == provider
+    require_bootstrapped(aws)
+    more = (*WORKLOAD.owns, Owned(service=Service.SQS, name="jobs", actions=("sqs:SendMessage",)))
+    with monkeypatch.context() as changed:
+        changed.setattr(module, "WORKLOAD", replace(WORKLOAD, owns=more))
+        with pytest.raises(
+            NotReadyError, match=r"owns in .*/workload\.py has \(sqs\): run `make bootstrap ENV=playground`"
+        ):
+            require_bootstrapped(aws)
     executing = f"cdk-comments-cfn-exec-role-{aws.account}-{aws.region}"
     (attached,) = iam.list_attached_role_policies(RoleName=executing)["AttachedPolicies"]
     assert attached["PolicyName"] == execution_policy.NAME

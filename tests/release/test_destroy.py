@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from infra.stages import STAGES
+from infra.config import STAGES
 from release import __main__ as command
 from release import deploy
 from release import destroy as module

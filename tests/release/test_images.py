@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.stages import STAGES
+from infra.config import STAGES
 from release.aws import Aws
 from release.command import NotReadyError, ReleaseError
 from release.images import Images, require_releasable

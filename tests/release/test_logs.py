@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from botocore.stub import Stubber
 
-from infra.queries import QUERIES
+from infra.config import WORKLOAD
 from release import logs as module
 from release.aws import Aws
 from release.command import NotReadyError
@@ -95,4 +95,4 @@ def test_a_saved_query_is_run_by_logs_insights(dev: Aws) -> None:
         stubber.add_response("start_query", {"queryId": "1"})
         stubber.add_response("get_query_results", {"status": "Running", "results": []})
         stubber.add_response("get_query_results", {"status": "Complete", "results": [row]})
-        assert run_query(dev, QUERIES["slowest routes"], since=0) == [{"route": "/api/x"}]
+        assert run_query(dev, WORKLOAD.queries["slowest routes"], since=0) == [{"route": "/api/x"}]

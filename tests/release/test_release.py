@@ -9,7 +9,7 @@ from unittest.mock import MagicMock, Mock, call
 
 import pytest
 
-from infra.stages import TOOLKIT_STACK
+from infra.config import TOOLKIT_STACK
 from release import __main__ as command
 from release import build, deploy
 from release.__main__ import Phase, Plan, check_scan, release

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.stages import Severity
+from infra.model import Severity
 from release import scan as module
 from release.command import CommandError, NotReadyError, ReleaseError
 from release.scan import check_exceptions, scan

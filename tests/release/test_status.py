@@ -10,7 +10,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from infra.stages import REGISTRY_STACK, Stage
+from infra.config import REGISTRY_STACK
+from infra.model import Stage
 from release import deploy, scan, status
 from release.__main__ import main
 from release.aws import TOOL_SETTINGS, Aws

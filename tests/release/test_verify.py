@@ -11,10 +11,9 @@ from release import verify
 from release.aws import Aws
 from release.command import ReleaseError
 from release.images import Images
-from release.watch import THREAD
 
 URL = "http://example.com"
-LIST = f"/api/comment/list/{THREAD}"
+LIST = "/api/comment/list/9007199254740991"
 DIGEST = "sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
 HEALTHY = (200, b'{"status": "OK"}')
@@ -54,8 +53,8 @@ def test_the_api_must_respond_and_a_failing_store_is_not_waited_for_as_long(
 ) -> None:
     monkeypatch.setattr(verify, "get", Mock(side_effect=responses))
     monkeypatch.setattr(verify, "base_url", lambda _: URL)
-    monkeypatch.setattr(verify, "API_SECONDS", seconds)
-    monkeypatch.setattr(verify, "STORE_SECONDS", 0)
+    monkeypatch.setattr(verify, "RESPONSE_SECONDS", seconds)
+    monkeypatch.setattr(verify, "OUTAGE_SECONDS", 0)
     monkeypatch.setattr(Images, "verified_in", lambda *_, **__: ["dev-aaaaaaaaaaaa"])
     if not problem:
         assert verify.verify(deployed, DIGEST) == URL

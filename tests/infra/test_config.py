@@ -3,19 +3,8 @@ import re
 
 import pytest
 
-from infra.stages import (
-    NOBODY,
-    STAGES,
-    Architecture,
-    Entrance,
-    Repository,
-    Stage,
-    StageError,
-    Target,
-    TargetError,
-    stage_named,
-    target_of,
-)
+from infra.config import STAGES, Target, stage_named, target_of
+from infra.model import NOBODY, Architecture, Entrance, Repository, Stage, StageError, TargetError
 from tests.infra.synthesis import DOMAIN, EMAIL
 
 DEV = STAGES["dev"]

@@ -1,0 +1,251 @@
+"""The configuration: the only module that reads infra/stages.py, workload.py and resources.py.
+
+It looks up stages, validates both files with errors that name the field, and derives names from them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from infra.model import (
+    LOG_DAYS,
+    Architecture,
+    ConfigurationError,
+    Owned,
+    Repository,
+    Service,
+    Stage,
+    StageError,
+    TargetError,
+    Workload,
+    camel_case,
+)
+
+if TYPE_CHECKING:
+    from infra.constructs.own_resources import OwnResources
+
+_PACKAGE = os.environ.get("CONFIG_PACKAGE") or "infra"
+"""Python package with the three files. Tests and examples have their own."""
+_stages = importlib.import_module(f"{_PACKAGE}.stages")
+
+WORKLOAD: Workload = importlib.import_module(f"{_PACKAGE}.workload").WORKLOAD
+PROJECT = WORKLOAD.name
+TITLE = camel_case(PROJECT)
+"""Beginning of the names of stacks."""
+ACCESS_STACK = f"{TITLE}Access"
+REGISTRY_STACK = f"{TITLE}Registry"
+TOOLKIT_STACK = f"{TITLE}Toolkit"
+"""The bootstrap's stack."""
+BOOTSTRAP_QUALIFIER = PROJECT.replace("-", "")[:10]
+"""Part of the names of the bootstrap's roles and bucket, so that other CDK apps in the account are unaffected. CDK: at
+most ten letters and digits."""
+DIGEST_PARAMETER = "ImageDigest"
+"""CloudFormation parameter of the service stack: the digest of the image."""
+_BUCKET_NAME_LENGTH = 63
+_LONGEST_REGION = "ap-southeast-1"
+_OWNED = 12
+"""AWS: a tag, as in AccessStack, has at most 256 characters."""
+
+PLAYGROUND = Stage(
+    name="playground",
+    account="000000000000",
+    github=Repository(name=f"example/{PROJECT}", owner_id=1001, repository_id=2002),
+    architecture=Architecture.of_this_machine(),
+    max_tasks=6,
+    log_days=1,
+)
+"""AWS emulated on this machine. It has a repository so that its tests can assume GitHub's roles."""
+
+
+def _bound(stage: Stage) -> Stage:
+    return replace(stage, project=PROJECT, github=stage.github or _stages.GITHUB)
+
+
+STAGES: dict[str, Stage] = {stage.name: _bound(stage) for stage in (*_stages.STAGES, PLAYGROUND)}
+PREVIEW = _bound(_stages.PREVIEW)
+"""Template of the stages pr-N, one for each pull request."""
+DEFAULT_STAGE = next(iter(STAGES))
+"""Stage of `cdk` commands without `-c stage=NAME`: the first one."""
+STAGE_NAMES = f"{', '.join(STAGES)} or pr-N"
+REPOSITORY, PREVIEW_REPOSITORY = STAGES[DEFAULT_STAGE].image_repository, PREVIEW.image_repository
+"""ECR repositories: one that all stages share, except previews."""
+
+
+def own_resources() -> OwnResources | None:
+    """Import the workload's own constructs; None if it has no resources.py. Slow, because that imports aws_cdk."""
+    name = f"{_PACKAGE}.resources"
+    return importlib.import_module(name) if importlib.util.find_spec(name) else None
+
+
+def stage_named(name: str) -> Stage:
+    """Return a stage by its name; raise StageError for an unknown name or an invalid field."""
+    if re.fullmatch(r"pr-[1-9][0-9]{0,5}", name):
+        stage = replace(PREVIEW, name=name)
+    elif name in STAGES:
+        stage = STAGES[name]
+    else:
+        near = difflib.get_close_matches(name, STAGES, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise StageError(f"unknown stage {name!r}: use {STAGE_NAMES} for pull request N{hint}")
+    if problem := next(_problems_of_workload(), None):
+        raise ConfigurationError(f"WORKLOAD in infra/workload.py: {problem}")
+    if problem := next(_problems(stage), None):
+        raise StageError(f"stage {stage.name} in infra/stages.py: {problem}")
+    first: dict[str | None, Stage] = {}
+    for other in (*STAGES.values(), PREVIEW):  # stages with a registry share images, which have one architecture
+        shared = first.setdefault(other.registry, other)
+        if other.architecture is not shared.architecture:
+            raise StageError(
+                f"stage {other.name} in infra/stages.py: architecture is {other.architecture.name}, but it runs the"
+                f" images of {shared.name}, which are {shared.architecture.name}"
+            )
+    return stage
+
+
+def stages_in_account_of(stage: Stage) -> list[Stage]:
+    """Return the stages in the account of `stage` according to infra/stages.py. PREVIEW represents all previews.
+
+    Stages with `account=None` count as one account, that of the credentials, even if they are deployed with the
+    credentials of different accounts. The playground includes every stage, so that each role can be tested.
+    """
+    stages = [other for other in (*STAGES.values(), PREVIEW) if not other.is_playground]
+    return stages if stage.is_playground else [other for other in stages if other.account == stage.account]
+
+
+def stages_in_registry_of(stage: Stage) -> list[Stage]:
+    """Return the stages whose images are in the same registry as those of `stage`, protected ones first.
+
+    As above, `account=None` counts as one account, and the playground includes every stage.
+    """
+    stages = sorted((*STAGES.values(), PREVIEW), key=lambda other: not other.protect)
+    return [other for other in stages if stage.is_playground or other.registry == stage.registry]
+
+
+def _problems(stage: Stage) -> Iterator[str]:
+    """Yield the fields that AWS would reject during the deployment, each with what it must be."""
+    yield from _problems_of_names(stage)
+    if not 1 <= stage.min_tasks <= stage.max_tasks:
+        yield f"min_tasks is {stage.min_tasks}; it must be from 1 to max_tasks, {stage.max_tasks}"
+    if stage.cpu_seconds not in (20, 60):
+        yield f"cpu_seconds is {stage.cpu_seconds}; ECS supports 20 and 60"
+    if stage.log_days not in LOG_DAYS:
+        yield f"log_days is {stage.log_days}; it must be one of {', '.join(map(str, LOG_DAYS))}"
+    if stage.spot_share not in range(101):
+        yield f"spot_share is {stage.spot_share}; it must be from 0 to 100 percent"
+    if stage.domain and stage.behind_cloudfront:
+        yield "domain requires Entrance.LOAD_BALANCER; CloudFront uses its own name"
+    yield from _problems_of_settings(stage)
+
+
+def _problems_of_names(stage: Stage) -> Iterator[str]:
+    if not re.fullmatch(r"pr-\d+|(?!pr-)[a-z]([a-z0-9-]{0,18}[a-z0-9])?", stage.name):  # it is part of a bucket's name
+        yield "name must have at most 20 of a-z, 0-9 and hyphens, and not begin with pr-"
+    if [other.name for other in (*_stages.STAGES, PLAYGROUND)].count(stage.name) > 1:
+        yield "name is that of another stage, too"
+    for other in STAGES:
+        if stage.name.startswith(f"{other}-"):  # tags of images begin with it
+            yield f"name must not begin with {other}-, which marks the images of {other}"
+    if stage.promotes_from and stage.promotes_from not in STAGES.keys() - {stage.name}:
+        yield f"promotes_from is {stage.promotes_from!r}; it must name another stage"
+    for name in ("account", "registry_account"):
+        account = getattr(stage, name)
+        if account is not None and not (isinstance(account, str) and re.fullmatch(r"\d{12}", account)):
+            yield f"{name} is {account!r}; it must be 12 digits in quotes"
+    if stage.github and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", stage.github.name):
+        yield f"github has the name {stage.github.name!r}; it must be owner/name"
+
+
+def _problems_of_settings(stage: Stage) -> Iterator[str]:
+    prefix = WORKLOAD.settings_prefix
+    secret = {each.variable for each in WORKLOAD.secrets}
+    for name, _ in stage.settings:
+        if (
+            not re.fullmatch(rf"{prefix}[A-Z][A-Z0-9_]*", name)
+            or name in secret
+            or re.search("TOKEN|SECRET|PASSWORD", name)
+        ):
+            yield f"settings has {name}; only {prefix or 'upper-case'} variables without secrets are allowed"
+    yield from WORKLOAD.problems(stage)
+
+
+def _problems_of_workload() -> Iterator[str]:
+    """Yield the fields of the workload that AWS or CDK would reject, each with what it must be."""
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", PROJECT):
+        yield f"name is {PROJECT!r}; it must consist of a-z, 0-9 and single hyphens, and begin with a letter"
+    longest = max((*STAGES.values(), replace(PREVIEW, name="pr-999999")), key=lambda stage: len(stage.name))
+    for bucket in longest.buckets(WORKLOAD, account="0" * 12, region=_LONGEST_REGION):
+        if len(bucket) > _BUCKET_NAME_LENGTH:
+            yield f"name is too long: S3 allows {_BUCKET_NAME_LENGTH} characters, but a bucket would be named {bucket}"
+    for name in ("health_path", "probe_path"):
+        if (path := getattr(WORKLOAD, name)) and not path.startswith("/"):
+            yield f"{name} is {path!r}; it must begin with /"
+    for test in WORKLOAD.smoke_tests:
+        if not test.path.startswith("/"):
+            yield f"smoke_tests has the path {test.path!r}; it must begin with /"
+    if not 0 < WORKLOAD.port < 65536:  # noqa: PLR2004  # range of TCP ports
+        yield f"port is {WORKLOAD.port}; it must be from 1 to 65535"
+    yield from _problems_of_owns(WORKLOAD.owns)
+
+
+def _problems_of_owns(owns: tuple[Owned, ...]) -> Iterator[str]:
+    if len(owns) > _OWNED:
+        yield f"owns has {len(owns)} entries; at most {_OWNED} are allowed"
+    names = [owned.name for owned in owns]
+    for owned in owns:
+        where = f"owns has a resource of {owned.service.value}"
+        if names.count(owned.name) > 1:
+            yield f"{where} named {owned.name!r}, like another one; each needs a name of its own"
+        form = r"[a-z0-9.@_+-]+" if owned.service is Service.SES else r"([a-z][a-z0-9]*(-[a-z0-9]+)*)?"
+        if not re.fullmatch(form, owned.name):
+            yield f"{where} named {owned.name!r}; the name must match {form}"
+        if owned.service is Service.S3 and owned.name in {"", "logs"}:
+            yield f"{where} named {owned.name!r}; that of a bucket must be another one than logs"
+        for action in owned.actions:
+            if not re.fullmatch(rf"{owned.service.value}:[A-Za-z]+", action):
+                yield f"{where} with the action {action}; expected {owned.service.value}:NAME without wildcards"
+
+
+@dataclass(frozen=True)
+class Target:
+    """AWS account and region; None if not known before deployment."""
+
+    account: str | None
+    region: str | None
+
+
+def target_of(stage: Stage, environ: Mapping[str, str], *, caller_account: str | None = None) -> Target:
+    """Return the stage's account and region; raise TargetError if the stage and the environment don't match.
+
+    `caller_account` is the account of the credentials according to STS. The CDK CLI only sets CDK_DEFAULT_ACCOUNT if it
+    finds credentials; without them, CDK_DEFAULT_REGION is always us-east-1 and therefore ignored.
+    """
+    where = f"stage {stage.name}"
+    cdk_account = environ.get("CDK_DEFAULT_ACCOUNT")
+    account = _agreed_value(
+        "account", {where: stage.account, "CDK_DEFAULT_ACCOUNT": cdk_account, "the credentials": caller_account}
+    )
+    variables = {name: environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")}
+    region = _agreed_value("region", {where: stage.region, **variables})
+    for other in (*STAGES.values(), PREVIEW):
+        if account in {other.account, other.registry_account} - {stage.account, None} and not other.is_playground:
+            raise TargetError(
+                f"{where} has no account in infra/stages.py, and {account} is the account of {other.name} or of its"
+                f" images: set the account of {stage.name}, even if it is the same one"
+            )
+    return Target(account, region or (environ.get("CDK_DEFAULT_REGION") if cdk_account else None) or None)
+
+
+def _agreed_value(kind: str, sources: Mapping[str, str | None]) -> str | None:
+    """Return the value that the sources agree on; None if no source has one."""
+    given = {source: value for source, value in sources.items() if value}
+    if len(set(given.values())) > 1:
+        each = ", ".join(f"{value} ({source})" for source, value in given.items())
+        raise TargetError(f"conflicting {kind}: {each}; they must match (infra/stages.py has the stage's {kind})")
+    return next(iter(given.values()), None)

@@ -1,0 +1,67 @@
+"""Your own resources, as constructs. A workload without any needs no such file."""
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from constructs import Construct
+
+from infra.constructs.alarms import MINUTE, Alarms
+from infra.constructs.dashboard import Row, graph
+from infra.model import Stage
+
+_USES = ("Read", "Write")
+
+
+def add_data_resources(scope: Construct, *, stage: Stage, removal_policy: cdk.RemovalPolicy) -> None:
+    """Add the table of comments to the stateful stack."""
+    dynamodb.TableV2(
+        scope,
+        "Comments",
+        table_name=stage.service,
+        partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+        sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
+        billing=dynamodb.Billing.on_demand(),
+        time_to_live_attribute="expires_at",
+        point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+            point_in_time_recovery_enabled=True
+        ),
+        deletion_protection=stage.protect,
+        removal_policy=removal_policy,
+    )
+
+
+def add_service_resources(scope: Construct, *, stage: Stage, alarms: Alarms) -> Sequence[Row]:
+    """Add alarms for throttling, which a single very busy thread can cause, and return a row of the dashboard."""
+    table = dynamodb.Table.from_table_name(scope, "Comments", stage.service)
+    for kind in _USES:
+        alarms.add(
+            f"{kind.lower()}-throttles",
+            metric=table.metric(f"{kind}ThrottleEvents", statistic="sum", period=MINUTE),
+            threshold=1,
+            periods=3,
+            impact=f"Visitors of a busy thread get 503: DynamoDB throttles its {kind.lower()}s.",
+            query="responses by route",
+            section="throttles",
+        )
+    throttled, latency, capacity = (
+        [table.metric(f"{of}ThrottleEvents", statistic="sum", period=MINUTE, label=of) for of in _USES],
+        [
+            table.metric(
+                "SuccessfulRequestLatency",
+                dimensions_map={"TableName": table.table_name, "Operation": operation},
+                statistic="p99",
+                period=MINUTE,
+                label=operation,
+            )
+            # A comment with an idempotency key, as from embed.js, is stored in a transaction.
+            for operation in ("Query", "PutItem", "TransactWriteItems")
+        ],
+        [table.metric(f"Consumed{of}CapacityUnits", statistic="sum", period=MINUTE, label=of) for of in _USES],
+    )
+    graphs = (
+        graph("Throttled requests per minute", *throttled),
+        graph("p99 of DynamoDB, milliseconds", *latency),
+        graph("Capacity units per minute", *capacity),
+    )
+    return [Row("Is it the table?", graphs)]

@@ -1,0 +1,91 @@
+"""Your workload: the comment service. infra/model.py explains each field; infra/resources.py has its constructs."""
+
+from collections.abc import Iterator, Mapping
+
+from infra.model import REQUEST_ID, Failures, Owned, Response, Secret, Service, SmokeTest, Stage, Traffic, Workload
+
+_UNUSED_THREAD = 2**53 - 1
+"""Highest content_id that the API accepts, unlikely to be a real thread. Listing it reads from the store."""
+_LIST = f"/api/comment/list/{_UNUSED_THREAD}"
+_OK = Response(200, r'^\{"status": ?"OK"')
+_NOT_FOUND = Response(404, '"NOT-FOUND"')
+_NEED_TOKEN = ("COMMENTS_MODERATION", "COMMENTS_STATUS_THREAD")
+_FIELDS = "fields @timestamp, level, request_id, method, path, status, duration_ms, message"
+
+TABLE = Owned(
+    service=Service.DYNAMODB,
+    # A transaction requires the permissions of its operations.
+    actions=("dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"),
+    # One of ten requests stores a comment of 0.3 kB. embed.js sends an idempotency key, so that is a transaction of two
+    # items, with two units each, after a read of the key. The others read 20 comments: 6 kB, and a unit is 4 kB.
+    writes=0.1 * 4,
+    reads=0.1 * 1 + 0.9 * 2,
+    stored_kb=0.1 * 0.3,
+)
+
+
+def environment(stage: Stage) -> Mapping[str, str]:
+    return {"COMMENTS_STORE": f"dynamodb://{stage.service}", "COMMENTS_TRUSTED_PROXIES": str(stage.trusted_proxies)}
+
+
+def problems(stage: Stage) -> Iterator[str]:
+    for name, _ in stage.settings:
+        if name in _NEED_TOKEN and not WORKLOAD.secrets_of(stage):
+            yield f"{name} needs a moderator token, which only a stage with HTTPS has"
+
+
+WORKLOAD = Workload(
+    name="comments",
+    description="comment service",
+    image_files=("app", "requirements.txt", "Dockerfile", ".dockerignore"),
+    commit_argument="COMMENTS_COMMIT",
+    container="api",
+    health_path="/healthz",
+    environment=environment,
+    metrics_variable="COMMENTS_METRICS",
+    settings_prefix="COMMENTS_",
+    problems=problems,
+    secrets=(
+        Secret(
+            name="moderator",
+            variable="COMMENTS_MODERATOR_TOKEN",
+            description="Bearer token of the moderator",
+            needs_https=True,
+        ),
+    ),
+    owns=(TABLE,),
+    smoke_tests=(
+        SmokeTest(path="/healthz", expected=(_OK,)),
+        SmokeTest(path=_LIST, expected=(Response(200, r"^\["), _NOT_FOUND)),
+        SmokeTest(path="/api/status", expected=(_OK, _NOT_FOUND)),  # an older image may not have it
+    ),
+    probe_path=_LIST,
+    failures=Failures(
+        pattern='{ $.logger = "comments.errors" }',
+        outage="the store failed: ",
+        causes={
+            r"table (\S+): .*ResourceNotFoundException": r"the table \1 is missing: restore it from a backup under this"
+            " name (docs/operations.md)",
+            r"(?s)(.*)": r"the store doesn't respond: \1",
+        },
+        responses=(Response(503, '"UNAVAILABLE"'), Response(200, r'^\{"status": ?"DEGRADED"')),
+    ),
+    queries={
+        "one request": f'{_FIELDS}, traceback | filter request_id = "{REQUEST_ID}" | sort @timestamp asc',
+        "failures": f"{_FIELDS} | filter status >= 500 | sort @timestamp desc | limit 100",
+        "warnings and errors": "fields @timestamp, level, request_id, message, traceback"
+        ' | filter level in ["warning", "error", "critical"] | sort @timestamp desc | limit 100',
+        "slowest requests": f"{_FIELDS} | filter ispresent(duration_ms) | sort duration_ms desc | limit 50",
+        "slowest routes": "filter ispresent(duration_ms) | stats pct(duration_ms, 99) as p99, avg(duration_ms) as mean,"
+        " count(*) as requests by method, route | sort p99 desc",
+        "responses by route": "filter ispresent(duration_ms) | stats count(*) as requests by route, status"
+        " | sort requests desc",
+        # Everything except requests. Each stream is one task.
+        "deployment": 'fields @timestamp, @logStream, level, message | filter message != "request"'
+        " | sort @timestamp asc | limit 500",
+    },
+    blocked_body={"status": "INVALID", "message": "this request looks like an attack and was blocked"},
+    limited_body={"status": "RATE-LIMITED", "message": "too many posts from this address: wait five minutes"},
+    # A page of 20 comments and its headers is 4 kB; a tenth of the requests posts a comment.
+    traffic=Traffic(response_kb=4 * 0.9, routes=16),
+)
