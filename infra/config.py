@@ -177,8 +177,8 @@ def _problems_of_settings(stage: Stage) -> Iterator[str]:
 
 def _problems_of_workload() -> Iterator[str]:
     """Yield the fields of the workload that AWS or CDK would reject, each with what it must be."""
-    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", PROJECT):
-        yield f"name is {PROJECT!r}; it must consist of a-z, 0-9 and single hyphens, and begin with a letter"
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", WORKLOAD.name):
+        yield f"name is {WORKLOAD.name!r}; it must consist of a-z, 0-9 and single hyphens, and begin with a letter"
     longest = max((*STAGES.values(), replace(PREVIEW, name="pr-999999")), key=lambda stage: len(stage.name))
     for bucket in longest.buckets(WORKLOAD, account="0" * 12, region=_LONGEST_REGION):
         if len(bucket) > _BUCKET_NAME_LENGTH:

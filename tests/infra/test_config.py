@@ -1,11 +1,27 @@
 import dataclasses
 import re
+import subprocess
+import sys
 
 import pytest
 
+from infra import config
 from infra.config import STAGES, Target, stage_named, target_of
-from infra.model import NOBODY, Architecture, Entrance, Repository, Stage, StageError, TargetError
-from tests.infra.synthesis import DOMAIN, EMAIL
+from infra.model import (
+    NOBODY,
+    Architecture,
+    ConfigurationError,
+    Entrance,
+    Owned,
+    Repository,
+    Service,
+    SmokeTest,
+    Stage,
+    StageError,
+    TargetError,
+)
+from infra.workload import TABLE, WORKLOAD
+from tests.infra.synthesis import DOMAIN, EMAIL, PROJECT
 
 DEV = STAGES["dev"]
 ONE, TWO, THREE = "111111111111", "222222222222", "333333333333"
@@ -52,6 +68,38 @@ def test_a_field_that_cannot_work_is_named(
     with pytest.raises(StageError, match=message) as raised:
         stage_named("dev")
     assert "nobody-guesses-this" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"name": "My_App"}, "name is 'My_App'; it must consist of"),
+        ({"health_path": "up"}, "health_path is 'up'; it must begin with /"),
+        ({"probe_path": "up"}, "probe_path is 'up'; it must begin with /"),
+        ({"smoke_tests": (SmokeTest(path="up"),)}, "smoke_tests has the path 'up'; it must begin with /"),
+        ({"port": 0}, "port is 0; it must be from 1 to 65535"),
+        ({"owns": (TABLE, TABLE)}, "owns has a resource of dynamodb named '', like another one"),
+        ({"owns": (dataclasses.replace(TABLE, name="My"),)}, "owns has a resource of dynamodb named 'My'"),
+        ({"owns": (Owned(service=Service.S3, name="logs"),)}, "owns has a resource of s3 named 'logs'"),
+        ({"owns": (Owned(service=Service.S3, name="u" * 30),)}, "name is too long: S3 allows 63 characters"),
+        ({"owns": (Owned(service=Service.SQS, actions=("sqs:*",)),)}, "owns .* with the action sqs:"),
+        ({"owns": (Owned(service=Service.SQS, actions=("iam:PassRole",)),)}, "owns .* expected sqs:NAME"),
+        ({"owns": tuple(Owned(service=Service.SQS, name=f"q{n}") for n in range(13))}, "owns has 13 entries"),
+    ],
+)
+def test_a_field_of_the_workload_that_cannot_work_is_named(
+    monkeypatch: pytest.MonkeyPatch, fields: dict[str, object], message: str
+) -> None:
+    monkeypatch.setattr(config, "WORKLOAD", dataclasses.replace(WORKLOAD, **fields))  # type: ignore[arg-type]  # any field
+    with pytest.raises(ConfigurationError, match=f"WORKLOAD in infra/workload.py: {message}") as raised:
+        stage_named("dev")
+    assert "\n" not in str(raised.value)
+
+
+def test_commands_that_synthesize_nothing_do_not_wait_for_the_cdk() -> None:
+    """Importing aws_cdk takes two seconds."""
+    loaded = "import sys, release.__main__; sys.exit('aws_cdk' in sys.modules)"
+    subprocess.run([sys.executable, "-c", loaded], cwd=PROJECT, check=True)
 
 
 def test_only_production_must_choose_https_and_an_address_for_alarms() -> None:
