@@ -18,6 +18,7 @@ from infra.model import (
     LOG_DAYS,
     Architecture,
     ConfigurationError,
+    Egress,
     Owned,
     Repository,
     Service,
@@ -141,6 +142,10 @@ def _problems(stage: Stage) -> Iterator[str]:
         yield f"spot_share is {stage.spot_share}; it must be from 0 to 100 percent"
     if stage.domain and stage.behind_cloudfront:
         yield "domain requires Entrance.LOAD_BALANCER; CloudFront uses its own name"
+    if stage.egress is Egress.ENDPOINTS:
+        for owned in WORKLOAD.owns:
+            if owned.service not in {Service.DYNAMODB, Service.S3}:
+                yield f"egress is ENDPOINTS, which has no route to {owned.service.value}; use Egress.PUBLIC_IP or NAT"
     yield from _problems_of_settings(stage)
 
 

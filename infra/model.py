@@ -36,7 +36,8 @@ class Egress(Enum):
     PUBLIC_IP = "public-ip"
     """A public address per task, $3.65 each. Only the load balancer's security group may connect to a task."""
     ENDPOINTS = "endpoints"
-    """Four interface endpoints in each of two zones, $58.40 plus $0.01 a GB. No route to the internet."""
+    """Four interface endpoints in each of two zones, $58.40 plus $0.01 a GB. No route to the internet,
+    SQS, SNS and SES."""
     NAT = "nat"
     """A NAT gateway with an address in each of two zones, $73.00 plus $0.045 a GB."""
 
@@ -221,7 +222,8 @@ class Workload:
     """The application: a container that serves HTTP."""
 
     name: str
-    """Beginning of the name of every resource. Changing it creates everything anew, next to the existing resources."""
+    """Beginning of the name of every resource; in an account, no other workload's name may begin with it. Changing it
+    creates everything anew, next to the existing resources."""
     description: str
     """Such as "web shop". Changing it after `make bootstrap` fails: descriptions of policies are immutable."""
 

@@ -70,83 +70,69 @@ class Dashboard(Construct):
         requests, targets = load_balancer.metrics, target_group.metrics
         self._add_row(
             "Do clients get responses?",
-            (
-                graph("Requests per minute", requests.request_count(period=MINUTE, label="requests")),
-                graph(
-                    "Failures per minute",
-                    requests.http_code_target(
-                        elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE, label="5xx of the tasks"
-                    ),
-                    requests.http_code_elb(
-                        elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE, label="5xx of the load balancer"
-                    ),
+            graph("Requests per minute", requests.request_count(period=MINUTE, label="requests")),
+            graph(
+                "Failures per minute",
+                requests.http_code_target(
+                    elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE, label="5xx of the tasks"
                 ),
-                graph(
-                    "Response time, seconds",
-                    *(
-                        requests.target_response_time(statistic=of, period=MINUTE, label=of)
-                        for of in ("p50", "p90", "p99")
-                    ),
+                requests.http_code_elb(
+                    elbv2.HttpCodeElb.ELB_5XX_COUNT, period=MINUTE, label="5xx of the load balancer"
                 ),
+            ),
+            graph(
+                "Response time, seconds",
+                *(requests.target_response_time(statistic=of, period=MINUTE, label=of) for of in ("p50", "p90", "p99")),
             ),
         )
         if route_namespace:
             self._add_row(
                 "If not, on which route?",
-                (
-                    graph("Requests per minute, by route", _by_route(route_namespace, "duration_ms", "SampleCount")),
-                    graph("Failures per minute, by route", _by_route(route_namespace, "failed", "Sum")),
-                    graph("p99 in the task, milliseconds, by route", _by_route(route_namespace, "duration_ms", "p99")),
-                ),
+                graph("Requests per minute, by route", _by_route(route_namespace, "duration_ms", "SampleCount")),
+                graph("Failures per minute, by route", _by_route(route_namespace, "failed", "Sum")),
+                graph("p99 in the task, milliseconds, by route", _by_route(route_namespace, "duration_ms", "p99")),
             )
         self._add_row(
             "Is it the tasks?",
-            (
-                graph(
-                    "Tasks",
-                    targets.healthy_host_count(statistic="min", period=MINUTE, label="healthy"),
-                    targets.unhealthy_host_count(statistic="max", period=MINUTE, label="unhealthy"),
-                    at_least=min_tasks,
-                ),
-                graph(
-                    "CPU, percent",
-                    *(service.metric_cpu_utilization(statistic=of, period=MINUTE, label=of) for of in ("avg", "max")),
-                ),
-                graph(
-                    "Memory, percent",
-                    *(
-                        service.metric_memory_utilization(statistic=of, period=MINUTE, label=of)
-                        for of in ("avg", "max")
-                    ),
-                ),
+            graph(
+                "Tasks",
+                targets.healthy_host_count(statistic="min", period=MINUTE, label="healthy"),
+                targets.unhealthy_host_count(statistic="max", period=MINUTE, label="unhealthy"),
+                at_least=min_tasks,
+            ),
+            graph(
+                "CPU, percent",
+                *(service.metric_cpu_utilization(statistic=of, period=MINUTE, label=of) for of in ("avg", "max")),
+            ),
+            graph(
+                "Memory, percent",
+                *(service.metric_memory_utilization(statistic=of, period=MINUTE, label=of) for of in ("avg", "max")),
             ),
         )
         for row in rows:
-            self._add_row(*row)
+            self._add_row(row.question, *row.graphs)
         if web_acl_metric:
             region = cdk.Stack.of(self).region
             self._add_row(
                 "Are clients blocked?",
-                (
-                    graph(
-                        "Blocked by the web ACL per minute",
-                        *(
-                            cloudwatch.Metric(
-                                namespace="AWS/WAFV2",
-                                metric_name="BlockedRequests",
-                                dimensions_map={"WebACL": web_acl_metric, "Region": region, "Rule": rule},
-                                statistic="sum",
-                                period=MINUTE,
-                                label=label,
-                            )
-                            for rule, label in (("ALL", "all"), ("post-rate", "too many posts"))
-                        ),
-                        width=_COLUMNS,
+                graph(
+                    "Blocked by the web ACL per minute",
+                    *(
+                        cloudwatch.Metric(
+                            namespace="AWS/WAFV2",
+                            metric_name="BlockedRequests",
+                            dimensions_map={"WebACL": web_acl_metric, "Region": region, "Rule": rule},
+                            statistic="sum",
+                            period=MINUTE,
+                            label=label,
+                        )
+                        for rule, label in (("ALL", "all"), ("post-rate", "too many posts"))
                     ),
+                    width=_COLUMNS,
                 ),
             )
 
-    def _add_row(self, question: str, graphs: Sequence[cloudwatch.GraphWidget]) -> None:
+    def _add_row(self, question: str, *graphs: cloudwatch.GraphWidget) -> None:
         heading = cloudwatch.TextWidget(
             markdown=f"### {question}", width=_COLUMNS, height=1, background=cloudwatch.TextWidgetBackground.TRANSPARENT
         )

@@ -11,6 +11,7 @@ from infra.model import (
     NOBODY,
     Architecture,
     ConfigurationError,
+    Egress,
     Entrance,
     Owned,
     Repository,
@@ -94,6 +95,15 @@ def test_a_field_of_the_workload_that_cannot_work_is_named(
     with pytest.raises(ConfigurationError, match=f"WORKLOAD in infra/workload.py: {message}") as raised:
         stage_named("dev")
     assert "\n" not in str(raised.value)
+
+
+def test_a_resource_that_tasks_cannot_reach_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STAGES, "dev", dataclasses.replace(DEV, egress=Egress.ENDPOINTS))
+    assert stage_named("dev")
+    queue = Owned(service=Service.SQS)
+    monkeypatch.setattr(config, "WORKLOAD", dataclasses.replace(WORKLOAD, owns=(queue,)))
+    with pytest.raises(StageError, match="egress is ENDPOINTS, which has no route to sqs"):
+        stage_named("dev")
 
 
 def test_commands_that_synthesize_nothing_do_not_wait_for_the_cdk() -> None:
