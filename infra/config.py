@@ -51,8 +51,8 @@ DIGEST_PARAMETER = "ImageDigest"
 """CloudFormation parameter of the service stack: the digest of the image."""
 _BUCKET_NAME_LENGTH = 63
 _LONGEST_REGION = "ap-southeast-1"
-_OWNED = 12
-"""AWS: a tag, as in AccessStack, has at most 256 characters."""
+_PERMISSIONS = 36
+"""Of each service. AWS: the tag of the access stack with their hashes has at most 256 characters."""
 
 PLAYGROUND = Stage(
     name="playground",
@@ -200,8 +200,9 @@ def _problems_of_workload() -> Iterator[str]:
 
 
 def _problems_of_owns(owns: tuple[Owned, ...]) -> Iterator[str]:
-    if len(owns) > _OWNED:
-        yield f"owns has {len(owns)} entries; at most {_OWNED} are allowed"
+    for service in Service:
+        if sum(2 + len(owned.actions) for owned in owns if owned.service is service) > _PERMISSIONS:
+            yield f"owns has too many resources and actions of {service.value}: together, at most {_PERMISSIONS}"
     names = [owned.name for owned in owns]
     for owned in owns:
         where = f"owns has a resource of {owned.service.value}"

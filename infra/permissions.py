@@ -4,7 +4,7 @@ AccessStack creates them. CloudFormation's own permissions are in execution_poli
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -17,8 +17,8 @@ STACK_DEPLOYER = f"{PROJECT}-cdk-deploy"
 """Role that the CDK CLI assumes to create and execute change sets. It replaces the bootstrap's deploy role, which may
 update every stack of the account, including stacks of other CDK apps with administrator permissions."""
 BOUNDARY_NAME = f"{PROJECT}-boundary"
-GRANTED_TAG = "granted"
-"""Tag of the access stack with `granted(owns)`."""
+GRANTED_TAG = "granted:"
+"""Beginning of the access stack's tags that record its permissions for own resources, one for each service."""
 
 NAMED = "limited to names of this service; the wildcard covers future stages"
 UNSUPPORTED = "these actions don't support resource-level permissions"
@@ -292,12 +292,20 @@ def _use(each: Owned) -> Statement:
     return Statement(sid=sid, actions=each.actions, resources=owned.patterns(each, PROJECT))
 
 
-def granted(owns: Sequence[Owned]) -> list[str]:
-    """Return an ID for what each entry needs of the boundary and of CloudFormation's policy, such as sqs:1b2f9c0d.
+def granted(owns: Sequence[Owned]) -> dict[str, str]:
+    """Return tags of the access stack: a hash for each permission that the entries need, by service."""
+    found: dict[str, list[str]] = {f"{GRANTED_TAG}{service.value}": [] for service in owned.SERVICES}
+    for each in owns:
+        for action in (*owned.SERVICES[each.service].manage, *each.actions):
+            need = repr((action, owned.patterns(each, PROJECT)))
+            found[f"{GRANTED_TAG}{each.service.value}"].append(hashlib.sha256(need.encode()).hexdigest()[:6])
+    return {key: " ".join(hashes) or "none" for key, hashes in found.items()}
 
-    They only have characters that tags may have, and twelve fit into one.
-    """
-    needs = {each: (each.actions, owned.patterns(each, PROJECT), owned.SERVICES[each.service].manage) for each in owns}
+
+def not_granted(owns: Sequence[Owned], tags: Mapping[str, str]) -> list[str]:
+    """Return the services of which the access stack with these tags lacks a permission."""
     return [
-        f"{each.service.value}:{hashlib.sha256(repr(need).encode()).hexdigest()[:8]}" for each, need in needs.items()
+        key.removeprefix(GRANTED_TAG)
+        for key, needs in granted(owns).items()
+        if needs != "none" and set(needs.split()) - set(tags[key].split())
     ]

@@ -8,7 +8,7 @@ import json
 
 from infra.config import ACCESS_STACK, BOOTSTRAP_QUALIFIER, TOOLKIT_STACK, WORKLOAD, stages_in_account_of
 from infra.model import Stage
-from infra.permissions import GRANTED_TAG, ISSUER, granted, workflow_roles
+from infra.permissions import GRANTED_TAG, ISSUER, not_granted, workflow_roles
 from release.aws import Aws
 from release.command import CommandError, NotReadyError, note, run, step
 from release.deploy import cdk, deploy, describe, outputs
@@ -54,14 +54,12 @@ def require_bootstrapped(aws: Aws) -> None:
         raise NotReadyError(f"aws://{aws.account}/{aws.region} is not bootstrapped: run `{command}` once")
     access = describe(aws, ACCESS_STACK)
     tags = {tag["Key"]: tag["Value"] for tag in access.get("Tags", [])} if access else {}
-    if GRANTED_TAG not in tags:
+    if not any(key.startswith(GRANTED_TAG) for key in tags):
         return  # bootstrapped by a release that didn't record it
-    missing = [each for each in granted(WORKLOAD.owns) if each not in tags[GRANTED_TAG].split()]
-    if missing:
-        services = ", ".join(dict.fromkeys(each.partition(":")[0] for each in missing))
+    if services := not_granted(WORKLOAD.owns, tags):
         raise NotReadyError(
-            f"the roles of this account lack permissions for what owns in infra/workload.py has ({services}): run"
-            f" `{command}` with an administrator's credentials first"
+            f"the roles of this account lack permissions for what owns in infra/workload.py has"
+            f" ({', '.join(services)}): run `{command}` with an administrator's credentials first"
         )
 
 

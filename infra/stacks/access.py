@@ -13,7 +13,6 @@ from infra.model import Owned, Repository, Stage
 from infra.permissions import (
     BOUNDARY_NAME,
     DEPLOY_STACKS,
-    GRANTED_TAG,
     ISSUER,
     STACK_DEPLOYER,
     Statement,
@@ -51,7 +50,7 @@ class AccessStack(BaseStack):
             # Deployed with the caller's credentials. BootstraplessSynthesizer would name the bootstrap's roles.
             synthesizer=cdk.LegacyStackSynthesizer(),
             termination_protection=True,  # `cdk destroy --all` of one stage must not delete the roles of all
-            tags={GRANTED_TAG: " ".join(granted(owns))} if owns else {},
+            tags=granted(owns),
             **kwargs,
         )
         execution = self._add_policy(
