@@ -21,18 +21,20 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.config import STAGE_NAMES, stage_named
 from infra.model import Stage
 from release.aws import Aws
+from release.aws_errors import explain_aws_error
 from release.bootstrap import bootstrap, require_bootstrapped
 from release.build import build, commit_in, describe_change, push, registry_login, tag_of_working_tree
 from release.command import FAILED, CommandError, DeploymentError, NotReadyError, note, publish, run_command, step
 from release.deploy import base_url, deploy, running_digest
 from release.destroy import destroy, reap
-from release.explain import explain, explain_aws_error
+from release.evidence import Evidence
+from release.explain import explain
 from release.images import Images, require_releasable
 from release.logs import add_options, show
 from release.scan import check_exceptions, sbom, scan, scan_local
 from release.status import UNKNOWN, diff, drift, endpoint
 from release.verify import verify
-from release.watch import Evidence, Watch, probe_traffic
+from release.watch import Watch, probe_traffic
 
 
 class Phase(StrEnum):

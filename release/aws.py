@@ -15,8 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionEr
 
 from infra.config import REGISTRY_STACK, target_of
 from infra.model import Stage, TargetError
+from release.aws_errors import explain_aws_error
 from release.command import PROJECT_ROOT, NotReadyError
-from release.explain import explain_aws_error
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient

@@ -15,7 +15,7 @@ from typing import NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.model import ConfigurationError
-from release.explain import explain_aws_error, explain_denial
+from release.aws_errors import explain_aws_error, explain_denial
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 """Root of the git repository. Every tool runs here."""

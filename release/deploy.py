@@ -19,8 +19,8 @@ from botocore.exceptions import ClientError
 
 from infra.config import DIGEST_PARAMETER, PROJECT
 from release.aws import Aws
+from release.aws_errors import explain_denial
 from release.command import CommandError, DeploymentError, NotReadyError, note, run
-from release.explain import explain_denial
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.type_defs import StackEventTypeDef, StackTypeDef

@@ -1,31 +1,17 @@
-"""Explains errors of AWS and failed deployments: causes with the next step, then the evidence.
+"""Explains failed deployments: causes with the next step, then the evidence.
 
 docs/failures.md lists the causes.
 """
-
-from __future__ import annotations
 
 import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    ProfileNotFound,
-    SSOTokenLoadError,
-    TokenRetrievalError,
-    UnauthorizedSSOTokenError,
-)
-
-from infra.config import ACCESS_STACK, BOOTSTRAP_QUALIFIER, TITLE, WORKLOAD
-from infra.permissions import STACK_DEPLOYER, WORKFLOW_ROLES
-
-if TYPE_CHECKING:
-    from release.watch import Evidence, StoppedTask
+from infra.config import WORKLOAD
+from release.aws_errors import explain_denial, missing_evidence
+from release.evidence import Evidence, StoppedTask
 
 LOGGED = {
     r"exec format error|descriptor matching platform|no matching manifest": "the image is built for another CPU"
@@ -73,7 +59,7 @@ def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
         errors = list(dict.fromkeys(map(readable, evidence.errors)))[-_ERRORS:]
         lines += ["last errors in the log:", *(f"  {line}" for line in errors)] if errors else []
     if evidence.failure:
-        lines += [f"some evidence is missing, because a call to AWS failed: {explain_aws_error(evidence.failure)}"]
+        lines += [missing_evidence(evidence.failure)]
     return lines
 
 
@@ -184,68 +170,3 @@ def _fields(line: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return entry if isinstance(entry, dict) else {}
-
-
-# ---- errors of AWS ----
-
-_SIGN_IN = "the AWS credentials have expired: sign in again (aws sso login), then run this again"
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
-_DENIAL = re.compile(
-    r"User: (?P<who>arn:\S+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
-    r"(?: on resource: \"?(?P<what>[^\s\"]+)\"?)?(?P<why>.*)",
-)
-"""IAM's message, common to all services. It names no resource if the action doesn't support any."""
-_NOT_ASSUMED = re.compile(
-    rf"could not be used to assume '(?P<role>arn:[^']*(?:/{STACK_DEPLOYER}|-file-publishing-role-[^']*))'"
-)
-"""Message of the CDK CLI, which then continues with the caller's credentials; later errors are consequences."""
-_NO_BODY = "error parsing HTTP 403 response body: unexpected end of JSON input"
-"""Docker's message if ECR denies BatchCheckLayerAvailability, because that response has no body."""
-_DEPLOY_ACCESS = f"deploy {ACCESS_STACK} again (make bootstrap)"
-
-
-def explain_aws_error(error: BotoCoreError | ClientError) -> str:
-    """Explain an error of boto3 in one line with the next step."""
-    if isinstance(error, NoCredentialsError):
-        return "no AWS credentials: sign in (aws sso login) and set AWS_PROFILE, or set AWS_ACCESS_KEY_ID"
-    if isinstance(error, ProfileNotFound):
-        return f"{error}: set AWS_PROFILE to an existing profile"
-    if isinstance(error, SSOTokenLoadError | TokenRetrievalError | UnauthorizedSSOTokenError):
-        return _SIGN_IN
-    if isinstance(error, BotoCoreError):
-        return str(error)
-    code = error.response.get("Error", {}).get("Code", "unknown")
-    if code in _EXPIRED:
-        return _SIGN_IN
-    message = error.response.get("Error", {}).get("Message", str(error))
-    return explain_denial(message) or f"AWS rejected {error.operation_name}: {code}: {message}"
-
-
-def explain_denial(text: str) -> str | None:
-    """Return who lacks which permission and where to grant it; None if the text is not about a permission."""
-    assumed = _NOT_ASSUMED.search(text)
-    if assumed or _NO_BODY in text:
-        action = f"sts:AssumeRole on {assumed['role']}" if assumed else "ecr:BatchCheckLayerAvailability"
-        return f"these credentials lack {action}: infra/permissions.py grants it to roles, so {_DEPLOY_ACCESS}"
-    denial = _DENIAL.search(text)
-    if not denial:
-        return None
-    what = " on ".join(filter(None, (denial["action"], denial["what"])))
-    # user/PATH/NAME, role/PATH/NAME or assumed-role/NAME/SESSION
-    kind, *names = denial["who"].rpartition(":")[2].split("/")
-    role = {"role": names[-1:], "assumed-role": names[:1]}.get(kind, [""])[0]
-    subject = f"the role {role}" if role else f"the {kind} {'/'.join(names)}".rstrip()
-    if "explicit deny" in denial["why"]:
-        return f"{subject} is denied {what}{denial['why'].rstrip('. ')}: ask the account's administrator"
-    return f"{subject} lacks {what}: {_where_granted(role)}"
-
-
-def _where_granted(role: str) -> str:
-    """Return where to grant the permission. This project only manages its own roles."""
-    if role in {STACK_DEPLOYER, *(each.name for each in WORKFLOW_ROLES)}:
-        return f"add it in infra/permissions.py if it is not there, and {_DEPLOY_ACCESS}"
-    if role.startswith(f"cdk-{BOOTSTRAP_QUALIFIER}-"):
-        return "infra/execution_policy.py limits what CloudFormation may do; change it and run `make bootstrap` again"
-    if role.startswith(f"{TITLE}Service-"):
-        return "grant it in infra/workload.py or infra/stacks/service.py; `make drift` shows changes made by hand"
-    return "ask for it to be granted; infra/permissions.py lists the permissions of a release"

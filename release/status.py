@@ -9,9 +9,9 @@ from collections import Counter
 from infra.config import ACCESS_STACK, REGISTRY_STACK
 from infra.model import Stage
 from release.aws import Aws
+from release.aws_errors import explain_denial
 from release.command import CommandError, ReleaseError
 from release.deploy import NOISE, base_url, cdk, describe, image_parameter, not_deployed, running_digest
-from release.explain import explain_denial
 
 NO_CHANGES, CHANGES, UNKNOWN = 0, 1, 2
 _UNCHECKED = {"NOT_CHECKED", "UNSUPPORTED"}

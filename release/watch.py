@@ -6,14 +6,12 @@ The rollback of a first deployment deletes the service, and ECS removes stopped 
 from __future__ import annotations
 
 import http.client
-import re
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
@@ -22,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.config import PROJECT, WORKLOAD
 from release.aws import Aws
 from release.command import note
+from release.evidence import Evidence, StoppedTask, shorten_arns
 from release.logs import past_events
 
 if TYPE_CHECKING:
@@ -37,56 +36,6 @@ REQUEST_SECONDS = 5.0
 _ERRORS_READ = 100
 _TASKS_READ = 3
 """Number of last stopped tasks whose log is read; all usually fail in the same way."""
-_TARGET_GROUP = re.compile(r"arn:\S+:targetgroup/([^/\s)]+)/\w+")
-
-
-@dataclass
-class StoppedTask:
-    """A task that failed during the deployment."""
-
-    id: str
-    stop_code: str
-    reasons: tuple[str, ...]
-    """ECS's stopped reason, then that of the service's container, such as OutOfMemoryError."""
-    exit_code: int | None
-    """Of the service's container. A task is STOPPED before its containers have exited, so it may be missing."""
-    log_lines: tuple[str, ...] = ()
-    """Its last log lines, oldest first, read once the deployment has failed."""
-
-    @classmethod
-    def of(cls, task: TaskTypeDef) -> StoppedTask:
-        container = {each["name"]: each for each in task["containers"]}.get(WORKLOAD.container, {})
-        reasons = (task.get("stoppedReason", ""), container.get("reason", ""))
-        return cls(
-            id=task["taskArn"].rpartition("/")[2],
-            stop_code=task.get("stopCode", ""),
-            reasons=tuple(_shorten(reason) for reason in reasons if reason),
-            exit_code=container.get("exitCode"),
-        )
-
-    @property
-    def failed_health_checks(self) -> bool:
-        return any("health checks" in reason for reason in self.reasons)
-
-    @property
-    def ending(self) -> str:
-        code = [] if self.exit_code is None else [f"{WORKLOAD.container}: exit code {self.exit_code}"]
-        return "; ".join([*self.reasons, *code]) or self.stop_code or "no reason given"
-
-
-@dataclass
-class Evidence:
-    """Observations during a deployment, written by one thread and read after it has ended."""
-
-    events: list[str] = field(default_factory=list)
-    """Service events, oldest first; some contain the load balancer's reasons for unhealthy targets."""
-    rollouts_failed: list[str] = field(default_factory=list)
-    """ECS's reasons for failed deployments."""
-    stopped: list[StoppedTask] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    """Log lines with the reasons for 5xx responses, of any task."""
-    failure: BotoCoreError | ClientError | None = None
-    """Why the last poll failed, if it did."""
 
 
 class Watch:
@@ -149,7 +98,7 @@ class Watch:
     def _record_service(self, service: ServiceTypeDef) -> Iterator[str]:
         evidence = self.evidence
         for event in reversed(service.get("events", [])):  # ECS returns the newest first
-            message = _shorten(event["message"])
+            message = shorten_arns(event["message"])
             if self._is_new(event["id"]) and message not in evidence.events:  # ECS repeats it for every task
                 evidence.events.append(message)
                 yield message
@@ -218,8 +167,3 @@ def error_lines(aws: Aws, *, since: float) -> list[str]:
         ]
     except aws.logs.exceptions.ResourceNotFoundException:
         return []
-
-
-def _shorten(text: str) -> str:
-    """Replace the ARNs of target groups with their names; ARNs make lines too long."""
-    return _TARGET_GROUP.sub(r"\1", text)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from release.explain import CASES, explain, explain_aws_error, explain_denial
-from release.watch import Evidence, StoppedTask
+from release.aws_errors import explain_aws_error, explain_denial
+from release.evidence import Evidence, StoppedTask
+from release.explain import CASES, explain
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "failures.md"
 MESSAGES = tomllib.loads((Path(__file__).parent / "recorded.toml").read_text())

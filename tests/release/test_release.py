@@ -15,8 +15,8 @@ from release import build, deploy
 from release.__main__ import Phase, Plan, check_scan, release
 from release.aws import Aws
 from release.command import CommandError, DeploymentError, NotReadyError, ReleaseError, run
+from release.evidence import Evidence
 from release.images import Images
-from release.watch import Evidence
 from tests.release.conftest import ACCOUNT, REGION, Create, store_image
 
 COMMIT = "0123456789ab"

@@ -13,8 +13,9 @@ from types_boto3_ecs.type_defs import ContainerTypeDef
 from release import watch
 from release.aws import Aws
 from release.command import DeploymentError
+from release.evidence import Evidence, StoppedTask
 from release.explain import explain
-from release.watch import Evidence, StoppedTask, Watch, probe_traffic
+from release.watch import Watch, probe_traffic
 
 
 @pytest.fixture

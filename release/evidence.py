@@ -1,0 +1,68 @@
+"""Observations during a deployment that explain its failure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from infra.config import WORKLOAD
+
+if TYPE_CHECKING:
+    from types_boto3_ecs.type_defs import TaskTypeDef
+
+_TARGET_GROUP = re.compile(r"arn:\S+:targetgroup/([^/\s)]+)/\w+")
+
+
+@dataclass
+class StoppedTask:
+    """A task that failed during the deployment."""
+
+    id: str
+    stop_code: str
+    reasons: tuple[str, ...]
+    """ECS's stopped reason, then that of the service's container, such as OutOfMemoryError."""
+    exit_code: int | None
+    """Of the service's container. A task is STOPPED before its containers have exited, so it may be missing."""
+    log_lines: tuple[str, ...] = ()
+    """Its last log lines, oldest first, read once the deployment has failed."""
+
+    @classmethod
+    def of(cls, task: TaskTypeDef) -> StoppedTask:
+        container = {each["name"]: each for each in task["containers"]}.get(WORKLOAD.container, {})
+        reasons = (task.get("stoppedReason", ""), container.get("reason", ""))
+        return cls(
+            id=task["taskArn"].rpartition("/")[2],
+            stop_code=task.get("stopCode", ""),
+            reasons=tuple(shorten_arns(reason) for reason in reasons if reason),
+            exit_code=container.get("exitCode"),
+        )
+
+    @property
+    def failed_health_checks(self) -> bool:
+        return any("health checks" in reason for reason in self.reasons)
+
+    @property
+    def ending(self) -> str:
+        code = [] if self.exit_code is None else [f"{WORKLOAD.container}: exit code {self.exit_code}"]
+        return "; ".join([*self.reasons, *code]) or self.stop_code or "no reason given"
+
+
+@dataclass
+class Evidence:
+    """Observations during a deployment, written by one thread and read after it has ended."""
+
+    events: list[str] = field(default_factory=list)
+    """Service events, oldest first; some contain the load balancer's reasons for unhealthy targets."""
+    rollouts_failed: list[str] = field(default_factory=list)
+    """ECS's reasons for failed deployments."""
+    stopped: list[StoppedTask] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    """Log lines with the reasons for 5xx responses, of any task."""
+    failure: Exception | None = None
+    """Why the last poll failed, if it did."""
+
+
+def shorten_arns(text: str) -> str:
+    """Replace the ARNs of target groups with their names; ARNs make lines too long."""
+    return _TARGET_GROUP.sub(r"\1", text)
