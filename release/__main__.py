@@ -169,8 +169,9 @@ def deploy_and_watch(planned: Plan, *names: str, digest: str | None = None) -> N
             deploy(planned.aws, *names, digest=digest)
     except DeploymentError as failure:
         # What happens in the service explains no failure of another stack.
-        of_the_service = failure.summary.startswith(f"{planned.aws.stage.service_stack}:")
-        evidence = watch.evidence if of_the_service else Evidence()
+        service = planned.aws.stage.service_stack
+        elsewhere = service not in names or any(failure.summary.startswith(f"{each}:") for each in {*names} - {service})
+        evidence = Evidence() if elsewhere else watch.evidence
         raise DeploymentError(failure.summary, *explain(evidence, failure.details)) from failure
 
 

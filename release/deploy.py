@@ -15,11 +15,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.config import DIGEST_PARAMETER, PROJECT
 from release.aws import Aws
-from release.aws_errors import explain_denial
+from release.aws_errors import explain_denial, missing_evidence
 from release.command import CommandError, DeploymentError, NotReadyError, note, run
 
 if TYPE_CHECKING:
@@ -88,13 +88,16 @@ def deploy(aws: Aws, *names: str, digest: str | None = None) -> None:
             if attempt < ATTEMPTS and _CONCURRENT_UPDATE.search(output):
                 note("another release is updating the stack; retrying when it has finished")
                 continue
-            for name, mark in marks.items():
-                if reasons := failures_since(aws, name, mark):
-                    stack = describe(aws, name)
-                    outcome = _OUTCOMES.get(stack["StackStatus"] if stack else "", "the deployment failed")
-                    raise DeploymentError(f"{name}: {outcome}", *reasons[:_REASONS_SHOWN]) from error
-            summary = explain_denial(output) or f"cdk could not deploy {' and '.join(names)}"
             lines = [line for line in error.details if not NOISE.search(line) and not explain_denial(line)]
+            for name, mark in marks.items():
+                try:
+                    if reasons := failures_since(aws, name, mark):
+                        stack = describe(aws, name)
+                        outcome = _OUTCOMES.get(stack["StackStatus"] if stack else "", "the deployment failed")
+                        raise DeploymentError(f"{name}: {outcome}", *reasons[:_REASONS_SHOWN]) from error
+                except (BotoCoreError, ClientError) as unread:
+                    lines.append(missing_evidence(unread))
+            summary = explain_denial(output) or f"cdk could not deploy {' and '.join(names)}"
             raise DeploymentError(summary, *lines) from error
         return
 
@@ -105,8 +108,11 @@ def destroy(aws: Aws, name: str) -> None:
     try:
         cdk(aws, "destroy", name, "--force", "--exclusively")
     except CommandError as error:
-        reasons = failures_since(aws, name, mark)
-        raise DeploymentError(f"cdk could not delete {name}", *(reasons or error.details)) from error
+        try:
+            reasons = failures_since(aws, name, mark) or [*error.details]
+        except (BotoCoreError, ClientError) as unread:
+            reasons = [*error.details, missing_evidence(unread)]
+        raise DeploymentError(f"cdk could not delete {name}", *reasons) from error
 
 
 def image_parameter(aws: Aws, digest: str | None) -> list[str]:

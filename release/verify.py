@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, WaiterError
 from infra.config import WORKLOAD
 from infra.model import Response, SmokeTest
 from release.aws import Aws
+from release.aws_errors import evidence_of
 from release.command import ReleaseError, note
 from release.deploy import base_url, not_deployed, running_digest
 from release.explain import outage_causes
@@ -38,9 +39,9 @@ def verify(aws: Aws, digest: str, *, before: str | None = None) -> str:
     began = time.time()
     for test in WORKLOAD.smoke_tests or (SmokeTest(path=WORKLOAD.health_path),):
         if problem := wait_for(address, test):
-            causes = [f"cause: {cause}" for cause in outage_causes(error_lines(aws, since=began))]
-            rollback = rollback_hint(aws, digest, before)
-            raise ReleaseError(f"GET {address}{test.path} failed: {problem}", *causes, rollback)
+            causes = evidence_of(lambda: (f"cause: {each}" for each in outage_causes(error_lines(aws, since=began))))
+            rollback = evidence_of(lambda: [rollback_hint(aws, digest, before)])
+            raise ReleaseError(f"GET {address}{test.path} failed: {problem}", *causes, *rollback)
     note(f"the {WORKLOAD.description} responds at {address}")
     return address
 
@@ -76,12 +77,17 @@ def running_tasks(aws: Aws, digest: str) -> int:
     containers = [each for task in tasks for each in task["containers"] if each["name"] == WORKLOAD.container]
     digests = {container.get("imageDigest", "an unknown image") for container in containers}
     if others := digests - {digest}:
-        deployed = running_digest(aws)
-        why = f"another release has deployed {deployed} in the meantime"
-        if deployed == digest:
-            why = "ECS rolled it back, or someone changed it outside of CloudFormation; see `make drift`"
-        raise ReleaseError(f"the service runs {', '.join(sorted(others))}, not {digest}: {why}")
+        why = evidence_of(lambda: [_why_replaced(aws, digest)])
+        raise ReleaseError(f"the service runs {', '.join(sorted(others))}, not {digest}: {why[0]}")
     return len(tasks)
+
+
+def _why_replaced(aws: Aws, digest: str) -> str:
+    """Return why the service runs another image, although this digest was deployed."""
+    deployed = running_digest(aws)
+    if deployed == digest:
+        return "ECS rolled it back, or someone changed it outside of CloudFormation; see `make drift`"
+    return f"another release has deployed {deployed} in the meantime"
 
 
 def _unstable(response: Mapping[str, Any]) -> str:

@@ -15,8 +15,6 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from infra.config import PROJECT, WORKLOAD
 from release.aws import Aws
 from release.command import note
@@ -86,7 +84,7 @@ class Watch:
                         self._seen.add(task["taskArn"])
                         news += self._record_task(task)
             self.evidence.failure = None
-        except (BotoCoreError, ClientError) as error:
+        except Exception as error:  # noqa: BLE001  # a failing read must not end the watch, nor hide what it explains
             self.evidence.failure = error
         return news
 
@@ -123,7 +121,7 @@ class Watch:
                     found = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=LOG_LINES)
                     task.log_lines = tuple(event["message"].rstrip() for event in found["events"])
             self.evidence.errors = error_lines(self._aws, since=self._began)
-        except (BotoCoreError, ClientError) as error:
+        except Exception as error:  # noqa: BLE001  # as above
             self.evidence.failure = error
 
 

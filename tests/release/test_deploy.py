@@ -1,10 +1,12 @@
 """Stacks that fail, are in use, or can't be updated, and releases that overtake each other."""
 
 import json
+from collections.abc import Callable
 from contextlib import nullcontext
 from unittest.mock import Mock
 
 import pytest
+from botocore.exceptions import ClientError
 
 from release import deploy
 from release.aws import Aws
@@ -37,6 +39,26 @@ def test_a_failed_deployment_gives_cloudformations_reasons_and_no_older_ones(
         (reason,) = failed.value.details
         assert reason.startswith("Odd (AWS::Lambda::Function): ")
         assert "NoSuch" in reason
+
+
+@pytest.mark.parametrize("change", [deploy.deploy, deploy.destroy])
+def test_reasons_that_cannot_be_read_do_not_hide_the_output_of_the_cli(
+    aws: Aws, create: Create, monkeypatch: pytest.MonkeyPatch, change: Callable[[Aws, str], None]
+) -> None:
+    create("unreadable")
+
+    def lose_access(*_: object, **__: object) -> None:
+        expired = ClientError({"Error": {"Code": "ExpiredToken"}}, "DescribeStacks")
+        monkeypatch.setattr(aws.cloudformation, "describe_stacks", Mock(side_effect=expired))
+        raise CommandError("cdk exited with status 1", "a line of the CLI")
+
+    monkeypatch.setattr(deploy, "run", lose_access)
+    with pytest.raises(DeploymentError, match="cdk could not") as failed:
+        change(aws, "unreadable")
+    line, missing = failed.value.details
+    assert line == "a line of the CLI"
+    assert missing.startswith("some evidence is missing")
+    assert "sign in again" in missing
 
 
 # CloudFormation's messages: https://github.com/remind101/empire/issues/932, https://github.com/aws/aws-cdk/issues/26182

@@ -66,6 +66,20 @@ def test_the_api_must_respond_and_a_failing_store_is_not_waited_for_as_long(
     assert "make deploy ENV=dev TAG=dev-aaaaaaaaaaaa" in rollback
 
 
+def test_causes_that_cannot_be_read_do_not_hide_the_failed_request(
+    deployed: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DescribeImages")
+    monkeypatch.setattr(verify, "get", Mock(side_effect=ConnectionRefusedError("refused")))
+    monkeypatch.setattr(verify, "base_url", lambda _: URL)
+    monkeypatch.setattr(verify, "RESPONSE_SECONDS", 0)
+    monkeypatch.setattr(verify, "error_lines", Mock(side_effect=denied))
+    monkeypatch.setattr(Images, "verified_in", Mock(side_effect=denied))
+    with pytest.raises(ReleaseError, match="/healthz failed: refused") as failed:
+        verify.verify(deployed, DIGEST)
+    assert [line.startswith("some evidence is missing") for line in failed.value.details] == [True, True]
+
+
 def running(aws: Aws, *digests: str) -> int:
     """Verify a service of which ECS says that it runs these, and that a task is starting."""
     service = {"deployments": [{"id": "ecs-svc/1"}], "runningCount": len(digests), "desiredCount": len(digests)}
