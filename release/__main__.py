@@ -55,10 +55,15 @@ class Plan:
     """Inputs of a release, determined before anything is changed."""
 
     aws: Aws
+    images: Images
     tag: str
     """Tag of the image in the registry."""
     builds: bool
     """Whether to build the image if the registry doesn't have it."""
+    digest: str | None
+    """Digest of the image; None if the registry doesn't have it yet."""
+    running: str | None
+    """Digest that the stage runs before this release; None if it isn't deployed."""
 
     @property
     def verified_tag(self) -> str:
@@ -74,17 +79,16 @@ def release(stage: Stage, *, tag: str | None, only: str | None = None) -> None:
         except (BotoCoreError, ClientError) as error:
             raise NotReadyError(explain_aws_error(error)) from error
     phases = [Phase(only)] if only else list(Phase)
+    digest = planned.digest
     if planned.builds and (Phase.BUILD in phases or Phase.PUSH in phases):
-        build_and_push(planned, phases)
+        digest = build_and_push(planned, phases)
     if phases == [Phase.BUILD]:
         return
-    digest = Images(planned.aws).digest(planned.tag)
     if not digest:
         raise NotReadyError(f"the registry has no image {planned.tag}: run STEP=push first")
     if Phase.PUSH in phases or Phase.DEPLOY in phases:
         with step("scan"):
             note(check_scan(planned, digest))
-    before = running_digest(planned.aws) if Phase.DEPLOY in phases else None
     if Phase.DEPLOY in phases:
         with step(f"service at {digest}"):
             deploy_and_watch(
@@ -92,9 +96,9 @@ def release(stage: Stage, *, tag: str | None, only: str | None = None) -> None:
             )
     if Phase.VERIFY in phases:
         with step("verify"):
-            address = verify(planned.aws, digest, before=before)
+            address = verify(planned.aws, digest, before=planned.running, images=planned.images)
         with step(f"tag as verified: {planned.verified_tag}"):
-            Images(planned.aws).add_tag(digest, planned.verified_tag)
+            planned.images.add_tag(digest, planned.verified_tag)
         print(f"address  {address}", f"digest   {digest}", f"logs     make logs ENV={stage.name}", sep="\n")
         publish(address=address, digest=digest, tag=planned.verified_tag)
 
@@ -114,25 +118,27 @@ def plan(stage: Stage, *, chosen: str | None) -> Plan:
     if builds and not stage.is_playground and not shutil.which("trivy"):
         raise NotReadyError("Trivy is missing, which scans the image: install it (https://trivy.dev)")
     require_bootstrapped(aws)
-    if not builds:
-        images = Images(aws)
-        require_releasable(stage, tag, images)
-        if running := running_digest(aws):
-            for line in describe_change(stage.name, images.tags(running), tag):
-                note(line)
-    return Plan(aws=aws, tag=tag, builds=builds)
+    images, running = Images(aws), running_digest(aws)
+    digest = images.digest(tag) if builds else require_releasable(stage, tag, images)
+    if running and not builds:
+        for line in describe_change(stage.name, images.tags(running), tag):
+            note(line)
+    return Plan(aws=aws, images=images, tag=tag, builds=builds, digest=digest, running=running)
 
 
-def build_and_push(planned: Plan, phases: list[Phase]) -> None:
-    """Build and push the image, unless the registry has it. Building it again for the push takes no time."""
-    aws, tag, images = planned.aws, planned.tag, Images(planned.aws)
+def build_and_push(planned: Plan, phases: list[Phase]) -> str | None:
+    """Build and push the image, unless the registry has it, and return its digest; None if it was only built.
+
+    Building it again for the push takes no time.
+    """
+    aws, tag, images = planned.aws, planned.tag, planned.images
     with step(f"image {tag}"):
-        if images.digest(tag):
+        if planned.digest:
             note("already in the registry: nothing to build")
-            return
+            return planned.digest
         build(aws, tag)
     if Phase.PUSH not in phases:
-        return
+        return None
     if not images.has_repository():  # an existing one is updated by the deployment
         for stack in aws.registry_stacks:
             with step(stack):
@@ -140,10 +146,16 @@ def build_and_push(planned: Plan, phases: list[Phase]) -> None:
     with step(f"push {tag}"):
         try:
             push(aws, tag)
-        except CommandError:
-            if not images.digest(tag):
+        except CommandError as error:
+            try:
+                digest = images.digest(tag)
+            except (BotoCoreError, ClientError):
+                raise error from None
+            if not digest:
                 raise
             note("another release of this commit has pushed the tag, which is immutable: using its image")
+            return digest
+        return images.digest(tag)
 
 
 def check_scan(planned: Plan, digest: str) -> str:
@@ -154,7 +166,7 @@ def check_scan(planned: Plan, digest: str) -> str:
     aws, stage = planned.aws, planned.aws.stage
     if stage.is_playground:
         return "skipped in the playground"
-    if planned.verified_tag in Images(aws).tags(digest):
+    if planned.verified_tag in planned.images.tags(digest):
         return f"skipped: {stage.name} has run this image before"
     with registry_login(aws) as variables:
         image = f"{aws.image_name}@{digest}"

@@ -80,8 +80,8 @@ class Images:
         return next(iter(found["imageDetails"]), None)
 
 
-def require_releasable(stage: Stage, tag: str, images: Images) -> None:
-    """Raise NotReadyError unless the tag names an image that the stage may run."""
+def require_releasable(stage: Stage, tag: str, images: Images) -> str:
+    """Return the digest of an image; raise NotReadyError unless the stage may run it."""
     digest = images.digest(tag)
     before, name = stage.promotes_from, stage.name
     if not digest:
@@ -92,3 +92,4 @@ def require_releasable(stage: Stage, tag: str, images: Images) -> None:
         )
     if before and not any(tag.startswith(f"{before}-") for tag in images.tags(digest)):
         raise NotReadyError(f"{name} only accepts images that {before} has run: deploy this commit to {before} first")
+    return digest

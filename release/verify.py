@@ -27,7 +27,7 @@ OUTAGE_SECONDS = 20.0
 POLL_SECONDS = 2
 
 
-def verify(aws: Aws, digest: str, *, before: str | None = None) -> str:
+def verify(aws: Aws, digest: str, *, images: Images, before: str | None = None) -> str:
     """Return the base URL once the digest runs and its smoke tests pass. `before` is the digest that ran previously.
 
     Raises ReleaseError with the causes and the command for a rollback, since ECS considers the deployment healthy.
@@ -40,16 +40,15 @@ def verify(aws: Aws, digest: str, *, before: str | None = None) -> str:
     for test in WORKLOAD.smoke_tests or (SmokeTest(path=WORKLOAD.health_path),):
         if problem := wait_for(address, test):
             causes = evidence_of(lambda: (f"cause: {each}" for each in outage_causes(error_lines(aws, since=began))))
-            rollback = evidence_of(lambda: [rollback_hint(aws, digest, before)])
+            rollback = evidence_of(lambda: [rollback_hint(aws.stage.name, images, digest=digest, before=before)])
             raise ReleaseError(f"GET {address}{test.path} failed: {problem}", *causes, *rollback)
     note(f"the {WORKLOAD.description} responds at {address}")
     return address
 
 
-def rollback_hint(aws: Aws, digest: str, before: str | None) -> str:
+def rollback_hint(stage: str, images: Images, *, digest: str, before: str | None) -> str:
     """Return how to roll back to another image that the stage has run."""
-    stage = aws.stage.name
-    tags = Images(aws).verified_in(stage, other_than=digest, first=before)
+    tags = images.verified_in(stage, other_than=digest, first=before)
     if not tags:
         return f"not rolled back: {stage} has run no other image"
     others = f"; other tags: {', '.join(tags[1:])}" if tags[1:] else ""

@@ -54,6 +54,10 @@ def called(aws: Aws, docker_push: Mock, create: Create, monkeypatch: pytest.Monk
     return calls
 
 
+def plan_of(aws: Aws) -> Plan:
+    return Plan(aws=aws, images=Images(aws), tag=COMMIT, builds=False, digest=DIGEST, running=None)
+
+
 def tags(aws: Aws) -> list[str]:
     details = aws.ecr.describe_images(repositoryName=aws.stage.image_repository)["imageDetails"]
     return sorted(tag for image in details for tag in image["imageTags"])
@@ -146,7 +150,7 @@ def test_what_happens_in_the_service_explains_no_failure_of_another_stack(
     watch.__exit__.return_value = False
     monkeypatch.setattr(command, "Watch", lambda _: watch)
     monkeypatch.setattr(command, "deploy", Mock(side_effect=DeploymentError(f"{stack}: it failed", "Table: reason")))
-    plan = Plan(aws=aws, tag=COMMIT, builds=False)
+    plan = plan_of(aws)
     with pytest.raises(DeploymentError) as failed:
         command.deploy_and_watch(plan, stack)
     events = ["service event: has started 2 tasks"] if shown else []
@@ -161,7 +165,7 @@ def test_a_rollback_does_not_wait_for_a_vulnerability_that_was_found_since(
     monkeypatch.setattr(command, "scan", trivy)
     monkeypatch.setattr(command, "registry_login", lambda _: nullcontext(LOGIN))
     monkeypatch.setattr(Images, "tags", lambda *_: [COMMIT, f"{verified_in}-{COMMIT}"])
-    plan = Plan(aws=dev, tag=COMMIT, builds=False)
+    plan = plan_of(dev)
     with nullcontext() if released else pytest.raises(ReleaseError, match="1 critical"):
         assert "has run this image before" in check_scan(plan, DIGEST)
     image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/comments@{DIGEST}"

@@ -57,10 +57,10 @@ def test_the_api_must_respond_and_a_failing_store_is_not_waited_for_as_long(
     monkeypatch.setattr(verify, "OUTAGE_SECONDS", 0)
     monkeypatch.setattr(Images, "verified_in", lambda *_, **__: ["dev-aaaaaaaaaaaa"])
     if not problem:
-        assert verify.verify(deployed, DIGEST) == URL
+        assert verify.verify(deployed, DIGEST, images=Images(deployed)) == URL
         return
     with pytest.raises(ReleaseError, match=problem) as failed:
-        verify.verify(deployed, DIGEST)
+        verify.verify(deployed, DIGEST, images=Images(deployed))
     cause, rollback = failed.value.details
     assert cause.startswith("cause: the table comments-dev is missing")
     assert "make deploy ENV=dev TAG=dev-aaaaaaaaaaaa" in rollback
@@ -76,7 +76,7 @@ def test_causes_that_cannot_be_read_do_not_hide_the_failed_request(
     monkeypatch.setattr(verify, "error_lines", Mock(side_effect=denied))
     monkeypatch.setattr(Images, "verified_in", Mock(side_effect=denied))
     with pytest.raises(ReleaseError, match="/healthz failed: refused") as failed:
-        verify.verify(deployed, DIGEST)
+        verify.verify(deployed, DIGEST, images=Images(deployed))
     assert [line.startswith("some evidence is missing") for line in failed.value.details] == [True, True]
 
 
