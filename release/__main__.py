@@ -31,6 +31,7 @@ from release.evidence import Evidence
 from release.explain import explain
 from release.images import Images, require_releasable
 from release.logs import add_options, show
+from release.playground import scans_images, takes_uncommitted_changes
 from release.scan import check_exceptions, sbom, scan, scan_local
 from release.status import UNKNOWN, diff, drift, endpoint
 from release.verify import verify
@@ -108,14 +109,14 @@ def plan(stage: Stage, *, chosen: str | None) -> Plan:
     if missing := stage.missing_for_production():
         raise NotReadyError(" ".join(missing))
     # Only previews and the playground take uncommitted changes. With a tag, too, the templates are those of this tree.
-    current = tag_of_working_tree(clean=not (stage.is_preview or stage.is_playground))
+    current = tag_of_working_tree(clean=not takes_uncommitted_changes(stage))
     tag = chosen or current
     commit_in(tag)
     check_exceptions()
     aws = Aws.of(stage)
     note(f"account {aws.account}, region {aws.region}")
     builds = not chosen and not stage.promotes_from
-    if builds and not stage.is_playground and not shutil.which("trivy"):
+    if builds and scans_images(stage) and not shutil.which("trivy"):
         raise NotReadyError("Trivy is missing, which scans the image: install it (https://trivy.dev)")
     require_bootstrapped(aws)
     images, running = Images(aws), running_digest(aws)
@@ -164,7 +165,7 @@ def check_scan(planned: Plan, digest: str) -> str:
     An image that the stage has run before is not scanned: a rollback must not depend on what was found since.
     """
     aws, stage = planned.aws, planned.aws.stage
-    if stage.is_playground:
+    if not scans_images(stage):
         return "skipped in the playground"
     if planned.verified_tag in planned.images.tags(digest):
         return f"skipped: {stage.name} has run this image before"

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.config import REGISTRY_STACK, target_of
 from infra.model import Stage, TargetError
+from release import playground
 from release.aws_errors import explain_aws_error
 from release.command import PROJECT_ROOT, NotReadyError
 
@@ -56,9 +57,7 @@ class Aws:
             sts = boto3.client("sts", region_name=given or "us-east-1", config=_CLIENT)
             caller = sts.get_caller_identity()
         except (BotoCoreError, ClientError) as error:
-            is_down = stage.is_playground and isinstance(error, EndpointConnectionError)
-            advice = ": run `make playground-down` and `make playground`" if is_down else ""
-            raise NotReadyError(explain_aws_error(error) + advice) from error
+            raise NotReadyError(explain_aws_error(error)) from error
         variables = os.environ | ({"AWS_REGION": given} if given else {})
         target = target_of(stage, variables, caller_account=caller["Account"])
         if not target.account or not target.region:
@@ -82,7 +81,7 @@ class Aws:
         """Registry and repository that Docker pushes to, without a tag."""
         host = f"{self.registry_account}.dkr.ecr.{self.region}.amazonaws.com"
         if self.stage.is_playground:
-            host = os.environ["PLAYGROUND_REGISTRY"]
+            host = playground.registry_host()
         return f"{host}/{self.stage.image_repository}"
 
     @cached_property
@@ -113,15 +112,7 @@ class Aws:
 def set_environment(stage: Stage) -> None:
     """Set the variables of this process for clients and tools; raise NotReadyError if they don't reach the stage."""
     if stage.is_playground:
-        folder = Path(os.environ.get("PLAYGROUND_DIR") or PROJECT_ROOT / ".playground")
-        try:
-            lines = (folder / "env").read_text().splitlines()
-        except FileNotFoundError:
-            raise NotReadyError(f"no playground in {folder}: start one with `make playground`") from None
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            del os.environ[name]
-        playground = dict(line.split("=", 1) for line in lines)
-        os.environ.update(playground, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+        playground.set_variables()
     elif elsewhere := [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL")]:
         raise NotReadyError(
             f"{elsewhere[0]} is set, so this would not reach AWS: unset it, or use the stage playground"

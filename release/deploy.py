@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import functools
-import os
 import re
 import secrets
 import shutil
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.config import DIGEST_PARAMETER, PROJECT
+from release import playground
 from release.aws import Aws
 from release.aws_errors import explain_denial, missing_evidence
 from release.command import CommandError, DeploymentError, NotReadyError, note, run
@@ -143,8 +143,8 @@ def running_digest(aws: Aws) -> str | None:
 def base_url(aws: Aws) -> str | None:
     """Return the public address of a stage; None if it isn't deployed."""
     address = outputs(aws, aws.stage.service_stack).get("BaseUrl")
-    if address and aws.stage.is_playground:  # the load balancer's name doesn't resolve there
-        address = os.environ["PLAYGROUND_URL"]
+    if address and aws.stage.is_playground:
+        address = playground.base_url()
     return address.rstrip("/") if address else None
 
 
