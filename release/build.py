@@ -53,12 +53,19 @@ def source_of_image(root: Path = PROJECT_ROOT) -> tuple[str, str]:
     """Return the last commit that changed the image's files, with `-dirty` for uncommitted changes, and its Unix time.
 
     With the current commit instead, a commit that doesn't change the image would miss Docker's build cache, and replace
-    every task.
+    every task. Raises NotReadyError if a shallow clone doesn't have the commit: its image would differ.
     """
     log = ["git", "log", "-1", "--no-show-signature", "--format=%H %ct"]
     changed = _changed_files(root, *WORKLOAD.image_files)
     last = run([*log, "--", *WORKLOAD.image_files], cwd=root) or run(log, cwd=root)
     commit, time = last[-1].split()
+    # A shallow clone lists the commits that it was cut at; git reports them as if they had added every file.
+    boundary = root / run(["git", "rev-parse", "--git-path", "shallow"], cwd=root)[-1]
+    if boundary.exists() and commit in boundary.read_text().split():
+        raise NotReadyError(
+            "this clone is shallow and lacks the commit that last changed the image, which the image records: run"
+            " `git fetch --unshallow`; in a workflow, set fetch-depth: 0 of actions/checkout"
+        )
     return commit[:12] + ("-dirty" if changed else ""), time
 
 
@@ -95,7 +102,7 @@ def describe_change(stage: str, running: list[str], tag: str, *, root: Path = PR
         )
         yield from log[:_COMMITS_SHOWN]
     except CommandError:
-        yield "  can't list them, because this clone doesn't have both commits: run `git fetch`"
+        yield "  can't list them, because this clone lacks one of them: run `git fetch`, if the repository has both"
     yield "only the image comes from that commit; the templates come from the commit that is checked out here"
 
 

@@ -55,3 +55,26 @@ def test_only_a_change_of_the_image_changes_the_commit_that_it_names(repository:
     assert source_of_image(repository)[0] == f"{named[0]}-dirty"
     commit = commit_all(repository)
     assert source_of_image(repository)[0] == commit
+
+
+def test_a_shallow_clone_without_the_commit_that_changed_the_image_is_refused(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    named = source_of_image(repository)
+
+    def shallow(depth: int) -> Path:
+        folder = tmp_path_factory.mktemp("shallow")
+        git(repository, "clone", "--quiet", f"--depth={depth}", repository.as_uri(), str(folder))
+        return folder
+
+    (repository / "README.md").write_text("another\n")
+    commit_all(repository)
+    with pytest.raises(NotReadyError, match="git fetch --unshallow"):
+        source_of_image(shallow(1))
+    (repository / "app" / "api.py").write_text("two\n")
+    commit_all(repository)
+    with pytest.raises(NotReadyError, match="git fetch --unshallow"):
+        source_of_image(cut := shallow(1))
+    git(cut, "fetch", "--quiet", "--unshallow")
+    assert source_of_image(cut) == source_of_image(repository)
+    assert source_of_image(shallow(2)) == source_of_image(repository) != named

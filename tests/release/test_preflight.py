@@ -55,7 +55,7 @@ def test_a_rollback_names_each_commit_that_it_adds_or_undoes(tmp_path: Path) -> 
     one, two, three, beside = commits
     _, *changes, _ = describe_change("prod", ["foreign", one, f"prod-{three}"], f"dev-{beside}", root=tmp_path)
     assert sorted(changes) == sorted([f"  > {beside} a commit", f"  < {three} a commit", f"  < {two} a commit"])
-    # This clone doesn't have the running commit.
+    # This clone doesn't have the running commit, nor has the repository if it was imported without its history.
     heading, advice, _ = describe_change("prod", ["prod-0123456789ab"], one, root=tmp_path)
     assert f"from 0123456789ab to {one}" in heading
     assert "`git fetch`" in advice
