@@ -1,6 +1,7 @@
 """`python -m playground up|down|status`: AWS on this machine, with the workload deployed."""
 
 import argparse
+import signal
 import sys
 
 from playground.down import processes_of, take_down
@@ -36,6 +37,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m playground", description=__doc__)
     commands = {"up": up, "down": down, "status": status}
     parser.add_argument("command", choices=commands, help="start and deploy, remove everything, or print addresses")
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a CI job was cancelled, a terminal was closed
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, signal.default_int_handler)
     try:
         commands[parser.parse_args().command]()
     except PlaygroundError as error:

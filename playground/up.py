@@ -41,8 +41,14 @@ def run_for_playground(command: str) -> None:
     """Run a command of release/ for the stage playground; it prints its progress and errors."""
     environment = os.environ | {"CDK_VALIDATION": "false"}  # `make check` validates the templates
     full = [sys.executable, "-m", "release", command, "playground"]
-    finished = subprocess.run(full, cwd=PROJECT, env=environment, check=False)
-    if finished.returncode:
+    with subprocess.Popen(full, cwd=PROJECT, env=environment) as process:
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()  # until it has ended its own tools
+            raise
+    if status:
         raise PlaygroundError(f"{command} failed; the playground keeps running, `make playground-down` removes it")
 
 

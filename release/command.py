@@ -23,6 +23,8 @@ FAILED = 1
 NOTHING_CHANGED = 2
 """Invalid arguments, or stopped before changing anything. argparse exits with the same status."""
 INTERRUPTED = 130  # 128 + SIGINT, as in a shell
+TERMINATIONS = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a command as Ctrl-C does: a CI job was cancelled, a terminal was closed."""
 GRACE_SECONDS = 10.0
 """Time for an interrupted tool to exit before it is killed."""
 TAIL_LINES = 25
@@ -96,7 +98,7 @@ def run(
 @contextmanager
 def _delayed_interrupts() -> Iterator[None]:
     received: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, *TERMINATIONS)
     handlers = [signal.signal(number, lambda sent, _: received.append(sent)) for number in numbers]
     try:
         yield
@@ -152,7 +154,9 @@ def explain_error(error: ReleaseError | ConfigurationError | BotoCoreError | Cli
 
 def run_command(name: str, command: Callable[[], int | None], *, failed: int = FAILED) -> NoReturn:
     """Run a command and exit with its status (None is 0). Errors are explained on stderr, bugs with their stack."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled CI job ends like after Ctrl-C
+    for number in TERMINATIONS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, signal.default_int_handler)
     try:
         status = command() or 0
     except KeyboardInterrupt:

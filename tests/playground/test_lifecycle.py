@@ -16,7 +16,7 @@ from playground.down import processes_of
 from playground.state import Playground
 from tests.app.conftest import free_port
 from tests.machine import needs
-from tests.playground.conftest import NAME, Cloud, playground_command, wait_until
+from tests.playground.conftest import NAME, Cloud, Running, playground_command, wait_until
 
 LISTEN = "0A"  # Linux: value of the state column in /proc/net/tcp
 
@@ -109,6 +109,20 @@ def test_down_without_a_playground_succeeds_and_leaves_the_images_of_another(oth
     assert docker("image", "ls", "--quiet", image)
     docker("rmi", image)
     assert command(other, "status").returncode == 1
+
+
+def test_closing_the_terminal_ends_a_start_with_the_tools_that_it_runs(other: Playground) -> None:
+    """Its output ends when the last process that writes to it has ended."""
+    own = {"PLAYGROUND_DIR": str(other.folder), "PLAYGROUND_GATEWAY_PORT": str(other.gateway_port)}
+    start = Running("playground", "up", variables=os.environ | own)
+    start.until("==> CDK's bootstrap")
+    start.process.send_signal(signal.SIGHUP)
+    ended = start.finished()
+    assert ended.returncode == 130, ended.stdout + ended.stderr
+    assert "bootstrap interrupted" in ended.stderr
+    assert "make playground-down" in ended.stderr
+    assert command(other, "down").returncode == 0
+    assert leftovers(other) == []
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from release.command import CommandError, NotReadyError, publish, run
 from tests.release.conftest import PROJECT
 
 
-@pytest.mark.parametrize("sent", ["INT", "TERM"])
+@pytest.mark.parametrize("sent", ["INT", "TERM", "HUP"])
 def test_an_interrupt_terminates_the_tool_and_names_the_next_step(tmp_path: Path, sent: str) -> None:
     held = tmp_path / "held"  # open in the tool and its child, until both have ended
     os.mkfifo(held)
