@@ -62,14 +62,17 @@ setup: $(DEV) $(NODE)  ## install the dependencies of tests and infrastructure
 
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+LOCK_FILES := $(wildcard requirements*.txt) bench/requirements-isso.txt package-lock.json
 OUT := .
 
 .PHONY: lock
-lock: $(DEV)  ## compile all requirements files from pyproject.toml (UPGRADE=1 for newer versions)
+lock: $(DEV)  ## update all lock files from pyproject.toml and package.json (UPGRADE=1 for newer versions)
 	@$(LOCK) --group pyproject.toml:app -o $(OUT)/requirements.txt
 	@$(LOCK) --group pyproject.toml:infra -c requirements.txt -o $(OUT)/requirements-infra.txt
 	@$(LOCK) --group pyproject.toml:dev -c requirements.txt -c requirements-infra.txt -o $(OUT)/requirements-dev.txt
 	@$(LOCK) --group pyproject.toml:playground -o $(OUT)/requirements-playground.txt
+	@$(LOCK) --group pyproject.toml:isso -o $(OUT)/bench/requirements-isso.txt
+	@cd $(OUT) && npm $(if $(UPGRADE),update,install) --package-lock-only --loglevel=error >/dev/null
 
 # ---- the application ----
 
@@ -119,11 +122,12 @@ check-types: $(DEV) $(PLAYGROUND)
 	@mypy --python-executable .venv-playground/bin/python playground/server
 
 check-locks: $(DEV) $(NODE)
-	@fresh=$$(mktemp -d); trap 'rm -r "$$fresh"' EXIT; cp requirements*.txt "$$fresh" && \
+	@fresh=$$(mktemp -d); trap 'rm -r "$$fresh"' EXIT; \
+	mkdir "$$fresh/bench" && for file in $(LOCK_FILES) package.json .npmrc; do cp $$file "$$fresh/$$file"; done && \
 	$(MAKE) -s lock OUT="$$fresh" && \
-	for file in requirements*.txt; do diff -q "$$file" "$$fresh/$$file" >/dev/null \
-	  || { echo "$$file does not match pyproject.toml: run make lock and commit the result" >&2; exit 1; }; done
-	@npm ci --dry-run --loglevel=error >/dev/null
+	for file in $(LOCK_FILES); do diff -q "$$file" "$$fresh/$$file" >/dev/null \
+	  || { echo "$$file does not match pyproject.toml or package.json: run make lock and commit the result" >&2; \
+	    exit 1; }; done
 	@echo 'lock files are up to date'
 
 check-files: $(DEV)
