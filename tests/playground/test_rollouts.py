@@ -19,12 +19,12 @@ SMALL_TARGET = "max_tasks=6, requests_per_target=300,"
 
 def with_the_previous_image(project: Clone) -> None:
     """Replace the image's source files in a clone with those of the previous release."""
-    known = subprocess.run(["git", "cat-file", "-e", PREVIOUS], cwd=PROJECT, capture_output=True, check=False)
-    if known.returncode:  # a shallow clone
-        subprocess.run(["git", "fetch", "--quiet", "origin", PREVIOUS], cwd=PROJECT, check=False)
     archived = subprocess.run(["git", "archive", PREVIOUS, *IMAGE_FILES], cwd=PROJECT, capture_output=True, check=False)
     if archived.returncode:
-        pytest.fail(f"this clone lacks the previous release, {PREVIOUS[:7]}; fetch the history: git fetch --unshallow")
+        shallow = ["git", "rev-parse", "--is-shallow-repository"]
+        if subprocess.check_output(shallow, cwd=PROJECT, text=True).strip() == "true":  # as in a badly set up workflow
+            pytest.fail(f"this clone lacks the previous release, {PREVIOUS[:7]}: run git fetch --unshallow")
+        pytest.skip(f"the repository was imported without the previous release, {PREVIOUS[:7]}")
     project.git("rm", "-r", "--quiet", *IMAGE_FILES)
     with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
         archive.extractall(project.folder, filter="data")
@@ -57,11 +57,8 @@ def stopped(cloud: Cloud) -> set[tuple[str, int]]:
     return {(task["stoppedReason"], task["containers"][0].get("exitCode")) for task in tasks}
 
 
-def test_a_rollback_an_upgrade_and_scaling_fail_no_request(cloud: Cloud, project: Clone) -> None:
-    """The previous release and this one serve one table during each rollout, so each must read the other's data.
-
-    The upgrade also lowers the number of requests for which the service scales, so the same traffic adds tasks.
-    """
+def test_a_rollback_to_the_previous_release_fails_no_request(cloud: Cloud, project: Clone) -> None:
+    """Both releases serve one table during the rollout, so each must read the other's data."""
     with_the_previous_image(project)
     with Traffic(cloud.url, cloud.acknowledged) as traffic:
         rolled_back = cloud.release(project.folder)
@@ -70,8 +67,13 @@ def test_a_rollback_an_upgrade_and_scaling_fail_no_request(cloud: Cloud, project
     assert traffic.failures == []
     assert missing(cloud.url, cloud.acknowledged) == set(), "the previous release lists all"
 
+
+def test_an_upgrade_and_scaling_fail_no_request(cloud: Cloud, project: Clone) -> None:
+    """Upgrades the previous release, which the test above has deployed.
+
+    It also lowers the number of requests for which the service scales, so the same traffic adds tasks.
+    """
     written_before = dict(cloud.acknowledged)
-    project.git("checkout", "--quiet", "HEAD~1", "--", *IMAGE_FILES)
     project.append("app/api.py", "\n# another version\n")
     project.replace("infra/config.py", "max_tasks=6,", SMALL_TARGET)
     with Traffic(cloud.url, cloud.acknowledged) as traffic:
