@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from tests.client import ask
+from tests.machine import needs
 from tests.playground.conftest import NAME, PROJECT, Cloud, run
 from tests.playground.traffic import listed
 
@@ -88,8 +89,9 @@ def test_the_commands_of_the_runbook_work_as_written(
 
 
 def test_a_destroyed_stage_leaves_nothing_that_costs_and_can_be_deployed_again(
-    cloud: Cloud, playground: dict[str, str]
+    cloud: Cloud, playground: dict[str, str], was_up: bool
 ) -> None:
+    needs(not was_up, "the playground was up before the tests, which don't destroy it")
     ((_, commands),) = blocks(tried_alone=True)
     typed(filled_in(commands, cloud), playground)
     cloud.acknowledged.clear()  # deleted with the table
