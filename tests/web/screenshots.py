@@ -1,6 +1,7 @@
-"""Screenshots for the README and docs/api.md. UPDATE_SCREENSHOTS=1 takes them again."""
+"""Takes the screenshots of the README and docs/api.md again: `make test ARGS=tests/web/screenshots.py`.
 
-import os
+Without `test_` in its name, the file only runs when it is named.
+"""
 
 from playwright.sync_api import Page, expect
 
@@ -39,7 +40,5 @@ def test_screenshots(server: Server, moderated: Server, page: Page) -> None:
         page.set_viewport_size({"width": 800, "height": 400})  # lower than any page: no screenshot ends in empty space
         page.goto(url)
         expect(page.get_by_role("listitem").last).to_be_visible()
-        if os.environ.get("UPDATE_SCREENSHOTS") == "1":
-            page.evaluate(NAME_THE_SERVICE)
-            page.screenshot(path=IMAGES / name, full_page=True, animations="disabled", caret="hide")
-        assert (IMAGES / name).exists(), f"{name} is missing: run the test with UPDATE_SCREENSHOTS=1"
+        page.evaluate(NAME_THE_SERVICE)
+        page.screenshot(path=IMAGES / name, full_page=True, animations="disabled", caret="hide")
