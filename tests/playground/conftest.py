@@ -23,7 +23,7 @@ from tests.playground.traffic import TALLIES
 PROJECT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
 TIMEOUT_SECONDS = 300.0
-RELEASES = ("logs", "failures", "interruptions", "roles")
+RELEASES = ("failures", "interruptions", "roles")
 OPERATIONS = ("runbook", "cdk", "rollouts", "lifecycle")
 """Two groups of test files. The files of a group share a playground, in this order: later ones reuse earlier
 deployments, and lifecycle removes it. Other tests come last, because these take longest."""

@@ -50,31 +50,6 @@ def test_an_alarm_that_fires_when_a_deployment_starts_turns_all_of_them_off(
     assert under_ministack(DEPLOY, json.dumps(firing)) == f"{state}\n"
 
 
-DESCRIBE = """
-import sys, threading
-from ministack.services import ecs
-import playground.server.ecs_service
-
-service = {str(number): number for number in range(50)}
-
-def schedule():
-    while True:
-        if not service.pop("_started", None):
-            service["_started"] = 1
-
-sys.setswitchinterval(1e-6)
-threading.Thread(target=schedule, daemon=True).start()
-for _ in range(20_000):
-    described = ecs._sanitize(service)
-print(len(described))
-"""
-"""Describes a service while another thread changes it, then prints the number of its public fields."""
-
-
-def test_a_service_is_described_while_the_scheduler_changes_it() -> None:
-    assert under_ministack(DESCRIBE) == "50\n"
-
-
 def under_ministack(program: str, *arguments: str) -> str:
     """Run a Python program in the server's environment and return its output."""
     needs(PYTHON.exists(), "no .venv-playground: run `make test`, which makes it")

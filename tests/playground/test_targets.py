@@ -50,12 +50,6 @@ def test_health_changes_at_the_thresholds_and_only_new_targets_get_no_requests(
     assert taken(targets, 1) == [None if health is Health.INITIAL else target]
 
 
-def test_round_robin_uses_only_healthy_targets(targets: Targets) -> None:
-    first, second = register(targets, "+", "10.0.0.1"), register(targets, "+", "10.0.0.2")
-    register(targets, "---", "10.0.0.3")
-    assert sorted(id(target) for target in taken(targets, 4)) == sorted([id(first), id(second)] * 2)
-
-
 def test_a_draining_target_finishes_its_requests_and_gets_no_new_ones(targets: Targets) -> None:
     target = register(targets, "+")
     taken(targets, 2)
@@ -64,12 +58,3 @@ def test_a_draining_target_finishes_its_requests_and_gets_no_new_ones(targets: T
     targets.release(target)
     assert target.in_flight == 1
     assert check(target, "+").health is Health.DRAINING
-
-
-def test_an_address_that_comes_back_is_a_new_target(targets: Targets) -> None:
-    before = register(targets, "+")
-    targets.deregister(before)
-    after = register(targets, "")
-    targets.forget(before)
-    assert after.health is Health.INITIAL
-    assert targets.of(GROUP) == [after]
