@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from infra import report
-from tests.release.conftest import commit_all, git, nobody
+from tests.repository import commit_all, git, nobody
 
 APP = """
 import json, os

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.playground.conftest import Cloud
+from tests.playground.cloud import Cloud
 
 SHARED = ("CommentsAccess", "CommentsRegistry")
 PLAYGROUND = (*SHARED, "CommentsFoundation-playground", "CommentsService-playground")

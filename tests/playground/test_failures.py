@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.playground.conftest import NAME, Clone, Cloud, wait_until
+from tests.playground.cloud import NAME, Clone, Cloud, wait_until
 from tests.playground.traffic import CLIENTS, Traffic
 
 FAILED, NOTHING_CHANGED = 1, 2

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable
 
-from tests.playground.conftest import Clone, Cloud
+from tests.playground.cloud import Clone, Cloud
 from tests.playground.traffic import Traffic
 
 STEPS = {

@@ -16,7 +16,7 @@ from playground.down import processes_of
 from playground.state import Playground
 from tests.app.conftest import free_port
 from tests.machine import needs
-from tests.playground.conftest import NAME, Cloud, Running, playground_command, wait_until
+from tests.playground.cloud import NAME, Cloud, Running, playground_command, wait_until
 
 LISTEN = "0A"  # Linux: value of the state column in /proc/net/tcp
 

@@ -15,7 +15,7 @@ from infra.config import STAGES
 from infra.permissions import WORKFLOW_ROLES, WorkflowRole
 from playground.state import Playground
 from tests.client import Answer, ask
-from tests.playground.conftest import NAME, PROJECT, Clone, Cloud, Running, token, wait_until
+from tests.playground.cloud import NAME, PROJECT, Clone, Cloud, Running, token, wait_until
 from tests.release.permission_table import not_enforced
 
 STAGE = STAGES["playground"]

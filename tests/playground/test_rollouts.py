@@ -7,7 +7,7 @@ import tarfile
 import pytest
 
 from tests.client import ask
-from tests.playground.conftest import NAME, PROJECT, Clone, Cloud, wait_until
+from tests.playground.cloud import NAME, PROJECT, Clone, Cloud, wait_until
 from tests.playground.traffic import CLIENTS, Traffic, missing
 
 PREVIOUS = "be5f1a025cfbf010afcd67ea52f9a2f0fc29970e"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.client import ask
 from tests.machine import needs
-from tests.playground.conftest import NAME, PROJECT, Cloud, run
+from tests.playground.cloud import NAME, PROJECT, Cloud, run
 from tests.playground.traffic import listed
 
 RUNBOOK = PROJECT / "docs" / "operations.md"

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.machine import needs
-from tests.playground.conftest import PROJECT
+from tests.playground.cloud import PROJECT
 
 PYTHON = PROJECT / ".venv-playground/bin/python"
 

@@ -5,11 +5,9 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,39 +16,8 @@ from release.aws import TOOL_SETTINGS, Aws
 from release.deploy import wait_until_stable
 from release.images import Images
 from tests.machine import needs
-
-PROJECT = Path(__file__).resolve().parents[2]
-ACCOUNT = "000000000000"
-REGION = "us-east-1"
-
-
-def git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-c", "user.name=test", "-c", "user.email=test@example.com", *arguments]
-    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def commit_all(folder: Path) -> str:
-    """Commit whatever is there, and return the commit as image tags spell it."""
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "a commit")
-    return git(folder, "rev-parse", "--short=12", "HEAD")
-
-
-def nobody(home: Path) -> dict[str, str]:
-    """The environment of a person without AWS settings, and with no way out of this machine."""
-    return {
-        "HOME": str(home),
-        "PATH": f"{Path(sys.executable).parent}:{PROJECT}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "HTTPS_PROXY": "http://127.0.0.1:1",
-    }
-
-
-def run(module: str, *arguments: str, cwd: Path = PROJECT, **options: Any) -> subprocess.CompletedProcess[str]:
-    """The command as make calls it; both streams are one, as a person sees them."""
-    command = [sys.executable, "-m", module, *arguments]
-    options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.run(command, cwd=cwd, text=True, timeout=300, check=False, **options)
+from tests.release.account import ACCOUNT, REGION, TOPIC, Create
+from tests.repository import PROJECT, commit_all, git, nobody
 
 
 @pytest.fixture(scope="session")
@@ -121,10 +88,6 @@ def dev(monkeypatch: pytest.MonkeyPatch) -> Aws:
     return Aws(STAGES["dev"], ACCOUNT, REGION)
 
 
-TOPIC = {"Type": "AWS::SNS::Topic"}
-Create = Callable[..., None]
-
-
 @pytest.fixture
 def create(aws: Aws) -> Iterator[Create]:
     """Return a function that creates a stack, by default with a topic, which is deleted after the test."""
@@ -139,19 +102,6 @@ def create(aws: Aws) -> Iterator[Create]:
     yield create
     for name in names:
         aws.cloudformation.delete_stack(StackName=name)
-
-
-def store_image(aws: Aws, tag: str) -> str:
-    """Put an image without layers into the registry, and return its digest."""
-    media_type = "application/vnd.docker.distribution.manifest.v2+json"
-    manifest = json.dumps({"schemaVersion": 2, "mediaType": media_type, "config": {"digest": tag}, "layers": []})
-    stored = aws.ecr.put_image(
-        repositoryName=aws.stage.image_repository,
-        imageManifest=manifest,
-        imageManifestMediaType=media_type,
-        imageTag=tag,
-    )
-    return stored["image"]["imageId"]["imageDigest"]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from release.aws import Aws
 from release.build import build, commit_in, source_of_image, tag_of_working_tree
 from release.command import NotReadyError
 from tests.machine import needs
-from tests.release.conftest import commit_all, git
+from tests.repository import commit_all, git
 
 
 @pytest.fixture

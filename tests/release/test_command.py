@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from release.command import CommandError, NotReadyError, publish, run
-from tests.release.conftest import PROJECT
+from tests.repository import PROJECT
 
 
 @pytest.mark.parametrize("sent", ["INT", "TERM", "HUP"])

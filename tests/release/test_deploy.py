@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from release import deploy
 from release.aws import Aws
 from release.command import CommandError, DeploymentError
-from tests.release.conftest import TOPIC, Create
+from tests.release.account import TOPIC, Create
 
 IMPOSSIBLE = {
     "Type": "AWS::Lambda::Function",

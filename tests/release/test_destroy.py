@@ -15,7 +15,8 @@ from release.aws import Aws
 from release.command import DeploymentError, NotReadyError, ReleaseError
 from release.destroy import empty_bucket, outdated
 from tests.infra.synthesis import templates
-from tests.release.conftest import Create, run
+from tests.release.account import Create
+from tests.repository import run
 
 NOT_CONFIRMED = "prod was not destroyed: type its name"
 

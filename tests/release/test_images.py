@@ -6,7 +6,7 @@ from infra.config import STAGES
 from release.aws import Aws
 from release.command import NotReadyError, ReleaseError
 from release.images import Images, require_releasable
-from tests.release.conftest import store_image
+from tests.release.account import store_image
 
 COMMIT = "0123456789ab"
 DIGEST = "sha256:" + "1" * 64

@@ -14,7 +14,7 @@ from release import logs as module
 from release.aws import Aws
 from release.command import NotReadyError
 from release.logs import request_lines, request_pattern, run_query
-from tests.release.conftest import PROJECT, run
+from tests.repository import PROJECT, run
 
 Write = Callable[..., None]
 Logs = Callable[..., subprocess.CompletedProcess[str]]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from release.build import describe_change
-from tests.release.conftest import commit_all, git, nobody, run
+from tests.repository import commit_all, git, nobody, run
 
 
 def refused(project: Path, environment: dict[str, str], *arguments: str) -> str:

@@ -17,7 +17,7 @@ from release.aws import Aws
 from release.command import CommandError, DeploymentError, NotReadyError, ReleaseError, run
 from release.evidence import Evidence
 from release.images import Images
-from tests.release.conftest import ACCOUNT, REGION, Create, store_image
+from tests.release.account import ACCOUNT, REGION, Create, store_image
 
 COMMIT = "0123456789ab"
 DIGEST = "sha256:" + "1" * 64

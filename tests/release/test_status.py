@@ -17,7 +17,8 @@ from release.__main__ import main
 from release.aws import TOOL_SETTINGS, Aws
 from release.command import CommandError, ReleaseError
 from release.status import CHANGES, NO_CHANGES, UNKNOWN
-from tests.release.conftest import ACCOUNT, REGION, Create, run
+from tests.release.account import ACCOUNT, REGION, Create
+from tests.repository import run
 
 STACK = "CommentsFoundation-playground"
 LOG = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/drift/log", "RetentionInDays": 30}}

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tests.release.conftest import PROJECT, nobody
+from tests.repository import PROJECT, nobody
 
 WORKFLOWS: dict[str, dict[str, Any]] = {
     path.stem: yaml.safe_load(path.read_text()) for path in sorted((PROJECT / ".github/workflows").glob("*.yml"))
