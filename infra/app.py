@@ -24,7 +24,7 @@ from infra.config import (
 )
 from infra.model import ConfigurationError, Stage
 from infra.stacks.access import AccessStack
-from infra.stacks.data import DataStack
+from infra.stacks.foundation import FoundationStack
 from infra.stacks.registry import RegistryStack
 from infra.stacks.service import ServiceStack
 
@@ -60,9 +60,9 @@ def add_stacks(app: cdk.App, stage: Stage, target: Target) -> None:
         env=environment,
     )
     registry = RegistryStack(app, REGISTRY_STACK, stages=stages_in_registry_of(stage), env=registry_environment)
-    data = DataStack(app, stage.data_stack, stage=stage, env=environment)
+    foundation = FoundationStack(app, stage.foundation_stack, stage=stage, env=environment)
     service = ServiceStack(app, stage.service_stack, stage=stage, env=environment)
-    for dependency in (registry, data):
+    for dependency in (registry, foundation):
         service.add_stack_dependency(dependency)
 
 

@@ -349,7 +349,7 @@ class Stage:
     """Name of the workload, set by infra/config.py."""
 
     @property
-    def data_stack(self) -> str:
+    def foundation_stack(self) -> str:
         return f"{camel_case(self.project)}Foundation-{self.name}"
 
     @property

@@ -9,7 +9,7 @@ ACCOUNT = "000000000000"
 REGION = "us-east-1"
 LABEL = "cdk.playground"
 """Docker label on every container that a playground starts; its value is the playground's folder."""
-PROJECT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class PlaygroundError(Exception):
@@ -36,7 +36,7 @@ class Playground:
     def from_environment(cls) -> "Playground":
         """Build the playground described by PLAYGROUND_DIR, PLAYGROUND_GATEWAY_PORT and PLAYGROUND_PORT."""
         return cls(
-            folder=Path(os.environ.get("PLAYGROUND_DIR") or PROJECT / ".playground").resolve(),
+            folder=Path(os.environ.get("PLAYGROUND_DIR") or ROOT / ".playground").resolve(),
             gateway_port=port_from_environment("PLAYGROUND_GATEWAY_PORT", 4566),
             load_balancer_port=port_from_environment("PLAYGROUND_PORT", 8080),
         )

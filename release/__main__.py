@@ -93,7 +93,7 @@ def release(stage: Stage, *, tag: str | None, only: str | None = None) -> None:
     if Phase.DEPLOY in phases:
         with step(f"service at {digest}"):
             deploy_and_watch(
-                planned, *planned.aws.registry_stacks, stage.data_stack, stage.service_stack, digest=digest
+                planned, *planned.aws.registry_stacks, stage.foundation_stack, stage.service_stack, digest=digest
             )
     if Phase.VERIFY in phases:
         with step("verify"):

@@ -17,7 +17,7 @@ from infra.config import REGISTRY_STACK, target_of
 from infra.model import Stage, TargetError
 from release import playground
 from release.aws_errors import explain_aws_error
-from release.command import PROJECT_ROOT, NotReadyError
+from release.command import ROOT, NotReadyError
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
@@ -118,5 +118,5 @@ def set_environment(stage: Stage) -> None:
             f"{elsewhere[0]} is set, so this would not reach AWS: unset it, or use the stage playground"
         )
     # Where make setup installs tools, so that commands work without make's PATH.
-    installed = (str(Path(sys.executable).parent), str(PROJECT_ROOT / "node_modules" / ".bin"))
+    installed = (str(Path(sys.executable).parent), str(ROOT / "node_modules" / ".bin"))
     os.environ.update(TOOL_SETTINGS, PATH=os.pathsep.join([*installed, os.environ.get("PATH", os.defpath)]))

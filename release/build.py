@@ -11,7 +11,7 @@ from textwrap import shorten
 
 from infra.config import DEFAULT_STAGE, PROJECT, WORKLOAD
 from release.aws import Aws
-from release.command import PROJECT_ROOT, CommandError, NotReadyError, note, run
+from release.command import ROOT, CommandError, NotReadyError, note, run
 
 IMAGE_TAG = re.compile(r"(?:[a-z][a-z0-9-]*-)?(?P<commit>[0-9a-f]{12}(?:-dirty-[0-9a-f]{8})?)")
 _FILES_SHOWN = 10
@@ -20,7 +20,7 @@ _LINE_LENGTH = 100
 _BUILD_STEP = re.compile(r"Step \d+/\d+ : |#\d+ \[")  # of the legacy builder, and of BuildKit
 
 
-def tag_of_working_tree(root: Path = PROJECT_ROOT, *, clean: bool) -> str:
+def tag_of_working_tree(root: Path = ROOT, *, clean: bool) -> str:
     """Return the tag of the image: the commit, and a hash of uncommitted changes, so that it names one content.
 
     Raises NotReadyError if there is no commit, or if there are changes although the tree must be `clean`.
@@ -49,7 +49,7 @@ def tag_of_working_tree(root: Path = PROJECT_ROOT, *, clean: bool) -> str:
     return f"{commit}-dirty-{tree[:8]}"
 
 
-def source_of_image(root: Path = PROJECT_ROOT) -> tuple[str, str]:
+def source_of_image(root: Path = ROOT) -> tuple[str, str]:
     """Return the last commit that changed the image's files, with `-dirty` for uncommitted changes, and its Unix time.
 
     With the current commit instead, a commit that doesn't change the image would miss Docker's build cache, and replace
@@ -85,7 +85,7 @@ def commit_in(tag: str) -> str:
     return match["commit"]
 
 
-def describe_change(stage: str, running: list[str], tag: str, *, root: Path = PROJECT_ROOT) -> Iterator[str]:
+def describe_change(stage: str, running: list[str], tag: str, *, root: Path = ROOT) -> Iterator[str]:
     """Yield the commits that a release of `tag` adds and undoes. `running` are the tags of the running image.
 
     An image that Docker built from its cache has the tags of several commits, so prefer one that the stage has run.

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.model import ConfigurationError
 from release.aws_errors import explain_aws_error, explain_denial
 
-PROJECT_ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 """Root of the git repository. Every tool runs here."""
 FAILED = 1
 NOTHING_CHANGED = 2
@@ -56,7 +56,7 @@ def run(
     command: Sequence[str],
     *,
     variables: Mapping[str, str] = MappingProxyType({}),
-    cwd: Path = PROJECT_ROOT,
+    cwd: Path = ROOT,
     on_line: Callable[[str], object] = lambda _line: None,
 ) -> list[str]:
     """Run a tool and return the lines of stdout and stderr, passing each to `on_line` as it arrives.

@@ -17,7 +17,7 @@ from release.aws import Aws
 from release.command import FAILED, DeploymentError, NotReadyError, ReleaseError, explain_error, note, step
 
 ATTEMPTS = 3
-"""Number of attempts to delete the data stack: access logs arrive until minutes after the load balancer is deleted."""
+"""To delete the foundation stack: access logs arrive until minutes after the load balancer is deleted."""
 _PREVIEW_STACK = re.compile(rf"{TITLE}(?:Foundation|Service)-(?P<stage>pr-[1-9]\d{{0,5}})")
 
 
@@ -32,12 +32,12 @@ def destroy(stage: Stage, *, confirmed: str) -> None:
         )
     require_name(stage, typed=confirmed)
     aws = Aws.of(stage)
-    for name in (stage.service_stack, stage.data_stack):
+    for name in (stage.service_stack, stage.foundation_stack):
         with step(f"{name} in account {aws.account}, region {aws.region}"):
             if not deploy.wait_until_stable(aws, name):
                 note("not deployed")
-            elif name == stage.data_stack:
-                destroy_data(aws)
+            elif name == stage.foundation_stack:
+                destroy_foundation(aws)
             else:
                 deploy.destroy(aws, name)
 
@@ -58,13 +58,13 @@ def require_name(stage: Stage, *, typed: str) -> None:
         )
 
 
-def destroy_data(aws: Aws) -> None:
+def destroy_foundation(aws: Aws) -> None:
     """Empty the buckets and delete the stack; retry if another log file arrives in between."""
     for attempt in range(1, ATTEMPTS + 1):
         for bucket in aws.stage.buckets(WORKLOAD, account=aws.account, region=aws.region):
             empty_bucket(aws, bucket)
         try:
-            deploy.destroy(aws, aws.stage.data_stack)
+            deploy.destroy(aws, aws.stage.foundation_stack)
         except DeploymentError as failure:
             if attempt == ATTEMPTS or not any("not empty" in line for line in failure.details):
                 raise

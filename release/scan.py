@@ -13,14 +13,14 @@ from infra.config import PROJECT
 from infra.model import Severity, Stage
 from release.aws import Aws
 from release.build import registry_login
-from release.command import PROJECT_ROOT, NotReadyError, ReleaseError, run
+from release.command import ROOT, NotReadyError, ReleaseError, run
 from release.deploy import not_deployed, running_digest
 
-EXCEPTIONS = PROJECT_ROOT / ".trivyignore.yaml"
+EXCEPTIONS = ROOT / ".trivyignore.yaml"
 LONGEST_EXCEPTION = timedelta(days=90)
 """After that, a fixed package is available or the reason needs another review."""
-REPORT = PROJECT_ROOT / "build" / "scan.json"
-SBOM = PROJECT_ROOT / "build" / "sbom.cdx.json"
+REPORT = ROOT / "build" / "scan.json"
+SBOM = ROOT / "build" / "sbom.cdx.json"
 _STATEMENT_LENGTH = 20
 
 

@@ -33,14 +33,14 @@ def diff(stage: Stage) -> int:
     Before the first deployment there is no image, so the CLI can't create a change set and only compares templates.
     """
     aws = Aws.of(stage)
-    names = (*aws.registry_stacks, stage.data_stack, stage.service_stack)
+    names = (*aws.registry_stacks, stage.foundation_stack, stage.service_stack)
     return _compare(aws, "diff", *names, *image_parameter(aws, running_digest(aws)), "--exclusively")
 
 
 def drift(stage: Stage) -> int:
     """Print the drift of every deployed stack, then the resources that CloudFormation did not compare."""
     aws = Aws.of(stage)
-    names = (ACCESS_STACK, REGISTRY_STACK, stage.data_stack, stage.service_stack)
+    names = (ACCESS_STACK, REGISTRY_STACK, stage.foundation_stack, stage.service_stack)
     deployed = [name for name in names if describe(aws, name)]
     if not deployed:
         raise not_deployed(aws)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -24,13 +24,13 @@ def nobody(home: Path) -> dict[str, str]:
     """The environment of a person without AWS settings, and with no way out of this machine."""
     return {
         "HOME": str(home),
-        "PATH": f"{Path(sys.executable).parent}:{PROJECT}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{Path(sys.executable).parent}:{ROOT}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin",
         "AWS_EC2_METADATA_DISABLED": "true",
         "HTTPS_PROXY": "http://127.0.0.1:1",
     }
 
 
-def run(module: str, *arguments: str, cwd: Path = PROJECT, **options: Any) -> subprocess.CompletedProcess[str]:
+def run(module: str, *arguments: str, cwd: Path = ROOT, **options: Any) -> subprocess.CompletedProcess[str]:
     """The command as make calls it; both streams are one, as a person sees them."""
     command = [sys.executable, "-m", module, *arguments]
     options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}

@@ -1,1 +1,1 @@
-"""The four stacks: access to an account, the image registry, a stage's data, and its service."""
+"""The four stacks: access to an account, the image registry, a stage's foundation, and its service."""

@@ -25,7 +25,7 @@ from infra.findings import acknowledge, wildcard_finding
 from infra.model import Owned, Service, Stage, camel_case
 from infra.permissions import BOUNDARY_NAME, UNSUPPORTED
 from infra.stacks.base import BaseStack
-from infra.stacks.data import ACCESS_LOG_PREFIX
+from infra.stacks.foundation import ACCESS_LOG_PREFIX
 
 _CPU_UNITS = 1024
 """CPU units of one vCPU, the most that a worker process can use."""

@@ -15,9 +15,9 @@ from ministack import app
 from ministack.services.cloudformation import drift, provisioners
 
 from playground.server.patching import SETTINGS, Record
-from playground.state import ACCOUNT, PROJECT, REGION, port_from_environment
+from playground.state import ACCOUNT, REGION, ROOT, port_from_environment
 
-CONFIGURATION = PROJECT / "playground" / "engine.xml"
+CONFIGURATION = ROOT / "playground" / "engine.xml"
 START_SECONDS = 30.0
 JVM = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 """The engine runs for minutes, too short for the optimizing compiler to pay off."""

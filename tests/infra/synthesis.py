@@ -19,7 +19,7 @@ from infra.permissions import WorkflowRole
 
 __all__ = ["CHECKED", "DOMAIN", "EMAIL", "GITHUB"]
 
-PROJECT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 CFN_LINT = Path(str(importlib.resources.files("cfnlint"))) / "data"
 """cfn-lint carries AWS's list of IAM actions and the schemas of CloudFormation's registry."""
 IAM: dict[str, dict[str, Any]] = json.loads((CFN_LINT / "AdditionalSpecs/Policies.json").read_text())
@@ -49,7 +49,7 @@ class Templates:
 @functools.cache
 def synthesize(stage: Stage) -> Templates:
     assembly = app_of(stage).synth()
-    names = ACCESS_STACK, REGISTRY_STACK, stage.data_stack, stage.service_stack
+    names = ACCESS_STACK, REGISTRY_STACK, stage.foundation_stack, stage.service_stack
     return Templates(stage, *(Template.from_json(assembly.get_stack_by_name(name).template) for name in names))
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from infra.config import STAGES, WORKLOAD
 from infra.model import NOBODY
-from tests.infra.synthesis import EMAIL, PROJECT, environment, every, templates, the
+from tests.infra.synthesis import EMAIL, ROOT, environment, every, templates, the
 
-RUNBOOK = (PROJECT / "docs" / "operations.md").read_text()
+RUNBOOK = (ROOT / "docs" / "operations.md").read_text()
 
 
 def alarms() -> dict[str, dict[str, Any]]:

@@ -10,13 +10,13 @@ import pytest
 from infra.app import main, stage_from
 from infra.config import STAGES
 from infra.model import ConfigurationError
-from tests.infra.synthesis import PROJECT
+from tests.infra.synthesis import ROOT
 
 
 def test_the_app_needs_no_credentials_and_the_service_follows_what_it_refers_to(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
     as_the_cli = {"CDK_CONTEXT_JSON": '{"stage": "pr-7"}', "CDK_OUTDIR": str(tmp_path), "CDK_VALIDATION": "false"}
-    subprocess.run([sys.executable, "-m", "infra.app"], cwd=PROJECT, env=environment | as_the_cli, check=True)
+    subprocess.run([sys.executable, "-m", "infra.app"], cwd=ROOT, env=environment | as_the_cli, check=True)
     names = {path.name.removesuffix(".template.json") for path in tmp_path.glob("*.template.json")}
     assert names == {"CommentsAccess", "CommentsRegistry", "CommentsFoundation-pr-7", "CommentsService-pr-7"}
     artifacts = json.loads((tmp_path / "manifest.json").read_text())["artifacts"]

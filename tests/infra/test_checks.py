@@ -4,13 +4,13 @@ import pytest
 
 from infra import checks
 from infra.config import STAGES
-from infra.stacks import data
+from infra.stacks import foundation
 
 
 def test_a_finding_without_acknowledgement_is_reported_with_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data, "acknowledge", lambda *_: None)
+    monkeypatch.setattr(foundation, "acknowledge", lambda *_: None)
     found = checks.construct_findings(STAGES["dev"], tmp_path)
     assert {finding.split()[0] for finding in found} == {"AwsSolutions-S1", "AwsSolutions-SMG4"}
     assert any("CommentsFoundation-dev/Moderator" in finding for finding in found)

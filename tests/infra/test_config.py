@@ -22,7 +22,7 @@ from infra.model import (
     TargetError,
 )
 from infra.workload import TABLE, WORKLOAD
-from tests.infra.synthesis import DOMAIN, EMAIL, PROJECT
+from tests.infra.synthesis import DOMAIN, EMAIL, ROOT
 
 DEV = STAGES["dev"]
 ONE, TWO, THREE = "111111111111", "222222222222", "333333333333"
@@ -109,7 +109,7 @@ def test_a_resource_that_tasks_cannot_reach_is_named(monkeypatch: pytest.MonkeyP
 def test_commands_that_synthesize_nothing_do_not_wait_for_the_cdk() -> None:
     """Importing aws_cdk takes two seconds."""
     loaded = "import sys, release.__main__; sys.exit('aws_cdk' in sys.modules)"
-    subprocess.run([sys.executable, "-c", loaded], cwd=PROJECT, check=True)
+    subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, check=True)
 
 
 def test_only_production_must_choose_https_and_an_address_for_alarms() -> None:

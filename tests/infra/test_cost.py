@@ -10,7 +10,7 @@ from infra.config import STAGES
 from infra.cost.__main__ import main, stock_templates
 from infra.cost.bill import Bill, bill, bills
 from infra.model import Architecture, Egress, Entrance, Stage
-from tests.infra.synthesis import CHECKED, CLOUDFRONT, PROJECT, synthesize
+from tests.infra.synthesis import CHECKED, CLOUDFRONT, ROOT, synthesize
 
 IDLE, BUSY = 0, 10_000_000
 DEV, PROD = CHECKED["dev"], CHECKED["prod"]
@@ -26,7 +26,7 @@ def dollars(found: Bill, label: str) -> float:
 
 
 def test_the_documentation_has_these_costs() -> None:
-    text = (PROJECT / "docs/deployment.md").read_text()
+    text = (ROOT / "docs/deployment.md").read_text()
     documented = re.findall(r"^\| [^|]+\| (\d+) \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
     stages = (of(DEV), of(PROD), of(CHECKED[CLOUDFRONT]), stock_templates(STAGES["dev"]))
     assert documented == [tuple(f"{each.total:.0f}" for each in bills(templates)) for templates in stages]

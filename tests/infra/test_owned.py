@@ -20,7 +20,7 @@ from infra.cost.bill import bill
 from infra.model import ConfigurationError
 from infra.permissions import granted, not_granted
 from tests.infra.every_service.workload import JOBS
-from tests.infra.synthesis import PROJECT, environment, every, grants, statements_of, the
+from tests.infra.synthesis import ROOT, environment, every, grants, statements_of, the
 
 VARIABLES = os.environ | {"CONFIG_PACKAGE": "tests.infra.every_service", "CDK_VALIDATION": "false"}
 
@@ -30,7 +30,7 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]
     """The templates of the stage dev of that workload, by what they are for."""
     folder = tmp_path_factory.mktemp("every_service")
     variables = VARIABLES | {"CDK_OUTDIR": str(folder)}
-    subprocess.run([sys.executable, "-m", "infra.app"], cwd=PROJECT, env=variables, check=True)
+    subprocess.run([sys.executable, "-m", "infra.app"], cwd=ROOT, env=variables, check=True)
     names = {"access": "Access", "data": "Foundation-dev", "service": "Service-dev"}
     files = {key: folder / f"EveryService{name}.template.json" for key, name in names.items()}
     return {key: Template.from_json(json.loads(file.read_text())) for key, file in files.items()}
@@ -87,9 +87,7 @@ def test_the_policies_allow_them_and_are_not_too_large(synthesized: dict[str, Te
 
 def test_usage_has_a_price_and_a_type_without_one_is_listed() -> None:
     """A request of this workload writes 1 and reads 2 units, sends half a message, and so on."""
-    printed = subprocess.check_output(
-        [sys.executable, "-m", "infra.cost", "dev"], cwd=PROJECT, env=VARIABLES, text=True
-    )
+    printed = subprocess.check_output([sys.executable, "-m", "infra.cost", "dev"], cwd=ROOT, env=VARIABLES, text=True)
     mine = printed.split("CDK's stock pattern")[0].splitlines()[4:]
     million = {line[:39].strip(): float(line.split()[-2]) for line in mine if line}
     assert (

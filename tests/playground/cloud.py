@@ -17,7 +17,7 @@ from infra.config import STAGES
 from infra.permissions import ISSUER
 from playground.state import ACCOUNT, REGION, Playground
 
-PROJECT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 NAME = "comments-playground"
 TIMEOUT_SECONDS = 300.0
 
@@ -26,7 +26,7 @@ def run(*command: str, env: Mapping[str, str], stderr: int = subprocess.STDOUT) 
     """Run a command in the project; stdout has both streams, unless they are separated."""
     return subprocess.run(
         command,
-        cwd=PROJECT,
+        cwd=ROOT,
         env=env,
         stdout=subprocess.PIPE,
         stderr=stderr,
@@ -50,7 +50,7 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 class Running:
     """A Python module in progress, started from a working copy, and the output read so far."""
 
-    def __init__(self, module: str, *arguments: str, variables: Mapping[str, str], project: Path = PROJECT) -> None:
+    def __init__(self, module: str, *arguments: str, variables: Mapping[str, str], project: Path = ROOT) -> None:
         # A test may change a module within the second that would mark its bytecode as current.
         environment = {**variables, "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", module, *arguments]

@@ -9,7 +9,7 @@ import pytest
 
 from playground.state import PlaygroundError, load_environment
 from tests.machine import needs
-from tests.playground.cloud import PROJECT, Clone, Cloud, playground_command
+from tests.playground.cloud import ROOT, Clone, Cloud, playground_command
 from tests.playground.traffic import TALLIES
 
 RELEASES = ("failures", "interruptions", "roles")
@@ -18,7 +18,7 @@ OPERATIONS = ("runbook", "cdk", "rollouts", "lifecycle")
 deployments, and lifecycle removes it. Other tests come last, because these take longest."""
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 if WORKER:  # pytest-xdist runs several processes, and each needs a separate playground
-    os.environ["PLAYGROUND_DIR"] = str(PROJECT / f".playground-{WORKER}")
+    os.environ["PLAYGROUND_DIR"] = str(ROOT / f".playground-{WORKER}")
     os.environ["PLAYGROUND_GATEWAY_PORT"] = str(4566 + WORKER)
     os.environ["PLAYGROUND_PORT"] = str(8080 + WORKER)
 
@@ -47,7 +47,7 @@ def tallies(record_property: Callable[[str, object], None]) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def was_up(docker: None) -> bool:  # noqa: ARG001  # needs Docker
     """Whether a playground was already running; if so, the tests use it and leave it running."""
-    needs((PROJECT / ".venv-playground/bin/python").exists(), "no .venv-playground: `make test` creates it")
+    needs((ROOT / ".venv-playground/bin/python").exists(), "no .venv-playground: `make test` creates it")
     try:
         load_environment()
     except PlaygroundError:
@@ -79,7 +79,7 @@ def clone(tmp_path: Path) -> Callable[[str], Clone]:
     """Return a function that clones the project into a folder with the given name."""
 
     def make(name: str = "project") -> Clone:
-        subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(tmp_path / name)], check=True)
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tmp_path / name)], check=True)
         return Clone(tmp_path / name)
 
     return make

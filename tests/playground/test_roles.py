@@ -15,7 +15,7 @@ from infra.config import STAGES
 from infra.permissions import WORKFLOW_ROLES, WorkflowRole
 from playground.state import Playground
 from tests.client import Answer, ask
-from tests.playground.cloud import NAME, PROJECT, Clone, Cloud, Running, token, wait_until
+from tests.playground.cloud import NAME, ROOT, Clone, Cloud, Running, token, wait_until
 from tests.release.permission_table import not_enforced
 
 STAGE = STAGES["playground"]
@@ -67,7 +67,7 @@ def verified(cloud: Cloud) -> dict[str, str]:
 
 def test_the_prod_role_can_roll_back_but_not_push_images(cloud: Cloud, older: str) -> None:
     """Releases an existing image again, without building or pushing one."""
-    back = cloud.release(PROJECT, "playground", "--tag", older, variables=cloud.under(PROD, "environment:prod"))
+    back = cloud.release(ROOT, "playground", "--tag", older, variables=cloud.under(PROD, "environment:prod"))
     assert back.returncode == 0, back.stdout + back.stderr
     running = cloud.task_definition()["containerDefinitions"][0]["image"].partition("@")[2]
     assert running == verified(cloud)[older]
@@ -78,7 +78,7 @@ def test_the_prod_role_can_roll_back_but_not_push_images(cloud: Cloud, older: st
 
 def test_a_release_without_a_permission_names_it_and_who_grants_it(cloud: Cloud) -> None:
     with without(cloud, DEV, "ecr:DescribeImages"):
-        failed = cloud.release(PROJECT)
+        failed = cloud.release(ROOT)
     assert failed.returncode in {1, 2}, failed.stdout + failed.stderr
     assert f"{DEV} lacks ecr:DescribeImages" in failed.stderr
     assert "infra/permissions.py" in failed.stderr

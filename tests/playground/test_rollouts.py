@@ -7,7 +7,7 @@ import tarfile
 import pytest
 
 from tests.client import ask
-from tests.playground.cloud import NAME, PROJECT, Clone, Cloud, wait_until
+from tests.playground.cloud import NAME, ROOT, Clone, Cloud, wait_until
 from tests.playground.traffic import CLIENTS, Traffic, missing
 
 PREVIOUS = "be5f1a025cfbf010afcd67ea52f9a2f0fc29970e"
@@ -19,10 +19,10 @@ SMALL_TARGET = "max_tasks=6, requests_per_target=300,"
 
 def with_the_previous_image(project: Clone) -> None:
     """Replace the image's source files in a clone with those of the previous release."""
-    archived = subprocess.run(["git", "archive", PREVIOUS, *IMAGE_FILES], cwd=PROJECT, capture_output=True, check=False)
+    archived = subprocess.run(["git", "archive", PREVIOUS, *IMAGE_FILES], cwd=ROOT, capture_output=True, check=False)
     if archived.returncode:
         shallow = ["git", "rev-parse", "--is-shallow-repository"]
-        if subprocess.check_output(shallow, cwd=PROJECT, text=True).strip() == "true":  # as in a badly set up workflow
+        if subprocess.check_output(shallow, cwd=ROOT, text=True).strip() == "true":  # as in a badly set up workflow
             pytest.fail(f"this clone lacks the previous release, {PREVIOUS[:7]}: run git fetch --unshallow")
         pytest.skip(f"the repository was imported without the previous release, {PREVIOUS[:7]}")
     project.git("rm", "-r", "--quiet", *IMAGE_FILES)

@@ -9,10 +9,10 @@ import pytest
 
 from tests.client import ask
 from tests.machine import needs
-from tests.playground.cloud import NAME, PROJECT, Cloud, run
+from tests.playground.cloud import NAME, ROOT, Cloud, run
 from tests.playground.traffic import listed
 
-RUNBOOK = PROJECT / "docs" / "operations.md"
+RUNBOOK = ROOT / "docs" / "operations.md"
 AWS_ONLY = "aws-only"
 """Follows ```sh on blocks that the playground can't run because it lacks point-in-time recovery."""
 ENDS_THE_STAGE = "make destroy"
@@ -58,7 +58,7 @@ def lost(cloud: Cloud) -> Iterator[tuple[int, str]]:
     dynamodb.put_item(TableName=restored, Item=dynamodb.get_item(TableName=NAME, Key=key)["Item"])
     dynamodb.delete_item(TableName=NAME, Key=key)
     yield thread, comment
-    (PROJECT / "build" / "restored.jsonl").unlink(missing_ok=True)
+    (ROOT / "build" / "restored.jsonl").unlink(missing_ok=True)
     with suppress(dynamodb.exceptions.ResourceNotFoundException):  # already deleted by the runbook's last command
         dynamodb.delete_table(TableName=restored)
 
@@ -68,7 +68,7 @@ def typed(commands: str, playground: dict[str, str]) -> None:
 
     HOME stays the same: jsii's cache is there, and without it, each synthesis would unpack the CDK again.
     """
-    bins = [str(PROJECT / venv / "bin") for venv in (".venv", ".venv-playground")]
+    bins = [str(ROOT / venv / "bin") for venv in (".venv", ".venv-playground")]
     own = {"PATH": os.pathsep.join([*bins, os.environ["PATH"]]), "CDK_VALIDATION": "false"}
     own |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
     others = {name: value for name, value in os.environ.items() if not name.startswith(NOT_TYPED)}
@@ -102,7 +102,7 @@ def test_a_destroyed_stage_leaves_nothing_that_costs_and_can_be_deployed_again(
         assert without_image.returncode == 1
         assert "The first deployment needs an image: run make deploy ENV=playground" in without_image.stdout
     finally:
-        again = cloud.release(PROJECT)
+        again = cloud.release(ROOT)
     assert again.returncode == 0, again.stdout + again.stderr
     cloud.settle()
 

@@ -6,9 +6,9 @@ import subprocess
 import pytest
 
 from tests.machine import needs
-from tests.playground.cloud import PROJECT
+from tests.playground.cloud import ROOT
 
-PYTHON = PROJECT / ".venv-playground/bin/python"
+PYTHON = ROOT / ".venv-playground/bin/python"
 
 DEPLOY = """
 import json, sys
@@ -54,7 +54,7 @@ def under_ministack(program: str, *arguments: str) -> str:
     """Run a Python program in the server's environment and return its output."""
     needs(PYTHON.exists(), "no .venv-playground: run `make test`, which makes it")
     command = [str(PYTHON), "-c", program, *arguments]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -63,7 +63,7 @@ def test_the_readme_lists_every_patch() -> None:
     names = under_ministack(
         "import playground.server.__main__\nfrom playground.server.patching import PATCHES\nprint(*PATCHES)"
     ).split()
-    readme = (PROJECT / "playground" / "README.md").read_text()
+    readme = (ROOT / "playground" / "README.md").read_text()
     assert len(names) > 30
     assert [name for name in names if f"{name}`" not in readme] == []
 

@@ -17,17 +17,17 @@ from release.deploy import wait_until_stable
 from release.images import Images
 from tests.machine import needs
 from tests.release.account import ACCOUNT, REGION, TOPIC, Create
-from tests.repository import PROJECT, commit_all, git, nobody
+from tests.repository import ROOT, commit_all, git, nobody
 
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clean repository with the files of the working tree, committed or not."""
     folder = tmp_path_factory.mktemp("project")
-    for path in git(PROJECT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
-        if (PROJECT / path).is_file():
+    for path in git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
+        if (ROOT / path).is_file():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / path, folder / path)
+            shutil.copy2(ROOT / path, folder / path)
     git(folder, "init", "--quiet")
     commit_all(folder)
     return folder
@@ -42,7 +42,7 @@ def copy(project: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """MiniStack as it comes, with nothing deployed, and the variables that lead to it as to a playground."""
-    python = PROJECT / ".venv-playground/bin/python"
+    python = ROOT / ".venv-playground/bin/python"
     needs(python.exists(), "no .venv-playground: run `make test`, which makes it")
     folder = tmp_path_factory.mktemp("engine")
     credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}

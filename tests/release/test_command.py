@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from release.command import CommandError, NotReadyError, publish, run
-from tests.repository import PROJECT
+from tests.repository import ROOT
 
 
 @pytest.mark.parametrize("sent", ["INT", "TERM", "HUP"])
@@ -22,7 +22,7 @@ def test_an_interrupt_terminates_the_tool_and_names_the_next_step(tmp_path: Path
     script = f"exec 3> {held}; sleep 60 & kill -{sent} $PPID; wait"  # a tool behind a wrapper, as node is
     code = f"from release import command; command.run_command('release', lambda: command.run(['sh', '-c', {script!r}]))"
     release = subprocess.run(
-        [sys.executable, "-c", code], cwd=PROJECT, stderr=subprocess.PIPE, text=True, timeout=20, check=False
+        [sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=20, check=False
     )
     assert release.returncode == 130
     assert "run the same command again to finish" in release.stderr

@@ -69,7 +69,7 @@ def test_a_stage_whose_rollback_failed_can_be_destroyed(aws: Aws, monkeypatch: p
     deleted = Mock()
     monkeypatch.setattr(deploy, "destroy", deleted)
     module.destroy(aws.stage, confirmed="")
-    assert [call.args[1] for call in deleted.call_args_list] == [aws.stage.service_stack, aws.stage.data_stack]
+    assert [call.args[1] for call in deleted.call_args_list] == [aws.stage.service_stack, aws.stage.foundation_stack]
 
 
 def test_objects_that_s3_does_not_delete_are_a_failure(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:

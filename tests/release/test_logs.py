@@ -14,7 +14,7 @@ from release import logs as module
 from release.aws import Aws
 from release.command import NotReadyError
 from release.logs import request_lines, request_pattern, run_query
-from tests.repository import PROJECT, run
+from tests.repository import ROOT, run
 
 Write = Callable[..., None]
 Logs = Callable[..., subprocess.CompletedProcess[str]]
@@ -54,7 +54,7 @@ def test_following_continues_with_new_lines_until_ctrl_c(log: Write, playground_
     log("before")
     command = [sys.executable, "-m", "release", "logs", "playground", "--follow"]
     with subprocess.Popen(
-        command, cwd=PROJECT, env=playground_environment, stdout=subprocess.PIPE, text=True
+        command, cwd=ROOT, env=playground_environment, stdout=subprocess.PIPE, text=True
     ) as following:
         assert following.stdout
         assert following.stdout.readline() == "before\n"

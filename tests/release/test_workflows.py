@@ -7,16 +7,16 @@ from typing import Any
 
 import yaml
 
-from tests.repository import PROJECT, nobody
+from tests.repository import ROOT, nobody
 
 WORKFLOWS: dict[str, dict[str, Any]] = {
-    path.stem: yaml.safe_load(path.read_text()) for path in sorted((PROJECT / ".github/workflows").glob("*.yml"))
+    path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / ".github/workflows").glob("*.yml"))
 }
 
 
 def test_every_folder_of_tests_runs_in_one_job() -> None:
     steps = [step for job in WORKFLOWS["ci"]["jobs"].values() for step in job["steps"]]
-    folders = {f"tests/{path.parent.name}" for path in PROJECT.glob("tests/*/test_*.py")}
+    folders = {f"tests/{path.parent.name}" for path in ROOT.glob("tests/*/test_*.py")}
     assert sorted(re.findall(r"tests/\w+", " ".join(step.get("run", "") for step in steps))) == sorted(folders)
 
 
@@ -39,7 +39,7 @@ def test_a_tag_from_the_environment_is_no_code(copy: Path, tmp_path: Path) -> No
     """Whoever may run a workflow chooses its input, but must not run commands with the role of prod."""
     tag = f"$(shell touch {tmp_path}/make)$$(touch {tmp_path}/shell);`touch {tmp_path}/shell`"
     for file in (".venv", "node_modules"):
-        (copy / file).symlink_to(PROJECT / file)
+        (copy / file).symlink_to(ROOT / file)
     command = ["make", "deploy", "ENV=pr-1", "-o.venv/.dev", "-onode_modules/.package-lock.json"]
     environment = nobody(tmp_path) | {"TAG": tag}
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)

@@ -18,7 +18,7 @@ from infra.stacks.base import BaseStack
 ACCESS_LOG_PREFIX = "alb"
 
 
-class DataStack(BaseStack):
+class FoundationStack(BaseStack):
     """Resources that outlive the service stack.
 
     Each has a physical name, because the service stack refers to it by name: a CloudFormation export would lock both
