@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import docker.errors
-from ministack.core.responses import error_response_json, json_response
+from ministack.core.responses import error_response_json
 from ministack.services import cloudwatch, cloudwatch_logs, ecs
 from ministack.services.cloudformation import provisioners
 
@@ -179,8 +179,6 @@ def sampled(container_id: str, task: Record) -> tuple[float, float] | None:
     return 100.0 * (used - earlier) / 1e9 / (now - then) / (int(task["cpu"]) / CPU_UNITS), memory
 
 
-PAGE = 10_000  # AWS: maximum events per FilterLogEvents response
-FOR_EVER = 2**63
 FIELD_PATTERN = re.compile(r'^\{\s*\$\.(?P<field>\w+)\s*=\s*(?P<value>"[^"]*"|[^\s"}]+)\s*\}$')
 
 stock_filter_pattern = cloudwatch_logs._compile_filter_pattern
@@ -208,30 +206,6 @@ def compile_filter_pattern(raw: str) -> Callable[[str], bool]:
     return matches
 
 
-def filter_log_events(data: Record) -> Any:
-    """FilterLogEvents with pagination; MiniStack returns the oldest 10,000 lines and no nextToken."""
-    name = cloudwatch_logs._resolve_log_group_name(data)
-    group = cloudwatch_logs._log_groups.get(name)
-    if group is None:
-        message = f"The specified log group does not exist: {name}"
-        return error_response_json("ResourceNotFoundException", message, 400)
-    matches = compile_filter_pattern(data.get("filterPattern", ""))
-    begin, end = int(data.get("startTime") or 0), int(data.get("endTime") or FOR_EVER)
-    names, prefix = set(data.get("logStreamNames") or []), data.get("logStreamNamePrefix", "")
-    found = []
-    with cloudwatch_logs._log_events_lock:
-        for stream, record in group["streams"].items():
-            if (not names or stream in names) and stream.startswith(prefix):
-                found += [{**event, "logStreamName": stream} for event in record["events"]]
-    found = [event for event in found if begin <= event["timestamp"] <= end and matches(event["message"])]
-    found.sort(key=lambda event: int(event["timestamp"]))
-    first, size = int(data.get("nextToken") or 0), min(int(data.get("limit") or PAGE), PAGE)
-    response: Record = {"events": found[first : first + size], "searchedLogStreams": []}
-    if first + size < len(found):
-        response["nextToken"] = str(first + size)
-    return json_response(response)
-
-
 def reject_query(_data: Record) -> Any:
     """Reject StartQuery: MiniStack ignores filters that it doesn't support and returns every row."""
     message = "the playground has no Logs Insights: use make logs ENV=playground, with or without REQUEST=ID"
@@ -239,4 +213,4 @@ def reject_query(_data: Record) -> Any:
 
 
 def install() -> None:
-    extend("logs", {"FilterLogEvents": filter_log_events, "StartQuery": reject_query})
+    extend("logs", {"StartQuery": reject_query})
