@@ -14,7 +14,7 @@ import pytest
 
 from playground.down import processes_of
 from playground.state import Playground
-from tests.app.conftest import free_port
+from playground.up import free_port
 from tests.machine import needs
 from tests.playground.cloud import NAME, Cloud, Running, playground_command, wait_until
 
