@@ -4,7 +4,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PORT ?= 8000
-ENV ?= dev
 BASE ?= origin/main
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
@@ -19,6 +18,8 @@ NODE := node_modules/.package-lock.json
 .PHONY: help
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo 'ENV is a stage of infra/stages.py, playground or pr-N; by default, the first stage. Set it on the command line:'
+	@echo 'in the environment, it is an error.'
 
 # ---- set-up: virtual environments and node_modules are updated when their lock files change ----
 
@@ -94,7 +95,7 @@ image:  ## build the image as comments:latest; needs Docker
 
 .PHONY: scan
 scan: $(DEV) image  ## scan that image for vulnerabilities that block a release to ENV; needs Trivy
-	@python -m release scan $(ENV)
+	@python -m release scan $(STAGE)
 
 .PHONY: wrk
 wrk:  ## install wrk for make bench, on Debian or Ubuntu
@@ -138,47 +139,56 @@ check-files: $(DEV)
 check-templates: $(DEV) $(NODE)
 	@python -m infra.checks
 
-# ---- a stage: ENV is dev, prod, playground or pr-N ----
+# ---- a stage, which ENV selects ----
 
 STAGE_TOOLS := $(DEV) $(NODE)
 
+# Workflows pass their inputs in these variables. Recipes hand them to the commands as variables of the shell, so neither
+# make nor the shell expands a value. ENV and TAG only count on the command line. An ENV in the environment is an error,
+# because other tools use that name, too, and it would select the stage by accident. CI passes a tag in RELEASE_TAG.
+unexport ENV TAG
+export override CONFIRM := $(value CONFIRM)
+export override RELEASE_TAG := $(if $(findstring command,$(origin TAG)),$(value TAG),$(value RELEASE_TAG))
+override STAGE = $(if $(findstring environment,$(origin ENV)),$(error ENV in the environment selects no stage:\
+  unset it, or run make $(firstword $(MAKECMDGOALS)) ENV=STAGE))$(if $(findstring command,$(origin ENV)),"$$STAGE_NAME")
+synth bootstrap diff deploy endpoint logs cost drift sbom destroy scan: export STAGE_NAME = $(value ENV)
+
 .PHONY: synth
 synth: $(STAGE_TOOLS)  ## write the templates of ENV to cdk.out, without an AWS account
-	@cdk synth -c stage=$(ENV) --quiet && echo 'templates of $(ENV) are in cdk.out'
+	@cdk synth $(if $(STAGE),-c stage=$(STAGE)) --quiet && echo 'the templates are in cdk.out'
 
 .PHONY: bootstrap
 bootstrap: $(STAGE_TOOLS)  ## prepare the account of ENV once: roles and CDK's bootstrap (GITHUB=owner/name for workflows)
-	@python -m release bootstrap $(ENV) $(if $(GITHUB),--github $(GITHUB))
+	@python -m release bootstrap $(STAGE) $(if $(GITHUB),--github $(GITHUB))
 
 .PHONY: diff
 diff: $(STAGE_TOOLS)  ## show what a deployment to ENV would change, except for the image
-	@python -m release diff $(ENV)
+	@python -m release diff $(STAGE)
 
-# TAG is an input of a workflow, so neither make nor the shell may expand its value.
 .PHONY: deploy
 deploy: $(STAGE_TOOLS)  ## release this commit to ENV (TAG=… for an existing image; STEP=build, push, deploy or verify)
-	@python -m release deploy $(ENV) $(if $(value TAG),--tag "$$TAG") $(if $(STEP),--step $(STEP))
+	@python -m release deploy $(STAGE) $(if $(STEP),--step $(STEP))
 
 .PHONY: endpoint
 endpoint: $(STAGE_TOOLS)  ## print the base URL of ENV
-	@python -m release endpoint $(ENV)
+	@python -m release endpoint $(STAGE)
 
 .PHONY: logs
 logs: $(STAGE_TOOLS)  ## print the log of ENV (FOLLOW=1; QUERY='slowest routes'; REQUEST=X-Request-Id; ARGS='--since 2h')
-	@python -m release logs $(ENV) $(if $(QUERY),--query '$(QUERY)') $(if $(REQUEST),--request '$(REQUEST)') \
+	@python -m release logs $(STAGE) $(if $(QUERY),--query '$(QUERY)') $(if $(REQUEST),--request '$(REQUEST)') \
 	  $(if $(FOLLOW),--follow) $(ARGS)
 
 .PHONY: cost
 cost: $(STAGE_TOOLS)  ## print the monthly cost of ENV next to that of CDK's stock pattern
-	@python -m infra.cost $(ENV)
+	@python -m infra.cost $(STAGE)
 
 .PHONY: drift
 drift: $(STAGE_TOOLS)  ## show what was changed in ENV outside of CloudFormation
-	@python -m release drift $(ENV)
+	@python -m release drift $(STAGE)
 
 .PHONY: sbom
 sbom: $(STAGE_TOOLS)  ## write the SBOM of the image in ENV (CycloneDX) to build/sbom.cdx.json
-	@python -m release sbom $(ENV)
+	@python -m release sbom $(STAGE)
 
 .PHONY: report
 report: $(STAGE_TOOLS)  ## compare templates and cost with those of BASE, also in build/report.md
@@ -189,8 +199,8 @@ reap: $(STAGE_TOOLS)  ## destroy previews that have not been deployed for three 
 	@python -m release reap 3
 
 .PHONY: destroy
-destroy: $(STAGE_TOOLS)  ## delete ENV and all its billable resources (prod asks for its name unless CONFIRM=prod)
-	@python -m release destroy $(ENV)
+destroy: $(STAGE_TOOLS)  ## delete ENV and all its billable resources; asks for its name (CONFIRM=NAME), except for previews
+	@python -m release destroy $(or $(STAGE),$(error make destroy has no default: run make destroy ENV=STAGE))
 
 # ---- the playground: AWS on this machine ----
 

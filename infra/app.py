@@ -43,7 +43,7 @@ def stage_from(context: Mapping[str, Any]) -> Stage:
             raise ConfigurationError(
                 f"unknown context key {key!r}: only stage is supported, as in -c stage={DEFAULT_STAGE}{hint}"
             )
-    return stage_named(str(context.get("stage") or DEFAULT_STAGE))
+    return stage_named(str(context.get("stage", DEFAULT_STAGE)))
 
 
 def add_stacks(app: cdk.App, stage: Stage, target: Target) -> None:

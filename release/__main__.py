@@ -1,8 +1,8 @@
 """Runs the commands behind make: `python -m release COMMAND`. Start reading at `release`.
 
-`python -m release STAGE [--tag TAG] [--step STEP]` is short for the command `deploy`, which releases a commit. `--step`
-runs one phase (build, push, deploy or verify), so that CI shows each as a step. Every phase is safe to repeat.
-Together, the four phases are equivalent to a release without `--step`.
+`python -m release STAGE [--tag TAG] [--step STEP]` is short for the command `deploy`, which releases a commit, or the
+image of TAG or of the variable RELEASE_TAG. `--step` runs one phase (build, push, deploy or verify), so that CI shows
+each as a step. Every phase is safe to repeat. Together, the four phases are equivalent to a release without `--step`.
 
 Exit status: 0 released, 1 failed, 2 stopped before changing anything (such as invalid arguments), 130 interrupted.
 `diff` and `drift` exit with 0 for no changes, 1 for changes, 2 for an error or an unknown state.
@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.config import STAGE_NAMES, stage_named
+from infra.config import DEFAULT_STAGE, STAGE_NAMES, stage_named
 from infra.model import Stage
 from release.aws import Aws
 from release.aws_errors import explain_aws_error
@@ -208,9 +208,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m release", description="The commands behind make.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     options = {name: commands.add_parser(name, help=purpose) for name, (purpose, _) in COMMANDS.items()}
-    for each in options.values():
-        each.add_argument("stage", help=STAGE_NAMES)
-    options["deploy"].add_argument("--tag", help="release an existing image, as in a rollback: COMMIT or STAGE-COMMIT")
+    for name, each in options.items():
+        default = {} if name == "destroy" else {"nargs": "?", "default": DEFAULT_STAGE}
+        each.add_argument("stage", help=STAGE_NAMES, **default)
+    options["deploy"].add_argument(
+        "--tag",
+        default=os.environ.get("RELEASE_TAG") or None,
+        help="release an existing image, as in a rollback: COMMIT or STAGE-COMMIT (default: RELEASE_TAG)",
+    )
     options["deploy"].add_argument("--step", choices=[*map(str, Phase)], help="run only this phase")
     options["bootstrap"].add_argument(
         "--github", metavar="OWNER/NAME", help="check that this repository and its IDs are in infra/stages.py"

@@ -13,7 +13,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_ecs_patterns as patterns
 
 from infra.app import app_of
-from infra.config import PROJECT, STAGE_NAMES, WORKLOAD, stage_named
+from infra.config import DEFAULT_STAGE, PROJECT, STAGE_NAMES, WORKLOAD, stage_named
 from infra.cost.bill import MONTHS, bills, row, rows
 from infra.cost.prices import AS_OF, HOURS, REGION
 from infra.model import ConfigurationError, Egress, Entrance, Service, Stage
@@ -91,7 +91,7 @@ def report(stage: Stage) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.cost", description=__doc__)
-    parser.add_argument("stage", help=STAGE_NAMES)
+    parser.add_argument("stage", nargs="?", default=DEFAULT_STAGE, help=STAGE_NAMES)
     name = parser.parse_args().stage
     os.environ.setdefault("CDK_VALIDATION", "false")  # validation takes most of a synthesis, and prices don't need it
     try:

@@ -2,9 +2,11 @@
 
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.repository import ROOT, nobody
@@ -35,13 +37,51 @@ def test_no_job_with_credentials_restores_a_cache() -> None:
             assert "id-token" not in job["permissions"] or "cache" not in str(job), name
 
 
-def test_a_tag_from_the_environment_is_no_code(copy: Path, tmp_path: Path) -> None:
-    """Whoever may run a workflow chooses its input, but must not run commands with the role of prod."""
-    tag = f"$(shell touch {tmp_path}/make)$$(touch {tmp_path}/shell);`touch {tmp_path}/shell`"
+INJECTIONS = ("$(shell touch made)", "$$(touch ran)", "$(touch ran)", "`touch ran`", "; touch ran", "'; touch ran; '")
+
+
+@pytest.fixture
+def make(copy: Path, tmp_path: Path) -> Callable[..., tuple[str, list[str]]]:
+    """Run make in a copy of the project; return its output and the files that this left."""
     for file in (".venv", "node_modules"):
         (copy / file).symlink_to(ROOT / file)
-    command = ["make", "deploy", "ENV=pr-1", "-o.venv/.dev", "-onode_modules/.package-lock.json"]
-    environment = nobody(tmp_path) | {"TAG": tag}
-    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
-    assert f"--tag {tag}: expected" in done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy"]
+    before = set(copy.iterdir())
+
+    def run(*arguments: str, **variables: str) -> tuple[str, list[str]]:
+        command = ["make", "-o.venv/.dev", "-onode_modules/.package-lock.json", *arguments]
+        environment = nobody(tmp_path) | {"CDK_OUTDIR": str(tmp_path / "out")} | variables
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode
+        return done.stderr, sorted(path.name for path in {*copy.iterdir(), *tmp_path.iterdir()} - before - {copy})
+
+    return run
+
+
+@pytest.mark.parametrize("value", INJECTIONS)
+def test_make_and_the_shell_expand_neither_a_stage_nor_a_tag(
+    make: Callable[..., tuple[str, list[str]]], value: str
+) -> None:
+    """Whoever may run a workflow chooses its inputs, but must not run commands with the role of a stage."""
+    for command in ("deploy", "destroy"):
+        error, files = make(command, f"ENV={value}")
+        assert f"unknown stage {value!r}" in error
+        assert files == []
+    for arguments, variables in (
+        ((f"TAG={value}",), {}),
+        ((f"RELEASE_TAG={value}",), {}),
+        ((), {"RELEASE_TAG": value}),
+    ):
+        error, files = make("deploy", "ENV=pr-1", *arguments, **variables)
+        assert f"--tag {value}: expected" in error
+        assert files == []
+    error, files = make("destroy", "ENV=dev", f"CONFIRM={value}")
+    assert "dev was not destroyed" in error
+    assert files == []
+
+
+def test_only_the_command_line_of_make_selects_a_stage(make: Callable[..., tuple[str, list[str]]]) -> None:
+    for command in ("deploy", "diff", "destroy", "cost", "synth"):
+        assert f"run make {command} ENV=STAGE" in make(command, ENV="prod")[0]
+    assert "unknown stage 'prd'" in make("deploy", "ENV=prd", ENV="prod")[0]
+    assert "unknown stage ''" in make("deploy", "ENV=")[0], "an unset variable of a script must not select the default"
+    assert "run make destroy ENV=STAGE" in make("destroy")[0]
