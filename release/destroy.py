@@ -24,7 +24,7 @@ _PREVIEW_STACK = re.compile(rf"{TITLE}(?:Foundation|Service)-(?P<stage>pr-[1-9]\
 def destroy(stage: Stage, *, confirmed: str) -> None:
     """Delete the service, then its data; raise NotReadyError for a protected stage.
 
-    `confirmed` is the name that the user typed, which is required for one that takes images of another.
+    `confirmed` is the name that the user typed, which is required except for previews and the playground.
     """
     if stage.protect:
         raise NotReadyError(
@@ -43,8 +43,8 @@ def destroy(stage: Stage, *, confirmed: str) -> None:
 
 
 def require_name(stage: Stage, *, typed: str) -> None:
-    """Raise NotReadyError unless the user typed the name of a production stage; ask for it on a terminal."""
-    if not stage.promotes_from:
+    """Raise NotReadyError unless the user typed the name of the stage; ask for it on a terminal."""
+    if stage.is_preview or stage.is_playground:
         return
     if not typed and sys.stdin.isatty():
         with suppress(EOFError):

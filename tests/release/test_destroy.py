@@ -1,13 +1,11 @@
 """Deleting stages, protection of prod, and make reap."""
 
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from unittest.mock import Mock
 
 import pytest
 
-from infra.config import STAGES
 from release import __main__ as command
 from release import deploy
 from release import destroy as module
@@ -18,29 +16,30 @@ from tests.infra.synthesis import templates
 from tests.release.account import Create
 from tests.repository import run
 
-NOT_CONFIRMED = "prod was not destroyed: type its name"
+NOT_CONFIRMED = "was not destroyed: type its name"
 
 
 @pytest.mark.parametrize(
-    ("protect", "confirm", "typed", "message"),
+    ("stage", "confirm", "typed", "message"),
     [
-        (True, "prod", "", "set protect=False"),
-        (False, "", "", NOT_CONFIRMED),
-        (False, "yes", "", NOT_CONFIRMED),
-        (False, "prod", "", "confirmed"),
-        (False, "", "dev", NOT_CONFIRMED),
-        (False, "", "prod", "confirmed"),
+        ("prod", "prod", "", "set protect=False"),
+        ("dev", "", "", NOT_CONFIRMED),
+        ("dev", "yes", "", NOT_CONFIRMED),
+        ("dev", "dev", "", "confirmed"),
+        ("dev", "", "prod", NOT_CONFIRMED),
+        ("dev", "", "dev", "confirmed"),
+        ("pr-7", "", "", "confirmed"),
+        ("playground", "", "", "confirmed"),
     ],
 )
-def test_prod_is_destroyed_unprotected_and_by_its_name_alone_which_a_person_at_a_terminal_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch, protect: bool, confirm: str, typed: str, message: str
+def test_a_stage_is_destroyed_unprotected_and_by_its_name_alone_which_a_person_at_a_terminal_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, stage: str, confirm: str, typed: str, message: str
 ) -> None:
-    monkeypatch.setitem(STAGES, "prod", replace(STAGES["prod"], protect=protect))
     monkeypatch.setenv("CONFIRM", confirm)
     monkeypatch.setattr("sys.stdin.isatty", lambda: bool(typed))
     monkeypatch.setattr("builtins.input", lambda _: typed)
     monkeypatch.setattr(Aws, "of", Mock(side_effect=NotReadyError("confirmed")))  # the next step
-    monkeypatch.setattr(sys, "argv", ["release", "destroy", "prod"])
+    monkeypatch.setattr(sys, "argv", ["release", "destroy", stage])
     monkeypatch.setattr(command, "run_command", lambda _, run, **__: run())
     with pytest.raises(NotReadyError, match=message):
         command.main()
