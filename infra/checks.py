@@ -1,6 +1,7 @@
 """Run cdk-nag and cfn-lint over the templates of every stage: `python -m infra.checks`.
 
-Also checks that infra/acknowledgements.md lists the acknowledged findings; `--write` updates it.
+Also checks that the jobs of the workflow deploy.yml match the stages, and that infra/acknowledgements.md lists the
+acknowledged findings; `--write` updates it.
 """
 
 import argparse
@@ -9,11 +10,14 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aws_cdk as cdk
 import cdk_nag
+import yaml
 
 from infra.app import app_of
 from infra.config import DEFAULT_STAGE, PROJECT, STAGES, TITLE, stage_named
@@ -21,6 +25,7 @@ from infra.model import Architecture, Domain, Egress, Entrance, Repository, Stag
 
 ROOT = Path(__file__).resolve().parent.parent
 ACKNOWLEDGEMENTS = ROOT / "infra" / "acknowledgements.md"
+DEPLOY_WORKFLOW = ROOT / ".github" / "workflows" / "deploy.yml"
 DOMAIN = Domain(name=f"{PROJECT}.example.com", hosted_zone_id="Z0123456789EXAMPLE", zone_name="example.com")
 EMAIL = "ops@example.com"
 GITHUB = Repository(name=f"example/{PROJECT}", owner_id=1001, repository_id=2002)
@@ -89,6 +94,22 @@ def template_findings(templates: list[Path]) -> list[str]:
     ]
 
 
+def workflow_problems(workflow: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the jobs of deploy.yml that don't release a stage, or not the image that the stage takes."""
+    for job, found in workflow["jobs"].items():
+        if not str(found.get("uses", "")).endswith("/release.yml"):
+            continue
+        if job not in STAGES:
+            yield f"job {job} is named like no stage of infra/stages.py: use one of {', '.join(STAGES)}"
+            continue
+        before, inputs = STAGES[job].promotes_from, {"stage": job}
+        if before:
+            inputs["tag"] = f"${{{{ needs.{before}.outputs.tag }}}}"
+        if (before and before not in found["needs"]) or found["with"] != inputs:
+            needs = f"`needs: {before}`, " if before else ""
+            yield f"job {job} needs {needs}`with: {json.dumps(inputs)}`, because promotes_from is {before}"
+
+
 def acknowledgements(folder: Path) -> str:
     """Return the text of infra/acknowledgements.md: the stacks of each rule and reason, read from CDK's metadata."""
     places: dict[tuple[str, str], set[str]] = {}
@@ -123,11 +144,13 @@ def main() -> None:
     if write:
         ACKNOWLEDGEMENTS.write_text(document)
     stale = ACKNOWLEDGEMENTS.read_text() != document
+    workflow = list(workflow_problems(yaml.safe_load(DEPLOY_WORKFLOW.read_text())))
     print(f"cdk-nag: {len(CHECKED)} stages: {', '.join(CHECKED)}: {len(nag)} findings", *nag, sep="\n  ")
     print(f"cfn-lint: {len(templates)} templates: {len(lint)} findings", *lint, sep="\n  ")
+    print(f"deploy.yml: {len(workflow)} findings", *workflow, sep="\n  ")
     if stale:
         print("infra/acknowledgements.md is not up to date: run python -m infra.checks --write and commit the result")
-    sys.exit(bool(nag or lint or stale))
+    sys.exit(bool(nag or lint or workflow or stale))
 
 
 if __name__ == "__main__":

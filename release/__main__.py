@@ -209,8 +209,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     options = {name: commands.add_parser(name, help=purpose) for name, (purpose, _) in COMMANDS.items()}
     for name, each in options.items():
-        default = {} if name == "destroy" else {"nargs": "?", "default": DEFAULT_STAGE}
-        each.add_argument("stage", help=STAGE_NAMES, **default)
+        each.add_argument("stage", help=STAGE_NAMES, nargs=None if name == "destroy" else "?", default=DEFAULT_STAGE)
     options["deploy"].add_argument(
         "--tag",
         default=os.environ.get("RELEASE_TAG") or None,

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from infra import checks, drift
+from infra.checks import workflow_problems
+from infra.model import Stage
 from tests.repository import ROOT, nobody
 
 WORKFLOWS: dict[str, dict[str, Any]] = {
@@ -22,11 +25,67 @@ def test_every_folder_of_tests_runs_in_one_job() -> None:
     assert sorted(re.findall(r"tests/\w+", " ".join(step.get("run", "") for step in steps))) == sorted(folders)
 
 
-def test_prod_deploys_what_dev_proved_and_a_rollback_skips_ci_and_dev() -> None:
-    ci, dev, prod = (WORKFLOWS["deploy"]["jobs"][name] for name in ("ci", "dev", "prod"))
-    assert ci["if"] == dev["if"] == "inputs.tag == ''"
-    assert prod["if"] == "${{ !cancelled() && (inputs.tag != '' || needs.dev.result == 'success') }}"
-    assert prod["env"]["TAG"] == "${{ inputs.tag || needs.dev.outputs.tag }}"
+def test_a_third_stage_is_an_entry_and_a_job_of_eight_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = (ROOT / "docs/deployment.md").read_text()
+    entry, jobs = (re.search(rf"```{kind}\n(.*?)```", document, re.DOTALL) for kind in ("python", "yaml"))
+    assert entry
+    assert jobs
+    staging, prod = jobs[1].split("\n\n")
+    assert len(staging.splitlines()) == 8
+    namespace: dict[str, Any] = {"Stage": Stage}
+    exec(entry[1], namespace)
+    monkeypatch.setattr(checks, "STAGES", {stage.name: stage for stage in namespace["STAGES"]})
+    workflow = {"jobs": {"dev": WORKFLOWS["deploy"]["jobs"]["dev"], **yaml.safe_load(staging), **yaml.safe_load(prod)}}
+    assert list(workflow_problems(workflow)) == []
+
+
+@pytest.mark.parametrize(
+    ("job", "changes", "problem"),
+    [
+        ("prd", {}, "job prd is named like no stage"),
+        ("prod", {"needs": "ci"}, "job prod needs `needs: dev`"),
+        ("prod", {"with": {"stage": "prod"}}, "because promotes_from is dev"),
+        ("prod", {"with": {"stage": "dev", "tag": "${{ needs.dev.outputs.tag }}"}}, "because promotes_from is dev"),
+        ("dev", {}, 'job dev needs `with: {"stage": "dev"}`, because promotes_from is None'),
+    ],
+)
+def test_a_job_that_would_release_another_image_or_stage_is_reported(
+    monkeypatch: pytest.MonkeyPatch, job: str, changes: dict[str, Any], problem: str
+) -> None:
+    stages = (Stage(name="dev"), Stage(name="prod", promotes_from="dev"))
+    monkeypatch.setattr(checks, "STAGES", {stage.name: stage for stage in stages})
+    prod = WORKFLOWS["deploy"]["jobs"]["prod"]
+    assert list(workflow_problems({"jobs": {"ci": WORKFLOWS["deploy"]["jobs"]["ci"], "prod": prod}})) == []
+    assert problem in " ".join(workflow_problems({"jobs": {job: prod | changes}}))
+
+
+def test_a_release_of_an_existing_image_builds_nothing_and_every_stage_can_be_rolled_back() -> None:
+    (release,) = WORKFLOWS["release"]["jobs"].values()
+    steps = {step.get("name", step.get("uses")): step for step in release["steps"]}
+    assert {name for name, step in steps.items() if step.get("if") == "inputs.tag == ''"} >= {"Build", "Push and scan"}
+    assert "if" not in steps["Deploy"] | steps["Verify"]
+    assert release["env"] == {"STAGE": "${{ inputs.stage }}", "RELEASE_TAG": "${{ inputs.tag }}"}
+    (rollback,) = WORKFLOWS["rollback"]["jobs"].values()
+    assert rollback["with"] == {"stage": "${{ inputs.stage }}", "tag": "${{ inputs.tag }}"}
+    assert rollback["uses"].endswith("/release.yml")
+
+
+def test_tools_are_installed_before_there_are_credentials() -> None:
+    for name in ("release", "drift"):
+        *_, job = WORKFLOWS[name]["jobs"].values()
+        uses = [str(step.get("uses") or step.get("run")) for step in job["steps"]]
+        (login,) = (index for index, step in enumerate(uses) if "configure-aws-credentials" in step)
+        assert max(index for index, step in enumerate(uses) if "setup" in step) < login, name
+
+
+def test_each_stage_with_a_read_role_is_checked_for_drift(monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = (Stage(name="dev"), Stage(name="us-east", region="us-east-1"), Stage(name="prod"))
+    monkeypatch.setattr(drift, "STAGES", {stage.name: stage for stage in stages})
+    variables = {"AWS_REGION": "eu-west-1", "AWS_READ_ROLE_DEV": "one", "AWS_READ_ROLE_US_EAST": "two"}
+    assert list(drift.checked(variables)) == [
+        {"stage": "dev", "role": "one", "region": "eu-west-1"},
+        {"stage": "us-east", "role": "two", "region": "us-east-1"},
+    ]
 
 
 def test_no_job_with_credentials_restores_a_cache() -> None:
