@@ -77,9 +77,19 @@ def _synthesize(root: Path, stage: str, output: Path) -> dict[str, str]:
     return {path.name.removesuffix(_TEMPLATE): path.read_text() for path in sorted(output.glob(f"*{_TEMPLATE}"))}
 
 
+def _synthesize_base(root: Path, stage: str, output: Path) -> dict[str, str]:
+    """Synthesize the app of the base; return no templates for a stage that it doesn't have."""
+    try:
+        return _synthesize(root, stage, output)
+    except SystemExit as failure:
+        if f"unknown stage {stage!r}" not in str(failure):
+            raise
+        return {}
+
+
 def _changes(stage: str, folder: Path) -> Iterator[str]:
     """Yield the differences of each stack and of the bill. Stacks that stages share are only compared once."""
-    before = _synthesize(folder / "base", stage, folder / f"before-{stage}")
+    before = _synthesize_base(folder / "base", stage, folder / f"before-{stage}")
     after = _synthesize(ROOT, stage, folder / f"after-{stage}")
     for stack, template in after.items():
         if template == before.get(stack) or (stage != _NAMES[0] and not stack.endswith(f"-{stage}")):
