@@ -282,7 +282,8 @@ class Stage:
 
     name: str
     account: str | None = None
-    """AWS account ID; None uses the account of the credentials."""
+    """AWS account ID; None uses the account of the credentials. A protected stage is not deployed without it. Once a
+    stage names an account, so must the others that use the same one."""
     region: str | None = None
     """AWS region; None uses AWS_REGION or the profile's region. All stages of an account must use the same one."""
     registry_account: str | None = None
@@ -445,4 +446,6 @@ class Stage:
             missing.append(f"{where} would serve plain HTTP: {choices}.")
         if not self.alarm_email:
             missing.append(f"{where} has no address for alarms: set alarm_email, or alarm_email=NOBODY.")
+        if not self.account:
+            missing.append(f"{where} would be deployed to the account of any credentials: set account.")
         return missing

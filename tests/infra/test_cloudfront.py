@@ -10,6 +10,7 @@ from aws_cdk.assertions import Match, Template
 
 from infra.constructs.cloudfront import VIEWER_ADDRESS_HEADER
 from tests.infra.synthesis import (
+    ACCOUNT,
     CLOUDFRONT,
     CLOUDFRONT_ENDPOINTS,
     EMAIL,
@@ -43,7 +44,8 @@ def test_it_has_https_without_a_domain_and_the_service_trusts_both_proxies() -> 
     assert service().find_outputs("BaseUrl")["BaseUrl"]["Value"] == {"Fn::Join": ["", ["https://", name]]}
     assert environment(service())["COMMENTS_TRUSTED_PROXIES"] == "2"
     assert [secret["Name"] for secret in container(service())["Secrets"]] == ["COMMENTS_MODERATOR_TOKEN"]
-    assert replace(templates(CLOUDFRONT).stage, alarm_email=EMAIL).missing_for_production() == []
+    ready = replace(templates(CLOUDFRONT).stage, alarm_email=EMAIL, account=ACCOUNT)
+    assert ready.missing_for_production() == []
 
 
 @pytest.mark.parametrize("stage", [CLOUDFRONT, CLOUDFRONT_ENDPOINTS])

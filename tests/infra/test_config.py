@@ -112,11 +112,14 @@ def test_commands_that_synthesize_nothing_do_not_wait_for_the_cdk() -> None:
     subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, check=True)
 
 
-def test_only_production_must_choose_https_and_an_address_for_alarms() -> None:
-    prod = STAGES["prod"]
+def test_only_production_must_choose_https_an_address_for_alarms_and_an_account() -> None:
+    prod = dataclasses.replace(STAGES["prod"], account=ONE)
     assert [name for name, stage in STAGES.items() if stage.missing_for_production()] == ["prod"]
     for chosen in ({"domain": DOMAIN, "alarm_email": EMAIL}, {"allow_http": True, "alarm_email": NOBODY}):
-        assert not dataclasses.replace(prod, **chosen).missing_for_production()  # type: ignore[arg-type]  # any field
+        ready = dataclasses.replace(prod, **chosen)  # type: ignore[arg-type]  # any field
+        assert ready.missing_for_production() == []
+        (missing,) = dataclasses.replace(ready, account=None).missing_for_production()
+        assert missing.endswith("set account.")
 
 
 @pytest.mark.parametrize(
