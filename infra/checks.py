@@ -21,12 +21,19 @@ import yaml
 
 from infra.app import app_of
 from infra.config import DEFAULT_STAGE, PROJECT, STAGES, TITLE, stage_named
-from infra.model import Architecture, Domain, Egress, Entrance, Repository, Stage
+from infra.model import Architecture, Domain, Egress, Entrance, Repository, Stage, Vpc
 
 ROOT = Path(__file__).resolve().parent.parent
 ACKNOWLEDGEMENTS = ROOT / "infra" / "acknowledgements.md"
 DEPLOY_WORKFLOW = ROOT / ".github" / "workflows" / "deploy.yml"
 DOMAIN = Domain(name=f"{PROJECT}.example.com", hosted_zone_id="Z0123456789EXAMPLE", zone_name="example.com")
+CERTIFICATE = "arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef"
+VPC = Vpc(
+    vpc_id="vpc-0123456789abcdef0",
+    zones=("us-east-1a", "us-east-1b"),
+    load_balancer_subnets=("subnet-0123456789abcdef0", "subnet-0123456789abcdef1"),
+    task_subnets=("subnet-0123456789abcdef2", "subnet-0123456789abcdef3"),
+)
 EMAIL = "ops@example.com"
 GITHUB = Repository(name=f"example/{PROJECT}", owner_id=1001, repository_id=2002)
 _FIRST = STAGES[DEFAULT_STAGE]
@@ -43,6 +50,22 @@ CHECKED: dict[str, Stage] = {
         f"{_PRODUCTION.name} behind CloudFront": replace(_PRODUCTION, domain=None, entrance=Entrance.CLOUDFRONT),
         f"{_PRODUCTION.name} behind CloudFront with endpoints": replace(
             _PRODUCTION, domain=None, entrance=Entrance.CLOUDFRONT, egress=Egress.ENDPOINTS
+        ),
+        f"{_PRODUCTION.name} behind CloudFront with a domain": replace(
+            _PRODUCTION,
+            entrance=Entrance.CLOUDFRONT,
+            domain=replace(DOMAIN, certificate_arn=CERTIFICATE),
+            cidr="172.20.0.0/21",
+            vpc=None,
+        ),
+        f"{_PRODUCTION.name} in an existing VPC": replace(
+            _PRODUCTION,
+            entrance=Entrance.LOAD_BALANCER,
+            domain=Domain(name=DOMAIN.name, certificate_arn=CERTIFICATE),
+            egress=Egress.NAT,
+            cidr=Stage.cidr,
+            vpc=VPC,
+            flow_logs=False,
         ),
         f"{_FIRST.name} with NAT, ARM and Spot": replace(
             _FIRST,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import ipaddress
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from infra.model import (
     LOG_DAYS,
     Architecture,
     ConfigurationError,
+    Domain,
     Egress,
     Owned,
     Repository,
@@ -49,8 +51,18 @@ BOOTSTRAP_QUALIFIER = PROJECT.replace("-", "")[:10]
 most ten letters and digits."""
 DIGEST_PARAMETER = "ImageDigest"
 """CloudFormation parameter of the service stack: the digest of the image."""
+DNS_OUTPUT = "DnsRecord"
+"""Output of the service stack: the DNS record to create, if the stage's domain has no zone in Route 53."""
 _BUCKET_NAME_LENGTH = 63
 _LONGEST_REGION = "ap-southeast-1"
+_CLOUDFRONT_REGION = "us-east-1"
+"""AWS: region of the certificates of CloudFront."""
+_PRIVATE_BLOCKS = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
+"""Other addresses would be unreachable on the internet."""
+_PREFIX_LENGTHS = range(16, 22)
+"""AWS: at most a /16. Six subnets need a /21."""
+_MIN_ZONES = 2
+"""AWS: of a load balancer."""
 _PERMISSIONS = 36
 """Of each service. AWS: the tag of the access stack with their hashes has at most 256 characters."""
 
@@ -140,13 +152,58 @@ def _problems(stage: Stage) -> Iterator[str]:
         yield f"log_days is {stage.log_days}; it must be one of {', '.join(map(str, LOG_DAYS))}"
     if stage.spot_share not in range(101):
         yield f"spot_share is {stage.spot_share}; it must be from 0 to 100 percent"
-    if stage.domain and stage.behind_cloudfront:
-        yield "domain requires Entrance.LOAD_BALANCER; CloudFront uses its own name"
-    if stage.egress is Egress.ENDPOINTS:
+    if stage.egress is Egress.ENDPOINTS and not stage.vpc:
         for owned in WORKLOAD.owns:
             if owned.service not in {Service.DYNAMODB, Service.S3}:
                 yield f"egress is ENDPOINTS, which has no route to {owned.service.value}; use Egress.PUBLIC_IP or NAT"
+    if stage.domain:
+        yield from _problems_of_domain(stage, stage.domain)
+    yield from _problems_of_network(stage)
     yield from _problems_of_settings(stage)
+
+
+def _problems_of_domain(stage: Stage, domain: Domain) -> Iterator[str]:
+    region = _CLOUDFRONT_REGION if stage.behind_cloudfront else stage.region
+    form = rf"arn:aws[a-z-]*:acm:{region or '[^:]+'}:[0-9]{{12}}:certificate/.+"
+    if bool(domain.hosted_zone_id) != bool(domain.zone_name):
+        yield "domain has only one of hosted_zone_id and zone_name; set both or, if the DNS is elsewhere, neither"
+    if domain.zone_name and not f".{domain.name}".endswith(f".{domain.zone_name}"):
+        yield f"domain has the name {domain.name}, which is not in its zone_name, {domain.zone_name}"
+    if not domain.certificate_arn:
+        if stage.behind_cloudfront:
+            yield f"domain requires certificate_arn with Entrance.CLOUDFRONT: a certificate in {_CLOUDFRONT_REGION}"
+        elif not domain.hosted_zone_id:
+            yield "domain requires certificate_arn, or hosted_zone_id and zone_name to create the certificate"
+    elif not re.fullmatch(form, domain.certificate_arn):
+        where = region or "the region of the stage"
+        yield f"domain has the certificate_arn {domain.certificate_arn!r}; it must be that of a certificate in {where}"
+
+
+def _problems_of_network(stage: Stage) -> Iterator[str]:
+    try:
+        block = ipaddress.IPv4Network(stage.cidr)
+    except ValueError:
+        block = None
+    sized = block and block.prefixlen in _PREFIX_LENGTHS
+    if not block or not sized or not any(block.subnet_of(each) for each in _PRIVATE_BLOCKS):
+        private = ", ".join(map(str, _PRIVATE_BLOCKS))
+        yield f"cidr is {stage.cidr!r}; it must be a block from /16 to /21 in {private}, such as 10.1.0.0/16"
+    if not (vpc := stage.vpc):
+        return
+    if stage.cidr != Stage.cidr:
+        yield "cidr has no effect with vpc, an existing VPC; remove it"
+    if stage.flow_logs:
+        yield "flow_logs must be False with vpc; those of an existing VPC belong to its owner"
+    for name, ids, form in (
+        ("vpc_id", (vpc.vpc_id,), "vpc-[0-9a-f]+"),
+        ("zones", vpc.zones, rf"{stage.region or '[a-z]+(-[a-z]+)+-[0-9]+'}[a-z]"),
+        ("load_balancer_subnets", vpc.load_balancer_subnets, "subnet-[0-9a-f]+"),
+        ("task_subnets", vpc.task_subnets, "subnet-[0-9a-f]+"),
+    ):
+        if wrong := [each for each in ids if not re.fullmatch(form, each)]:
+            yield f"vpc has {wrong[0]!r} in {name}; it must match {form}"
+        if len(set(ids)) < len(ids) or (name != "vpc_id" and len(ids) != max(len(vpc.zones), _MIN_ZONES)):
+            yield f"vpc has {len(set(ids))} {name}; it needs two zones or more, and in each a subnet of both kinds"
 
 
 def _problems_of_names(stage: Stage) -> Iterator[str]:

@@ -31,7 +31,7 @@ class TargetError(ConfigurationError):
 
 
 class Egress(Enum):
-    """How tasks reach AWS. Prices are per month in us-east-1."""
+    """How tasks reach AWS. Prices are per month in us-east-1. With `Stage.vpc`, the VPC must provide it."""
 
     PUBLIC_IP = "public-ip"
     """A public address per task, $3.65 each. Only the load balancer's security group may connect to a task."""
@@ -52,9 +52,9 @@ class Entrance(Enum):
     LOAD_BALANCER = "load-balancer"
     """A public load balancer: HTTPS with a domain, otherwise plain HTTP. Two public addresses, $3.65 each."""
     CLOUDFRONT = "cloudfront"
-    """CloudFront in front of an internal load balancer: HTTPS at a cloudfront.net name, without a domain. 1 TB and 10
-    million requests a month are free, then $0.085 a GB and $1 a million requests. The first deployment takes about 15
-    minutes longer, and the web ACL can't use AWS's IP reputation list."""
+    """CloudFront in front of an internal load balancer: HTTPS at a cloudfront.net name, or at that of a domain. 1 TB
+    and 10 million requests a month are free, then $0.085 a GB and $1 a million requests. The first deployment takes
+    about 15 minutes longer, and the web ACL can't use AWS's IP reputation list."""
 
 
 class Architecture(Enum):
@@ -80,14 +80,41 @@ class Severity(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Domain:
-    """A public name with a TLS certificate, for Entrance.LOAD_BALANCER."""
+    """A public name with a TLS certificate. Free, except for the Route 53 zone, $0.50 a month.
+
+    With a zone, a stage creates DNS records and, unless there is a `certificate_arn`, the certificate. Without one, the
+    stack's output DnsRecord is the record to create wherever the DNS is.
+    """
 
     name: str
-    """Such as www.example.com."""
-    hosted_zone_id: str
+    """Such as www.example.com. Without a zone, it can't be the domain itself, unless your DNS has ALIAS records."""
+    hosted_zone_id: str | None = None
     """ID of the Route 53 zone of the name. It is set here because synthesis makes no lookups."""
-    zone_name: str
-    """Such as example.com."""
+    zone_name: str | None = None
+    """Name of that zone, such as example.com."""
+    certificate_arn: str | None = None
+    """Existing certificate of ACM for the name, in the stage's account: in its region or, with Entrance.CLOUDFRONT,
+    which requires one, in us-east-1. ACM only renews it while its DNS record for validation exists."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vpc:
+    """An existing VPC. Its owner pays for routes, endpoints and flow logs, so `make cost` omits them.
+
+    Everything is set here, because synthesis makes no lookups. A stage needs subnets in two zones or more.
+    """
+
+    vpc_id: str
+    """VPC in the stage's account, or shared with it, with DNS support. Entrance.CLOUDFRONT requires that it has an
+    internet gateway."""
+    zones: tuple[str, ...]
+    """Availability zones of the subnets: ("eu-west-1a", "eu-west-1b")."""
+    load_balancer_subnets: tuple[str, ...]
+    """A subnet in each zone, in their order, with eight free addresses: public ones or, with Entrance.CLOUDFRONT, ones
+    without a route to an internet gateway."""
+    task_subnets: tuple[str, ...]
+    """A subnet in each zone, in their order: public ones with Egress.PUBLIC_IP, ones with a route to a NAT gateway
+    with Egress.NAT, and ones with the endpoints of infra/constructs/network.py with Egress.ENDPOINTS."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,12 +340,18 @@ class Stage:
     """Target for requests per minute and task. 6000 is 100 a second, a little less than a quarter of a vCPU serves at
     `cpu_target` (docs/performance.md)."""
     egress: Egress = Egress.PUBLIC_IP
+    cidr: str = "10.0.0.0/16"
+    """Private IPv4 block of the VPC, from /16 to /21; free. Choose one that no network has with which you connect the
+    VPC. It can't be changed while the stage is deployed."""
+    vpc: Vpc | None = None
+    """Existing VPC to use instead of creating one. It can't be set or removed while the stage is deployed. Requires
+    `flow_logs=False`."""
     blocking_severity: Severity = Severity.CRITICAL
     """Scan findings of this severity or higher block a release unless .trivyignore.yaml lists them."""
 
     entrance: Entrance = Entrance.LOAD_BALANCER
     domain: Domain | None = None
-    """Without a domain, a public load balancer serves plain HTTP at its own name."""
+    """Without a domain, a public load balancer serves plain HTTP at its own name, and CloudFront HTTPS at its own."""
     allow_http: bool = False
     """Allow a protected stage to deploy over plain HTTP."""
     protect: bool = False

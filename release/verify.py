@@ -8,12 +8,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError, WaiterError
 
-from infra.config import WORKLOAD
+from infra.config import DNS_OUTPUT, WORKLOAD
 from infra.model import Response, SmokeTest
 from release.aws import Aws
 from release.aws_errors import evidence_of
 from release.command import ReleaseError, note
-from release.deploy import base_url, not_deployed, running_digest
+from release.deploy import base_url, not_deployed, outputs, running_digest
 from release.explain import outage_causes
 from release.images import Images
 from release.watch import error_lines, get
@@ -36,6 +36,8 @@ def verify(aws: Aws, digest: str, *, images: Images, before: str | None = None) 
     if not address:
         raise not_deployed(aws)
     note(f"running tasks: {running_tasks(aws, digest)}, all with {digest}")
+    if record := outputs(aws, aws.stage.service_stack).get(DNS_OUTPUT):
+        note(f"DNS record that must exist: {record}")
     began = time.time()
     for test in WORKLOAD.smoke_tests or (SmokeTest(path=WORKLOAD.health_path),):
         if problem := wait_for(address, test):

@@ -1,13 +1,20 @@
-"""CloudFront in front of an internal load balancer: HTTPS without a domain."""
+"""CloudFront in front of an internal load balancer: HTTPS with and without a domain."""
+
+from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
 
 from infra.constructs import cfn_resource
+from infra.constructs.load_balancer import hosted_zone
 from infra.findings import acknowledge
+from infra.model import Domain
 
 VIEWER_ADDRESS_HEADER = "true-client-ip"
 """Request header that contains only the visitor's address. WAF reads the first address in a header, and visitors can
@@ -27,9 +34,18 @@ class CloudFrontEntrance(Construct):
     $0.085 a GB and $1 a million requests."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, name: str, load_balancer: elbv2.IApplicationLoadBalancer
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        load_balancer: elbv2.IApplicationLoadBalancer,
+        domain: Domain | None,
     ) -> None:
-        """`name` identifies the distribution in the console. The VPC of the load balancer needs an internet gateway."""
+        """`name` identifies the distribution in the console. The VPC of the load balancer needs an internet gateway.
+
+        The certificate of `domain` must exist in us-east-1: to create it there would take a stack of its own.
+        """
         super().__init__(scope, construct_id)
         vpc_origin = cloudfront.VpcOrigin(
             self,
@@ -71,14 +87,30 @@ class CloudFrontEntrance(Construct):
             ],
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
             price_class=cloudfront.PriceClass.PRICE_CLASS_100,
+            **self._names(domain),
         )
-        self.base_url = f"https://{self.distribution.distribution_domain_name}"
+        self.base_url = f"https://{domain.name if domain else self.distribution.distribution_domain_name}"
         acknowledge(
             self.distribution,
             {
                 "CFR1": "the service is public in all countries",
                 "CFR2": "the load balancer has a web ACL; CloudFront's would have to be in us-east-1",
                 "CFR3": "the service logs each request with the visitor's address",
-                "CFR4": "cloudfront.net names don't support a minimum TLS version",
             },
         )
+        if not domain:
+            acknowledge(self.distribution, {"CFR4": "cloudfront.net names don't support a minimum TLS version"})
+        elif zone := hosted_zone(self, domain):
+            target = route53.RecordTarget.from_alias(targets.CloudFrontTarget(self.distribution))
+            route53.ARecord(self, "Alias", zone=zone, record_name=domain.name, target=target)
+            route53.AaaaRecord(self, "AliasIpv6", zone=zone, record_name=domain.name, target=target)
+
+    def _names(self, domain: Domain | None) -> dict[str, Any]:
+        """Return the options of a distribution that serves the domain."""
+        if not domain:
+            return {}
+        return {
+            "domain_names": [domain.name],
+            "certificate": acm.Certificate.from_certificate_arn(self, "Certificate", domain.certificate_arn or ""),
+            "minimum_protocol_version": cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+        }

@@ -37,7 +37,7 @@ class LoadBalancer(Construct):
         log_bucket_name: str,
         log_prefix: str,
     ) -> None:
-        """With `internal`, only the VPC and a VPC origin can connect, and `domain` must be None."""
+        """With `internal`, only the VPC and a VPC origin can connect, and `domain` must be None: it is CloudFront's."""
         super().__init__(scope, construct_id)
         self.load_balancer = elbv2.ApplicationLoadBalancer(
             self,
@@ -70,24 +70,25 @@ class LoadBalancer(Construct):
             http.node.add_dependency(self.listener)  # don't redirect before HTTPS works
 
     def _add_https(self, domain: Domain) -> elbv2.ApplicationListener:
-        zone = route53.HostedZone.from_hosted_zone_attributes(
-            self, "Zone", hosted_zone_id=domain.hosted_zone_id, zone_name=domain.zone_name
-        )
-        certificate = acm.Certificate(
-            self, "Certificate", domain_name=domain.name, validation=acm.CertificateValidation.from_dns(zone)
-        )
+        zone = hosted_zone(self, domain)
         listener = self.load_balancer.add_listener(
-            "Https", port=443, open=True, certificates=[certificate], ssl_policy=elbv2.SslPolicy.RECOMMENDED_TLS
+            "Https",
+            port=443,
+            open=True,
+            certificates=[self._certificate(domain, zone)],
+            ssl_policy=elbv2.SslPolicy.RECOMMENDED_TLS,
         )
         listener.set_attribute("routing.http.response.strict_transport_security.header_value", _HSTS)
-        route53.ARecord(
-            self,
-            "Alias",
-            zone=zone,
-            record_name=domain.name,
-            target=route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.load_balancer)),
-        )
+        if zone:
+            target = route53.RecordTarget.from_alias(targets.LoadBalancerTarget(self.load_balancer))
+            route53.ARecord(self, "Alias", zone=zone, record_name=domain.name, target=target)
         return listener
+
+    def _certificate(self, domain: Domain, zone: route53.IHostedZone | None) -> acm.ICertificate:
+        if domain.certificate_arn:
+            return acm.Certificate.from_certificate_arn(self, "Certificate", domain.certificate_arn)
+        validation = acm.CertificateValidation.from_dns(zone)
+        return acm.Certificate(self, "Certificate", domain_name=domain.name, validation=validation)
 
     def add_target(self, service: ecs.FargateService, *, port: int, health_path: str) -> elbv2.ApplicationTargetGroup:
         """Forward all requests to the service, and allow connections from the load balancer to it.
@@ -114,3 +115,12 @@ class LoadBalancer(Construct):
         )
         self.listener.add_target_groups("Api", target_groups=[target_group])
         return target_group
+
+
+def hosted_zone(scope: Construct, domain: Domain) -> route53.IHostedZone | None:
+    """Return the zone of a domain; None if its DNS is not in Route 53."""
+    if not (domain.hosted_zone_id and domain.zone_name):
+        return None
+    return route53.HostedZone.from_hosted_zone_attributes(
+        scope, "Zone", hosted_zone_id=domain.hosted_zone_id, zone_name=domain.zone_name
+    )

@@ -1,11 +1,12 @@
-"""VPC in two zones, with the egress option of the tasks."""
+"""VPC in two zones, with the egress option of the tasks; or an existing VPC."""
 
+import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.findings import acknowledge, wildcard_finding
-from infra.model import Egress
+from infra.model import Egress, Vpc
 
 _AWS = ec2.InterfaceVpcEndpointAwsService
 _ENDPOINTS = {
@@ -21,14 +22,46 @@ class Network(Construct):
     """A VPC with gateway endpoints for S3 and DynamoDB, which are free and keep images and data inside AWS."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, egress: Egress, internal: bool, flow_logs: logs.ILogGroup | None
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        egress: Egress,
+        internal: bool,
+        cidr: str,
+        existing: Vpc | None,
+        flow_logs: logs.ILogGroup | None,
     ) -> None:
         """`internal` adds subnets for an internal load balancer, so that only CloudFront reaches it.
 
-        `flow_logs` receives rejected connections; None disables flow logs. For prices, see `Egress`.
+        `flow_logs` receives rejected connections; None disables flow logs. For prices, see `Egress`. With `existing`,
+        nothing is created, and `cidr` and `flow_logs` are ignored.
         """
         super().__init__(scope, construct_id)
         self.assign_public_ip = egress is Egress.PUBLIC_IP
+        self.vpc: ec2.IVpc
+        if existing:
+            self._use(existing)
+        else:
+            self._create(egress=egress, internal=internal, cidr=cidr, flow_logs=flow_logs)
+
+    def _use(self, existing: Vpc) -> None:
+        annotations = cdk.Annotations.of(self)
+        annotations.acknowledge_warning("@aws-cdk/aws-ec2:noSubnetRouteTableId", "nothing here uses the route tables")
+        self.vpc = ec2.Vpc.from_vpc_attributes(
+            self, "Vpc", vpc_id=existing.vpc_id, availability_zones=list(existing.zones)
+        )
+        self.load_balancer_subnets, self.task_subnets = (
+            ec2.SubnetSelection(
+                subnets=[
+                    ec2.Subnet.from_subnet_attributes(self, f"{name}{zone}", subnet_id=each, availability_zone=zone)
+                    for each, zone in zip(ids, existing.zones, strict=True)
+                ]
+            )
+            for name, ids in (("LoadBalancer", existing.load_balancer_subnets), ("Tasks", existing.task_subnets))
+        )
+
+    def _create(self, *, egress: Egress, internal: bool, cidr: str, flow_logs: logs.ILogGroup | None) -> None:
         kind, subnet = ec2.SubnetType, ec2.SubnetConfiguration
         # CDK adds a NAT gateway in each zone for the first kind, so losing a zone does not affect the other.
         tasks = kind.PRIVATE_WITH_EGRESS if egress is Egress.NAT else kind.PRIVATE_ISOLATED
@@ -42,10 +75,10 @@ class Network(Construct):
         ]
         self.task_subnets = ec2.SubnetSelection(subnet_group_name="public" if self.assign_public_ip else "tasks")
         self.load_balancer_subnets = ec2.SubnetSelection(subnet_group_name="internal" if internal else "public")
-        self.vpc = ec2.Vpc(
+        vpc = self.vpc = ec2.Vpc(
             self,
             "Vpc",
-            ip_addresses=ec2.IpAddresses.cidr("10.0.0.0/16"),
+            ip_addresses=ec2.IpAddresses.cidr(cidr),
             subnet_configuration=subnets,
             restrict_default_security_group=False,  # that takes a Lambda function, and nothing uses the group
             gateway_endpoints={
@@ -54,14 +87,14 @@ class Network(Construct):
             },
         )
         for name, service in _ENDPOINTS.items() if egress is Egress.ENDPOINTS else ():
-            endpoint = self.vpc.add_interface_endpoint(name, service=service, subnets=self.task_subnets)
+            endpoint = vpc.add_interface_endpoint(name, service=service, subnets=self.task_subnets)
             acknowledge(endpoint, {"EC23": "open only to the VPC's CIDR block, which the rule can't resolve"})
         if flow_logs:
-            flow_log = self.vpc.add_flow_log(
+            flow_log = vpc.add_flow_log(
                 "Rejected",
                 destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_logs),
                 traffic_type=ec2.FlowLogTrafficType.REJECT,
             )
             acknowledge(flow_log, {wildcard_finding(self, flow_logs.log_group_arn): "the streams of one log group"})
         else:
-            acknowledge(self.vpc, {"VPC7": "flow logs are disabled for this stage"})
+            acknowledge(vpc, {"VPC7": "flow logs are disabled for this stage"})

@@ -11,7 +11,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 from infra import owned
-from infra.config import DIGEST_PARAMETER, TITLE, WORKLOAD, own_resources
+from infra.config import DIGEST_PARAMETER, DNS_OUTPUT, TITLE, WORKLOAD, own_resources
 from infra.constructs.alarms import Alarms
 from infra.constructs.budget import MonthlyBudget
 from infra.constructs.cloudfront import VIEWER_ADDRESS_HEADER, CloudFrontEntrance
@@ -52,6 +52,8 @@ class ServiceStack(BaseStack):
             "Network",
             egress=stage.egress,
             internal=stage.behind_cloudfront,
+            cidr=stage.cidr,
+            existing=stage.vpc,
             flow_logs=(
                 logs.LogGroup.from_log_group_name(self, "FlowLogs", stage.flow_log_group) if stage.flow_logs else None
             ),
@@ -63,7 +65,7 @@ class ServiceStack(BaseStack):
             vpc=network.vpc,
             subnets=network.load_balancer_subnets,
             internal=stage.behind_cloudfront,
-            domain=stage.domain,
+            domain=None if stage.behind_cloudfront else stage.domain,
             deletion_protection=stage.protect,
             log_bucket_name=stage.log_bucket(account=self.account, region=self.region),
             log_prefix=ACCESS_LOG_PREFIX,
@@ -160,12 +162,16 @@ class ServiceStack(BaseStack):
             MonthlyBudget(
                 self, "Budget", dollars=stage.monthly_budget, email=stage.alarm_address, tag=f"stage${stage.name}"
             )
-        base_url = edge.base_url
+        base_url, host = edge.base_url, edge.load_balancer.load_balancer_dns_name
         if stage.behind_cloudfront:
-            cdn = CloudFrontEntrance(self, "CloudFront", name=stage.service, load_balancer=edge.load_balancer)
+            cdn = CloudFrontEntrance(
+                self, "CloudFront", name=stage.service, load_balancer=edge.load_balancer, domain=stage.domain
+            )
             cdn.node.add_dependency(network)  # AWS: a VPC origin needs an internet gateway, although no traffic uses it
-            base_url = cdn.base_url
+            base_url, host = cdn.base_url, cdn.distribution.distribution_domain_name
         cdk.CfnOutput(self, "BaseUrl", value=base_url)
+        if stage.domain and not stage.domain.hosted_zone_id:
+            cdk.CfnOutput(self, DNS_OUTPUT, value=f"{stage.domain.name} CNAME {host}")
         cdk.CfnOutput(self, "DeployedDigest", value=digest)
 
     def _add_digest_parameter(self) -> str:

@@ -12,12 +12,12 @@ from typing import Any
 from aws_cdk.assertions import Template
 
 from infra.app import app_of
-from infra.checks import CHECKED, DOMAIN, EMAIL, GITHUB
+from infra.checks import CERTIFICATE, CHECKED, DOMAIN, EMAIL, GITHUB, VPC
 from infra.config import ACCESS_STACK, REGISTRY_STACK, stage_named
 from infra.model import Stage
 from infra.permissions import WorkflowRole
 
-__all__ = ["CHECKED", "DOMAIN", "EMAIL", "GITHUB"]
+__all__ = ["CERTIFICATE", "CHECKED", "DOMAIN", "EMAIL", "GITHUB", "VPC"]
 
 ROOT = Path(__file__).resolve().parents[2]
 CFN_LINT = Path(str(importlib.resources.files("cfnlint"))) / "data"
@@ -27,6 +27,8 @@ ACCOUNT, REGION = "111122223333", "eu-west-1"
 TLS = "prod with TLS and endpoints"
 CLOUDFRONT = "prod behind CloudFront"
 CLOUDFRONT_ENDPOINTS = "prod behind CloudFront with endpoints"
+CLOUDFRONT_DOMAIN = "prod behind CloudFront with a domain"
+EXISTING_VPC = "prod in an existing VPC"
 NAT = "dev with NAT, ARM and Spot"
 Resource = dict[str, Any]
 

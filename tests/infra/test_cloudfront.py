@@ -1,4 +1,4 @@
-"""A stage behind CloudFront: HTTPS without a domain, and nobody reaches the load balancer another way."""
+"""A stage behind CloudFront: HTTPS with and without a domain, and nobody reaches the load balancer another way."""
 
 import json
 import shutil
@@ -9,10 +9,14 @@ import pytest
 from aws_cdk.assertions import Match, Template
 
 from infra.constructs.cloudfront import VIEWER_ADDRESS_HEADER
+from infra.model import Domain
 from tests.infra.synthesis import (
     ACCOUNT,
+    CERTIFICATE,
     CLOUDFRONT,
+    CLOUDFRONT_DOMAIN,
     CLOUDFRONT_ENDPOINTS,
+    DOMAIN,
     EMAIL,
     container,
     environment,
@@ -46,6 +50,37 @@ def test_it_has_https_without_a_domain_and_the_service_trusts_both_proxies() -> 
     assert [secret["Name"] for secret in container(service())["Secrets"]] == ["COMMENTS_MODERATOR_TOKEN"]
     ready = replace(templates(CLOUDFRONT).stage, alarm_email=EMAIL, account=ACCOUNT)
     assert ready.missing_for_production() == []
+
+
+@pytest.mark.parametrize("zone", [True, False])
+def test_with_a_domain_it_serves_that_name_over_both_versions_of_ip(zone: bool) -> None:
+    name = "comments.example.com"
+    domain = DOMAIN if zone else Domain(name=name)
+    with_domain = templates(CLOUDFRONT_DOMAIN, domain=replace(domain, certificate_arn=CERTIFICATE)).service
+    distribution = the(with_domain, "AWS::CloudFront::Distribution")["DistributionConfig"]
+    assert distribution["Aliases"] == [name]
+    certificate = distribution["ViewerCertificate"]
+    assert certificate["AcmCertificateArn"] == CERTIFICATE
+    assert certificate["MinimumProtocolVersion"] == "TLSv1.2_2021"
+    assert with_domain.find_outputs("BaseUrl")["BaseUrl"]["Value"] == f"https://{name}"
+    records = every(with_domain, "AWS::Route53::RecordSet")
+    assert [each["Type"] for each in records] == (["A", "AAAA"] if zone else [])
+    assert bool(with_domain.find_outputs("DnsRecord")) == (not zone)
+    with_domain.resource_count_is("AWS::CertificateManager::Certificate", 0)
+    (listener,) = every(with_domain, "AWS::ElasticLoadBalancingV2::Listener")
+    assert listener["Port"] == 80, "CloudFront connects over HTTP, within the VPC"
+
+
+def test_a_domain_changes_nothing_but_the_distribution_and_its_records() -> None:
+    """A stage can get one later."""
+    before, after = (
+        templates(CLOUDFRONT_DOMAIN, domain=domain).service.to_json()["Resources"]
+        for domain in (None, replace(DOMAIN, certificate_arn=CERTIFICATE))
+    )
+    changed = {name for name in after if after[name] != before.get(name)}
+    kinds = {after[name]["Type"] for name in changed}
+    assert kinds == {"AWS::CloudFront::Distribution", "AWS::Route53::RecordSet"}
+    assert not before.keys() - after.keys()
 
 
 @pytest.mark.parametrize("stage", [CLOUDFRONT, CLOUDFRONT_ENDPOINTS])

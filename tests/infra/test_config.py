@@ -11,6 +11,7 @@ from infra.model import (
     NOBODY,
     Architecture,
     ConfigurationError,
+    Domain,
     Egress,
     Entrance,
     Owned,
@@ -22,7 +23,7 @@ from infra.model import (
     TargetError,
 )
 from infra.workload import TABLE, WORKLOAD
-from tests.infra.synthesis import DOMAIN, EMAIL, ROOT
+from tests.infra.synthesis import CERTIFICATE, CHECKED, DOMAIN, EMAIL, ROOT, VPC
 
 DEV = STAGES["dev"]
 ONE, TWO, THREE = "111111111111", "222222222222", "333333333333"
@@ -58,7 +59,47 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, messag
             ({"github": Repository(name=name, owner_id=1, repository_id=2)}, "it must be owner/name")
             for name in ("comments", "https://github.com/a/b", "a/*", "-a/b", "a/b/c")
         ),
-        ({"domain": DOMAIN, "entrance": Entrance.CLOUDFRONT}, "domain requires Entrance.LOAD_BALANCER"),
+        (
+            {"domain": DOMAIN, "entrance": Entrance.CLOUDFRONT},
+            "domain requires certificate_arn with Entrance.CLOUDFRONT",
+        ),
+        ({"domain": Domain(name="a.example")}, "domain requires certificate_arn, or hosted_zone_id"),
+        (
+            {"domain": dataclasses.replace(DOMAIN, zone_name=None)},
+            "domain has only one of hosted_zone_id",
+        ),
+        (
+            {"domain": dataclasses.replace(DOMAIN, name="www.ample.com")},
+            "domain has the name www.ample.com,",
+        ),
+        *(
+            (
+                {"domain": Domain(name="a.example", certificate_arn=arn), **other},
+                f"domain has the certificate_arn .* {where}",
+            )
+            for arn, other, where in (
+                ("01234567-89ab", {}, "in the region of the stage"),
+                (CERTIFICATE, {"region": "eu-west-1"}, "in eu-west-1"),
+                (CERTIFICATE.replace("us-east-1", "eu-west-1"), {"entrance": Entrance.CLOUDFRONT}, "in us-east-1"),
+            )
+        ),
+        *(
+            ({"cidr": cidr}, f"cidr is {cidr!r}; it must be a block from /16 to /21 in 10.0.0.0/8")
+            for cidr in ("10.0.0.0", "10.0.0.0/8", "10.0.0.0/22", "10.0.0.1/16", "8.8.0.0/16", "fd00::/16", "x")
+        ),
+        ({"vpc": VPC}, "flow_logs must be False with vpc"),
+        ({"vpc": VPC, "cidr": "10.1.0.0/16"}, "cidr has no effect with vpc"),
+        *(
+            ({"vpc": dataclasses.replace(VPC, **other), "flow_logs": False, "region": "us-east-1"}, message)
+            for other, message in (
+                ({"vpc_id": "main"}, "vpc has 'main' in vpc_id; it must match vpc-"),
+                ({"zones": ("us-east-1a", "eu-west-1a")}, "vpc has 'eu-west-1a' in zones; it must match us-east-1"),
+                ({"zones": ("us-east-1a",)}, "vpc has 1 zones; it needs two zones or more"),
+                ({"task_subnets": ("subnet-1", "main")}, "vpc has 'main' in task_subnets"),
+                ({"task_subnets": ("subnet-1", "subnet-1")}, "vpc has 1 task_subnets; it needs"),
+                ({"load_balancer_subnets": ("subnet-1",)}, "vpc has 1 load_balancer_subnets; it needs"),
+            )
+        ),
         ({"architecture": Architecture.ARM64}, "stage prod .* architecture is X86_64, but it runs the images of dev"),
     ],
 )
@@ -69,6 +110,13 @@ def test_a_field_that_cannot_work_is_named(
     with pytest.raises(StageError, match=message) as raised:
         stage_named("dev")
     assert "nobody-guesses-this" not in str(raised.value)
+
+
+@pytest.mark.parametrize("stage", CHECKED.values(), ids=CHECKED)
+def test_every_checked_variant_is_valid(monkeypatch: pytest.MonkeyPatch, stage: Stage) -> None:
+    monkeypatch.setattr(config, "STAGES", {stage.name: dataclasses.replace(stage, promotes_from=None)})
+    monkeypatch.setattr(config, "PREVIEW", dataclasses.replace(stage, name="pr-N"))
+    assert stage_named(stage.name)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-from tests.infra.synthesis import DOMAIN, TLS, attributes, every, templates, the
+from dataclasses import replace
+
+from tests.infra.synthesis import CERTIFICATE, DOMAIN, EXISTING_VPC, TLS, attributes, every, templates, the
 
 LISTENER = "AWS::ElasticLoadBalancingV2::Listener"
 
@@ -18,6 +20,25 @@ def test_with_a_domain_it_serves_https_with_hsts_and_http_only_redirects() -> No
     assert service.find_outputs("BaseUrl")["BaseUrl"]["Value"] == "https://comments.example.com"
     plain = templates("dev").service.find_outputs("BaseUrl")["BaseUrl"]["Value"]
     assert plain["Fn::Join"][1][0] == "http://"
+
+
+def test_with_a_certificate_and_dns_elsewhere_an_output_is_the_record_to_create() -> None:
+    service = templates(EXISTING_VPC).service
+    (https,) = (each for each in every(service, LISTENER) if each["Port"] == 443)
+    assert https["Certificates"] == [{"CertificateArn": CERTIFICATE}]
+    for kind in ("AWS::CertificateManager::Certificate", "AWS::Route53::RecordSet"):
+        service.resource_count_is(kind, 0)
+    (balancer,) = service.find_resources("AWS::ElasticLoadBalancingV2::LoadBalancer")
+    record = ["comments.example.com CNAME ", {"Fn::GetAtt": [balancer, "DNSName"]}]
+    assert service.find_outputs("DnsRecord")["DnsRecord"]["Value"] == {"Fn::Join": ["", record]}
+    assert service.find_outputs("BaseUrl")["BaseUrl"]["Value"] == "https://comments.example.com"
+    assert templates(TLS).service.find_outputs("DnsRecord") == {}
+
+
+def test_a_certificate_and_a_zone_give_a_record_and_no_other_certificate() -> None:
+    service = templates(TLS, domain=replace(DOMAIN, certificate_arn=CERTIFICATE)).service
+    service.resource_count_is("AWS::CertificateManager::Certificate", 0)
+    assert the(service, "AWS::Route53::RecordSet")["Name"] == "comments.example.com."
 
 
 def test_a_stage_can_get_a_domain_later() -> None:

@@ -1,7 +1,22 @@
+from ipaddress import IPv4Network
+
 import pytest
 
 from infra.model import Egress, Entrance
-from tests.infra.synthesis import ACCOUNT, CLOUDFRONT, CLOUDFRONT_ENDPOINTS, NAT, REGION, TLS, every, templates
+from tests.infra.synthesis import (
+    ACCOUNT,
+    CLOUDFRONT,
+    CLOUDFRONT_DOMAIN,
+    CLOUDFRONT_ENDPOINTS,
+    EXISTING_VPC,
+    NAT,
+    REGION,
+    TLS,
+    VPC,
+    every,
+    templates,
+    the,
+)
 
 
 def test_two_zones_are_chosen_when_it_is_deployed_and_not_looked_up() -> None:
@@ -60,3 +75,34 @@ def test_only_the_load_balancer_may_connect_to_a_task_which_connects_only_to_htt
     (rule,) = (rule for rule in every(service, "AWS::EC2::SecurityGroupIngress") if tasks in str(rule["GroupId"]))
     assert (rule["FromPort"], rule["ToPort"]) == (8000, 8000)
     assert rule["SourceSecurityGroupId"] == {"Fn::GetAtt": [balancer, "GroupId"]}
+
+
+def test_all_subnets_are_in_the_block_of_the_stage() -> None:
+    service = templates(CLOUDFRONT_DOMAIN).service
+    assert the(service, "AWS::EC2::VPC")["CidrBlock"] == "172.20.0.0/21"
+    blocks = {IPv4Network(subnet["CidrBlock"]) for subnet in every(service, "AWS::EC2::Subnet")}
+    assert len(blocks) == 4
+    assert all(IPv4Network("172.20.0.0/21").supernet_of(block) for block in blocks)
+
+
+def test_the_smallest_block_has_room_for_every_option() -> None:
+    options = {"cidr": "10.9.8.0/21", "egress": Egress.NAT, "entrance": Entrance.CLOUDFRONT}
+    assert len(every(templates("prod", **options).service, "AWS::EC2::Subnet")) == 6
+
+
+@pytest.mark.parametrize("egress", Egress)
+def test_in_an_existing_vpc_a_stage_creates_only_security_groups(egress: Egress) -> None:
+    service = templates(EXISTING_VPC, egress=egress).service
+    resources = service.to_json()["Resources"].values()
+    network = [each for each in resources if each["Type"].startswith("AWS::EC2::")]
+    assert {each["Type"] for each in network} <= {
+        f"AWS::EC2::SecurityGroup{rule}" for rule in ("", "Ingress", "Egress")
+    }
+    groups = [each["Properties"] for each in network if each["Type"] == "AWS::EC2::SecurityGroup"]
+    targets = every(service, "AWS::ElasticLoadBalancingV2::TargetGroup")
+    assert {each["VpcId"] for each in (*groups, *targets)} == {VPC.vpc_id}
+    balancer = the(service, "AWS::ElasticLoadBalancingV2::LoadBalancer")
+    assert tuple(balancer["Subnets"]) == VPC.load_balancer_subnets
+    tasks = the(service, "AWS::ECS::Service")["NetworkConfiguration"]["AwsvpcConfiguration"]
+    assert tuple(tasks["Subnets"]) == VPC.task_subnets
+    assert tasks["AssignPublicIp"] == ("ENABLED" if egress is Egress.PUBLIC_IP else "DISABLED")
