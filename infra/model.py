@@ -257,7 +257,8 @@ class Workload:
     context: str = "."
     """Folder with the Dockerfile."""
     image_files: tuple[str, ...]
-    """Files that the image is built from. A commit that changes none of them reuses the image, and replaces no task."""
+    """Files in `context` that the image is built from. A commit that changes none of them reuses the image, and
+    replaces no task."""
     commit_argument: str | None = None
     """Build argument that gets the commit."""
     container: str = "app"

@@ -56,8 +56,9 @@ def source_of_image(root: Path = ROOT) -> tuple[str, str]:
     every task. Raises NotReadyError if a shallow clone doesn't have the commit: its image would differ.
     """
     log = ["git", "log", "-1", "--no-show-signature", "--format=%H %ct"]
-    changed = _changed_files(root, *WORKLOAD.image_files)
-    last = run([*log, "--", *WORKLOAD.image_files], cwd=root) or run(log, cwd=root)
+    files = [f"{WORKLOAD.context}/{file}" for file in WORKLOAD.image_files]
+    changed = _changed_files(root, *files)
+    last = run([*log, "--", *files], cwd=root) or run(log, cwd=root)
     commit, time = last[-1].split()
     # A shallow clone lists the commits that it was cut at; git reports them as if they had added every file.
     boundary = root / run(["git", "rev-parse", "--git-path", "shallow"], cwd=root)[-1]

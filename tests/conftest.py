@@ -15,11 +15,14 @@ from tests.machine import needs
 
 # CDK's validation takes three quarters of a synthesis, and `make check` runs it. jsii's process inherits the variable.
 os.environ["CDK_VALIDATION"] = "false"
+# Tests never read the adopter's stages and workload. Commands that they start inherit the variable.
+os.environ["CONFIG_PACKAGE"] = "tests.reference"
 
 HERE = Path(__file__).parent
 
 NOT_QUICK = {
-    *("bench", "contract", "image", "infra", "playground", "resilience", "web"),
+    *("infra", "playground"),
+    *(f"app/{name}" for name in ("bench", "contract", "image", "playground", "resilience", "web")),
     *(f"release/test_{name}.py" for name in ("bootstrap", "destroy", "permissions", "scan")),
 }
 """Folders and files that `make quick` leaves out: they need Docker, a browser, Node or Trivy, or minutes."""
@@ -46,7 +49,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if not config.getoption("--quick") or not collection_path.is_relative_to(HERE):
         return None
     path = collection_path.relative_to(HERE)
-    return True if {path.as_posix(), *path.parts[:1]} & NOT_QUICK else None
+    return True if {each.as_posix() for each in (path, *path.parents)} & NOT_QUICK else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups

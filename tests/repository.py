@@ -1,5 +1,6 @@
 """Repositories with git, and commands as a person without AWS settings runs them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ def nobody(home: Path) -> dict[str, str]:
     """The environment of a person without AWS settings, and with no way out of this machine."""
     return {
         "HOME": str(home),
+        "CONFIG_PACKAGE": os.environ["CONFIG_PACKAGE"],
         "PATH": f"{Path(sys.executable).parent}:{ROOT}/node_modules/.bin:/usr/local/bin:/usr/bin:/bin",
         "AWS_EC2_METADATA_DISABLED": "true",
         "HTTPS_PROXY": "http://127.0.0.1:1",

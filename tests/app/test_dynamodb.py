@@ -88,7 +88,7 @@ def test_an_import_whose_responses_are_lost_stores_everything_once(store: Dynamo
     assert everything(store) == [PUBLISHED, HELD]
 
 
-# Errors that stay; tests/resilience/test_faults.py has more
+# Errors that stay; resilience/test_faults.py has more
 
 
 @pytest.mark.parametrize(

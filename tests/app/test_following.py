@@ -1,6 +1,6 @@
 """Following a thread: a client that requests `next` and then, again and again, `monitor` misses no comment.
 
-tests/resilience/test_kills.py shows the same for two SQLite processes that are killed.
+resilience/test_kills.py shows the same for two SQLite processes that are killed.
 """
 
 import time

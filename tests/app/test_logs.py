@@ -89,7 +89,7 @@ def test_nothing_that_visitors_send_is_logged(
 
 
 def test_messages_of_gunicorn_and_flask_are_redacted(log: Log) -> None:
-    """tests/resilience/test_hostile.py shows the same for malformed requests."""
+    """resilience/test_hostile.py shows the same for malformed requests."""
     gunicorn = logging.getLogger("gunicorn.error")
     gunicorn.error("Error handling request %s", "/?alice@example.com", exc_info=ValueError("alice@example.com"))
     gunicorn.error("Exception on %s [%s]", "/alice@example.com", "GET")

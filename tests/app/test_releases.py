@@ -1,4 +1,4 @@
-"""Data of the previous release, recorded in tests/data, and what it reads of this one: both serve a table together."""
+"""Data of the previous release, recorded in data/, and what it reads of this one: both serve a table together."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from comments.schemas import Comment, NewComment
 from comments.stores import CommentStore, open_store
 from tests.app.conftest import ROOT, create_table
 
-RECORDED = json.loads((ROOT / "tests/data/release-0.2.0.json").read_text())
+RECORDED = json.loads((ROOT / "tests/app/data/release-0.2.0.json").read_text())
 """What release 0.2.0 returned and stored when Alice posted with a key, Bob with another, pending approval, and Carol's
 comment was approved. Only the times at which keys expire were changed, to the year 2100."""
 
@@ -26,7 +26,7 @@ BOB = NewComment(content_id=2, email="bob@example.com", comment="pending")
 def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[CommentStore, dict[str, Any]]]:
     """A store that release 0.2.0 has filled, and the comments in it."""
     if request.param == "sqlite":
-        url = f"sqlite:///{shutil.copy(ROOT / 'tests/data/release-0.2.0.db', tmp_path)}"
+        url = f"sqlite:///{shutil.copy(ROOT / 'tests/app/data/release-0.2.0.db', tmp_path)}"
     else:
         request.getfixturevalue("dynamodb")
         table = create_table()
@@ -66,7 +66,7 @@ def test_comments_of_the_previous_release_can_be_changed(recorded: tuple[Comment
 
 @pytest.mark.usefixtures("dynamodb")
 def test_the_previous_release_finds_all_attributes_that_it_reads() -> None:
-    """tests/playground/test_rollouts.py shows the same with its image."""
+    """playground/test_rollouts.py shows the same with its image."""
     table = create_table()
     with closing(open_store(f"dynamodb://{table}")) as store:
         store.add(ALICE, key="key of alice")

@@ -76,7 +76,7 @@ def test_a_database_of_another_application_is_rejected_and_left_unchanged(path: 
     assert path.read_bytes() == before
 
 
-# Several processes and many requests; tests/resilience has more
+# Several processes and many requests; resilience has more
 
 
 Lock = Callable[[Path], AbstractContextManager[None]]

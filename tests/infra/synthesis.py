@@ -37,7 +37,6 @@ Resource = dict[str, Any]
 class Templates:
     """The four stacks of a stage."""
 
-    stage: Stage
     access: Template
     registry: Template
     data: Template
@@ -52,7 +51,7 @@ class Templates:
 def synthesize(stage: Stage) -> Templates:
     assembly = app_of(stage).synth()
     names = ACCESS_STACK, REGISTRY_STACK, stage.foundation_stack, stage.service_stack
-    return Templates(stage, *(Template.from_json(assembly.get_stack_by_name(name).template) for name in names))
+    return Templates(*(Template.from_json(assembly.get_stack_by_name(name).template) for name in names))
 
 
 def templates(name: str = "dev", **fields: Any) -> Templates:

@@ -33,10 +33,10 @@ ALL_STATEMENTS = {
     *boundary(WORKLOAD.owns),
 }
 RUNS = {
-    "comments-deploy-dev": ["environment:dev"],
-    "comments-deploy-prod": ["environment:prod"],
-    "comments-preview": ["pull_request", "ref:refs/heads/main"],
-    "comments-read": ["ref:refs/heads/main"],
+    "notes-deploy-dev": ["environment:dev"],
+    "notes-deploy-prod": ["environment:prod"],
+    "notes-preview": ["pull_request", "ref:refs/heads/main"],
+    "notes-read": ["ref:refs/heads/main"],
 }
 DEV, PROD = STAGES["dev"], STAGES["prod"]
 ONE, TWO = "111111111111", "222222222222"
@@ -54,10 +54,10 @@ def test_a_role_trusts_workflow_runs_of_one_repository_by_its_ids(accept_name: b
     ((provider, resource),) = templates(github=github).access.find_resources("AWS::IAM::OIDCProvider").items()
     assert resource["Properties"].items() >= {"ClientIdList": ["sts.amazonaws.com"], "Url": f"https://{ISSUER}"}.items()
     found = roles(github=github)
-    assert found.keys() == {"comments-cdk-deploy", *RUNS}
+    assert found.keys() == {"notes-cdk-deploy", *RUNS}
     for name, runs in RUNS.items():
         (statement,) = found[name]["AssumeRolePolicyDocument"]["Statement"]
-        names = ["example@1001/comments@2002", "example/comments"][: 1 + accept_name]
+        names = ["example@1001/notes@2002", "example/notes"][: 1 + accept_name]
         subjects = [f"repo:{name}:{run}" for run in runs for name in names]
         trusted = {"aud": "sts.amazonaws.com", "repository_id": "2002", "sub": subjects}
         assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
@@ -66,16 +66,16 @@ def test_a_role_trusts_workflow_runs_of_one_repository_by_its_ids(accept_name: b
 
 
 def test_without_a_repository_nothing_on_github_is_trusted() -> None:
-    assert roles(github=None).keys() == {"comments-cdk-deploy"}
+    assert roles(github=None).keys() == {"notes-cdk-deploy"}
     templates(github=None).access.resource_count_is("AWS::IAM::OIDCProvider", 0)
 
 
 @pytest.mark.parametrize(
     ("stage", "role", "repository"),
     [
-        ("dev", "comments-deploy-dev", "comments"),
-        ("prod", "comments-deploy-prod", "comments"),
-        ("pr-1", "comments-preview", "comments-previews"),
+        ("dev", "notes-deploy-dev", "notes"),
+        ("prod", "notes-deploy-prod", "notes"),
+        ("pr-1", "notes-preview", "notes-previews"),
     ],
 )
 def test_a_stage_and_its_role_use_one_repository(stage: str, role: str, repository: str) -> None:
@@ -106,9 +106,9 @@ def test_an_account_has_only_the_roles_and_repositories_of_its_own_stages(monkey
         repositories = {each.image_repository for each in stages_in_registry_of(stage) if not each.is_playground}
         found[name] = {role.name for role in workflow_roles(stages_in_account_of(stage))}, repositories
     assert found == {
-        "dev": ({"comments-deploy-dev", "comments-read"}, {"comments"}),
-        "prod": ({"comments-deploy-prod", "comments-read"}, {"comments"}),
-        "pr-7": ({"comments-preview"}, {"comments-previews"}),
+        "dev": ({"notes-deploy-dev", "notes-read"}, {"notes"}),
+        "prod": ({"notes-deploy-prod", "notes-read"}, {"notes"}),
+        "pr-7": ({"notes-preview"}, {"notes-previews"}),
     }
 
 
@@ -125,7 +125,7 @@ def test_a_stage_may_pull_and_tag_images_of_another_account_but_not_push(monkeyp
     monkeypatch.setitem(STAGES, "prod", prod)
     assert stages_in_registry_of(dev) == stages_in_registry_of(prod)
     found = synthesize(prod)
-    assert f":{ONE}:repository/comments" in str(every(found.service, "AWS::IAM::Policy"))
+    assert f":{ONE}:repository/notes" in str(every(found.service, "AWS::IAM::Policy"))
     statements = the(found.registry, "AWS::ECR::Repository")["RepositoryPolicyText"]["Statement"]
     actions = {action for statement in statements for action in list_of(statement["Action"])}
     assert {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:PutImage"} <= actions
@@ -137,11 +137,11 @@ def test_a_stage_may_pull_and_tag_images_of_another_account_but_not_push(monkeyp
 def test_every_role_of_a_service_stack_has_the_boundary_which_allows_what_it_needs(name: str) -> None:
     found = templates(name, account=ACCOUNT, region=REGION)
     for role in every(found.service, "AWS::IAM::Role"):
-        assert text(role["PermissionsBoundary"]) == f"arn:aws:iam::{ACCOUNT}:policy/comments-boundary"
+        assert text(role["PermissionsBoundary"]) == f"arn:aws:iam::{ACCOUNT}:policy/notes-boundary"
         assert "ManagedPolicyArns" not in role
-        assert "RoleName" not in role, "the policy of CloudFormation allows CommentsService-*"
+        assert "RoleName" not in role, "the policy of CloudFormation allows NotesService-*"
     assert not every(found.data, "AWS::IAM::Role") + every(found.registry, "AWS::IAM::Role")
-    boundary = the(found.access, "AWS::IAM::ManagedPolicy", {"ManagedPolicyName": "comments-boundary"})
+    boundary = the(found.access, "AWS::IAM::ManagedPolicy", {"ManagedPolicyName": "notes-boundary"})
     allowed = grants(boundary["PolicyDocument"]["Statement"])
     for action, resource in grants(statements_of(found.service)):
         # CDK lets the role of flow logs pass itself, which nothing needs.
@@ -157,7 +157,7 @@ def test_the_access_stack_and_its_policies_are_not_too_large(monkeypatch: pytest
     access = templates("qa", account=ACCOUNT, region=REGION).access
     assert len(json.dumps(access.to_json(), indent=1)) < 51_200
     policies = every(access, "AWS::IAM::ManagedPolicy")
-    assert {policy["ManagedPolicyName"] for policy in policies} == {"comments-cdk-execution", "comments-boundary"}
+    assert {policy["ManagedPolicyName"] for policy in policies} == {"notes-cdk-execution", "notes-boundary"}
     for policy in policies:
         assert len(json.dumps(policy["PolicyDocument"], separators=(",", ":"))) < 6144
 

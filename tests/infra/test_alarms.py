@@ -14,7 +14,7 @@ RUNBOOK = (ROOT / "docs" / "operations.md").read_text()
 def alarms() -> dict[str, dict[str, Any]]:
     """Return the alarms of prod, named without the stage."""
     found = every(templates("prod").service, "AWS::CloudWatch::Alarm")
-    return {alarm["AlarmName"].removeprefix("comments-prod-"): alarm for alarm in found}
+    return {alarm["AlarmName"].removeprefix("notes-prod-"): alarm for alarm in found}
 
 
 def test_alarms_fire_at_the_values_of_the_runbook_and_end_with_their_cause() -> None:
@@ -36,7 +36,6 @@ def test_alarms_fire_at_the_values_of_the_runbook_and_end_with_their_cause() -> 
         "tasks": ("MemoryUtilization", "SampleCount", below, STAGES["prod"].min_tasks, 5),
         "cpu": ("CPUUtilization", "Average", above, 85, 10),
         "memory": ("MemoryUtilization", "Maximum", above, 85, 10),
-        "read-throttles": ("ReadThrottleEvents", "Sum", above, 1, 3),
         "write-throttles": ("WriteThrottleEvents", "Sum", above, 1, 3),
     }
     for name, alarm in alarms().items():
@@ -54,7 +53,7 @@ def test_the_topic_is_notified_of_every_alarm_and_of_failed_deployments() -> Non
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic}], name
     rule = the(service, "AWS::Events::Rule")
     assert rule["EventPattern"]["detail"] == {"eventName": ["SERVICE_DEPLOYMENT_FAILED"]}
-    assert str(rule["EventPattern"]["resources"]).rstrip("']}").endswith(":service/comments-prod/comments-prod")
+    assert str(rule["EventPattern"]["resources"]).rstrip("']}").endswith(":service/notes-prod/notes-prod")
     assert [target["Arn"] for target in rule["Targets"]] == [{"Ref": topic}]
     statements = the(service, "AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
     allowed = {each["Principal"]["Service"]: each for each in statements if each["Effect"] == "Allow"}
@@ -82,8 +81,8 @@ def test_every_description_has_a_command_for_the_stage_and_links_to_its_section_
     described["failed-deployment"] = the(templates("prod").service, "AWS::Events::Rule")["Description"]
     linked = set()
     for name, text in described.items():
-        command = r"make logs ENV=prod QUERY='([a-z ]+)'|aws ecs describe-services --cluster comments-prod .+"
-        link = r"https://github\.com/example/comments/blob/main/docs/operations\.md#([a-z0-9-]+)"
+        command = r"make logs ENV=prod QUERY='([a-z ]+)'|aws ecs describe-services --cluster notes-prod .+"
+        link = r"https://github\.com/example/notes/blob/main/docs/operations\.md#([a-z0-9-]+)"
         match = re.fullmatch(rf".+ Run first: (?:{command}) Then: {link}", text)
         assert match, (name, text)
         assert match[1] is None or match[1] in WORKLOAD.queries, name
@@ -99,5 +98,5 @@ def test_the_dashboard_finds_routes_by_a_search_and_shows_every_alarm() -> None:
     """A new route needs no deployment. The namespace is the one of the task."""
     service = templates("prod").service
     shown = json.dumps(the(service, "AWS::CloudWatch::Dashboard")).replace("\\", "")
-    assert shown.count(f"""SEARCH('{{"{environment(service)["COMMENTS_METRICS"]}",route}}""") == 3
+    assert shown.count(f"""SEARCH('{{"{environment(service)["NOTES_METRICS"]}",route}}""") == 3
     assert all(alarm in shown for alarm in service.find_resources("AWS::CloudWatch::Alarm"))

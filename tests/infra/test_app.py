@@ -18,9 +18,9 @@ def test_the_app_needs_no_credentials_and_the_service_follows_what_it_refers_to(
     as_the_cli = {"CDK_CONTEXT_JSON": '{"stage": "pr-7"}', "CDK_OUTDIR": str(tmp_path), "CDK_VALIDATION": "false"}
     subprocess.run([sys.executable, "-m", "infra.app"], cwd=ROOT, env=environment | as_the_cli, check=True)
     names = {path.name.removesuffix(".template.json") for path in tmp_path.glob("*.template.json")}
-    assert names == {"CommentsAccess", "CommentsRegistry", "CommentsFoundation-pr-7", "CommentsService-pr-7"}
+    assert names == {"NotesAccess", "NotesRegistry", "NotesFoundation-pr-7", "NotesService-pr-7"}
     artifacts = json.loads((tmp_path / "manifest.json").read_text())["artifacts"]
-    assert {"CommentsRegistry", "CommentsFoundation-pr-7"} <= set(artifacts["CommentsService-pr-7"]["dependencies"])
+    assert {"NotesRegistry", "NotesFoundation-pr-7"} <= set(artifacts["NotesService-pr-7"]["dependencies"])
 
 
 def test_an_error_is_printed_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ def test_a_finding_without_acknowledgement_is_reported_with_its_place(
     monkeypatch.setattr(foundation, "acknowledge", lambda *_: None)
     found = checks.construct_findings(STAGES["dev"], tmp_path)
     assert {finding.split()[0] for finding in found} == {"AwsSolutions-S1", "AwsSolutions-SMG4"}
-    assert any("CommentsFoundation-dev/Moderator" in finding for finding in found)
+    assert any("NotesFoundation-dev/Key" in finding for finding in found)
 
 
 def test_a_finding_of_cfn_lint_names_rule_and_place(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from infra.model import Domain
 from tests.infra.synthesis import (
     ACCOUNT,
     CERTIFICATE,
+    CHECKED,
     CLOUDFRONT,
     CLOUDFRONT_DOMAIN,
     CLOUDFRONT_ENDPOINTS,
@@ -46,9 +47,9 @@ def test_it_has_https_without_a_domain_and_the_service_trusts_both_proxies() -> 
     """X-Forwarded-For: what the visitor sent, then the visitor's address, then CloudFront's."""
     name = {"Fn::GetAtt": [reference("Distribution")["Ref"], "DomainName"]}
     assert service().find_outputs("BaseUrl")["BaseUrl"]["Value"] == {"Fn::Join": ["", ["https://", name]]}
-    assert environment(service())["COMMENTS_TRUSTED_PROXIES"] == "2"
-    assert [secret["Name"] for secret in container(service())["Secrets"]] == ["COMMENTS_MODERATOR_TOKEN"]
-    ready = replace(templates(CLOUDFRONT).stage, alarm_email=EMAIL, account=ACCOUNT)
+    assert environment(service())["NOTES_PROXIES"] == "2"
+    assert [secret["Name"] for secret in container(service())["Secrets"]] == ["NOTES_KEY"]
+    ready = replace(CHECKED[CLOUDFRONT], alarm_email=EMAIL, account=ACCOUNT)
     assert ready.missing_for_production() == []
 
 

@@ -22,8 +22,8 @@ from infra.model import (
     StageError,
     TargetError,
 )
-from infra.workload import TABLE, WORKLOAD
 from tests.infra.synthesis import CERTIFICATE, CHECKED, DOMAIN, EMAIL, ROOT, VPC
+from tests.reference.workload import TABLE, WORKLOAD
 
 DEV = STAGES["dev"]
 ONE, TWO, THREE = "111111111111", "222222222222", "333333333333"
@@ -51,13 +51,13 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, messag
         ({"cpu_seconds": 30}, "cpu_seconds is 30; ECS supports 20 and 60"),
         ({"log_days": 31}, "log_days is 31; it must be one of 1, 3, 5, 7"),
         ({"spot_share": 101}, "spot_share is 101; it must be"),
-        ({"settings": (("COMMENTS_MODERATOR_TOKEN", "nobody-guesses-this"),)}, "without secrets"),
-        ({"settings": (("COMMENTS_MODERATION", "on"),)}, "COMMENTS_MODERATION needs a moderator token"),
+        ({"settings": (("NOTES_KEY", "nobody-guesses-this"),)}, "without secrets"),
+        ({"settings": (("NOTES_PRIVATE", "on"),)}, "NOTES_PRIVATE needs HTTPS"),
         ({"promotes_from": "stagin"}, "promotes_from is 'stagin'; it must name another stage"),
         ({"account": int(ONE)}, f"account is {ONE}; it must be 12 digits in quotes"),
         *(
             ({"github": Repository(name=name, owner_id=1, repository_id=2)}, "it must be owner/name")
-            for name in ("comments", "https://github.com/a/b", "a/*", "-a/b", "a/b/c")
+            for name in ("notes", "https://github.com/a/b", "a/*", "-a/b", "a/b/c")
         ),
         (
             {"domain": DOMAIN, "entrance": Entrance.CLOUDFRONT},
@@ -127,7 +127,7 @@ def test_every_checked_variant_is_valid(monkeypatch: pytest.MonkeyPatch, stage: 
         ({"probe_path": "up"}, "probe_path is 'up'; it must begin with /"),
         ({"smoke_tests": (SmokeTest(path="up"),)}, "smoke_tests has the path 'up'; it must begin with /"),
         ({"port": 0}, "port is 0; it must be from 1 to 65535"),
-        ({"owns": (TABLE, TABLE)}, "owns has a resource of dynamodb named '', like another one"),
+        ({"owns": (TABLE, TABLE)}, "owns has a resource of dynamodb named 'pages', like another one"),
         ({"owns": (dataclasses.replace(TABLE, name="My"),)}, "owns has a resource of dynamodb named 'My'"),
         ({"owns": (Owned(service=Service.S3, name="logs"),)}, "owns has a resource of s3 named 'logs'"),
         ({"owns": (Owned(service=Service.S3, name="u" * 30),)}, "name is too long: S3 allows 63 characters"),

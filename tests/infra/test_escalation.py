@@ -23,14 +23,14 @@ EXECUTION, PUBLISHING, *UNUSED = (
 )
 """Roles of CDK's bootstrap. The second writes to its bucket. With the third, a workflow could update every stack."""
 ADMINISTRATOR = "administrator"
-WORKLOAD = "CommentsService-prod-ApiTaskRole"
-OTHERS = ("Admin", "CommentsAdmin", f"cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-{REGION}")
+WORKLOAD = "NotesService-prod-WebTaskRole"
+OTHERS = ("Admin", "NotesAdmin", f"cdk-hnb659fds-cfn-exec-role-{ACCOUNT}-{REGION}")
 """Roles of others in the account, all administrators; the last one is that of CDK apps with the stock bootstrap."""
 STACKS = {
-    "CommentsService-prod": EXECUTION,
-    "CommentsRegistry": EXECUTION,
-    "CommentsAccess": ADMINISTRATOR,
-    "CommentsToolkit": ADMINISTRATOR,
+    "NotesService-prod": EXECUTION,
+    "NotesRegistry": EXECUTION,
+    "NotesAccess": ADMINISTRATOR,
+    "NotesToolkit": ADMINISTRATOR,
     "Shop": ADMINISTRATOR,
 }
 """Stacks, each with the role that CloudFormation uses for it even if a caller names none."""
@@ -135,13 +135,13 @@ def reachable(start: str) -> set[str]:
 
 @pytest.mark.parametrize("role", WORKFLOW_ROLES, ids=lambda role: role.name)
 def test_a_workflow_reaches_the_roles_of_its_deployment_and_no_others(role: WorkflowRole) -> None:
-    deploys = {"comments-cdk-deploy", PUBLISHING, EXECUTION, WORKLOAD}
-    assert reachable(role.name) == {role.name} | (set() if role.name == "comments-read" else deploys)
+    deploys = {"notes-cdk-deploy", PUBLISHING, EXECUTION, WORKLOAD}
+    assert reachable(role.name) == {role.name} | (set() if role.name == "notes-read" else deploys)
 
 
 def test_the_roles_and_policies_that_are_in_use_cannot_be_changed() -> None:
     """A boundary is only as good as the permission to edit it."""
-    for role in reachable("comments-preview"):
+    for role in reachable("notes-preview"):
         for allow in account()[role]:
             service, _, name = allow.action.partition(":")
             if service == "iam" and not name.startswith(READING):

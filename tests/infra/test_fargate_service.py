@@ -7,7 +7,7 @@ SERVICE = "AWS::ECS::Service"
 
 def test_a_deployment_keeps_all_tasks_until_their_successors_serve_and_is_rolled_back_if_it_fails() -> None:
     service = templates("prod").service
-    names = Match.string_like_regexp("^comments-prod-(5xx|latency)$")
+    names = Match.string_like_regexp("^notes-prod-(5xx|latency)$")
     alarms = service.find_resources("AWS::CloudWatch::Alarm", {"Properties": {"AlarmName": names}})
     assert len(alarms) == 2
     rolls_back = {"Enable": True, "Rollback": True}

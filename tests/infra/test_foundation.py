@@ -20,7 +20,7 @@ def test_prod_retains_everything_except_after_a_failed_first_creation_and_can_re
 def test_every_log_expires(stage: str, days: int) -> None:
     data = templates(stage).data
     groups = {group["LogGroupName"]: group["RetentionInDays"] for group in every(data, "AWS::Logs::LogGroup")}
-    names = f"/comments/{stage}/app", f"/comments/{stage}/flow", f"aws-waf-logs-comments-{stage}"
+    names = f"/notes/{stage}/app", f"/notes/{stage}/flow", f"aws-waf-logs-notes-{stage}"
     assert groups == dict.fromkeys(names, days)
     (rule,) = the(data, "AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
     assert (rule["ExpirationInDays"], rule["Status"]) == (days, "Enabled")

@@ -16,8 +16,8 @@ def test_with_a_domain_it_serves_https_with_hsts_and_http_only_redirects() -> No
     assert headers["routing.http.response.strict_transport_security.header_value"] == "max-age=31536000"
     (validation,) = the(service, "AWS::CertificateManager::Certificate")["DomainValidationOptions"]
     assert validation == {"DomainName": DOMAIN.name, "HostedZoneId": DOMAIN.hosted_zone_id}
-    assert the(service, "AWS::Route53::RecordSet")["Name"] == "comments.example.com."
-    assert service.find_outputs("BaseUrl")["BaseUrl"]["Value"] == "https://comments.example.com"
+    assert the(service, "AWS::Route53::RecordSet")["Name"] == "notes.example.com."
+    assert service.find_outputs("BaseUrl")["BaseUrl"]["Value"] == "https://notes.example.com"
     plain = templates("dev").service.find_outputs("BaseUrl")["BaseUrl"]["Value"]
     assert plain["Fn::Join"][1][0] == "http://"
 
@@ -56,7 +56,7 @@ def test_a_stage_can_get_a_domain_later() -> None:
 def test_every_request_leaves_an_access_log_and_prod_is_protected_from_deletion() -> None:
     balancer = the(templates("prod").service, "AWS::ElasticLoadBalancingV2::LoadBalancer")
     found = attributes(balancer, "LoadBalancerAttributes")
-    assert "comments-prod-logs-" in str(found["access_logs.s3.bucket"])
+    assert "notes-prod-logs-" in str(found["access_logs.s3.bucket"])
     assert found == found | {
         "access_logs.s3.enabled": "true",
         "access_logs.s3.prefix": "alb",

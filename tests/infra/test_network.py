@@ -73,7 +73,7 @@ def test_only_the_load_balancer_may_connect_to_a_task_which_connects_only_to_htt
     assert (egress["FromPort"], egress["ToPort"], egress["IpProtocol"]) == (443, 443, "tcp")
     assert "SecurityGroupIngress" not in groups[tasks]["Properties"]
     (rule,) = (rule for rule in every(service, "AWS::EC2::SecurityGroupIngress") if tasks in str(rule["GroupId"]))
-    assert (rule["FromPort"], rule["ToPort"]) == (8000, 8000)
+    assert (rule["FromPort"], rule["ToPort"]) == (5000, 5000)
     assert rule["SourceSecurityGroupId"] == {"Fn::GetAtt": [balancer, "GroupId"]}
 
 

@@ -114,12 +114,10 @@ def own(kind: type[Construct], **properties: Any) -> None:
 
 def test_a_resource_that_could_not_be_deployed_is_named() -> None:
     own(aws_sqs.CfnQueue, queue_name=f"{STAGES['dev'].service}-jobs")
-    with pytest.raises(
-        ConfigurationError, match=r"adds Foundation/Jobs, which must be named comments-dev-jobs, as owns"
-    ):
+    with pytest.raises(ConfigurationError, match=r"adds Foundation/Jobs, which must be named notes-dev-jobs, as owns"):
         own(aws_sqs.CfnQueue)
     with pytest.raises(ConfigurationError, match=r"type AWS::SNS::Topic: add it to owns in infra/workload\.py"):
-        own(aws_sns.CfnTopic, topic_name="comments-dev-jobs")
+        own(aws_sns.CfnTopic, topic_name="notes-dev-jobs")
     with pytest.raises(ConfigurationError, match=r"type AWS::EC2::EIP: only dynamodb, s3, sqs, sns, ses are allowed"):
         own(aws_ec2.CfnEIP)
 

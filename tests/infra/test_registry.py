@@ -17,10 +17,10 @@ def kept(name: str) -> list[dict[str, Any]]:
 
 def test_images_are_immutable_scanned_and_survive_the_stack_but_not_a_failed_first_creation() -> None:
     scanned = {"ImageTagMutability": "IMMUTABLE", "ImageScanningConfiguration": {"ScanOnPush": True}}
-    releases = scanned | {"RepositoryName": "comments", "EmptyOnDelete": Match.absent()}
+    releases = scanned | {"RepositoryName": "notes", "EmptyOnDelete": Match.absent()}
     retained = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
     templates().registry.has_resource(REPOSITORY, {"Properties": releases, **retained})
-    previews = scanned | {"RepositoryName": "comments-previews"}
+    previews = scanned | {"RepositoryName": "notes-previews"}
     templates().registry.has_resource(REPOSITORY, {"Properties": previews, "DeletionPolicy": "Delete"})
 
 
@@ -29,6 +29,6 @@ def test_thirty_releases_of_every_stage_are_kept_and_those_of_prod_take_preceden
     thirty = {"tagStatus": "tagged", "countType": "imageCountMoreThan", "countNumber": 30}
     old = {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days"}
     stages = [thirty | {"tagPrefixList": [f"{stage}-"]} for stage in ("prod", "dev")]
-    assert kept("comments") == [*stages, old | {"countNumber": 14}]
-    assert kept("comments-previews") == [old | {"countNumber": 30}]
+    assert kept("notes") == [*stages, old | {"countNumber": 14}]
+    assert kept("notes-previews") == [old | {"countNumber": 30}]
     assert templates("dev").registry.to_json() == templates("prod").registry.to_json(), "one account has one registry"

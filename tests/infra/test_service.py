@@ -12,41 +12,41 @@ from tests.infra.synthesis import (
 )
 
 
-def test_roles_of_a_task_are_limited_to_its_table_its_images_its_log_and_the_moderators_secret() -> None:
-    """tests/contract and tests/release compare the actions with what the service and ECS call."""
+def test_roles_of_a_task_are_limited_to_its_table_its_images_its_log_and_its_secret() -> None:
+    """tests/release compares the actions with what ECS calls."""
     service = templates(TLS).service
     definition = the(service, "AWS::ECS::TaskDefinition")
     task, execution = (
         grants(statements_of(service, definition[role]["Fn::GetAtt"][0]))
         for role in ("TaskRoleArn", "ExecutionRoleArn")
     )
-    assert {resource.rpartition(":")[2] for _, resource in task} == {"table/comments-prod"}
+    assert {resource.rpartition(":")[2] for _, resource in task} == {"table/notes-prod-pages"}
     assert {resource for action, resource in execution if action != "ecr:GetAuthorizationToken"} == {
-        "arn:aws:ecr:*:*:repository/comments",
-        "arn:aws:logs:*:*:log-group:/comments/prod/app:*",
-        "arn:aws:secretsmanager:*:*:secret:comments/prod/moderator-??????",  # AWS appends six characters
+        "arn:aws:ecr:*:*:repository/notes",
+        "arn:aws:logs:*:*:log-group:/notes/prod/app:*",
+        "arn:aws:secretsmanager:*:*:secret:notes/prod/key-??????",  # AWS appends six characters
     }
 
 
-def test_only_a_stage_with_https_has_a_moderator() -> None:
-    assert [secret["Name"] for secret in container(templates(TLS).service)["Secrets"]] == ["COMMENTS_MODERATOR_TOKEN"]
+def test_only_a_stage_with_https_gets_a_secret_that_needs_it() -> None:
+    assert [secret["Name"] for secret in container(templates(TLS).service)["Secrets"]] == ["NOTES_KEY"]
     for stage in ("dev", "prod", "pr-1"):
         assert not container(templates(stage).service).get("Secrets")
         assert "secretsmanager" not in str(templates(stage).service.to_json())
 
 
-def test_settings_reach_the_task_and_cannot_replace_its_store() -> None:
-    settings = (("COMMENTS_MODERATION", "on"), ("COMMENTS_STORE", "sqlite:////tmp/lost.db"))
+def test_settings_reach_the_task_and_cannot_replace_its_table() -> None:
+    settings = (("NOTES_LANGUAGE", "pt-BR"), ("NOTES_TABLE", "lost"))
     found = environment(templates(domain=DOMAIN, settings=settings, cpu=2048, memory=4096).service)
-    assert found["COMMENTS_MODERATION"] == "on"
-    assert found["COMMENTS_STORE"] == "dynamodb://comments-dev"
+    assert found["NOTES_LANGUAGE"] == "pt-BR"
+    assert found["NOTES_TABLE"] == "notes-dev-pages"
     assert found["WEB_CONCURRENCY"] == "2", "a task of several cores has a worker for each"
     assert "WEB_CONCURRENCY" not in environment(templates("dev").service)
 
 
 def test_everything_billable_is_tagged_with_project_and_stage() -> None:
     """Budgets and clean-ups go by tags."""
-    expected = {"project": "comments", "stage": "pr-1"}
+    expected = {"project": "notes", "stage": "pr-1"}
     service = templates("pr-1").service
     for kind in ("AWS::ECS::Service", "AWS::ElasticLoadBalancingV2::LoadBalancer"):
         assert attributes(the(service, kind), "Tags").items() >= expected.items()

@@ -8,7 +8,7 @@ def rules() -> dict[str, Resource]:
     return {rule["Name"]: rule for rule in the(templates("prod").service, "AWS::WAFv2::WebACL")["Rules"]}
 
 
-def test_attacks_get_the_error_format_of_the_service_but_long_comments_and_html_pass() -> None:
+def test_attacks_get_the_error_format_of_the_service_but_long_posts_and_html_pass() -> None:
     """AWS's common rules block bodies of more than 8 KB, and those with <script>: here they count."""
     response = {"CustomResponse": {"ResponseCode": 403, "CustomResponseBodyKey": "blocked"}}
     counted = set()
@@ -35,12 +35,12 @@ def test_posts_are_limited_by_the_connecting_address() -> None:
     assert rule["Action"] == {"Block": {"CustomResponse": {"ResponseCode": 429, "CustomResponseBodyKey": "too-many"}}}
 
 
-def test_blocked_requests_are_logged_without_the_moderators_token() -> None:
+def test_blocked_requests_are_logged_without_credentials() -> None:
     logging = the(templates("prod").service, "AWS::WAFv2::LoggingConfiguration")
     assert logging["RedactedFields"] == [{"SingleHeader": {"Name": "authorization"}}]
     (kept,) = logging["LoggingFilter"]["Filters"]
-    # A request that only counts would be logged with a part of its comment.
+    # A request that only counts would be logged with a part of its body.
     assert kept["Conditions"] == [{"ActionCondition": {"Action": "BLOCK"}}]
     assert (kept["Behavior"], logging["LoggingFilter"]["DefaultBehavior"]) == ("KEEP", "DROP")
     (destination,) = logging["LogDestinationConfigs"]
-    assert json.dumps(destination).rstrip('"]}').endswith(":log-group:aws-waf-logs-comments-prod")
+    assert json.dumps(destination).rstrip('"]}').endswith(":log-group:aws-waf-logs-notes-prod")

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.machine import needs
-from tests.playground.cloud import ROOT
+from tests.repository import ROOT
 
 PYTHON = ROOT / ".venv-playground/bin/python"
 

@@ -28,7 +28,7 @@ from release.bootstrap import (
 )
 from release.command import CommandError, NotReadyError
 
-REPOSITORY = Repository(name="example/comments", owner_id=1001, repository_id=2002)
+REPOSITORY = Repository(name="example/notes", owner_id=1001, repository_id=2002)
 
 
 @pytest.fixture
@@ -43,18 +43,18 @@ def test_gh_looks_up_the_line_to_write_and_must_find_what_is_written(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The repository is data: a later plain `cdk deploy --all` would otherwise delete its roles."""
-    gh = Mock(return_value=['{"full_name":"example/comments","owner":{"id":1001},"id":2002}'])
+    gh = Mock(return_value=['{"full_name":"example/notes","owner":{"id":1001},"id":2002}'])
     monkeypatch.setattr(module, "run", gh)
-    monkeypatch.setattr(sys, "argv", ["release", "bootstrap", "dev", "--github", "Example/comments"])
+    monkeypatch.setattr(sys, "argv", ["release", "bootstrap", "dev", "--github", "Example/notes"])
     with pytest.raises(SystemExit, match=r"^2$"):
         main()
-    line = 'GITHUB: Repository | None = Repository(name="example/comments", owner_id=1001, repository_id=2002)'
+    line = 'GITHUB: Repository | None = Repository(name="example/notes", owner_id=1001, repository_id=2002)'
     assert line in capsys.readouterr().err
-    gh.assert_called_once_with(["gh", "api", "repos/Example/comments"])
+    gh.assert_called_once_with(["gh", "api", "repos/Example/notes"])
     stage = replace(STAGES["dev"], github=REPOSITORY)
-    require_repository(stage, "example/comments")
-    with pytest.raises(NotReadyError, match="does not have example/comments with these IDs"):
-        require_repository(replace(stage, github=replace(REPOSITORY, repository_id=9)), "example/comments")
+    require_repository(stage, "example/notes")
+    with pytest.raises(NotReadyError, match="does not have example/notes with these IDs"):
+        require_repository(replace(stage, github=replace(REPOSITORY, repository_id=9)), "example/notes")
     gh.side_effect = CommandError("gh: Not Found (HTTP 404)")
     with pytest.raises(NotReadyError, match=r"can't look up a/b: .*https://api\.github\.com/repos/a/b"):
         require_repository(stage, "a/b")
@@ -100,7 +100,7 @@ def test_an_account_that_has_the_provider_is_prepared_with_it(
             NotReadyError, match=r"owns in .*/workload\.py has \(sqs\): run `make bootstrap ENV=playground`"
         ):
             require_bootstrapped(aws)
-    executing = f"cdk-comments-cfn-exec-role-{aws.account}-{aws.region}"
+    executing = f"cdk-notes-cfn-exec-role-{aws.account}-{aws.region}"
     (attached,) = iam.list_attached_role_policies(RoleName=executing)["AttachedPolicies"]
     assert attached["PolicyName"] == execution_policy.NAME
     assert "ecs.amazonaws.com: service-linked role created" in capsys.readouterr().out

@@ -50,8 +50,8 @@ def test_a_tool_that_fails_lacks_a_permission_or_is_missing_is_named() -> None:
     with pytest.raises(CommandError, match="sh -c exited with status 7") as failed:
         run(["sh", "-c", "seq 100; echo reason >&2; exit 7"])
     assert failed.value.details[-2:] == ("100", "reason")
-    denied = "denied: User: arn:aws:iam::1:role/comments-deploy-dev is not authorized to perform: ecr:UploadLayerPart"
-    with pytest.raises(CommandError, match="comments-deploy-dev lacks ecr:UploadLayerPart"):
+    denied = "denied: User: arn:aws:iam::1:role/notes-deploy-dev is not authorized to perform: ecr:UploadLayerPart"
+    with pytest.raises(CommandError, match="notes-deploy-dev lacks ecr:UploadLayerPart"):
         run(["sh", "-c", f"echo '{denied}'; exit 1"])
     with pytest.raises(NotReadyError, match="no-such-tool is not installed"):
         run(["no-such-tool"])

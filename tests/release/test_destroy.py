@@ -91,12 +91,12 @@ def test_previews_alone_are_outdated_and_only_after_three_days(aws: Aws, create:
     def previews(*, in_days: int) -> list[str]:
         return outdated(aws, days=3, now=datetime.now(UTC) + timedelta(days=in_days))
 
-    stacks = [f"Comments{name}" for name in ("Foundation-pr-7", "Service-pr-7", "Foundation-pr-8", "Foundation-dev")]
+    stacks = [f"Notes{name}" for name in ("Foundation-pr-7", "Service-pr-7", "Foundation-pr-8", "Foundation-dev")]
     for name in (*stacks, "x-pr-9"):
         create(name)
     assert previews(in_days=2) == []
     assert previews(in_days=4) == ["pr-7", "pr-8"]
-    aws.cloudformation.delete_stack(StackName="CommentsFoundation-pr-8")
+    aws.cloudformation.delete_stack(StackName="NotesFoundation-pr-8")
     assert previews(in_days=4) == ["pr-7"]
 
 

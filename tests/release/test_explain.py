@@ -14,9 +14,9 @@ from release.explain import CASES, explain
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "failures.md"
 MESSAGES = tomllib.loads((Path(__file__).parent / "recorded.toml").read_text())
-DEV = "arn:aws:sts::111122223333:assumed-role/comments-deploy-dev/workflow"
-CDK = "arn:aws:sts::111122223333:assumed-role/cdk-comments-cfn-exec-role-111122223333-eu-west-1/AWSCloudFormation"
-TASK = "arn:aws:sts::111122223333:assumed-role/CommentsService-dev-ApiTaskRole1A2B/3c4d"
+DEV = "arn:aws:sts::111122223333:assumed-role/notes-deploy-dev/workflow"
+CDK = "arn:aws:sts::111122223333:assumed-role/cdk-notes-cfn-exec-role-111122223333-eu-west-1/AWSCloudFormation"
+TASK = "arn:aws:sts::111122223333:assumed-role/NotesService-dev-WebTaskRole1A2B/3c4d"
 ALICE = "arn:aws:iam::111122223333:user/people/alice"
 UNALLOWED = "because no identity-based policy allows it"
 BREAKER = 'Service (AWS::ECS::Service): "ECS Deployment Circuit Breaker was triggered"'
@@ -80,7 +80,7 @@ BOOT = logged(message="Worker failed to boot.")
             (logged(message="Exception in worker process", traceback=RAISED), BOOT),
             "RuntimeError: cannot start at x.py:3",
         ),
-        (("error: COMMENTS_STORE must be sqlite:///PATH or dynamodb://TABLE", BOOT), "COMMENTS_STORE must be"),
+        (("error: NOTES_TABLE must be set", BOOT), "NOTES_TABLE must be"),
     ],
     ids=["outside the server", "inside the server", "a setting"],
 )
@@ -89,7 +89,7 @@ def test_a_crash_names_the_exit_code_and_the_error_and_shows_the_log(log: tuple[
     early = stopped("Essential container in task exited")  # seen before its container had exited
     evidence = Evidence(unhealthy().events, stopped=[crashed, crashed, early])
     (cause,) = causes(evidence)
-    assert "api exits with status 3" in cause
+    assert "web exits with status 3" in cause
     assert error in cause
     said = "\n".join(explain(evidence, []))
     assert error.partition(" at ")[0] in said.partition("last log lines")[2]
@@ -116,24 +116,23 @@ def test_a_failed_health_check_is_a_wrong_response_a_slow_one_none_or_a_killed_w
 
 
 def test_an_alarm_that_caused_a_rollback_is_named() -> None:
-    for said in ("alarm(s) comments-dev-5xx detected in ALARM state", "alarm(s) detected: comments-dev-5xx"):
+    for said in ("alarm(s) notes-dev-5xx detected in ALARM state", "alarm(s) detected: notes-dev-5xx"):
         for found in (causes(Evidence(rollouts_failed=[said])), causes(Evidence(), f"Service: rolled back ({said}.)")):
-            assert re.search(r"comments-dev-5xx in docs/operations\.md", found[0])
+            assert re.search(r"notes-dev-5xx in docs/operations\.md", found[0])
 
 
 @pytest.mark.parametrize(
     ("error", "cause"),
     [
-        ("(ResourceNotFoundException): non-existent table", "table comments-dev is missing.*restore it from a backup"),
-        ("Connect timeout", "the store doesn't respond.*Connect timeout"),
+        ("ResourceNotFoundException", "table notes-dev-pages is missing: restore it"),
+        ("Connect timeout", "the table doesn't respond.*Connect timeout"),
     ],
 )
 def test_a_store_that_fails_is_explained_by_the_services_log(error: str, cause: str) -> None:
-    """tests/contract covers a missing permission."""
-    evidence = Evidence(errors=[logged(message=f"the store failed: table comments-dev: {error}")] * 9)
+    evidence = Evidence(errors=[logged(message=f"no table: notes-dev-pages: {error}")] * 9)
     (found,) = causes(evidence)
     assert re.search(cause, found)
-    assert str(explain(evidence, [])).count("error: the store failed") == 1
+    assert str(explain(evidence, [])).count("error: no table") == 1
 
 
 def test_an_unknown_failure_shows_the_last_events_and_cloudformations_reason() -> None:
@@ -153,11 +152,11 @@ def test_an_unknown_failure_shows_the_last_events_and_cloudformations_reason() -
 @pytest.mark.parametrize(
     ("who", "action", "why", "subject", "next_step"),
     [
-        (DEV, "ecs:DescribeServices", UNALLOWED, "the role comments-deploy-dev lacks", "infra/permissions.py"),
+        (DEV, "ecs:DescribeServices", UNALLOWED, "the role notes-deploy-dev lacks", "infra/permissions.py"),
         (ALICE, "ec2:DescribeVpcs", UNALLOWED, "alice lacks", "ask for it to be granted"),
         (DEV, "ecr:PutImage", "with an explicit deny in a service control policy", "is denied", "administrator"),
-        (CDK, "wafv2:CreateWebACL", UNALLOWED, "the role cdk-comments-cfn-exec", "infra/execution_policy.py"),
-        (TASK, "dynamodb:Query", UNALLOWED, "the role CommentsService-dev", "infra/stacks/service.py"),
+        (CDK, "wafv2:CreateWebACL", UNALLOWED, "the role cdk-notes-cfn-exec", "infra/execution_policy.py"),
+        (TASK, "dynamodb:Query", UNALLOWED, "the role NotesService-dev", "infra/stacks/service.py"),
     ],
     ids=["a role of GitHub", "a person", "an organization", "CDK", "a task"],
 )
@@ -179,8 +178,8 @@ def test_a_denial_names_role_permission_and_where_to_grant_it(
         (f"denied: User: {DEV} is not authorized to perform: ecr:UploadLayerPart", "lacks ecr:UploadLayerPart"),
         ('error parsing HTTP 403 response body: unexpected end of JSON input: ""', "lack ecr:BatchCheckLayer"),
         (
-            "current credentials could not be used to assume 'arn:aws:iam::1:role/comments-cdk-deploy', but are for",
-            "lack sts:AssumeRole on arn:aws:iam::1:role/comments-cdk-deploy",
+            "current credentials could not be used to assume 'arn:aws:iam::1:role/notes-cdk-deploy', but are for",
+            "lack sts:AssumeRole on arn:aws:iam::1:role/notes-cdk-deploy",
         ),
         ("denied: requested access to the resource is denied", ""),
     ],

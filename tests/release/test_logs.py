@@ -23,7 +23,7 @@ Logs = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def log(aws: Aws) -> Iterator[Write]:
     """Return what writes a line into the stage's log, dated that many seconds ago."""
-    group, stream = aws.stage.app_log_group, "api/api/1"
+    group, stream = aws.stage.app_log_group, "web/web/1"
     aws.logs.create_log_group(logGroupName=group)
     aws.logs.create_log_stream(logGroupName=group, logStreamName=stream)
 
@@ -79,7 +79,7 @@ def test_a_request_without_log_lines_is_an_error_with_the_next_step(aws: Aws, mo
         (["dev", "--since", "soon"], "write 90s, 10m, 2h or 1d"),
         (["dev", "--since", "0s"], "write 90s, 10m, 2h or 1d"),
         (["playground", "--query", "failures"], "which the playground does not have"),
-        (["playground"], "no log group /comments/playground/app: run `make deploy ENV=playground`"),
+        (["playground"], "no log group /notes/playground/app: run `make deploy ENV=playground`"),
     ],
 )
 def test_an_invalid_request_names_the_next_step(logs: Logs, arguments: list[str], message: str) -> None:

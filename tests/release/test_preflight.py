@@ -35,13 +35,13 @@ def test_what_is_missing_is_named(
 
 
 def test_uncommitted_files_are_named(copy: Path, tmp_path: Path) -> None:
-    (copy / "app" / "api.py").write_text("raise SystemExit\n")
+    (copy / "README.md").write_text("changed\n")
     (copy / "new").touch()
     # Also of an existing image: the templates would be those of the working tree.
     for arguments in ((), ("--tag", "0123456789ab")):
         said = refused(copy, nobody(tmp_path), "dev", *arguments)
         assert "uncommitted changes" in said
-        assert "app/api.py\n    new\n" in said
+        assert "README.md\n    new\n" in said
 
 
 def test_a_rollback_names_each_commit_that_it_adds_or_undoes(tmp_path: Path) -> None:

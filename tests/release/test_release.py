@@ -140,9 +140,7 @@ def test_a_failed_deployment_names_its_cause(aws: Aws, monkeypatch: pytest.Monke
     assert tags(aws) == [COMMIT], "it is not verified"
 
 
-@pytest.mark.parametrize(
-    ("stack", "shown"), [("CommentsService-playground", True), ("CommentsFoundation-playground", False)]
-)
+@pytest.mark.parametrize(("stack", "shown"), [("NotesService-playground", True), ("NotesFoundation-playground", False)])
 def test_what_happens_in_the_service_explains_no_failure_of_another_stack(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, stack: str, shown: bool
 ) -> None:
@@ -168,6 +166,6 @@ def test_a_rollback_does_not_wait_for_a_vulnerability_that_was_found_since(
     plan = plan_of(dev)
     with nullcontext() if released else pytest.raises(ReleaseError, match="1 critical"):
         assert "has run this image before" in check_scan(plan, DIGEST)
-    image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/comments@{DIGEST}"
+    image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/notes@{DIGEST}"
     expected = call("image", "--image-src=remote", image, severity=dev.stage.blocking_severity, variables=LOGIN)
     assert trivy.mock_calls == ([] if released else [expected])

@@ -20,7 +20,7 @@ from release.status import CHANGES, NO_CHANGES, UNKNOWN
 from tests.release.account import ACCOUNT, REGION, Create
 from tests.repository import run
 
-STACK = "CommentsFoundation-playground"
+STACK = "NotesFoundation-playground"
 LOG = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/drift/log", "RetentionInDays": 30}}
 
 
@@ -130,6 +130,6 @@ def test_a_bill_lists_the_packages_of_the_system_and_of_python_or_is_an_error(
     bill = json.loads(scan.SBOM.read_text())
     assert bill["bomFormat"] == "CycloneDX"
     component = bill["metadata"]["component"]
-    assert (component["name"], component["version"]) == ("comments", "0123456789ab")
+    assert (component["name"], component["version"]) == ("notes", "0123456789ab")
     packages = {each.get("purl", "").partition("?")[0].lower() for each in bill["components"]}
     assert {"pkg:deb/debian/zlib1g@1.3", "pkg:pypi/flask@3.1.3"} <= packages

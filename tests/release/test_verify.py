@@ -13,20 +13,18 @@ from release.command import ReleaseError
 from release.images import Images
 
 URL = "http://example.com"
-LIST = "/api/comment/list/9007199254740991"
+NOTE = "/notes/none"
 DIGEST = "sha256:" + "1" * 64
 OTHER = "sha256:" + "2" * 64
-HEALTHY = (200, b'{"status": "OK"}')
-NO_COMMENTS = (404, b'{"status": "NOT-FOUND", "message": "content_id 1 not found"}')
-GOOD_STATUS = (200, b'{"status": "OK", "store": {"status": "OK"}}')
-SILENT = (503, b'{"status": "UNAVAILABLE", "message": "comments are temporarily unavailable; retry shortly"}')
-DEGRADED = (200, b'{"status": "DEGRADED", "store": {"status": "UNAVAILABLE", "reason": "AccessDeniedException"}}')
+HEALTHY = (200, b"up")
+NO_NOTE = (404, b"no such note")
+SILENT = (503, b"no table; retry shortly")
 
 
 @pytest.fixture
 def deployed(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
     """A stage whose tasks run the digest, and whose log says that the table is missing."""
-    error = "the store failed: table comments-dev: ResourceNotFoundException: non-existent table"
+    error = "no table: notes-dev-pages: ResourceNotFoundException"
     monkeypatch.setattr(verify, "POLL_SECONDS", 0)
     monkeypatch.setattr(verify, "running_tasks", lambda *_: 2)
     monkeypatch.setattr(verify, "error_lines", lambda *_, **__: [json.dumps({"message": error})])
@@ -36,19 +34,16 @@ def deployed(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
 @pytest.mark.parametrize(
     ("responses", "seconds", "problem"),
     [
-        ([HEALTHY, NO_COMMENTS, GOOD_STATUS], 0, ""),
-        ([HEALTHY, (200, b"[]"), GOOD_STATUS], 0, ""),
-        ([HEALTHY, NO_COMMENTS, NO_COMMENTS], 0, ""),  # an older image
-        ([ConnectionRefusedError(), (502, b"<html>"), HEALTHY, NO_COMMENTS, GOOD_STATUS], 60, ""),
-        ([ConnectionRefusedError("refused")], 0, "/healthz failed: refused"),
-        ([HEALTHY, (404, b"<html>not found")], 0, f"{LIST}.*404: <html>not found"),
-        ([HEALTHY, (404, b'{"status": "OTHER"}')], 0, f"{LIST}.*404: .*OTHER"),
-        ([HEALTHY, (200, b"{}")], 0, f"{LIST}.*200: {{}}"),
-        ([HEALTHY, SILENT], 60, f"{LIST}.*503: .*UNAVAILABLE"),
-        ([HEALTHY, NO_COMMENTS, DEGRADED], 60, "/api/status.*200: .*DEGRADED"),
+        ([HEALTHY, NO_NOTE], 0, ""),
+        ([HEALTHY, (200, b"a note")], 0, ""),
+        ([ConnectionRefusedError(), (502, b"<html>"), HEALTHY, NO_NOTE], 60, ""),
+        ([ConnectionRefusedError("refused")], 0, "/up failed: refused"),
+        ([(200, b"<html>")], 0, "/up.*200: <html>"),
+        ([HEALTHY, (404, b"<html>not found")], 0, f"{NOTE}.*404: <html>not found"),
+        ([HEALTHY, SILENT], 60, f"{NOTE}.*503: no table"),
     ],
 )
-def test_the_api_must_respond_and_a_failing_store_is_not_waited_for_as_long(
+def test_the_service_must_respond_and_a_failing_table_is_not_waited_for_as_long(
     deployed: Aws, monkeypatch: pytest.MonkeyPatch, responses: list[object], seconds: float, problem: str
 ) -> None:
     monkeypatch.setattr(verify, "get", Mock(side_effect=responses))
@@ -62,7 +57,7 @@ def test_the_api_must_respond_and_a_failing_store_is_not_waited_for_as_long(
     with pytest.raises(ReleaseError, match=problem) as failed:
         verify.verify(deployed, DIGEST, images=Images(deployed))
     cause, rollback = failed.value.details
-    assert cause.startswith("cause: the table comments-dev is missing")
+    assert cause.startswith("cause: the table notes-dev-pages is missing")
     assert "make deploy ENV=dev TAG=dev-aaaaaaaaaaaa" in rollback
 
 
@@ -86,11 +81,11 @@ def running(aws: Aws, *digests: str) -> int:
     tasks = [
         {
             "lastStatus": "RUNNING",
-            "containers": [{"name": "aws-guardduty-agent-x"}, {"name": "api", "imageDigest": digest}],
+            "containers": [{"name": "aws-guardduty-agent-x"}, {"name": "web", "imageDigest": digest}],
         }
         for digest in digests
     ]
-    tasks.append({"lastStatus": "PENDING", "containers": [{"name": "api"}]})
+    tasks.append({"lastStatus": "PENDING", "containers": [{"name": "web"}]})
     with Stubber(aws.ecs) as stubber:
         stubber.add_response("describe_services", {"services": [service]})
         stubber.add_response("list_tasks", {"taskArns": ["arn:aws:ecs:::task/1"]})

@@ -41,19 +41,19 @@ def deployment_failed(aws: Aws, meanwhile: Callable[[], object] = lambda: None) 
 def test_a_failed_deployment_is_explained_by_its_own_tasks_and_their_last_lines(
     cluster: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arn = "arn:aws:ecs:us-east-1:000000000000:task/comments/"
-    ending = {"stopCode": "TaskFailedToStart", "stoppedReason": "no image", "containers": [{"name": "api"}]}
+    arn = "arn:aws:ecs:us-east-1:000000000000:task/notes/"
+    ending = {"stopCode": "TaskFailedToStart", "stoppedReason": "no image", "containers": [{"name": "web"}]}
     older, own = ({"tasks": [ending | {"taskArn": f"{arn}{task}"}]} for task in ("older", "own"))
     throttled = ClientError({"Error": {"Code": "ThrottlingException"}}, "DescribeTasks")
-    listed, notes = Mock(return_value={"taskArns": [f"{arn}older"]}), Queue[str]()
+    listed, said = Mock(return_value={"taskArns": [f"{arn}older"]}), Queue[str]()
     monkeypatch.setattr(cluster.ecs, "list_tasks", listed)
     monkeypatch.setattr(cluster.ecs, "describe_tasks", Mock(side_effect=[older, throttled, throttled, own]))
-    monkeypatch.setattr(watch, "note", notes.put)
+    monkeypatch.setattr(watch, "note", said.put)
 
     def meanwhile() -> None:
         listed.return_value = {"taskArns": [f"{arn}older", f"{arn}own"]}
-        assert notes.get(timeout=30) == "task own stopped: no image"
-        group, stream, now = cluster.stage.app_log_group, "api/api/own", int(time.time() * 1000)
+        assert said.get(timeout=30) == "task own stopped: no image"
+        group, stream, now = cluster.stage.app_log_group, "web/web/own", int(time.time() * 1000)
         cluster.logs.create_log_stream(logGroupName=group, logStreamName=stream)
         for line in ("the first line", "the last line"):  # they arrive after the end
             cluster.logs.put_log_events(
@@ -90,11 +90,11 @@ def test_probe_traffic_continues_during_a_deployment_despite_errors(monkeypatch:
     monkeypatch.setattr(watch, "get", refuse)
     with probe_traffic("http://example.com"):
         for _ in range(2):
-            assert reads.get(timeout=10).startswith("http://example.com/api/comment/list/")
+            assert reads.get(timeout=10) == "http://example.com/notes/none"
 
 
 def test_a_container_that_aws_adds_to_a_task_explains_nothing() -> None:
     """GuardDuty's agent may even come first, and its log is elsewhere."""
     agent: ContainerTypeDef = {"name": "aws-guardduty-agent-x", "reason": "CannotPullContainerError", "exitCode": 137}
-    task = StoppedTask.of({"taskArn": "arn:aws:ecs:::task/1", "containers": [agent, {"name": "api", "exitCode": 3}]})
-    assert task.ending == "api: exit code 3"
+    task = StoppedTask.of({"taskArn": "arn:aws:ecs:::task/1", "containers": [agent, {"name": "web", "exitCode": 3}]})
+    assert task.ending == "web: exit code 3"

@@ -1,0 +1,54 @@
+from typing import Any
+
+import pytest
+from aws_cdk.assertions import Template
+from botocore.model import OperationModel
+
+from comments.schemas import NewComment
+from comments.stores.dynamodb import KEY_SCHEMA, TTL_ATTRIBUTE, DynamoDBStore
+from tests.app.conftest import create_table
+from tests.app.contract.synthesis import templates
+from tests.infra.synthesis import every, statements_of, the
+from tests.release.permission_table import rows
+
+
+def test_the_table_has_the_keys_and_the_expiry_that_the_store_uses() -> None:
+    """The keys can never be changed: a mistake here would require a migration."""
+    table = the(templates("dev").data, "AWS::DynamoDB::GlobalTable")
+    assert [(key["AttributeName"], key["KeyType"]) for key in table["KeySchema"]] == list(KEY_SCHEMA)
+    types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in table["AttributeDefinitions"]}
+    assert types == {name: "S" for name, _ in KEY_SCHEMA}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_the_task_role_allows_exactly_the_calls_of_the_store(service: Template) -> None:
+    actions: set[str] = set()
+
+    def record(params: dict[str, Any], model: OperationModel, **_: object) -> None:
+        """Record the permissions of a call; a transaction needs those of its operations."""
+        changes = params.get("TransactItems", [])
+        actions.update({f"dynamodb:{kind}Item" for change in changes for kind in change} or [f"dynamodb:{model.name}"])
+        if model.name in {"GetItem", "Query"}:
+            assert params["ConsistentRead"], "without it, a confirmed comment may be missing"
+
+    store = DynamoDBStore(create_table())
+    store._client.meta.events.register("before-parameter-build.dynamodb", record)
+    new = NewComment(content_id=1, email="alice@example.com", comment="first")
+    first = store.add(new)
+    store.add(new, key="key")
+    held = store.add(new, held=True)
+    store.list_held(limit=10)
+    assert store.approve(1, held["id"]) in store.list_comments(1, limit=10).comments
+    assert store.delete(1, first["id"])
+    store.ping()
+
+    task = the(service, "AWS::ECS::TaskDefinition")["TaskRoleArn"]["Fn::GetAtt"][0]
+    (statement,) = statements_of(service, task)
+    assert set(statement["Action"]) == actions
+    assert {action for role, action, _ in rows() if role == "task"} == actions, "docs/permissions.md lists them"
+
+
+def test_throttling_of_the_table_fires_an_alarm() -> None:
+    alarms = every(templates("prod").service, "AWS::CloudWatch::Alarm")
+    assert {"ReadThrottleEvents", "WriteThrottleEvents"} <= {alarm.get("MetricName") for alarm in alarms}

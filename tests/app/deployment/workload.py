@@ -1,0 +1,3 @@
+from infra.workload import WORKLOAD
+
+__all__ = ["WORKLOAD"]

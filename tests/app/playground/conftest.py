@@ -1,0 +1,91 @@
+"""Shared fixtures: a playground with the comment service."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from playground.state import PlaygroundError, load_environment
+from tests.app.playground.cloud import Clone, Cloud, playground_command
+from tests.app.playground.traffic import TALLIES
+from tests.machine import needs
+from tests.repository import ROOT
+
+RELEASES = ("failures", "interruptions", "roles")
+OPERATIONS = ("runbook", "cdk", "rollouts", "lifecycle")
+"""Two groups of test files. The files of a group share a playground, in this order: later ones reuse earlier
+deployments, and lifecycle removes it. Other tests come last, because these take longest."""
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+if WORKER:  # pytest-xdist runs several processes, and each needs a separate playground
+    os.environ["PLAYGROUND_DIR"] = str(ROOT / f".playground-{WORKER}")
+    os.environ["PLAYGROUND_GATEWAY_PORT"] = str(4566 + WORKER)
+    os.environ["PLAYGROUND_PORT"] = str(8080 + WORKER)
+
+
+@pytest.hookimpl(tryfirst=True)  # before the other tests get their groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    order = [here / f"test_{name}.py" for name in (*RELEASES, *OPERATIONS)]
+    items.sort(key=lambda item: order.index(item.path) if item.path in order else len(order))
+    for item in items:
+        if item.path in order:
+            group = "releases" if item.path in order[: len(RELEASES)] else "operations"
+            item.add_marker(pytest.mark.xdist_group(f"playground-{group}"))
+
+
+@pytest.fixture(autouse=True)
+def tallies(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Report how many requests a test sent to the load balancer."""
+    yield
+    for test, answered, failed in TALLIES:
+        name = test.partition("::")[2].partition(" (")[0]
+        record_property("requests", f"{answered:7,} answered {failed:5,} failed  {name}")
+    TALLIES.clear()
+
+
+@pytest.fixture(scope="session")
+def was_up(docker: None) -> bool:  # noqa: ARG001  # needs Docker
+    """Whether a playground was already running; if so, the tests use it and leave it running."""
+    needs((ROOT / ".venv-playground/bin/python").exists(), "no .venv-playground: `make test` creates it")
+    try:
+        load_environment()
+    except PlaygroundError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def playground(was_up: bool) -> Iterator[dict[str, str]]:
+    """Yield the environment of a playground with the service deployed."""
+    try:
+        if not was_up:
+            started = playground_command("up")
+            assert started.returncode == 0, started.stdout + started.stderr
+        yield load_environment()
+    finally:
+        if not was_up:
+            assert playground_command("down").returncode == 0
+
+
+@pytest.fixture(scope="session")
+def cloud(playground: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Cloud:
+    folder = tmp_path_factory.mktemp("workflows")
+    return Cloud(playground["AWS_ENDPOINT_URL"], playground["PLAYGROUND_URL"], playground, folder)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Callable[[str], Clone]:
+    """Return a function that clones the project into a folder with the given name."""
+
+    def make(name: str = "project") -> Clone:
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tmp_path / name)], check=True)
+        return Clone(tmp_path / name)
+
+    return make
+
+
+@pytest.fixture
+def project(clone: Callable[[str], Clone]) -> Clone:
+    return clone("project")

@@ -1,0 +1,84 @@
+"""Failed releases: the previous version continues to serve, and the message names the cause and evidence."""
+
+import re
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from tests.app.playground.cloud import NAME, Clone, Cloud, wait_until
+from tests.app.playground.traffic import CLIENTS, Traffic
+
+FAILED, NOTHING_CHANGED = 1, 2
+"""Exit statuses of the release command."""
+
+CRASHES = """
+
+raise RuntimeError("this version cannot start")
+"""
+HOARDS = """
+hoard = bytearray(1024 * 1024 * 1024)
+for at in range(0, len(hoard), 4096):
+    hoard[at] = 1
+"""
+"""Runs in the master process, so that the whole container is killed and not only a worker."""
+
+
+def never_listens(project: Clone) -> None:
+    """Also shorten the grace period to speed up the test; gunicorn logs its port within seconds, even under load."""
+    project.replace("Dockerfile", "0.0.0.0:8000", "0.0.0.0:8001")
+    file, grace_period = "infra/constructs/fargate_service.py", "GRACE_PERIOD = cdk.Duration.seconds({})"
+    project.replace(file, grace_period.format(30), grace_period.format(8))
+
+
+def failed_with(failed: subprocess.CompletedProcess[str], *said: str, status: int = FAILED) -> None:
+    """Check a failed release: exit status, no stack trace, and a message that matches each pattern in `said`."""
+    assert failed.returncode == status, failed.stdout + failed.stderr
+    assert "Traceback" not in failed.stdout + failed.stderr
+    assert "failed" in failed.stderr.splitlines()[0]
+    for words in said:
+        assert re.search(words, failed.stderr, re.IGNORECASE), f"{words!r} is not in {failed.stderr}"
+
+
+def test_a_version_that_fails_to_post_is_rolled_back_by_its_alarm(cloud: Cloud, project: Clone) -> None:
+    """Its tasks are healthy, but their role lacks a permission that only POST needs."""
+    wait_until(cloud.is_quiet, "no alarm fires: ECS would monitor none")
+    before = cloud.service()["taskDefinition"]
+    project.append("app/api.py", "\n# another image\n")
+    project.replace("infra/workload.py", '"dynamodb:PutItem", ', "")
+    with Traffic(cloud.url, cloud.acknowledged) as traffic:
+        failed = cloud.release(project.folder)
+        cloud.settle()
+        during = len(traffic.failures)
+        traffic.flow_for(1)
+    failed_with(failed, "cause: .*alarm", f"{NAME}-5xx", "cause: .*lacks dynamodb:PutItem")
+    assert cloud.service()["taskDefinition"] == before
+    assert during
+    assert len(traffic.failures) == during
+
+
+@pytest.mark.parametrize(
+    ("spoil", "cause", "evidence"),
+    [
+        (lambda project: project.append("app/api.py", CRASHES), "exits", "this version cannot start"),
+        (lambda project: project.append("app/gunicorn.conf.py", HOARDS), "memory", "137"),
+        (never_listens, "health check", "8001"),
+    ],
+    ids=["crash", "out of memory", "wrong port"],
+)
+def test_a_version_that_does_not_come_up_is_rolled_back_and_named(
+    cloud: Cloud, project: Clone, spoil: Callable[[Clone], None], cause: str, evidence: str
+) -> None:
+    before = cloud.service()["taskDefinition"]
+    spoil(project)
+    with Traffic(cloud.url, cloud.acknowledged) as traffic:
+        failed = cloud.release(project.folder)
+    failed_with(failed, "rolled back", "cause: ", cause, evidence)
+    assert cloud.service()["taskDefinition"] == before
+    assert traffic.failures == []
+    assert traffic.answered > CLIENTS
+
+
+def test_credentials_of_another_account_are_refused(cloud: Cloud, project: Clone) -> None:
+    project.replace("infra/config.py", 'account="000000000000"', 'account="111122223333"')
+    failed_with(cloud.release(project.folder), "111122223333", status=NOTHING_CHANGED)

@@ -1,0 +1,198 @@
+"""Starting and removing a playground: actionable errors, and complete removal even of a partial playground."""
+
+import ipaddress
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from playground.down import processes_of
+from playground.state import Playground
+from playground.up import free_port
+from tests.app.playground.cloud import NAME, Cloud, Running, playground_command, wait_until
+from tests.machine import needs
+
+LISTEN = "0A"  # Linux: value of the state column in /proc/net/tcp
+
+
+def command(playground: Playground, name: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    own = {
+        "PLAYGROUND_DIR": str(playground.folder),
+        "PLAYGROUND_GATEWAY_PORT": str(playground.gateway_port),
+        "PLAYGROUND_PORT": str(playground.load_balancer_port),
+    }
+    return playground_command(name, **(own | variables))
+
+
+def docker(*arguments: str) -> list[str]:
+    return subprocess.check_output(["docker", *arguments], text=True).split()
+
+
+def containers(playground: Playground) -> list[str]:
+    return docker("ps", "--all", "--quiet", "--filter", f"label={playground.label}")
+
+
+def images(playground: Playground) -> list[str]:
+    names = docker("image", "ls", "--format", "{{.Repository}}")
+    return [name for name in names if name.startswith(f"{playground.registry}/")]
+
+
+def leftovers(playground: Playground) -> list[object]:
+    folder = [playground.folder] if playground.folder.exists() else []
+    return [*processes_of(playground), *containers(playground), *images(playground), *folder]
+
+
+@pytest.fixture
+def other(docker: None, tmp_path: Path) -> Iterator[Playground]:  # noqa: ARG001  # needs Docker
+    """A playground in a separate folder, independent of any other playground on this machine."""
+    one = Playground(tmp_path / "state", free_port(), free_port())
+    yield one
+    command(one, "down")
+
+
+def only_line(finished: subprocess.CompletedProcess[str]) -> str:
+    assert finished.returncode == 1, finished.stdout + finished.stderr
+    (line,) = finished.stderr.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("variable", ["PLAYGROUND_GATEWAY_PORT", "PLAYGROUND_PORT"])
+def test_a_port_that_is_taken_is_named_with_its_variable(other: Playground, variable: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = only_line(command(other, "up", **{variable: port}))
+    assert f"port {port}" in line
+    assert f"{variable}=PORT" in line
+    assert leftovers(other) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("PLAYGROUND_PORT", "http", "PLAYGROUND_PORT='http'"),
+        ("PATH", "/nonexistent", "install it"),
+        ("DOCKER_HOST", "unix:///nonexistent/docker.sock", "start it"),
+    ],
+    ids=["invalid port", "no docker", "no daemon"],
+)
+def test_what_is_missing_is_named_in_one_line(other: Playground, variable: str, value: str, message: str) -> None:
+    assert message in only_line(command(other, "up", **{variable: value}))
+    assert leftovers(other) == []
+
+
+def test_a_stale_folder_is_refused_until_it_is_taken_down(other: Playground) -> None:
+    other.folder.mkdir()
+    other.environment_file.write_text(f"AWS_ENDPOINT_URL=http://127.0.0.1:{other.gateway_port}\n")
+    assert "make playground-down" in only_line(command(other, "up"))
+    assert command(other, "down").returncode == 0
+    assert leftovers(other) == []
+
+
+def test_down_keeps_files_it_did_not_create(other: Playground) -> None:
+    other.folder.mkdir()
+    (other.folder / "thesis.txt").write_text("all of it")
+    assert "thesis.txt" in only_line(command(other, "down"))
+    assert (other.folder / "thesis.txt").read_text() == "all of it"
+    (other.folder / "thesis.txt").unlink()
+
+
+def test_down_without_a_playground_succeeds_and_leaves_the_images_of_another(other: Playground) -> None:
+    image = f"{other.registry}/comments:1"
+    subprocess.run(["docker", "import", "-", image], input=bytes(1024), check=True, capture_output=True)
+    assert command(other, "down").returncode == 0
+    assert docker("image", "ls", "--quiet", image)
+    docker("rmi", image)
+    assert command(other, "status").returncode == 1
+
+
+def test_closing_the_terminal_ends_a_start_with_the_tools_that_it_runs(other: Playground) -> None:
+    """Its output ends when the last process that writes to it has ended."""
+    own = {"PLAYGROUND_DIR": str(other.folder), "PLAYGROUND_GATEWAY_PORT": str(other.gateway_port)}
+    start = Running("playground", "up", variables=os.environ | own)
+    start.until("==> CDK's bootstrap")
+    start.process.send_signal(signal.SIGHUP)
+    ended = start.finished()
+    assert ended.returncode == 130, ended.stdout + ended.stderr
+    assert "bootstrap interrupted" in ended.stderr
+    assert "make playground-down" in ended.stderr
+    assert command(other, "down").returncode == 0
+    assert leftovers(other) == []
+
+
+@pytest.fixture
+def shared(playground: dict[str, str], was_up: bool) -> Playground:  # noqa: ARG001  # needs a running playground
+    """The playground shared with earlier tests; this file removes it."""
+    needs(not was_up, "the playground was up before the tests, which leave it as it is")
+    return Playground.from_environment()
+
+
+def test_it_listens_on_loopback_and_the_bridge_alone(shared: Playground) -> None:
+    (subnet,) = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}")
+    addresses = {address for process in processes_of(shared) for address in listening(process)}
+    assert "127.0.0.1" in addresses
+    bridge = ipaddress.ip_network(subnet)
+    assert [one for one in addresses - {"127.0.0.1"} if ipaddress.ip_address(one) not in bridge] == []
+
+
+@pytest.mark.usefixtures("shared")
+def test_unsupported_settings_and_actions_fail(cloud: Cloud) -> None:
+    cloudformation = cloud.client("cloudformation")
+    container = {"Name": "api", "Image": "api", "HealthCheck": {"Command": ["CMD", "true"]}}
+    task = {
+        "Type": "AWS::ECS::TaskDefinition",
+        "Properties": {"Family": "refused", "ContainerDefinitions": [container]},
+    }
+    cloudformation.create_stack(StackName="refused", TemplateBody=json.dumps({"Resources": {"Task": task}}))
+    wait_until(
+        lambda: "ROLLBACK_COMPLETE" in cloudformation.describe_stacks(StackName="refused")["Stacks"][0]["StackStatus"],
+        "the stack is rolled back",
+    )
+    events = cloudformation.describe_stack_events(StackName="refused")["StackEvents"]
+    assert any(
+        "container api: the playground does not support healthCheck" in event.get("ResourceStatusReason", "")
+        for event in events
+    )
+    ecs = cloud.client("ecs")
+    with pytest.raises(ecs.exceptions.ClientError, match="the playground does not support ExecuteCommand"):
+        ecs.execute_command(cluster=NAME, task="any", command="sh", interactive=True)
+
+
+def test_down_removes_a_partial_playground(shared: Playground) -> None:
+    assert len(processes_of(shared)) == 2
+    assert images(shared)
+    for process in processes_of(shared):
+        os.kill(process, signal.SIGKILL)
+    docker("rm", "--force", containers(shared)[0])
+    shared.environment_file.unlink()
+    shared.log_file.unlink()
+    assert "make playground-down" in only_line(command(shared, "up"))
+    assert command(shared, "down").returncode == 0
+    assert leftovers(shared) == []
+
+
+def listening(process: int) -> set[str]:
+    """Return the addresses on which a process listens for TCP connections."""
+    mine = set()
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed in the meantime, as connections are
+            mine.add(str(descriptor.readlink()))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTEN and f"socket:[{fields[9]}]" in mine:
+                found.add(address_of(fields[1].split(":")[0]))
+    return found
+
+
+def address_of(words: str) -> str:
+    """Decode an address from /proc/net/tcp: hexadecimal 32-bit words in the machine's byte order."""
+    packed = b"".join(bytes.fromhex(words[at : at + 8])[::-1] for at in range(0, len(words), 8))
+    address = ipaddress.ip_address(packed)
+    return str(getattr(address, "ipv4_mapped", None) or address)

@@ -1,0 +1,110 @@
+"""Threads in pages of other sites."""
+
+from dataclasses import replace
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.app.web.actions import Article, Thread
+
+# Each would run a script, load a resource or add an element if it were parsed as markup.
+XSS = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "</li></ol></div><script>alert(1)</script>",
+    '" onmouseover="alert(1)" x="',
+    "{{constructor.constructor('alert(1)')()}}${alert(1)}<%= alert(1) %>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;&#60;b&#62;",
+    "\u202e<b>\u2066right to left\u2069",
+)
+BACKGROUND = {"light": "rgb(255, 254, 250)", "dark": "rgb(29, 28, 26)"}
+
+
+def test_markup_in_comments_and_emails_is_text(article: Article) -> None:
+    article.post(*XSS, email='"><img/src/onerror=alert(1)>@x.example')
+    thread = article.open()
+    expect(thread.items).to_have_count(len(XSS))
+    assert thread.texts() == list(XSS)
+    elements = thread.items.locator("*").evaluate_all("(all) => all.map((each) => each.tagName)")
+    assert set(elements) == {"P", "B", "TIME"}
+
+
+def test_styles_of_page_and_thread_are_isolated(article: Article) -> None:
+    article.post("calm")
+    head = """<style>
+      * { color: red !important; font-size: 40px !important; text-transform: uppercase }
+      p, li, button, input { display: none !important }
+    </style>"""
+    thread = article.open('<div class="text">own text</div>', article.tag(), head=head)
+    text = thread.box.locator(".text")
+    expect(text).to_have_css("font-size", "16px")
+    expect(text).to_have_css("color", "rgb(35, 33, 29)")
+    expect(text).to_have_css("text-transform", "none")
+    expect(article.page.locator("main > .text")).to_have_css("white-space", "normal")
+
+
+def test_a_page_from_right_to_left_shows_dates_and_what_visitors_write_in_order(article: Article) -> None:
+    """Only the service's own texts are English: screen readers and spelling checkers must not assume it of others."""
+    article.post("שלום")
+    thread = article.open(f"<div dir=rtl>{article.tag()}</div>")
+    text, time = thread.box.locator(".text"), thread.box.locator("time")
+    expect(text).to_have_css("direction", "rtl")
+    for own in (time, thread.box.locator(".status").first, thread.box.locator("label").first):
+        expect(own).to_have_css("direction", "ltr")
+    thread.comment.fill("שלום")
+    expect(thread.comment).to_have_css("direction", "rtl")
+    for theirs in (text, time, thread.comment):
+        expect(theirs).to_have_attribute("lang", "")
+
+
+def test_threads_on_one_page_are_independent_and_a_tag_may_be_in_the_head(article: Article) -> None:
+    other = replace(article, content_id=article.content_id + 1_000_000)
+    other.post("on the other")
+    first = article.open(article.tag(), "<p>text</p>", head=other.tag())
+    second = Thread(article.page, 1)
+    expect(second.items).to_have_count(1)
+    first.post("on the first")
+    expect(first.status("Your comment was posted.")).to_be_visible()
+    assert first.texts() == article.listed() == ["on the first"]
+    assert second.texts() == ["on the other"]
+
+
+def test_the_theme_attribute_overrides_the_color_scheme(article: Article) -> None:
+    for theme in ("", "light", "dark"):
+        thread = article.open(article.tag(f'data-theme="{theme}"' if theme else ""))
+        for scheme in ("light", "dark"):
+            article.page.emulate_media(color_scheme=scheme)
+            expect(thread.box.locator(".thread")).to_have_css("background-color", BACKGROUND[theme or scheme])
+
+
+def test_shortcuts_of_the_page_do_not_take_what_is_typed_into_the_form(article: Article) -> None:
+    shortcut = "document.title = event.key; event.preventDefault()"
+    thread = article.open(head=f"<script>addEventListener('keydown', (event) => {{ {shortcut} }})</script>")
+    thread.comment.press_sequentially("and/or")
+    expect(thread.comment).to_have_value("and/or")
+    thread.comment.press("Escape")  # closes a dialog of the page
+    expect(article.page).to_have_title("Escape")
+
+
+@pytest.mark.parametrize("number", ["", 'data-content-id="1/../9"'])
+def test_a_tag_without_a_valid_number_explains_the_attribute(article: Article, number: str) -> None:
+    thread = article.open(f'<script src="{article.url}/embed.js" {number}></script>')
+    expect(thread.status("The script tag needs data-content-id, the number of the thread.")).to_be_visible()
+    expect(thread.send).to_be_hidden()
+
+
+def test_a_strict_policy_only_has_to_name_the_service(article: Article) -> None:
+    article.post("within the policy")
+    policy = f"default-src 'none'; script-src {article.url}; connect-src {article.url}"
+    thread = article.open(headers={"Content-Security-Policy": policy})
+    expect(thread.items).to_have_count(1)
+    expect(thread.send).to_have_css("background-color", "rgb(26, 95, 74)")
+
+
+def test_a_thread_continues_behind_a_proxy_with_a_path(article: Article) -> None:
+    article.post(*map(str, range(51)))
+    article.page.route(f"{article.url}/api/**", lambda route: route.fulfill(status=404))
+    article.page.route("**/blog/**", lambda route: route.continue_(url=route.request.url.replace("/blog/", "/")))
+    thread = article.open(article.tag().replace("/embed.js", "/blog/embed.js"))
+    thread.more.click()
+    expect(thread.items).to_have_count(51)

@@ -1,0 +1,122 @@
+"""The moderator page."""
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.app.conftest import Server
+from tests.app.web.actions import TOKEN, sign_in
+from tests.client import ask, listed, post
+
+
+@pytest.fixture
+def url(moderated: Server) -> str:
+    """The URL of a server without pending comments."""
+    for each in ask(f"{moderated.url}/api/moderation/held", token=TOKEN).body:
+        ask(f"{moderated.url}/api/moderation/{each['content_id']}/{each['id']}", "DELETE", token=TOKEN)
+    return moderated.url
+
+
+def test_pending_comments_stay_until_they_are_approved_or_deleted(url: str, page: Page) -> None:
+    for text in ("good", "<b>bad</b>", "late"):
+        post(url, text, content_id=5)
+    sign_in(page, url)
+    items = page.get_by_role("listitem")
+    expect(items).to_have_count(3)
+    expect(page.get_by_role("heading", name="Pending comments")).to_be_focused()
+    page.route("**/approve", lambda route: route.abort(), times=1)
+    approve = items.filter(has_text="good").get_by_role("button", name="Approve")
+    approve.click()
+    expect(page.get_by_text("The service is unreachable.")).to_be_visible()
+    approve.click()
+    expect(page.get_by_text("The comment was approved.")).to_be_visible()
+    items.filter(has_text="<b>bad</b>").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("The comment was deleted.")).to_be_visible()
+    expect(items).to_have_count(1)
+    expect(items.first).to_be_focused()
+    assert listed(url, 5) == ["good"]
+    page.reload()
+    expect(items).to_have_count(1)
+    (late,) = ask(f"{url}/api/moderation/held", token=TOKEN).body
+    ask(f"{url}/api/moderation/5/{late['id']}/approve", "POST", token=TOKEN)  # another moderator
+    items.filter(has_text="late").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("It was approved or deleted in the meantime: see its thread.")).to_be_visible()
+    expect(items).to_have_count(0)
+
+
+def test_many_pending_comments_load_page_by_page(url: str, page: Page) -> None:
+    for number in range(53):
+        post(url, f"comment {number}")
+    sign_in(page, url)
+    items = page.get_by_role("listitem")
+    expect(items).to_have_count(50)
+    page.get_by_role("button", name="Show more").click()
+    expect(items).to_have_count(53)
+    expect(items.nth(50)).to_be_focused()
+    expect(page.get_by_role("button", name="Show more")).to_be_hidden()
+
+
+def test_a_published_comment_is_deleted(url: str, page: Page) -> None:
+    post(url, "to delete", content_id=7, token=TOKEN)
+    post(url, "to keep", content_id=7, token=TOKEN)
+    sign_in(page, url)
+    expect(page.get_by_text("No pending comments.")).to_be_visible()
+    page.get_by_label("Published comments in thread").fill("7")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_role("heading", name="Comments in thread 7")).to_be_visible()
+    page.get_by_role("listitem").filter(has_text="to delete").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("listitem")).to_have_count(1)
+    assert listed(url, 7) == ["to keep"]
+
+
+def test_only_the_right_token_is_kept_until_the_moderator_signs_out(url: str, page: Page) -> None:
+    post(url, "please")
+    sign_in(page, url, token="not-the-moderator-token")
+    expect(page.get_by_text("The token is wrong.")).to_be_visible()
+    expect(page.get_by_label("Moderator token")).to_be_focused()
+    expect(page.get_by_text("please")).to_have_count(0)
+    assert page.evaluate("Object.keys(sessionStorage)") == []
+    sign_in(page, url)
+    expect(page.get_by_role("listitem")).to_have_count(1)
+    page.reload()
+    expect(page.get_by_role("listitem")).to_have_count(1)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_text("You are signed out.")).to_be_visible()
+    expect(page.get_by_text("please")).to_have_count(0)
+    page.reload()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    assert page.evaluate("[Object.keys(sessionStorage), Object.keys(localStorage), document.cookie]") == [[], [], ""]
+
+
+def test_a_second_click_sends_nothing_and_a_late_response_is_not_shown(url: str, page: Page) -> None:
+    late: list[Route] = []
+
+    def delay(route: Route) -> None:
+        late.append(route)
+
+    for text in ("first", "second"):
+        post(url, text, content_id=8)
+    sign_in(page, url)
+    page.route("**/approve", delay)
+    approve = page.get_by_role("listitem").filter(has_text="first").get_by_role("button", name="Approve")
+    with page.expect_request("**/approve"):
+        approve.click()
+    approve.click()
+    expect(page.get_by_role("listitem")).to_have_count(2)
+    (request,) = late
+    thread = page.get_by_label("Published comments in thread")
+    thread.focus()
+    request.continue_()
+    expect(page.get_by_text("The comment was approved.")).to_be_visible()
+    expect(thread).to_be_focused()
+    page.route("**/held*", delay)
+    with page.expect_request("**/held*"):
+        page.get_by_role("button", name="Pending").click()
+    expect(page.get_by_role("listitem")).to_have_count(0)
+    thread.fill("8")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_role("listitem")).to_contain_text("first")
+    with page.expect_response("**/held*"):
+        late[-1].continue_()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("The comment was deleted.")).to_be_visible()
+    expect(page.get_by_role("listitem")).to_have_count(0)
