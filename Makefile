@@ -119,7 +119,8 @@ check-format: $(DEV)
 # Two runs, because MiniStack's packages pin other versions than the application's.
 check-types: $(DEV) $(PLAYGROUND)
 	@mypy --python-executable .venv/bin/python --exclude playground/server \
-	  app/comments app/api.py app/serve.py app/healthcheck.py app/gunicorn.conf.py bench infra release playground tests
+	  $(wildcard app/*.py) $(patsubst %/__init__.py,%,$(wildcard app/*/__init__.py bench/__init__.py)) \
+	  examples infra release playground tests
 	@mypy --python-executable .venv-playground/bin/python playground/server
 
 check-locks: $(DEV) $(NODE)

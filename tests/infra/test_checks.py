@@ -1,9 +1,12 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra import checks
-from infra.config import STAGES
+from infra.config import STAGES, WORKLOAD
+from infra.model import Owned, Service, Stage, Workload
 from infra.stacks import foundation
 
 
@@ -21,3 +24,51 @@ def test_a_finding_of_cfn_lint_names_rule_and_place(tmp_path: Path) -> None:
     template.write_text('{"Resources": {"Table": {"Type": "AWS::SNS::Topic", "Properties": {"Colour": "red"}}}}')
     (finding,) = checks.template_findings([template])
     assert finding.startswith("E3002 Service.template.json Resources/Table/Properties/Colour: ")
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"port": 5001}, r"port is 5001, but app/Dockerfile exposes 5000: write EXPOSE 5001, or change port"),
+        ({"image_files": ("Dockerfile", "src")}, "image_files has src, which is not in app"),
+        ({"health_path": "up"}, "health_path is 'up'; it must begin with /"),
+        *(
+            (
+                {"owns": (Owned(service=service, name="jobs", actions=(action,)),)},
+                f"owns allows {action}, with which tasks could",
+            )
+            for service, action in (
+                (Service.SQS, "sqs:AddPermission"),
+                (Service.SNS, "sns:AddPermission"),
+                (Service.DYNAMODB, "dynamodb:PutResourcePolicy"),
+                (Service.SES, "ses:CreateEmailIdentityPolicy"),
+            )
+        ),
+        ({}, ""),
+    ],
+)
+def test_a_field_of_the_workload_that_does_not_fit_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], problem: str
+) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "Dockerfile").write_text("FROM base\nEXPOSE 5000\n")
+    workload: Workload = replace(WORKLOAD, **({"context": "app", "image_files": ("Dockerfile",)} | fields))
+    monkeypatch.setattr(checks, "ROOT", tmp_path)
+    monkeypatch.setattr(checks, "WORKLOAD", workload)
+    monkeypatch.setattr("infra.config.WORKLOAD", workload)
+    found = list(dict.fromkeys(checks.configuration_problems()))
+    assert len(found) == bool(problem)
+    assert all(each.startswith("WORKLOAD in infra/workload.py: ") and problem in each for each in found)
+
+
+def test_a_stage_that_cannot_work_is_an_error_before_any_synthesis(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong: Stage = replace(STAGES["dev"], log_days=31)
+    monkeypatch.setitem(STAGES, "dev", wrong)
+    assert any("stage dev in infra/stages.py: log_days is 31" in each for each in checks.configuration_problems())
+
+
+def test_a_policy_that_aws_would_reject_names_owns() -> None:
+    document = {"Statement": ["x" * 6200]}
+    policy = {"ManagedPolicyName": "notes-boundary", "PolicyDocument": document}
+    (found,) = checks.policy_problems({"Resources": {"P": {"Type": "AWS::IAM::ManagedPolicy", "Properties": policy}}})
+    assert "owns is too long: the policy notes-boundary has 62" in found

@@ -42,11 +42,11 @@ def test_a_third_stage_is_an_entry_and_a_job_of_eight_lines(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("job", "changes", "problem"),
     [
-        ("prd", {}, "job prd is named like no stage"),
-        ("prod", {"needs": "ci"}, "job prod needs `needs: dev`"),
+        ("prd", {}, "job prd of deploy.yml is named like no stage"),
+        ("prod", {"needs": "ci"}, "job prod of deploy.yml needs `needs: dev`"),
         ("prod", {"with": {"stage": "prod"}}, "because promotes_from is dev"),
         ("prod", {"with": {"stage": "dev", "tag": "${{ needs.dev.outputs.tag }}"}}, "because promotes_from is dev"),
-        ("dev", {}, 'job dev needs `with: {"stage": "dev"}`, because promotes_from is None'),
+        ("dev", {}, 'job dev of deploy.yml needs `with: {"stage": "dev"}`, because promotes_from is None'),
     ],
 )
 def test_a_job_that_would_release_another_image_or_stage_is_reported(

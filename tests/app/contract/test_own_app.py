@@ -1,0 +1,63 @@
+"""Someone else's stages and application: the README's steps, followed on a copy of the repository."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.app.conftest import ROOT
+
+CHECKS = ("-m", "infra.checks")
+TESTS = ("-m", "pytest", "-q", "-n0", "--quick", "tests/release", "tests/playground")
+SYNTHESIS = ("-m", "pytest", "-q", "-n0", "tests/infra/test_config.py", "tests/infra/test_app.py")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A repository with the files of the working tree, and links to the tools."""
+    folder = tmp_path / "copy"
+    listed = subprocess.check_output(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
+    )
+    for path in listed.splitlines():
+        if (ROOT / path).is_file():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / path, folder / path)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    (folder / "node_modules").symlink_to(ROOT / "node_modules")
+    for command in (("init",), ("add", "--all"), ("-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-mA copy")):
+        subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def run(folder: Path, *command: str) -> str:
+    """Run a command as an adopter, whose environment selects no other stages; return its output."""
+    own = {name: value for name, value in os.environ.items() if name not in {"CONFIG_PACKAGE", "PYTHONPATH"}}
+    done = subprocess.run(
+        command, cwd=folder, env=own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+def test_the_steps_of_the_readme_make_the_platform_yours(copy: Path) -> None:
+    """`make` would install the example's dependencies, so the commands of its targets run instead."""
+    (steps,) = re.findall(r"^```sh\n(git rm .+?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert steps in (ROOT / "README.pt-BR.md").read_text()
+    lines = [line for line in steps.splitlines() if not line.startswith("make ")]
+    assert len(lines) == 7
+    run(copy, "bash", "-euc", "\n".join(lines))
+    run(copy, sys.executable, *CHECKS)
+    run(copy, sys.executable, *TESTS)
+    run(copy, sys.executable, *SYNTHESIS)
+
+
+def test_tests_of_the_platform_never_read_the_adopters_files(copy: Path) -> None:
+    for name in ("stages", "workload", "resources"):
+        (copy / "infra" / f"{name}.py").write_text("raise SystemExit('read by a test')\n")
+    run(copy, sys.executable, *TESTS)
+    run(copy, sys.executable, *SYNTHESIS)
