@@ -49,6 +49,7 @@ def called(aws: Aws, docker_push: Mock, create: Create, monkeypatch: pytest.Monk
     create(TOOLKIT_STACK)
     monkeypatch.setattr(Aws, "of", lambda _: aws)
     monkeypatch.setattr(build, "run", record)
+    monkeypatch.setattr(build, "source_of_image", lambda: (COMMIT, "0"))  # a workflow's clone may be shallow
     monkeypatch.setattr(deploy, "run", record)
     monkeypatch.setattr(command, "verify", lambda *_, **__: "http://example.com")
     return calls
