@@ -179,7 +179,8 @@ def workflow_problems(workflow: Mapping[str, Any]) -> Iterator[str]:
             inputs["tag"] = f"${{{{ needs.{before}.outputs.tag }}}}"
         if (before and before not in found["needs"]) or found["with"] != inputs:
             needs = f"`needs: {before}`, " if before else ""
-            yield f"job {job} of deploy.yml needs {needs}`with: {json.dumps(inputs)}`, because promotes_from is {before}"
+            wanted = f"{needs}`with: {json.dumps(inputs)}`"
+            yield f"job {job} of deploy.yml needs {wanted}, because promotes_from is {before}"
 
 
 def acknowledgements(folder: Path) -> str:

@@ -60,6 +60,7 @@ def test_with_a_domain_it_serves_that_name_over_both_versions_of_ip(zone: bool) 
     with_domain = templates(CLOUDFRONT_DOMAIN, domain=replace(domain, certificate_arn=CERTIFICATE)).service
     distribution = the(with_domain, "AWS::CloudFront::Distribution")["DistributionConfig"]
     assert distribution["Aliases"] == [name]
+    assert distribution["IPV6Enabled"] is True
     certificate = distribution["ViewerCertificate"]
     assert certificate["AcmCertificateArn"] == CERTIFICATE
     assert certificate["MinimumProtocolVersion"] == "TLSv1.2_2021"

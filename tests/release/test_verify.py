@@ -1,12 +1,14 @@
 """Accepted responses and tasks, and the rollback hint."""
 
 import json
+from dataclasses import replace
 from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
+from infra.model import Domain
 from release import verify
 from release.aws import Aws
 from release.command import ReleaseError
@@ -73,6 +75,23 @@ def test_causes_that_cannot_be_read_do_not_hide_the_failed_request(
     with pytest.raises(ReleaseError, match="/healthz failed: refused") as failed:
         verify.verify(deployed, DIGEST, images=Images(deployed))
     assert [line.startswith("some evidence is missing") for line in failed.value.details] == [True, True]
+
+
+def test_the_dns_record_that_must_exist_is_printed_before_the_url_is_requested(
+    deployed: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    domain = Domain(name="www.example.com", certificate_arn="arn")
+    stage = replace(deployed.stage, domain=domain)
+    record = "www.example.com CNAME 1.elb.amazonaws.com"
+    monkeypatch.setattr(verify, "outputs", lambda *_: {"DnsRecord": record})
+    monkeypatch.setattr(verify, "base_url", lambda _: URL)
+    monkeypatch.setattr(verify, "get", Mock(side_effect=OSError("unknown name")))
+    monkeypatch.setattr(verify, "RESPONSE_SECONDS", 0)
+    monkeypatch.setattr(verify, "rollback_hint", lambda *_: "")
+    with pytest.raises(ReleaseError, match="unknown name"):
+        aws = Aws(stage, deployed.account, deployed.region)
+        verify.verify(aws, DIGEST, images=Images(aws))
+    assert f"this record must exist in the DNS: {record}" in capsys.readouterr().out
 
 
 def running(aws: Aws, *digests: str) -> int:
