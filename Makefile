@@ -133,7 +133,7 @@ check-locks: $(DEV) $(NODE)
 	@echo 'lock files are up to date'
 
 check-files: $(DEV)
-	@hadolint Dockerfile
+	@hadolint Dockerfile examples/*/Dockerfile
 	@actionlint
 	@zizmor --offline --persona auditor --quiet .github
 
