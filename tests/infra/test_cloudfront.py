@@ -55,7 +55,7 @@ def test_it_has_https_without_a_domain_and_the_service_trusts_both_proxies() -> 
 
 @pytest.mark.parametrize("zone", [True, False])
 def test_with_a_domain_it_serves_that_name_over_both_versions_of_ip(zone: bool) -> None:
-    name = "comments.example.com"
+    name = "notes.example.com"
     domain = DOMAIN if zone else Domain(name=name)
     with_domain = templates(CLOUDFRONT_DOMAIN, domain=replace(domain, certificate_arn=CERTIFICATE)).service
     distribution = the(with_domain, "AWS::CloudFront::Distribution")["DistributionConfig"]

@@ -72,7 +72,7 @@ def test_causes_that_cannot_be_read_do_not_hide_the_failed_request(
     monkeypatch.setattr(verify, "RESPONSE_SECONDS", 0)
     monkeypatch.setattr(verify, "error_lines", Mock(side_effect=denied))
     monkeypatch.setattr(Images, "verified_in", Mock(side_effect=denied))
-    with pytest.raises(ReleaseError, match="/healthz failed: refused") as failed:
+    with pytest.raises(ReleaseError, match="/up failed: refused") as failed:
         verify.verify(deployed, DIGEST, images=Images(deployed))
     assert [line.startswith("some evidence is missing") for line in failed.value.details] == [True, True]
 
@@ -88,8 +88,8 @@ def test_the_dns_record_that_must_exist_is_printed_before_the_url_is_requested(
     monkeypatch.setattr(verify, "get", Mock(side_effect=OSError("unknown name")))
     monkeypatch.setattr(verify, "RESPONSE_SECONDS", 0)
     monkeypatch.setattr(verify, "rollback_hint", lambda *_: "")
+    aws = Aws(stage, deployed.account, deployed.region)
     with pytest.raises(ReleaseError, match="unknown name"):
-        aws = Aws(stage, deployed.account, deployed.region)
         verify.verify(aws, DIGEST, images=Images(aws))
     assert f"this record must exist in the DNS: {record}" in capsys.readouterr().out
 
