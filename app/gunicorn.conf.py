@@ -28,6 +28,9 @@ timeout = 30
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 
+# A page of 1,000 bytes has up to 3,000 characters in a URL.
+limit_request_line = 8190
+
 # The heartbeat is a file. Writing it to disk could block, and the root file system may be read-only.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # gunicorn unlinks it immediately
 control_socket_disable = True

@@ -1,22 +1,32 @@
 """Public routes: post a comment, list a thread, get one comment, status and health."""
 
+import hashlib
+import hmac
 import posixpath
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, current_app, jsonify, request
 
 from comments import ids, paging, web
-from comments.errors import NotFound, Unauthorized
+from comments.canonical import thread_of
+from comments.errors import Conflict, FieldError, Forbidden, NotFound, Unauthorized
 from comments.openapi import ETAG, LINK, LOCATION, content, responses
 from comments.schemas import (
+    Author,
+    AuthorHeaders,
     Comment,
     CommentList,
     CommentOut,
+    Deleted,
+    EditedComment,
     Health,
     NewComment,
     PageQuery,
+    PageThreadQuery,
     Published,
     RequestHeaders,
     Status,
@@ -30,17 +40,42 @@ api = APIBlueprint("api", __name__, tag="Comments")
 web.init_blueprint(api)
 
 
-def redact_emails(comments: Sequence[Comment]) -> list[Any]:
-    """Show, mask or hide email addresses as configured. A masked address keeps its first character and its domain."""
+EDIT_SECONDS = 15 * 60
+"""How long authors can edit their comments."""
+
+PUBLIC = (
+    "id",
+    "content_id",
+    "page",
+    "name",
+    "email",
+    "comment",
+    "created_at",
+    "edited_at",
+    "parent",
+    "moderator",
+    "held",
+)
+"""What responses contain of a comment, for moderators; stores keep other keys as well."""
+
+
+def for_moderator(comment: Comment) -> dict[str, Any]:
+    return {name: comment[name] for name in PUBLIC if name in comment}  # type: ignore[literal-required]
+
+
+def for_readers(comment: Comment) -> dict[str, Any]:
+    """Show, mask or hide the address as configured. A masked one keeps its first character and its domain.
+
+    With a name, the address is never shown.
+    """
+    shown = for_moderator(comment)
     emails = settings().emails
-    if emails == "show":
-        return list(comments)
-    redacted: list[Any] = [dict(comment) for comment in comments]
-    for comment in redacted:
-        local_part, _, domain = comment.pop("email").partition("@")
-        if emails == "mask":
-            comment["email"] = f"{local_part[0]}***@{domain}"
-    return redacted
+    if emails == "mask" and "email" in shown:
+        local_part, _, domain = comment["email"].partition("@")
+        shown["email"] = f"{local_part[0]}***@{domain}"
+    if emails == "hide" or "name" in shown:
+        shown.pop("email", None)
+    return shown
 
 
 _IDS = {"content_id": "$response.body#/content_id", "comment_id": "$response.body#/id"}
@@ -53,6 +88,7 @@ MOVED = {
     "content": content("CommentOut"),
     "headers": LOCATION,
 }
+LISTED = {304: {"description": "Not modified.", "headers": LINK | ETAG}} | responses(404, 503, ok=LINK | ETAG)
 HELD = {"description": "The comment is stored and awaits approval.", "content": content("Held")}
 
 
@@ -63,28 +99,40 @@ HELD = {"description": "The comment is stored and awaits approval.", "content": 
 @api.output(Published, description="The comment is published.", links=LINKS)
 @api.doc(
     operation_id="createComment",
-    responses={202: HELD} | responses(408, 413, 415, 422, 429, 503, ok=LOCATION),
+    responses={202: HELD} | responses(408, 409, 413, 415, 422, 429, 503, ok=LOCATION),
 )
 def create_comment(new: NewComment, headers: RequestHeaders) -> Response:
     """Post a comment.
 
     With COMMENTS_MODERATION, the response is 202 and the comment is published once the moderator approves it.
     """
-    by_moderator, key = is_moderator(), headers.idempotency_key
-    if new.content_id == settings().status_thread and not by_moderator:
+    by, key = Author(token_hash(headers.author_token), is_moderator()), headers.idempotency_key
+    if new.content_id == settings().status_thread and not by.moderator:
         raise Unauthorized
-    comment = store().find_replay(new, key) if key else None
+    comment = store().find_replay(new, key, by=by) if key else None
     if comment is None:
-        if not by_moderator:
-            current_app.extensions["post_limit"].hit(request.remote_addr or "")
-        comment = store().add(new, key=key, held=settings().moderation and not by_moderator)
-    [shown] = redact_emails([comment])
+        count_post()
+        if new.parent and not store().get(new.content_id, new.parent):
+            message = f"must be the id of a published comment of content_id {new.content_id}"
+            raise Conflict(FieldError(field="parent", message=message))
+        comment = store().add(new, key=key, held=settings().moderation and not by.moderator, by=by)
+    shown = for_readers(comment)
     if "held" not in comment:
         return published(shown, f"comment created and associated with content_id {new.content_id}")
     message = f"comment is pending approval in content_id {new.content_id}"
     response = jsonify({"status": "HELD", "message": message} | shown)
     response.status_code = 202
     return response
+
+
+def count_post() -> None:
+    """Raises RateLimited if this client has posted, edited and deleted too many comments."""
+    if not is_moderator():
+        current_app.extensions["post_limit"].hit(request.remote_addr or "")
+
+
+def token_hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest() if token else ""
 
 
 def published(comment: Any, message: str) -> Response:
@@ -98,13 +146,20 @@ def relative_url(path: str) -> str:
     return posixpath.relpath(path, posixpath.dirname(request.path))
 
 
-def listing(query: PageQuery, read: Callable[[str], Page], *, newest_first: bool = False) -> tuple[Page, str]:
+def listing(
+    query: PageQuery, read: Callable[[str], Page], *, newest_first: bool = False, **parameters: str
+) -> tuple[Page, str]:
     """Return a page and its Link header. `read` fetches the page after a position."""
     read_at = ids.now()  # before the page is read
     cursor = paging.Cursor.parse(query.after) if query.after else None
     page = read(cursor.position if cursor else "")
     link = paging.links(
-        cursor, page, limit=query.limit, overlap=store().overlap, read_at=read_at, newest_first=newest_first
+        cursor,
+        page,
+        {**parameters, "limit": query.limit},
+        overlap=store().overlap,
+        read_at=read_at,
+        newest_first=newest_first,
     )
     return page, link
 
@@ -116,21 +171,31 @@ def comment_not_found(content_id: int, comment_id: str) -> NotFound:
 @api.get("/api/comment/list/<content_id>")
 @api.input(ThreadQuery, location="query", arg_name="query")
 @api.output(CommentList, description="A page of comments.")
-@api.doc(
-    operation_id="listComments",
-    responses={304: {"description": "Not modified.", "headers": LINK | ETAG}} | responses(404, 503, ok=LINK | ETAG),
-)
+@api.doc(operation_id="listComments", responses=LISTED)
 def list_comments(content_id: int, query: ThreadQuery) -> Response:
     """List the comments of a thread."""
+    return list_thread(content_id, query, f"content_id {content_id} not found")
+
+
+@api.get("/api/comment/list")
+@api.input(PageThreadQuery, location="query", arg_name="query")
+@api.output(CommentList, description="A page of comments.")
+@api.doc(operation_id="listCommentsOfPage", responses=LISTED)
+def list_page(query: PageThreadQuery) -> Response:
+    """List the comments of a page."""
+    return list_thread(thread_of(query.page), query, f"page {query.page} not found", page=query.page)
+
+
+def list_thread(content_id: int, query: ThreadQuery, not_found: str, **parameters: str) -> Response:
     newest_first = query.order == "desc"
 
     def read(after: str) -> Page:
         return store().list_comments(content_id, after=after, limit=query.limit, newest_first=newest_first)
 
-    page, link = listing(query, read, newest_first=newest_first)
+    page, link = listing(query, read, newest_first=newest_first, **parameters)
     if not page.comments and not query.after:
-        raise NotFound(f"content_id {content_id} not found", Link=link)
-    response = jsonify(redact_emails(page.comments))
+        raise NotFound(not_found, Link=link)
+    response = jsonify([for_readers(comment) for comment in page.comments])
     if link:
         response.headers["Link"] = link
     response.headers["Cache-Control"] = "no-cache"
@@ -140,7 +205,7 @@ def list_comments(content_id: int, query: ThreadQuery) -> Response:
     return response
 
 
-@api.get("/api/comment/<content_id>/<comment_id>")
+@api.get("/api/comment/<thread:content_id>/<comment_id>")
 @api.output(CommentOut, description="The comment.")
 @api.doc(operation_id="getComment", responses={301: MOVED} | responses(404, 503))
 def get_comment(content_id: int, comment_id: str) -> Response:
@@ -148,12 +213,58 @@ def get_comment(content_id: int, comment_id: str) -> Response:
     comment = store().get(content_id, comment_id)
     if comment is None:
         raise comment_not_found(content_id, comment_id)
-    [shown] = redact_emails([comment])
-    response = jsonify(shown)
+    response = jsonify(for_readers(comment))
     if comment["id"] != comment_id:  # it was pending, and published under a new id
         response.status_code = 301
         response.headers["Location"] = comment["id"]
     return response
+
+
+@api.patch("/api/comment/<thread:content_id>/<comment_id>")
+@web.receives_json
+@api.input(EditedComment, arg_name="edited")
+@api.input(AuthorHeaders, location="headers", arg_name="headers")
+@api.output(CommentOut, description="The changed comment.")
+@api.doc(operation_id="editComment", responses=responses(403, 404, 408, 409, 413, 415, 429, 503))
+def edit_comment(content_id: int, comment_id: str, edited: EditedComment, headers: AuthorHeaders) -> Response:
+    """Edit one's own comment within 15 minutes of posting it. Clients that follow the thread don't see the change."""
+    comment = own_comment(content_id, comment_id, headers)
+    if datetime.now(UTC) - datetime.fromisoformat(comment["created_at"]) > timedelta(seconds=EDIT_SECONDS):
+        raise Forbidden(f"comments can be edited for {EDIT_SECONDS // 60} minutes")
+    if settings().moderation and "held" not in comment:
+        raise Conflict(FieldError(field="comment", message="would need approval, so it cannot be edited"))
+    changed = store().edit(content_id, comment["id"], edited.comment, ids.timestamp(time.time()))
+    if changed is None:
+        raise comment_not_found(content_id, comment_id)
+    return jsonify(for_readers(changed))
+
+
+@api.delete("/api/comment/<thread:content_id>/<comment_id>")
+@api.input(AuthorHeaders, location="headers", arg_name="headers")
+@api.output(Deleted, description="The comment is deleted.")
+@api.doc(operation_id="deleteOwnComment", responses=responses(403, 404, 429, 503))
+def delete_own_comment(content_id: int, comment_id: str, headers: AuthorHeaders) -> Response:
+    """Delete one's own comment."""
+    comment = own_comment(content_id, comment_id, headers)
+    if not store().delete(content_id, comment["id"]):
+        raise comment_not_found(content_id, comment_id)
+    return deleted(content_id, comment_id)
+
+
+def own_comment(content_id: int, comment_id: str, headers: AuthorHeaders) -> Comment:
+    """Return a published or pending comment. Raises Forbidden unless the request has its author's token."""
+    count_post()
+    comment = store().find(content_id, comment_id)
+    if comment is None:
+        raise comment_not_found(content_id, comment_id)
+    if not hmac.compare_digest(comment.get("author", ""), token_hash(headers.author_token)):
+        raise Forbidden("Author-Token is not the one with which the comment was posted")
+    return comment
+
+
+def deleted(content_id: int, comment_id: str) -> Response:
+    message = f"comment {comment_id} of content_id {content_id} deleted"
+    return jsonify(status="SUCCESS", message=message, id=comment_id)
 
 
 @api.get("/api/status")

@@ -34,19 +34,19 @@ def create_app(settings: Settings | None = None, store: CommentStore | None = No
     app.extensions["status"] = StatusBoard(store, settings)
     logs.init_app(app, settings)
     errors.init_app(app)
+    web.init_app(app)
     app.register_blueprint(api)
     app.register_blueprint(pages)
     if settings.moderator_token.get_secret_value():
         app.register_blueprint(moderation)
-    web.init_app(app)  # after the pages: functions after a request run in reverse order
     openapi.init_app(app, settings)
     if settings.cors_origins:
         CORS(
             app,
             resources=[web.PUBLIC_PATHS],
             origins=list(settings.cors_origins),
-            methods=["GET", "POST"],
-            allow_headers=["Content-Type", "Idempotency-Key", "If-None-Match"],
+            methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Author-Token", "Content-Type", "Idempotency-Key", "If-None-Match"],
             expose_headers=["ETag", "Link", "Location", "Retry-After", "X-Request-Id"],
             max_age=7200,  # seconds; Chromium's maximum
             send_wildcard=True,

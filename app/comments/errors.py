@@ -26,9 +26,11 @@ RETRY_AFTER = 2
 ERRORS = {
     400: ("INVALID", "Invalid request; `errors` names each invalid field."),
     401: ("UNAUTHORIZED", "The `Authorization` header is not that of the moderator, or is missing."),
+    403: ("FORBIDDEN", "The comment was posted with another token, or can no longer be edited."),
     404: ("NOT-FOUND", "Not found."),
     405: ("NOT-ALLOWED", "The route does not support this method."),
     408: ("TIMEOUT", "The body arrived too slowly."),
+    409: ("CONFLICT", "The comment that it replies to is not published, or the new text would need approval."),
     413: ("TOO-LARGE", f"The body has more than {MAX_BODY:,} bytes."),
     415: ("UNSUPPORTED", "The body is not application/json, or is compressed."),
     422: ("KEY-REUSED", "The idempotency key was used for another comment of this thread within 24 hours."),
@@ -72,8 +74,8 @@ class Unauthorized(ServiceError):
         super().__init__(message, WWW_Authenticate="Bearer")
 
 
-class NotFound(ServiceError):
-    code = 404
+class Forbidden(ServiceError):
+    code = 403
 
 
 class RateLimited(ServiceError):
@@ -81,6 +83,14 @@ class RateLimited(ServiceError):
 
     def __init__(self, seconds: int) -> None:
         super().__init__(f"too many comments from this address; retry in {seconds} s", Retry_After=str(seconds))
+
+
+class NotFound(ServiceError):
+    code = 404
+
+
+class Conflict(InvalidRequest):
+    code = 409
 
 
 class KeyReused(InvalidRequest):
@@ -115,7 +125,7 @@ def _field(location: tuple[int | str, ...]) -> str:
     if not location:
         return "body"
     name = str(location[0])[:100] or '""'
-    return "Idempotency-Key" if name == "idempotency_key" else name
+    return name.replace("_", "-").title() if name in {"idempotency_key", "author_token"} else name
 
 
 def _message(error: Any) -> str:

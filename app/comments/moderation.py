@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
 from comments import web
-from comments.api import LINKS, comment_not_found, listing, published
+from comments.api import LINKS, comment_not_found, deleted, for_moderator, listing, published
 from comments.openapi import LINK, LOCATION, responses
 from comments.schemas import Deleted, HeldList, PageQuery, Published
 from comments.web import moderator, store
@@ -25,7 +25,7 @@ audit = logging.getLogger("comments.audit")
 def list_held(query: PageQuery) -> Response:
     """List the comments of all threads that await approval, oldest first."""
     page, link = listing(query, lambda after: store().list_held(after=after, limit=query.limit))
-    response = jsonify(page.comments)
+    response = jsonify([for_moderator(comment) for comment in page.comments])
     response.headers["Link"] = link
     return response
 
@@ -44,7 +44,7 @@ def approve(content_id: int, comment_id: str) -> Response:
     if comment is None:
         raise comment_not_found(content_id, comment_id)
     _log("approve", content_id, comment_id, published_id=comment["id"])
-    return published(comment, f"comment {comment_id} of content_id {content_id} approved")
+    return published(for_moderator(comment), f"comment {comment_id} of content_id {content_id} approved")
 
 
 @moderation.delete("/<content_id>/<comment_id>")
@@ -56,8 +56,7 @@ def delete(content_id: int, comment_id: str) -> Response:
     if not store().delete(content_id, comment_id):
         raise comment_not_found(content_id, comment_id)
     _log("delete", content_id, comment_id)
-    message = f"comment {comment_id} of content_id {content_id} deleted"
-    return jsonify(status="SUCCESS", message=message, id=comment_id)
+    return deleted(content_id, comment_id)
 
 
 def _log(action: str, content_id: int, comment_id: str, **more: str) -> None:

@@ -65,11 +65,11 @@ def init_app(app: APIFlask, settings: Settings) -> None:
         for path in spec["paths"].values():
             for operation in path.values():
                 _complete(operation)
+                described = operation["responses"].items()
+                operation["responses"] = {code: each for code, each in described if is_possible.get(code, True)}
         create = spec["paths"]["/api/comment/new"]["post"]
-        create["requestBody"]["required"] = True
         if settings.moderator_token.get_secret_value():
             create["security"] = [{}, {"moderator": []}]  # optional
-        create["responses"] = {code: each for code, each in create["responses"].items() if is_possible.get(code, True)}
         return spec
 
 
@@ -81,5 +81,7 @@ def _complete(operation: dict[str, Any]) -> None:
             parameter["name"] = parameter["name"].title()
         if description := parameter["schema"].pop("description", None):
             parameter["description"] = description
+    if "requestBody" in operation:
+        operation["requestBody"]["required"] = True
     for response in operation["responses"].values():
         response["headers"] = {**REQUEST_ID, **response.get("headers", {})}

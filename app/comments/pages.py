@@ -45,7 +45,7 @@ def moment(created_at: str) -> str:
 
 @pages.after_app_request
 def add_headers(response: Response) -> Response:
-    if response.mimetype == "text/html":
+    if response.mimetype == "text/html" and request.method != "OPTIONS":
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["Cross-Origin-Opener-Policy"] = "same-origin"

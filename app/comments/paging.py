@@ -7,7 +7,9 @@ the end of the thread, the next cursor returns to the floor. Pages may repeat re
 whose id they know.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote, urlencode
 
 from comments import ids
 from comments.stores.base import Page
@@ -47,22 +49,29 @@ def following(cursor: Cursor | None, page: Page, *, overlap: float, read_at: int
     return Cursor(last, floor)
 
 
-def links(cursor: Cursor | None, page: Page, *, limit: int, overlap: float, read_at: int, newest_first: bool) -> str:
-    """Return the Link header of a page. Its URLs are relative to that of the request.
+def links(
+    cursor: Cursor | None,
+    page: Page,
+    parameters: Mapping[str, str | int],
+    *,
+    overlap: float,
+    read_at: int,
+    newest_first: bool,
+) -> str:
+    """Return the Link header of a page. Its URLs are relative to that of the request, and have its parameters.
 
     `next` is the next page, as long as there is one. `monitor` is where to poll for new comments (RFC 5989): on the
     last page, or, newest first, on the first page.
     """
     if not newest_first:
         after = following(cursor, page, overlap=overlap, read_at=read_at)
-        return _link(after, "next" if page.more else "monitor", limit=limit)
-    found = [_link(Cursor(page.comments[-1]["id"]), "next", limit=limit, order="desc")] if page.more else []
+        return _link(after, "next" if page.more else "monitor", parameters)
+    found = [_link(Cursor(page.comments[-1]["id"]), "next", {**parameters, "order": "desc"})] if page.more else []
     if cursor is None:
         newest = following(None, Page(page.comments[:1], more=False), overlap=overlap, read_at=read_at)
-        found.append(_link(newest, "monitor", limit=limit))
+        found.append(_link(newest, "monitor", parameters))
     return ", ".join(found)
 
 
-def _link(cursor: Cursor, relation: str, **parameters: object) -> str:
-    query = "&".join(f"{name}={value}" for name, value in parameters.items())
-    return f'<?{query}&after={cursor}>; rel="{relation}"'
+def _link(cursor: Cursor, relation: str, parameters: Mapping[str, str | int]) -> str:
+    return f'<?{urlencode({**parameters, "after": str(cursor)}, quote_via=quote, safe="/")}>; rel="{relation}"'

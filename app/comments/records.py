@@ -12,7 +12,7 @@ from pydantic import AfterValidator, StrictBool, ValidationError
 
 from comments import ids
 from comments.errors import InvalidRequest, field_errors
-from comments.schemas import Comment, CommentId, NewComment
+from comments.schemas import Author, Comment, CommentId, ContentId, NewComment, compact, matches
 
 MAX_AHEAD = 366 * 86_400
 """Seconds by which an id may be in the future: a store whose clock was wrong must be able to import its own export.
@@ -33,12 +33,16 @@ def _timestamp(value: str) -> str:
     raise ValueError("must be a UTC time such as 2026-11-24T08:29:23.614Z")
 
 
-class StoredComment(NewComment):
-    """A comment in an export: what was posted, and what the store added."""
+class StoredComment(NewComment, extra="allow"):
+    """A comment in an export: what was posted, what the store added, and the keys of later releases."""
 
+    content_id: ContentId  # with a page, too
     id: Annotated[CommentId, AfterValidator(_not_in_future)]
     created_at: Annotated[str, AfterValidator(_timestamp)]
     held: StrictBool = False
+    author: Annotated[str, matches("[0-9a-f]{64}", "must be a SHA-256")] = ""
+    edited_at: Annotated[str, AfterValidator(_timestamp)] = ""
+    moderator: StrictBool = False
 
     @classmethod
     def parse(cls, data: Any) -> Comment:
@@ -46,7 +50,9 @@ class StoredComment(NewComment):
             comment = cls.model_validate(data)
         except ValidationError as invalid:
             raise InvalidRequest(*field_errors(invalid)) from None
-        return comment.stored(comment.id, held=comment.held) | {"created_at": comment.created_at}
+        stored = comment.stored(comment.id, held=comment.held, by=Author(comment.author, comment.moderator))
+        known = {"content_id": comment.content_id, "created_at": comment.created_at, "edited_at": comment.edited_at}
+        return compact({**(comment.model_extra or {}), **stored, **known})
 
 
 class Candidate(NamedTuple):

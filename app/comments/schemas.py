@@ -1,11 +1,23 @@
 """Request and response models. Validation and the OpenAPI document both come from them."""
 
 import re
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
 
-from comments import ids
+from comments import canonical, ids
 
 MAX_CONTENT_ID = 2**53 - 1
 """Largest integer that JavaScript represents exactly."""
@@ -14,9 +26,12 @@ MAX_EMAIL, MAX_EMAIL_LOCAL_PART = 254, 64
 """Characters of an address, and of the part before the @ (RFC 5321, section 4.5.3.1)."""
 
 MAX_COMMENT = 10_000
+MAX_NAME = 50
 MAX_LIMIT = 1_000
 
 KEY = r"[!-~]{1,255}"
+AUTHOR_TOKEN = r"[!-~]{22,128}"  # noqa: S105  # a pattern
+"""22 random characters of base64 have 128 bits."""
 ID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 CURSOR = rf"{ID}(\.[0-9a-f]{{15}})?"
 """The id of a comment, optionally followed by a floor (see paging.py)."""
@@ -35,14 +50,30 @@ VISIBLE = re.compile(rf"[^{_CONTROL}{_SPACE}{_INVISIBLE}]")
 
 
 class Comment(TypedDict):
-    """A stored comment: id is a UUIDv7, created_at is RFC 3339 in UTC, held is present only before approval."""
+    """A stored comment: id is a UUIDv7, times are RFC 3339 in UTC. Optional keys are absent if they have no value.
+
+    Stores keep other keys as well: a later release may have written them.
+    """
 
     id: str
     content_id: int
-    email: str
+    page: NotRequired[str]
+    """Canonical address of the page, if the comment was posted to one."""
+    name: NotRequired[str]
+    email: NotRequired[str]
     comment: str
     created_at: str
+    edited_at: NotRequired[str]
+    parent: NotRequired[str]
+    """id of the comment that this one replies to. It may have been deleted since."""
+    author: NotRequired[str]
+    """SHA-256 of the author's token; never in a response."""
+    moderator: NotRequired[bool]
     held: NotRequired[bool]
+    """Present only before approval."""
+
+
+KEYS = tuple(Comment.__annotations__)
 
 
 def _number(value: Any) -> Any:
@@ -66,12 +97,41 @@ def matches(pattern: str, message: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _comment(text: str) -> str:
+def _text(text: str) -> str:
     if control := NOT_IN_COMMENT.search(text):
         raise ValueError(f"must not contain the control character U+{ord(control[0]):04X}")
+    return _visible(text)
+
+
+def _visible(text: str) -> str:
     if not VISIBLE.search(text):
         raise ValueError("must contain a visible character")
     return text
+
+
+ABSENT: Any = object()
+"""Default of fields that may only be absent if another one is present."""
+
+
+def _unless(other: str, absent: Any, *, exclusive: bool = False) -> WrapValidator:
+    """Require a field unless the other one, which is validated before, is present."""
+
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        if value is ABSENT:
+            if not info.data.get(other, "invalid"):
+                raise PydanticCustomError("missing", "is required")
+            return absent
+        if exclusive and info.data.get(other):
+            raise ValueError(f"must be absent if there is a {other}")
+        return handler(value)
+
+    return WrapValidator(validate)
+
+
+def _page(page: str) -> str:
+    if len(page.encode()) > canonical.MAX_PAGE:
+        raise ValueError(f"must have at most {canonical.MAX_PAGE} bytes")
+    return canonical.normalize(page)
 
 
 _EMAIL = rf"^[^@{_CONTROL}{_SPACE}]{{1,{MAX_EMAIL_LOCAL_PART}}}@[^@{_CONTROL}{_SPACE}]+$"
@@ -98,7 +158,25 @@ Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_COMMENT),
     Field(examples=["first post!"], json_schema_extra={"pattern": _COMMENT}),
-    AfterValidator(_comment),
+    AfterValidator(_text),
+]
+_NAME = rf"^[^{_CONTROL}]*{VISIBLE.pattern}[^{_CONTROL}]*$"
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME),
+    Field(examples=["Alice"], json_schema_extra={"pattern": _NAME}),
+    matches(rf"[^{_CONTROL}]*", "must not contain control characters"),
+    AfterValidator(_visible),
+]
+Page = Annotated[
+    str,
+    Field(
+        max_length=canonical.MAX_PAGE,
+        examples=["/posts/hello"],
+        json_schema_extra={"pattern": f"^{canonical.PAGE}$"},
+    ),
+    matches(canonical.PAGE, "must be a path such as /posts/hello, or an http(s) URL"),
+    AfterValidator(_page),
 ]
 CommentId = Annotated[
     str,
@@ -106,6 +184,12 @@ CommentId = Annotated[
     Field(examples=["01a20cac-8b1e-7c9d-9d3f-5b0c3b6f1a52"], json_schema_extra={"pattern": f"^{ID}$"}),
 ]
 Timestamp = Annotated[str, Field(examples=["2026-11-24T08:29:23.614Z"], json_schema_extra={"format": "date-time"})]
+
+AuthorToken = Annotated[
+    str,
+    matches(AUTHOR_TOKEN, "must be 22 to 128 visible ASCII characters without spaces"),
+    Field(json_schema_extra={"pattern": f"^{AUTHOR_TOKEN}$", "minLength": 22, "maxLength": 128}),
+]
 
 PATH: dict[str, TypeAdapter[Any]] = {
     "content_id": TypeAdapter(Annotated[int, Field(ge=1, le=MAX_CONTENT_ID), _THREAD_NUMBER]),
@@ -118,32 +202,94 @@ class Model(BaseModel, extra="forbid", hide_input_in_errors=True):
     """Without hide_input_in_errors, a logged ValidationError would contain what the visitor sent."""
 
 
-class NewComment(Model):
-    """A comment as posted. Leading and trailing white space of the text is removed."""
+class Author(NamedTuple):
+    """Who posts a comment, apart from what the comment says: with a token of their choice, or as the moderator."""
 
-    content_id: ContentId
-    email: Email
-    comment: Text
+    token_hash: str = ""
+    moderator: bool = False
 
-    def stored(self, comment_id: str, *, held: bool) -> Comment:
-        """Return the comment under an id, which also contains the time of its creation."""
-        comment: Comment = {
-            "id": comment_id,
-            "content_id": self.content_id,
-            "email": self.email,
-            "comment": self.comment,
-            "created_at": ids.created_at(comment_id),
-        }
-        return comment | {"held": True} if held else comment
+
+ANYONE = Author()
+
+
+def _one_of(*names: str) -> dict[str, Any]:
+    return {"oneOf": [{"required": [name]} for name in names]}
 
 
 # Optional fields have a default_factory: a default would be part of the JSON schema.
+class NewComment(Model):
+    """A comment as posted. White space around the text and the name is removed.
+
+    It belongs to a page or to a thread that the site has numbered.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [_one_of("content_id", "page"), {"anyOf": [{"required": ["email"]}, {"required": ["name"]}]}]
+        }
+    )
+
+    name: Name = Field(default_factory=str, description="Shown instead of the address.")
+    email: Annotated[Email, _unless("name", "")] = Field(
+        default_factory=lambda: ABSENT,
+        validate_default=True,
+        description="Required without a name. With a name, only the moderator sees it.",
+    )
+    comment: Text
+    page: Page = Field(default_factory=str, description="Path or URL of the page, instead of content_id.")
+    content_id: Annotated[ContentId, _unless("page", 0, exclusive=True)] = Field(
+        default_factory=lambda: ABSENT, validate_default=True
+    )
+    parent: CommentId = Field(default_factory=str, description="id of the comment that this one replies to.")
+
+    def model_post_init(self, _: Any, /) -> None:
+        self.content_id = self.content_id or canonical.thread_of(self.page)
+
+    def stored(self, comment_id: str, *, held: bool, by: Author = ANYONE) -> Comment:
+        """Return the comment under an id, which also contains the time of its creation."""
+        return compact(
+            {
+                "id": comment_id,
+                "content_id": self.content_id,
+                "page": self.page,
+                "name": self.name,
+                "email": self.email,
+                "comment": self.comment,
+                "created_at": ids.created_at(comment_id),
+                "parent": self.parent,
+                "author": by.token_hash,
+                "moderator": by.moderator,
+                "held": held,
+            }
+        )
+
+
+def compact(comment: Any) -> Comment:
+    """Return a comment without the keys that have no value, in the order of Comment; other keys come last."""
+    names = (*KEYS, *sorted(comment.keys() - set(KEYS)))
+    compacted: Comment = {name: comment[name] for name in names if comment.get(name) not in ("", False, None)}  # type: ignore[assignment]  # mypy does not follow the keys
+    return compacted
+
+
+class EditedComment(Model):
+    """The new text of a comment."""
+
+    comment: Text
+
+
 class RequestHeaders(Model, extra="ignore"):
     idempotency_key: Annotated[str, matches(KEY, "must be 1 to 255 visible ASCII characters without spaces")] = Field(
         default_factory=str,
         description="Send the same key with each retry: within 24 hours, the comment is stored once.",
         json_schema_extra={"pattern": f"^{KEY}$", "minLength": 1, "maxLength": 255},
     )
+    author_token: AuthorToken = Field(
+        default_factory=str, description="A secret of the author's choice, with which the comment can be changed later."
+    )
+
+
+class AuthorHeaders(Model, extra="ignore"):
+    author_token: AuthorToken = Field(description="The token with which the comment was posted.")
 
 
 class PageQuery(Model):
@@ -161,14 +307,23 @@ class ThreadQuery(PageQuery):
     order: Literal["asc", "desc"] = Field("asc", description="asc: oldest first; desc: newest first.")
 
 
+class PageThreadQuery(ThreadQuery):
+    page: Page = Field(description="Path or URL of the page.")
+
+
 class CommentOut(Model):
-    """A published comment. Depending on the settings, the email address is masked or absent."""
+    """A published comment. The email address is absent if there is a name, or masked or absent by a setting."""
 
     id: CommentId
     content_id: ContentId
+    page: str = Field(default_factory=str, description="Canonical address of the page.", examples=["/posts/hello"])
+    name: str = Field(default_factory=str, examples=["Alice"])
     email: str = Field(default_factory=str, examples=["alice@example.com"])
     comment: str = Field(examples=["first post!"])
     created_at: Timestamp
+    edited_at: Timestamp = Field(default_factory=str)
+    parent: CommentId = Field(default_factory=str, description="It may have been deleted, or have a new id.")
+    moderator: Literal[True] = Field(default_factory=lambda: True, description="Present if the moderator wrote it.")
 
 
 class HeldComment(CommentOut):

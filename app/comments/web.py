@@ -12,6 +12,7 @@ from flask import Response, abort, current_app, request
 from gunicorn.http.errors import ParseException
 from pydantic import ValidationError
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
+from werkzeug.routing import BaseConverter
 
 from comments.config import Settings
 from comments.errors import MAX_BODY, FieldError, InvalidRequest, Unauthorized, field_errors
@@ -24,7 +25,7 @@ BODY_TIMEOUT = 30
 PUBLIC_PATHS = r"/api/(comment/.*|status)"
 """Paths that pages of other sites may call. Moderation is not one of them."""
 
-WITH_QUERY = {"api.list_comments", "moderation.list_held"}
+WITH_QUERY = {"api.list_comments", "api.list_page", "moderation.list_held"}
 """Endpoints with query parameters; their models reject unknown ones."""
 
 INCOMPLETE = FieldError(field="body", message="is incomplete or its chunks are malformed")
@@ -57,7 +58,16 @@ def unauthorized(*_: Any) -> NoReturn:
 moderator.verify_token(is_moderator)
 
 
+class ThreadConverter(BaseConverter):
+    """A content_id in the path of a comment, which is not that of a list: /api/comment/list/1."""
+
+    part_isolating = True  # it matches no slash
+    regex = r"(?!list\b)[^/]+"
+
+
 def init_app(app: APIFlask) -> None:
+    """Call this before the blueprints are registered, which use the converter."""
+    app.url_map.converters["thread"] = ThreadConverter
     app.url_value_preprocessor(authenticate)  # not before_request, which runs after parse_path
     app.after_request(complete)
 

@@ -401,7 +401,7 @@ def test_pages_of_configured_origins_may_call_the_api_but_not_moderate(
     asked = {
         "Origin": origin,
         "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "content-type, idempotency-key, if-none-match, authorization",
+        "Access-Control-Request-Headers": "author-token, content-type, idempotency-key, if-none-match, authorization",
     }
     preflight = client.options("/api/comment/new", headers=asked)
     for response in (
@@ -416,8 +416,9 @@ def test_pages_of_configured_origins_may_call_the_api_but_not_moderate(
             exposed = response.headers["Access-Control-Expose-Headers"]
             assert exposed == "ETag, Link, Location, Retry-After, X-Request-Id"
     if allowed:
-        assert preflight.headers["Access-Control-Allow-Methods"] == "GET, POST"
-        assert preflight.headers["Access-Control-Allow-Headers"] == "content-type, idempotency-key, if-none-match"
+        assert preflight.headers["Access-Control-Allow-Methods"] == "DELETE, GET, PATCH, POST"
+        allowed_headers = "author-token, content-type, idempotency-key, if-none-match"
+        assert preflight.headers["Access-Control-Allow-Headers"] == allowed_headers
     moderation = client.options("/api/moderation/held", headers=asked)
     assert not [name for name, _ in moderation.headers if name.startswith("Access-Control-")]
 

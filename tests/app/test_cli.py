@@ -190,7 +190,7 @@ BAD = [
     (line(id=id_at(now() + ticks(10**8))), "id", "must not be more than a year in the future"),
     (line(created_at="2026-06-31T00:00:00.000Z"), "created_at", "must be a UTC time such as"),
     (line(held="yes"), "held", "must be a boolean"),
-    (line(author="me"), "author", "is unknown"),
+    (line(author="me"), "author", "must be a SHA-256"),
     (b"", "body", "is not valid JSON"),
     (b"[1]", "body", "must be a JSON object"),
     (line().replace(b"good", b"\xff"), "body", "is not valid JSON"),

@@ -26,7 +26,7 @@ def test_the_document_is_valid_and_describes_every_route_and_nothing_else(
     document: Any = app.test_client().get("/openapi.json").get_json()
     OPENAPI_31_VALIDATOR.validate(document)
     routes = {
-        (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule))
+        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
         if rule.rule.startswith(("/api/", "/healthz"))
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
@@ -38,7 +38,7 @@ def test_the_document_is_valid_and_describes_every_route_and_nothing_else(
     }
     assert described.keys() == routes
     everything = settings is EVERYTHING
-    assert ("DELETE" in {method for method, _ in routes}) == everything
+    assert any("/moderation/" in path for _, path in routes) == everything
     create = described.pop(("POST", "/api/comment/new"))
     assert {"202", "429"} & create["responses"].keys() == ({"202", "429"} if everything else set())
     # The token is optional: the moderator's own comments are published immediately.

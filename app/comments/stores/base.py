@@ -7,7 +7,7 @@ from typing import Protocol
 
 import orjson
 
-from comments.schemas import Comment, NewComment
+from comments.schemas import ANYONE, Author, Comment, NewComment
 
 PAGE_BYTES = 1024 * 1024
 """Approximate size of a page in bytes of addresses and texts: DynamoDB returns no more than 1 MB per query."""
@@ -33,14 +33,14 @@ class CommentStore(Protocol):
     overlap: float
     """Seconds within which a comment can appear before one that is already visible; 0 if that cannot happen."""
 
-    def add(self, new: NewComment, *, key: str = "", held: bool = False) -> Comment:
+    def add(self, new: NewComment, *, key: str = "", held: bool = False, by: Author = ANYONE) -> Comment:
         """Store a comment. Once this returns, it survives a crash of the process and of the machine.
 
         If the idempotency key was used in this thread within 24 hours, nothing is stored, as with `find_replay`.
         """
         ...
 
-    def find_replay(self, new: NewComment, key: str) -> Comment | None:
+    def find_replay(self, new: NewComment, key: str, *, by: Author = ANYONE) -> Comment | None:
         """Return the comment that was stored with this idempotency key within 24 hours, as it was then.
 
         Raises KeyReused if it was a different comment. A concurrent request can still store one with this key.
@@ -66,12 +66,27 @@ class CommentStore(Protocol):
         """
         ...
 
+    def find(self, content_id: int, comment_id: str) -> Comment | None:
+        """Return a published or held comment, as `get` does."""
+        ...
+
+    def edit(self, content_id: int, comment_id: str, text: str, edited_at: str) -> Comment | None:
+        """Change the text of a published or held comment. None if there is none any more."""
+        ...
+
     def delete(self, content_id: int, comment_id: str) -> bool:
         """Delete a published or held comment; return False if there is none."""
         ...
 
     def scan(self) -> Iterator[Comment]:
         """Yield all comments, held ones first: one approved during the scan appears twice rather than not at all."""
+        ...
+
+    def move(self, content_id: int, target: int, page: str) -> int:
+        """Move all comments of a thread to another one, with their ids. Safe to repeat. Returns their number.
+
+        `page` is the target's canonical address; empty for a thread without one.
+        """
         ...
 
     def restore(self, comments: Sequence[Comment]) -> int:
@@ -106,6 +121,8 @@ def hash_of(*parts: object) -> str:
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 
-def fingerprint(new: NewComment) -> str:
+def fingerprint(new: NewComment, by: Author) -> str:
     """Identify the content of a comment without storing it: a retry must have the same one."""
-    return hashlib.sha256(orjson.dumps([new.content_id, new.email, new.comment])).hexdigest()
+    more = [new.name, new.parent, by.token_hash]
+    content = [new.content_id, new.email, new.comment, *(more if any(more) else ())]  # as release 0.2 without these
+    return hashlib.sha256(orjson.dumps(content)).hexdigest()

@@ -6,23 +6,26 @@ held#SHARD            ID     a comment that awaits approval
 key#SHA256            -      an idempotency key, until expires_at, or an approval
 """
 
+import json
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from decimal import Decimal
 from itertools import accumulate
 from typing import Any, Literal
 
 import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from comments.errors import KeyReused, StoreError
 from comments.ids import id_at, now
-from comments.schemas import Comment, NewComment
-from comments.stores.base import KEY_SECONDS, PAGE_BYTES, Page, fingerprint, hash_of, scan_held
+from comments.schemas import ANYONE, Author, Comment, NewComment, compact
+from comments.stores.base import KEY_SECONDS, PAGE_BYTES, SCAN_PAGE, Page, fingerprint, hash_of, scan_held
 
 Item = dict[str, dict[str, Any]]
 """The value of each attribute, with its type: {"pk": {"S": "thread#1"}}."""
@@ -50,6 +53,8 @@ CONFLICT_SECONDS = 1
 CONFLICTS = {"TransactionConflictException", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 """Error codes and cancellation reasons that boto3 does not retry."""
 
+SERIALIZER, DESERIALIZER = TypeSerializer(), TypeDeserializer()
+
 PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE = "pk", "sk", "expires_at"
 KEY_SCHEMA: tuple[tuple[str, Literal["HASH", "RANGE"]], ...] = ((PARTITION_KEY, "HASH"), (SORT_KEY, "RANGE"))
 
@@ -58,6 +63,10 @@ SHARDS = 4
 
 RESTORE_THREADS = 8
 """Parallel writes of an import: few enough for one partition (a thread), which supports 1,000 writes per second."""
+
+
+class ConditionFailed(StoreError):
+    """The item has changed in the meantime."""
 
 
 class DynamoDBStore:
@@ -79,17 +88,17 @@ class DynamoDBStore:
         except (BotoCoreError, ValueError) as error:  # ValueError: the endpoint is not a URL
             raise StoreError(f"COMMENTS_STORE: cannot connect to DynamoDB: {error}") from error
 
-    def add(self, new: NewComment, *, key: str = "", held: bool = False) -> Comment:
+    def add(self, new: NewComment, *, key: str = "", held: bool = False, by: Author = ANYONE) -> Comment:
         if key:
-            return self._add_once(new, key, held=held)
-        comment = new.stored(id_at(now()), held=held)
+            return self._add_once(new, key, by, held=held)
+        comment = new.stored(id_at(now()), held=held, by=by)
         self._call(self._client.put_item, TableName=self._table, Item=_item(comment))
         return comment
 
-    def find_replay(self, new: NewComment, key: str) -> Comment | None:
+    def find_replay(self, new: NewComment, key: str, *, by: Author = ANYONE) -> Comment | None:
         seen = self._get(_key_item(hash_of(new.content_id, key)))
         # DynamoDB deletes expired items up to days late, so compare the time as well.
-        return _replayed(new, seen) if seen and int(seen[TTL_ATTRIBUTE]["N"]) > time.time() else None
+        return _replayed(new, by, seen) if seen and int(seen[TTL_ATTRIBUTE]["N"]) > time.time() else None
 
     def get(self, content_id: int, comment_id: str) -> Comment | None:
         return self._find(content_id, comment_id, held=False) or self._find_approved(content_id, comment_id)
@@ -108,16 +117,61 @@ class DynamoDBStore:
         return Page(fitting, more=bool(ends) or len(complete) > len(fitting))
 
     def approve(self, content_id: int, comment_id: str) -> Comment | None:
-        held = self._find(content_id, comment_id, held=True)
-        if held:
+        while held := self._find(content_id, comment_id, held=True):
             published: Comment = held | {"id": id_at(now())}
             del published["held"]
             approval = _key_item(hash_of("approve", content_id, comment_id)) | {"id": {"S": published["id"]}}
-            key, condition = _key(content_id, comment_id, held=True), f"attribute_exists({PARTITION_KEY})"
-            delete = {"Delete": {"Key": key, "ConditionExpression": condition}}
+            unchanged = {  # its author may edit it at the same time; this fails if it is gone, too
+                "Key": _key(content_id, comment_id, held=True),
+                "ConditionExpression": "#text = :text",
+                "ExpressionAttributeNames": {"#text": "comment"},
+                "ExpressionAttributeValues": {":text": {"S": held["comment"]}},
+            }
+            delete = {"Delete": unchanged}
             if self._transact(delete, {"Put": {"Item": _item(published)}}, {"Put": {"Item": approval}}) is None:
                 return published
         return self._find_approved(content_id, comment_id)  # possibly by a concurrent request
+
+    def find(self, content_id: int, comment_id: str) -> Comment | None:
+        return self._find(content_id, comment_id, held=True) or self.get(content_id, comment_id)
+
+    def edit(self, content_id: int, comment_id: str, text: str, edited_at: str) -> Comment | None:
+        for held in (True, False):
+            if not self._find(content_id, comment_id, held=held):
+                continue
+            with suppress(ConditionFailed):  # it was deleted or approved in the meantime
+                response = self._call(
+                    self._client.update_item,
+                    TableName=self._table,
+                    Key=_key(content_id, comment_id, held=held),
+                    ConditionExpression=f"attribute_exists({PARTITION_KEY})",
+                    UpdateExpression="SET #text = :text, edited_at = :edited_at",
+                    ExpressionAttributeNames={"#text": "comment"},
+                    ExpressionAttributeValues={":text": {"S": text}, ":edited_at": {"S": edited_at}},
+                    ReturnValues="ALL_NEW",
+                )
+                return _comment(response["Attributes"])
+        return None
+
+    def move(self, content_id: int, target: int, page: str) -> int:
+        moved = 0
+        for comment in self._all_of(content_id):
+            changed = compact(comment | {"content_id": target, "page": page})
+            put = {"Put": {"Item": _item(changed)}}
+            key = _key(content_id, comment["id"], held=False)
+            self._transact(*([put] if comment.get("held") else [put, {"Delete": {"Key": key}}]))
+            moved += 1
+        return moved
+
+    def _all_of(self, content_id: int) -> list[Comment]:
+        """Return the published and held comments of a thread."""
+        comments = [comment for comment in scan_held(self) if comment["content_id"] == content_id]
+        after, more = "", True
+        while more:
+            page = self.list_comments(content_id, after=after, limit=SCAN_PAGE)
+            comments += page.comments
+            more, after = page.more, page.comments[-1]["id"] if page.comments else ""
+        return comments
 
     def delete(self, content_id: int, comment_id: str) -> bool:
         for held in (True, False):
@@ -162,16 +216,14 @@ class DynamoDBStore:
         condition = f"attribute_not_exists({PARTITION_KEY})"
         try:
             self._call(self._client.put_item, TableName=self._table, Item=_item(comment), ConditionExpression=condition)
-        except StoreError as error:
-            if error.reason != "ConditionalCheckFailedException":
-                raise
+        except ConditionFailed:
             return False
         return True
 
-    def _add_once(self, new: NewComment, key: str, *, held: bool) -> Comment:
+    def _add_once(self, new: NewComment, key: str, by: Author, *, held: bool) -> Comment:
         """Store comment and key in one transaction. Its condition lets only one of several attempts succeed."""
-        comment = new.stored(id_at(now()), held=held)
-        remembered = {"fingerprint": {"S": fingerprint(new)}, "id": {"S": comment["id"]}, "held": {"BOOL": held}}
+        comment = new.stored(id_at(now()), held=held, by=by)
+        remembered = {"fingerprint": {"S": fingerprint(new, by)}, "id": {"S": comment["id"]}, "held": {"BOOL": held}}
         put_key = {
             "Item": _key_item(hash_of(new.content_id, key)) | remembered | {TTL_ATTRIBUTE: _expiry()},
             "ConditionExpression": f"attribute_not_exists({PARTITION_KEY}) OR {TTL_ATTRIBUTE} <= :now",
@@ -179,7 +231,7 @@ class DynamoDBStore:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         seen = self._transact({"Put": put_key}, {"Put": {"Item": _item(comment)}})
-        return comment if seen is None else _replayed(new, seen)
+        return comment if seen is None else _replayed(new, by, seen)
 
     def _find_approved(self, content_id: int, comment_id: str) -> Comment | None:
         """Return the published comment that had this id while it was pending."""
@@ -236,7 +288,8 @@ class DynamoDBStore:
                     reason = error.response["Error"]["Code"]
                     codes = {reason, *(each["Code"] for each in error.response.get("CancellationReasons", []))}
                     if time.monotonic() > end or codes.isdisjoint(CONFLICTS) or "ConditionalCheckFailed" in codes:
-                        raise StoreError(f"table {self._table}: {error}", reason=reason) from error
+                        kind = ConditionFailed if reason == "ConditionalCheckFailedException" else StoreError
+                        raise kind(f"table {self._table}: {error}", reason=reason) from error
                 except BotoCoreError as error:
                     raise StoreError(f"table {self._table}: {error}", reason=type(error).__name__) from error
                 time.sleep(random.uniform(0, 0.1))  # noqa: S311  # jitter is not a secret
@@ -261,11 +314,11 @@ def _key_item(hashed: str) -> Item:
     return {PARTITION_KEY: {"S": f"key#{hashed}"}, SORT_KEY: {"S": "-"}}
 
 
-def _replayed(new: NewComment, seen: Item) -> Comment:
+def _replayed(new: NewComment, by: Author, seen: Item) -> Comment:
     """Return the comment that the item of an idempotency key remembers. Raises KeyReused if it was another one."""
-    if seen["fingerprint"]["S"] != fingerprint(new):
+    if seen["fingerprint"]["S"] != fingerprint(new, by):
         raise KeyReused
-    return new.stored(seen["id"]["S"], held=seen["held"]["BOOL"])
+    return new.stored(seen["id"]["S"], held=seen["held"]["BOOL"], by=by)
 
 
 def _expiry() -> dict[str, str]:
@@ -273,25 +326,37 @@ def _expiry() -> dict[str, str]:
 
 
 def _item(comment: Comment) -> Item:
+    """Return the item of a comment: its key, and an attribute for each other value."""
     held = bool(comment.get("held"))
-    item = _key(comment["content_id"], comment["id"], held=held)
-    if held:
-        item["content_id"] = {"N": str(comment["content_id"])}
-    return item | {
-        "email": {"S": comment["email"]},
-        "comment": {"S": comment["comment"]},
-        "created_at": {"S": comment["created_at"]},
-    }
+    key = _key(comment["content_id"], comment["id"], held=held)
+    values: dict[str, Any] = {"email": "", **comment}  # release 0.2 needs an address
+    for name in ("id", "held", *(() if held else ("content_id",))):
+        values.pop(name, None)
+    # Numbers in an import may be floats, which boto3 does not take.
+    attributes: Item = {name: SERIALIZER.serialize(_without_floats(value)) for name, value in values.items()}  # type: ignore[misc]  # its type is a union
+    return key | attributes
 
 
 def _comment(item: Mapping[str, Any]) -> Comment:
     partition: str = item[PARTITION_KEY]["S"]
     published = partition.startswith("thread#")
-    comment: Comment = {
-        "id": item[SORT_KEY]["S"],
-        "content_id": int(partition.removeprefix("thread#") if published else item["content_id"]["N"]),
-        "email": item["email"]["S"],
-        "comment": item["comment"]["S"],
-        "created_at": item["created_at"]["S"],
-    }
-    return comment if published else comment | {"held": True}
+    comment: Any = {"id": item[SORT_KEY]["S"]}
+    if published:
+        comment["content_id"] = int(partition.removeprefix("thread#"))
+    for name, value in item.items():
+        if name not in {PARTITION_KEY, SORT_KEY} and value != {"S": ""}:
+            comment[name] = value["S"] if "S" in value else _without_decimals(DESERIALIZER.deserialize(value))
+    return compact(comment | {"held": not published})
+
+
+def _without_floats(value: Any) -> Any:
+    return json.loads(json.dumps(value), parse_float=Decimal) if isinstance(value, float | dict | list) else value
+
+
+def _without_decimals(value: Any) -> Any:
+    """Return a value of DynamoDB as one of JSON."""
+    if isinstance(value, Decimal):
+        return int(value) if value == int(value) else float(value)
+    if isinstance(value, dict):
+        return {name: _without_decimals(each) for name, each in value.items()}
+    return [_without_decimals(each) for each in value] if isinstance(value, list) else value

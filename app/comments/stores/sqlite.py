@@ -16,10 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+import orjson
+
 from comments.config import DATA
 from comments.errors import KeyReused, StoreError
 from comments.ids import id_at, now, tick_of
-from comments.schemas import Comment, NewComment
+from comments.schemas import ANYONE, Author, Comment, NewComment, compact
 from comments.stores.base import KEY_SECONDS, PAGE_BYTES, SCAN_PAGE, Page, fingerprint, hash_of, scan_held
 from comments.stores.sqlite_writer import TIMEOUT, Writer, connect, converted_errors
 
@@ -31,7 +33,8 @@ NO_FAILURE = (-math.inf, "")
 NEVER = 253_402_300_799
 """When the approval of a comment expires: at the end of the year 9999."""
 
-COLUMNS = "id, content_id, email, comment, created_at"
+COLUMNS = "id, content_id, email, comment, created_at, more"
+REQUIRED = ("id", "content_id", "email", "comment", "created_at")
 TABLE = """(
     content_id INTEGER NOT NULL, id TEXT NOT NULL, email TEXT NOT NULL, comment TEXT NOT NULL, created_at TEXT NOT NULL,
     PRIMARY KEY ({key})
@@ -39,6 +42,10 @@ TABLE = """(
 APPLICATION_ID = 0x436D6E74
 """Identifies the file as ours, to this service and to `file`: "Cmnt". Release 0.2.0 left it 0."""
 SCHEMA_VERSION = 2
+"""Of the oldest release that can use the file, 0.2.0. A release that adds tables, columns with a default or keys of
+`more` keeps it, so that older ones still open the file."""
+MORE = "ALTER TABLE {table} ADD COLUMN more TEXT NOT NULL DEFAULT '{{}}'"
+"""A JSON object with all other keys of a comment, including those of later releases. Release 0.2.0 ignores it."""
 SCHEMA = (
     f"CREATE TABLE IF NOT EXISTS comment {TABLE.format(key='content_id, id')}",
     f"CREATE TABLE IF NOT EXISTS held {TABLE.format(key='id')}",
@@ -88,22 +95,22 @@ class SQLiteStore:
                 self._writer = Writer(self._path, self._prepare)
                 self._read = connect(self._path, "ro", timeout=TIMEOUT)  # read-only: it never checkpoints
 
-    def add(self, new: NewComment, *, key: str = "", held: bool = False) -> Comment:
+    def add(self, new: NewComment, *, key: str = "", held: bool = False, by: Author = ANYONE) -> Comment:
         def change(db: sqlite3.Connection) -> Comment:
-            if key and (replayed := _find_replay(db, new, key)):
+            if key and (replayed := _find_replay(db, new, key, by)):
                 return replayed
-            comment = new.stored(id_at(now()) if held else _next_id(db, new.content_id), held=held)
+            comment = new.stored(id_at(now()) if held else _next_id(db, new.content_id), held=held, by=by)
             _insert(db, comment)
             if key:
                 expires_at = int(time.time()) + KEY_SECONDS
-                _remember(db, hash_of(new.content_id, key), fingerprint(new), comment["id"], expires_at, held=held)
+                _remember(db, hash_of(new.content_id, key), fingerprint(new, by), comment["id"], expires_at, held=held)
             return comment
 
         return self._change(change)
 
-    def find_replay(self, new: NewComment, key: str) -> Comment | None:
+    def find_replay(self, new: NewComment, key: str, *, by: Author = ANYONE) -> Comment | None:
         with self._reader() as db:
-            return _find_replay(db, new, key)
+            return _find_replay(db, new, key, by)
 
     def get(self, content_id: int, comment_id: str) -> Comment | None:
         query = "FROM comment WHERE content_id = ? AND id = ?"
@@ -129,19 +136,47 @@ class SQLiteStore:
     def approve(self, content_id: int, comment_id: str) -> Comment | None:
         def change(db: sqlite3.Connection) -> str | None:
             row = db.execute(
-                "DELETE FROM held WHERE content_id = ? AND id = ? RETURNING email, comment, created_at",
+                f"DELETE FROM held WHERE content_id = ? AND id = ? RETURNING {COLUMNS}",  # noqa: S608  # a constant
                 (content_id, comment_id),
             ).fetchone()
             if row is None:
                 return _approved(db, content_id, comment_id)
-            email, text, at = row
             new_id = _next_id(db, content_id)
-            _insert(db, {"id": new_id, "content_id": content_id, "email": email, "comment": text, "created_at": at})
+            _insert(db, _comment(row) | {"id": new_id})
             _remember(db, hash_of("approve", content_id, comment_id), "", new_id, NEVER, held=False)
             return new_id
 
         published = self._change(change)
         return self.get(content_id, published) if published else None
+
+    def find(self, content_id: int, comment_id: str) -> Comment | None:
+        held = self._page("FROM held WHERE content_id = ? AND id = ?", (content_id, comment_id), limit=1).comments
+        return held[0] | {"held": True} if held else self.get(content_id, comment_id)
+
+    def edit(self, content_id: int, comment_id: str, text: str, edited_at: str) -> Comment | None:
+        def change(db: sqlite3.Connection) -> None:
+            for table in ("held", "comment"):
+                db.execute(
+                    f"UPDATE {table} SET comment = ?, more = json_set(more, '$.edited_at', ?)"  # noqa: S608  # a constant
+                    " WHERE content_id = ? AND id = ?",
+                    (text, edited_at, content_id, comment_id),
+                )
+
+        self._change(change)
+        return self.find(content_id, comment_id)
+
+    def move(self, content_id: int, target: int, page: str) -> int:
+        def change(db: sqlite3.Connection) -> int:
+            return sum(
+                db.execute(
+                    f"UPDATE {table} SET content_id = ?, more = json_patch(more, json_object('page', ?))"  # noqa: S608  # a constant
+                    " WHERE content_id = ?",
+                    (target, page or None, content_id),
+                ).rowcount
+                for table in ("held", "comment")
+            )
+
+        return self._change(change)
 
     def delete(self, content_id: int, comment_id: str) -> bool:
         def change(db: sqlite3.Connection) -> bool:
@@ -194,6 +229,9 @@ class SQLiteStore:
             raise StoreError(f"COMMENTS_STORE: {self._path} {newer}")
         for statement in SCHEMA if create and application == 0 else ():
             db.execute(statement)
+        for table in ("comment", "held") if create else ():
+            if "more" not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
+                db.execute(MORE.format(table=table))
 
     def _open_read_only(self) -> sqlite3.Connection:
         """Open the file for reading. On a read-only file system, where SQLite cannot create the index of the file's log
@@ -228,9 +266,8 @@ class SQLiteStore:
             for row in db.execute(f"SELECT {COLUMNS} {query} LIMIT ?", (*parameters, limit + 1)):
                 if len(comments) == limit or size > PAGE_BYTES:
                     return Page(comments, more=True)
-                id_, thread, email, text, at = row
-                comments.append({"id": id_, "content_id": thread, "email": email, "comment": text, "created_at": at})
-                size += len(email.encode()) + len(text.encode())
+                comments.append(_comment(row))
+                size += sum(len(value.encode()) for value in row[2:])
         return Page(comments, more=False)
 
     def _change(self, change: Callable[[sqlite3.Connection], Result]) -> Result:
@@ -244,6 +281,12 @@ class SQLiteStore:
             raise
         self._failure = NO_FAILURE
         return result
+
+
+def _comment(row: tuple[Any, ...]) -> Comment:
+    *required, more = row
+    values = dict(zip(REQUIRED, required, strict=True))
+    return compact(values | orjson.loads(more))
 
 
 def _create_directory(path: Path) -> None:
@@ -264,7 +307,7 @@ def _next_id(db: sqlite3.Connection, content_id: int) -> str:
     return id_at(max(now(), tick_of(newest) + 1 if newest else 0))
 
 
-def _find_replay(db: sqlite3.Connection, new: NewComment, key: str) -> Comment | None:
+def _find_replay(db: sqlite3.Connection, new: NewComment, key: str, by: Author) -> Comment | None:
     seen = db.execute(
         "SELECT fingerprint, id, held FROM idempotency_key WHERE key = ? AND expires_at > ?",
         (hash_of(new.content_id, key), int(time.time())),
@@ -272,9 +315,9 @@ def _find_replay(db: sqlite3.Connection, new: NewComment, key: str) -> Comment |
     if seen is None:
         return None
     content, comment_id, held = seen
-    if content != fingerprint(new):
+    if content != fingerprint(new, by):
         raise KeyReused
-    return new.stored(comment_id, held=bool(held))
+    return new.stored(comment_id, held=bool(held), by=by)
 
 
 def _approved(db: sqlite3.Connection, content_id: int, comment_id: str) -> str | None:
@@ -286,8 +329,14 @@ def _approved(db: sqlite3.Connection, content_id: int, comment_id: str) -> str |
 
 def _insert(db: sqlite3.Connection, comment: Comment) -> None:
     table = "held" if comment.get("held") else "comment"
-    values = ":id, :content_id, :email, :comment, :created_at"
-    db.execute(f"INSERT INTO {table} ({COLUMNS}) VALUES ({values})", comment)  # noqa: S608  # only constants are interpolated
+    db.execute(f"INSERT INTO {table} ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", _row(comment))  # noqa: S608  # only constants are interpolated
+
+
+def _row(comment: Comment) -> tuple[Any, ...]:
+    values: dict[str, Any] = {"email": "", **comment}
+    values.pop("held", None)
+    required = [values.pop(name) for name in REQUIRED]
+    return (*required, orjson.dumps(values).decode())
 
 
 def _remember(
@@ -305,7 +354,7 @@ def _remember(
 def _restore(db: sqlite3.Connection, comment: Comment) -> int:
     table, other = ("held", "comment") if comment.get("held") else ("comment", "held")
     return db.execute(
-        f"INSERT OR IGNORE INTO {table} ({COLUMNS}) SELECT :id, :content_id, :email, :comment, :created_at"  # noqa: S608  # only constants are interpolated
-        f" WHERE NOT EXISTS (SELECT 1 FROM {other} WHERE content_id = :content_id AND id = :id)",
-        comment,
+        f"INSERT OR IGNORE INTO {table} ({COLUMNS}) SELECT ?1, ?2, ?3, ?4, ?5, ?6"  # noqa: S608  # only constants are interpolated
+        f" WHERE NOT EXISTS (SELECT 1 FROM {other} WHERE content_id = ?2 AND id = ?1)",
+        _row(comment),
     ).rowcount
