@@ -1,6 +1,6 @@
 """Pages as threads: the canonical form of a page's address, and the content_id that follows from it.
 
-Both are part of the stored data, so they never change: tests/data/pages.json has examples. Normalizing twice gives the
+Both are part of the stored data, so they never change: tests/app/data/pages.json has examples. Normalizing twice gives the
 same result.
 """
 
@@ -10,7 +10,8 @@ import re
 import unicodedata
 from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
-PAGE = r"(/(?!/)|([Hh][Tt][Tt][Pp][Ss]?:)?//[A-Za-z0-9.-]+(:([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?(?=[/?#]|$))[^\u0000-\u001f\u007f-\u009f]*"
+_PORT = "(:([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?"
+PAGE = rf"(/(?!/)|([Hh][Tt][Tt][Pp][Ss]?:)?//[A-Za-z0-9.-]+{_PORT}(?=[/?#]|$))[^\u0000-\u001f\u007f-\u009f]*"
 """A path, or an http(s) URL, which may lack its scheme."""
 
 MAX_PAGE = 1000

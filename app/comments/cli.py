@@ -14,12 +14,13 @@ from typing import IO, NoReturn
 
 import click
 import orjson
+from pydantic import TypeAdapter, ValidationError
 
-from comments import isso
+from comments import canonical, isso
 from comments.config import ConfigError, load_settings
-from comments.errors import InvalidRequest, StoreError
+from comments.errors import InvalidRequest, StoreError, field_errors
 from comments.records import Candidate, StoredComment, file_errors, text_or_base64
-from comments.schemas import Comment
+from comments.schemas import PATH, Comment, Page
 from comments.stores import CommentStore, open_store
 from comments.strict_json import parse_json
 
@@ -71,6 +72,33 @@ def export(url: str | None, output: Path | None) -> None:
             file.write(orjson.dumps(comment, option=orjson.OPT_APPEND_NEWLINE))
             exported += 1
     echo(f"{exported:,} exported")
+
+
+@cli.command()
+@store_option
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+def move(url: str | None, source: str, target: str) -> None:
+    """Move the comments of a page that got another address. FROM and TO are addresses of pages, or content_ids.
+
+    Comments keep their ids. Clients that follow TO may miss them, because they have old ids.
+    """
+    (old, _), (new, page) = _thread("FROM", source), _thread("TO", target)
+    if old == new:
+        raise click.UsageError("FROM and TO are the same thread")
+    with _store(url) as store:
+        echo(f"{store.move(old, new, page):,} moved")
+
+
+def _thread(name: str, value: str) -> tuple[int, str]:
+    """Return the content_id, and the canonical address if it is one."""
+    try:
+        if value.isdecimal():
+            return PATH["content_id"].validate_python(value), ""
+        page = TypeAdapter(Page).validate_python(value)
+    except ValidationError as invalid:
+        raise click.UsageError(f"{name} {field_errors(invalid)[0]['message']}") from None
+    return canonical.thread_of(page), page
 
 
 @cli.command("import")
