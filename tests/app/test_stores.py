@@ -137,16 +137,6 @@ def test_an_export_written_by_a_wrong_clock_can_be_imported(store: CommentStore,
 # Moderation
 
 
-def test_a_comment_that_is_imported_again_after_its_approval_can_be_deleted(store: CommentStore) -> None:
-    waiting = add_comment(store, "x", held=True)
-    published = store.approve(1, waiting["id"])
-    assert published
-    assert store.delete(1, published["id"])
-    assert store.restore([waiting]) == 1
-    assert store.delete(1, waiting["id"])
-    assert thread(store) + held(store) == []
-
-
 def test_held_comments_of_all_threads_are_paged_in_order(store: CommentStore) -> None:
     expected = [add_comment(store, str(number), content_id=1 + number % 3, held=True) for number in range(25)]
     for limit in (1, 7, 24, 25, 26):
@@ -204,3 +194,27 @@ def test_a_restore_does_not_change_existing_comments(store: CommentStore) -> Non
     changed: Comment = {**published, "comment": "changed"}
     assert store.restore([not_held, changed, {**published, "held": True}]) == 0
     assert (thread(store), held(store)) == ([published], [waiting])
+
+
+def test_a_restore_does_not_repeat_an_approved_comment(store: CommentStore) -> None:
+    waiting = add_comment(store, "waiting", held=True)
+    not_held: Comment = {**waiting}
+    del not_held["held"]
+    published = store.approve(1, waiting["id"])
+    assert published
+    assert store.restore([waiting]) == store.restore([not_held]) == 0
+    assert (thread(store), held(store)) == ([published], [])
+    assert store.delete(1, published["id"])
+    assert store.restore([waiting]) == 0
+    assert store.restore([published]) == 1
+
+
+def test_a_dry_run_counts_what_a_restore_would_store(store: CommentStore) -> None:
+    waiting, published = add_comment(store, "waiting", held=True), add_comment(store, "published")
+    approved = add_comment(store, "approved", held=True)
+    store.approve(1, approved["id"])
+    before = list(store.scan())
+    other: Comment = {**published, "content_id": 2}
+    assert store.restore([waiting, published, approved], dry_run=True) == 0
+    assert store.restore([other], dry_run=True) == 1
+    assert list(store.scan()) == before

@@ -89,10 +89,10 @@ class CommentStore(Protocol):
         """
         ...
 
-    def restore(self, comments: Sequence[Comment]) -> int:
-        """Store comments with their ids and times, except ids that the thread has. Returns the number stored.
+    def restore(self, comments: Sequence[Comment], *, dry_run: bool = False) -> int:
+        """Store comments with their ids and times, except ids that the thread has, or had until their approval.
 
-        Ids must be unique within a call.
+        Returns the number stored; with dry_run, only the number that would be. Ids must be unique within a call.
         """
         ...
 

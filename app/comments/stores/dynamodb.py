@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from functools import partial
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -199,9 +200,9 @@ class DynamoDBStore:
             last = response.get("LastEvaluatedKey")
             start = {"ExclusiveStartKey": last} if last else None
 
-    def restore(self, comments: Sequence[Comment]) -> int:
+    def restore(self, comments: Sequence[Comment], *, dry_run: bool = False) -> int:
         with ThreadPoolExecutor(RESTORE_THREADS) as pool:
-            return sum(pool.map(self._restore, comments))
+            return sum(pool.map(partial(self._restore, dry_run=dry_run), comments))
 
     def ping(self) -> None:
         self._get({PARTITION_KEY: {"S": "ping"}, SORT_KEY: {"S": "-"}})
@@ -209,10 +210,14 @@ class DynamoDBStore:
     def close(self) -> None:
         self._client.close()
 
-    def _restore(self, comment: Comment) -> bool:
-        """Store a comment unless its id exists, published or held."""
-        if self._find(comment["content_id"], comment["id"], held=not comment.get("held")):
+    def _restore(self, comment: Comment, *, dry_run: bool) -> bool:
+        """Store a comment unless its id exists, published or held, or existed until its approval."""
+        content_id, comment_id, held = comment["content_id"], comment["id"], bool(comment.get("held"))
+        approval = _key_item(hash_of("approve", content_id, comment_id))
+        if self._find(content_id, comment_id, held=not held) or self._get(approval):
             return False
+        if dry_run:
+            return self._get(_key(content_id, comment_id, held=held)) is None
         condition = f"attribute_not_exists({PARTITION_KEY})"
         try:
             self._call(self._client.put_item, TableName=self._table, Item=_item(comment), ConditionExpression=condition)

@@ -196,7 +196,10 @@ class SQLiteStore:
             more = page.more
             last = (page.comments[-1]["content_id"], page.comments[-1]["id"]) if more else last
 
-    def restore(self, comments: Sequence[Comment]) -> int:
+    def restore(self, comments: Sequence[Comment], *, dry_run: bool = False) -> int:
+        if dry_run:
+            with self._reader() as db:
+                return sum(not _is_known(db, comment) for comment in comments)
         return self._change(lambda db: sum(_restore(db, comment) for comment in comments))
 
     def ping(self) -> None:
@@ -351,10 +354,20 @@ def _remember(
     )
 
 
-def _restore(db: sqlite3.Connection, comment: Comment) -> int:
-    table, other = ("held", "comment") if comment.get("held") else ("comment", "held")
-    return db.execute(
-        f"INSERT OR IGNORE INTO {table} ({COLUMNS}) SELECT ?1, ?2, ?3, ?4, ?5, ?6"  # noqa: S608  # only constants are interpolated
-        f" WHERE NOT EXISTS (SELECT 1 FROM {other} WHERE content_id = ?2 AND id = ?1)",
-        _row(comment),
-    ).rowcount
+def _is_known(db: sqlite3.Connection, comment: Comment) -> bool:
+    """Return whether the thread has the id, or had it until its approval."""
+    query = (
+        "SELECT EXISTS (SELECT 1 FROM comment WHERE content_id = ?1 AND id = ?2)"
+        " OR EXISTS (SELECT 1 FROM held WHERE id = ?2 AND (content_id = ?1 OR ?3))"  # ids of held ones are unique
+        " OR EXISTS (SELECT 1 FROM idempotency_key WHERE key = ?4)"
+    )
+    content_id, comment_id, held = comment["content_id"], comment["id"], comment.get("held", False)
+    approval = hash_of("approve", content_id, comment_id)
+    return bool(db.execute(query, (content_id, comment_id, held, approval)).fetchone()[0])
+
+
+def _restore(db: sqlite3.Connection, comment: Comment) -> bool:
+    known = _is_known(db, comment)
+    if not known:
+        _insert(db, comment)
+    return not known
