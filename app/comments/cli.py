@@ -3,23 +3,27 @@
 Exit status: 0 done, 1 failed, 2 invalid usage or settings, 3 done, but a report lists comments that were not imported.
 """
 
+import gzip
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import IO, NoReturn
+from tempfile import TemporaryDirectory
+from typing import IO, NoReturn, cast
 
 import click
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from comments import canonical, isso
+from comments import canonical, foreign, importers, isso
 from comments.config import ConfigError, load_settings
-from comments.errors import InvalidRequest, StoreError, field_errors
-from comments.records import Candidate, StoredComment, file_errors, text_or_base64
+from comments.errors import FieldError, InvalidRequest, StoreError, field_errors
+from comments.records import Candidate, Skipped, StoredComment, file_errors, text_or_base64
 from comments.schemas import PATH, Comment, Page
 from comments.stores import CommentStore, open_store
 from comments.strict_json import parse_json
@@ -30,7 +34,10 @@ BATCH = 500
 MAX_LINE = 1024 * 1024
 """Bytes. A comment needs at most about 65,000; a longer line is not part of an export and is not read into memory."""
 
-REPORT_HEADER = b'{"report":"comments that were not imported"}\n'
+INVALID = "invalid"
+"""Why comments are skipped that the file should not contain; others are left out on purpose."""
+
+REPORT_HEADER = b'{"report":"comments that were skipped or changed"}\n'
 
 echo = partial(click.echo, err=True)
 progressbar = partial(click.progressbar, file=sys.stderr, update_min_steps=BATCH)
@@ -65,7 +72,7 @@ def export(url: str | None, output: Path | None) -> None:
     exported = 0
     with (
         _store(url, read_only=True) as store,
-        _new_file(output) if output and str(output) != "-" else _open("-", "wb") as file,
+        _output(output or Path("-")) as file,
         progressbar(store.scan(), show_pos=True, label="Exporting", hidden=not sys.stderr.isatty()) as comments,
     ):
         for comment in comments:
@@ -104,86 +111,126 @@ def _thread(name: str, value: str) -> tuple[int, str]:
 @cli.command("import")
 @click.argument("source", metavar="FILE")
 @store_option
-@click.option("--from", "kind", type=click.Choice(["export", "isso"]), default="export", help="Format of FILE.")
-@click.option("--skip-bad", metavar="REPORT", type=FILE, help="List invalid lines in REPORT instead of stopping.")
-@click.option("--threads", metavar="MAPPING.json", type=FILE, help="Isso: JSON with the content_id of each thread.")
-@click.option("--missing-email", metavar="skip|ADDRESS", help="Isso: address for comments without one; default: skip.")
-@click.option("--report", metavar="REPORT", type=FILE, help="Isso: list comments that were not imported in REPORT.")
+@click.option("--from", "kind", type=click.Choice(tuple(importers.FORMATS)), help="Format of FILE; default: detect it.")
+@click.option("--dry-run", is_flag=True, help="Store nothing, but check all comments and write the report.")
+@click.option(
+    "--report", metavar="REPORT", type=FILE, help="List what is skipped or changed in REPORT, or - for stdout."
+)
+@click.option("--host", default="", help="Host of all pages, as data-host in the page; default: only their paths.")
+@click.option("--threads", metavar="MAPPING.json", type=FILE, help="JSON with the page or content_id of each thread.")
 def import_(
     *,
     source: str,
     url: str | None,
-    kind: str,
-    skip_bad: Path | None,
-    threads: Path | None,
-    missing_email: str | None,
+    kind: str | None,
+    dry_run: bool,
     report: Path | None,
+    host: str,
+    threads: Path | None,
 ) -> int:
     """Import comments that the store does not have yet. Safe to repeat.
 
-    FILE is an export, - for stdin, or with --from isso the SQLite database of Isso.
+    FILE is an export of this service, Disqus, WordPress, remark42, Commento or Comentario, which may be compressed with
+    gzip, or the SQLite database of Isso. It may be - for stdin.
+
+    Without a report, the import of an export stops at the first invalid line. Other files are imported as a whole, and
+    their report is FILE.report.jsonl unless you choose another one.
     """
-    if kind == "isso":
-        if skip_bad or not threads:
-            raise click.UsageError("--from isso needs --threads MAPPING.json, and --report instead of --skip-bad")
-        comments, note = isso.read(Path(source), threads, None if missing_email == "skip" else missing_email)
-        echo("Isso never shows email addresses; this service does, unless COMMENTS_EMAILS is mask or hide")
-        report = report or threads.with_suffix(".report.jsonl")
-        return _import(url, comments, steps=len(comments), report=report, note=f"; {note}")
-    if threads or missing_email or report:
-        raise click.UsageError("--threads, --missing-email and --report need --from isso")
-    with _open(source, "rb") as stream:
-        size = os.fstat(stream.fileno()).st_size  # 0 for a pipe
-        return _import(url, _read_lines(stream, source), steps=size, report=skip_bad)
+    with _open(source, "rb") as file:
+        size = os.fstat(file.fileno()).st_size  # 0 for a pipe
+        stream = cast(BufferedReader, file)
+        if stream.peek(2).startswith(b"\x1f\x8b"):
+            stream, size = BufferedReader(gzip.GzipFile(fileobj=stream)), 0
+        kind = kind or importers.detect(stream.peek())
+        if kind == "export":
+            if host or threads:
+                raise click.UsageError("--host and --threads are for files of other systems than this service")
+            return _import(url, _read_lines(stream, source), steps=size, report=report, dry_run=dry_run)
+        if source == "-" and (kind == "isso" or not report):
+            raise click.UsageError("the database of Isso must be a file" if report else "- needs --report")
+        if not kind:
+            raise click.ClickException(f"{source} has none of the supported formats; if it should, name it with --from")
+        records = isso.read(Path(source)) if kind == "isso" else importers.read(kind, stream.read(), source)
+    candidates = foreign.candidates(records, host=host, mapping=threads)
+    report = report or Path(f"{source}.report.jsonl")
+    return _import(url, candidates, steps=len(candidates), report=report, dry_run=dry_run)
 
 
-def _import(
-    url: str | None, candidates: Iterable[Candidate], *, steps: int, report: Path | None, note: str = ""
-) -> int:
-    imported = present = skipped = 0
-
-    def valid() -> Iterator[Comment]:
-        nonlocal skipped
-        for candidate in candidates:
-            progress.update(candidate.size)
-            try:
-                yield candidate.parse()
-            except InvalidRequest as invalid:
-                if file is None:
-                    message = f"{candidate.place}: {invalid.message}; correct it, or skip such lines with --skip-bad"
-                    raise click.ClickException(message) from None
-                record = candidate.original | {"errors": invalid.errors}
-                file.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
-                skipped += 1
-
+def _import(url: str | None, candidates: Iterable[Candidate], *, steps: int, report: Path | None, dry_run: bool) -> int:
+    valid = stored = 0
+    counted: set[tuple[int, str]] = set()
+    """Comments that a dry run would have stored by now."""
     with (
-        _store(url) as store,
-        _new_file(report, REPORT_HEADER) if report else nullcontext() as file,
+        _store(url, read_only=dry_run, or_empty=dry_run) as store,
+        _output(report, REPORT_HEADER) if report else nullcontext() as file,
         progressbar(length=steps, label="Importing", hidden=not (steps and sys.stderr.isatty())) as progress,
     ):
-        comments = valid()
+        log = _Report(file)
+        comments = log.valid(candidates, progress.update)
         while batch := list(islice(comments, BATCH)):
+            valid += len(batch)
+            new = {(each["content_id"], each["id"]): each for each in reversed(batch)}
+            if dry_run:
+                new = {key: new[key] for key in new.keys() - counted}
+                counted |= new.keys()
             # The same id may occur in two threads, but not in one call of the store.
-            unique = len({comment["id"] for comment in batch}) == len(batch)
-            new = store.restore(batch) if unique else sum(store.restore([comment]) for comment in batch)
-            imported += new
-            present += len(batch) - new
-    echo(f"{imported:,} imported, {present:,} already there{note}")
-    if not skipped:
-        if report:
+            unique = len({comment_id for _, comment_id in new}) == len(new)
+            calls = [[*new.values()]] if unique else [[comment] for comment in new.values()]
+            stored += sum(store.restore(call, dry_run=dry_run) for call in calls)
+    total = log.skipped.total()
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(log.skipped.items()))
+    counts = f"{valid + total:,} read, {stored:,} stored, {valid - stored:,} already there, {total:,} skipped"
+    echo(("dry run: " if dry_run else "") + counts + (f": {reasons}" if reasons else ""))
+    if report and str(report) != "-":
+        if log.lines:
+            echo(f"{report} lists what was skipped or changed, with the reason")
+        else:
             report.unlink()
-        return 0
-    echo(f"{skipped:,} NOT imported; {report} lists each with the reason")
-    return 3
+    return 3 if log.skipped[INVALID] else 0
 
 
-def _read_lines(stream: IO[bytes], source: str) -> Iterator[Candidate]:
+class _Report:
+    """Counts what is skipped, and writes it and what is changed to a file, if there is one."""
+
+    def __init__(self, file: IO[bytes] | None) -> None:
+        self.skipped: Counter[str] = Counter()
+        self.lines = 0
+        self._file = file
+
+    def valid(self, candidates: Iterable[Candidate], progress: Callable[[int], None]) -> Iterator[Comment]:
+        """Yield what may be stored. Without a file, raises ClickException for the first comment that is invalid."""
+        for candidate in candidates:
+            progress(candidate.size)
+            try:
+                comment = candidate.parse()
+            except Skipped as reason:
+                self._add(candidate, str(reason))
+            except InvalidRequest as invalid:
+                if not self._file:
+                    place = f"line {candidate.original['line']}"
+                    message = f"{place}: {invalid.message}; correct it, or skip such lines with --report"
+                    raise click.ClickException(message) from None
+                self._add(candidate, INVALID, errors=invalid.errors)
+            else:
+                if candidate.changes:
+                    self._add(candidate, changed=candidate.changes)
+                yield comment
+
+    def _add(self, candidate: Candidate, skipped: str = "", **details: Sequence[FieldError]) -> None:
+        self.skipped.update([skipped] if skipped else [])
+        self.lines += 1
+        if self._file:
+            line = candidate.original | ({"skipped": skipped} if skipped else {}) | details
+            self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def _read_lines(stream: BufferedReader, source: str) -> Iterator[Candidate]:
     with file_errors(source):
         for number, line in enumerate(iter(partial(stream.readline, MAX_LINE + 1), b""), 1):
             if len(line) > MAX_LINE:
                 raise click.ClickException(f"line {number} has more than {MAX_LINE} bytes: {source} is not an export")
             original = {"line": number, "text": text_or_base64(line.rstrip(b"\r\n"))}
-            yield Candidate(f"line {number}", original, partial(_parse_line, line), size=len(line))
+            yield Candidate(original, partial(_parse_line, line), size=len(line))
 
 
 def _parse_line(line: bytes) -> Comment:
@@ -198,16 +245,22 @@ def _parse_line(line: bytes) -> Comment:
 
 
 @contextmanager
-def _store(url: str | None, *, read_only: bool = False) -> Iterator[CommentStore]:
-    """Open the store. Convert ConfigError and StoreError to click's errors, which name --store if it was used."""
+def _store(url: str | None, *, read_only: bool = False, or_empty: bool = False) -> Iterator[CommentStore]:
+    """Open the store. Convert ConfigError and StoreError to click's errors, which name --store if it was used.
+
+    With or_empty, a temporary store takes the place of a missing SQLite database.
+    """
     name = "--store" if url else "COMMENTS_STORE"
     try:
         url = load_settings(**({"store": url} if url else {})).store
         path = Path(url.removeprefix("sqlite:///"))
-        if read_only and url.startswith("sqlite:") and not path.is_file():
+        missing = read_only and url.startswith("sqlite:") and not path.is_file()
+        if missing and not or_empty:
             raise click.UsageError(f"{name}: there is no SQLite database at {path}")
-        with closing(open_store(url, read_only=read_only)) as store:
-            yield store
+        with TemporaryDirectory() if missing else nullcontext() as empty:
+            url = f"sqlite:///{empty}/comments.db" if empty else url
+            with closing(open_store(url, read_only=read_only and not missing)) as store:
+                yield store
     except ConfigError as error:
         raise click.UsageError(str(error).replace("COMMENTS_STORE", name)) from error
     except StoreError as error:
@@ -229,6 +282,11 @@ def _open(name: str, mode: str) -> Iterator[IO[bytes]]:
     file: IO[bytes]
     with file_errors(name), open(standard.fileno() if name == "-" else name, mode, closefd=name != "-") as file:
         yield file
+
+
+def _output(path: Path, header: bytes = b"") -> AbstractContextManager[IO[bytes]]:
+    """Open a new file, or stdout for -."""
+    return _open("-", "wb") if str(path) == "-" else _new_file(path, header)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """Records that may be imported, and the comments that they become."""
 
 import base64
-from collections.abc import Callable, Iterator
+import gzip
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +13,7 @@ import click
 from pydantic import AfterValidator, StrictBool, ValidationError
 
 from comments import ids
-from comments.errors import InvalidRequest, field_errors
+from comments.errors import FieldError, InvalidRequest, field_errors
 from comments.schemas import Author, Comment, CommentId, ContentId, NewComment, compact, matches
 
 MAX_AHEAD = 366 * 86_400
@@ -55,14 +57,19 @@ class StoredComment(NewComment, extra="allow"):
         return compact({**(comment.model_extra or {}), **stored, **known})
 
 
+class Skipped(Exception):
+    """A comment is left out on purpose. The message is the reason."""
+
+
 class Candidate(NamedTuple):
     """A comment that may be imported."""
 
-    place: str
     original: dict[str, Any]
     """The complete source record, for the report."""
     parse: Callable[[], Comment]
-    """Raises InvalidRequest."""
+    """Raises InvalidRequest or Skipped."""
+    changes: Sequence[FieldError] = ()
+    """What `parse` changed to make the comment valid."""
     size: int = 1
     """Steps of the progress bar."""
 
@@ -81,5 +88,7 @@ def file_errors(name: Path | str) -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise click.ClickException("the program that reads the output exited before the export was complete") from None
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise click.ClickException(f"{name} is a damaged gzip file: {error}") from error
     except OSError as error:
         raise click.ClickException(f"{name}: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 import base64
 import errno
+import gzip
 import json
 import os
 import re
@@ -93,7 +94,8 @@ def test_comments_move_to_another_store_and_back_byte_for_byte(
     fill(url, comments)
     assert sorted(export(url).splitlines()) == sorted(as_lines(comments))
     for source, target in ((url, store_url), (store_url, last)):
-        for end in ("120 imported, 0 already there", "0 imported, 120 already there"):
+        for stored in (120, 0):
+            end = f"120 read, {stored} stored, {120 - stored} already there, 0 skipped"
             assert run("import", "-", "--store", target, stdin=export(source)) == (0, b"", [end])
     assert sorted(export(store_url).splitlines()) == sorted(as_lines(comments))
     assert export(last) == export(url)
@@ -149,7 +151,7 @@ def test_no_other_file_is_overwritten(url: str, tmp_path: Path) -> None:
     file.write_bytes(line())
     fill(url, [])
     assert f"{file} exists" in fail("export", "--store", url, "--output", file)
-    assert f"{file} exists" in fail("import", file, "--store", url, "--skip-bad", file)
+    assert f"{file} exists" in fail("import", file, "--store", url, "--report", file)
     assert file.read_bytes() == line()
     assert "Is a directory" in fail("export", "--store", url, "--output", tmp_path)
 
@@ -169,7 +171,9 @@ def test_a_missing_store_is_named_and_not_created(url: str, tmp_path: Path) -> N
     [
         (["export", "--store", "mysql://x"], 2, "--store must be sqlite:///PATH or dynamodb://TABLE"),
         (["import", "/no/such\x1b[2J\n"], 1, "/no/such?[2J?: No such file or directory"),
-        (["import", "-", "--threads", "x.json"], 2, "need --from isso"),
+        (["import", "-", "--threads", "x.json"], 2, "--host and --threads are for files of other systems"),
+        (["import", "-", "--from", "disqus"], 2, "- needs --report"),
+        (["import", "-", "--from", "isso", "--report", "-"], 2, "the database of Isso must be a file"),
     ],
 )
 def test_wrong_usage_is_one_line(arguments: list[str], status: int, message: str) -> None:
@@ -207,9 +211,12 @@ def test_an_import_stops_at_the_first_bad_line(url: str) -> None:
 def test_skipped_lines_are_reported_in_full_with_their_reasons(url: str, tmp_path: Path) -> None:
     report = tmp_path / "bad.jsonl"
     data = b"".join(bad + b"\n" for bad, _, _ in BAD) + line()
-    for end in ("1 imported, 0 already there", "0 imported, 1 already there"):
-        status, _, err = run("import", "-", "--store", url, "--skip-bad", report, stdin=data)
-        assert (status, err) == (3, [end, f"{len(BAD)} NOT imported; {report} lists each with the reason"])
+    for stored in (1, 0):
+        end = (
+            f"{len(BAD) + 1} read, {stored} stored, {1 - stored} already there, {len(BAD)} skipped: {len(BAD)} invalid"
+        )
+        status, _, err = run("import", "-", "--from", "export", "--store", url, "--report", report, stdin=data)
+        assert (status, err) == (3, [end, f"{report} lists what was skipped or changed, with the reason"])
     reported = [json.loads(each) for each in report.read_bytes().splitlines()[1:]]
     for number, ((bad, field, reason), found) in enumerate(zip(BAD, reported, strict=True), start=1):
         text = found["text"]
@@ -217,12 +224,39 @@ def test_skipped_lines_are_reported_in_full_with_their_reasons(url: str, tmp_pat
         assert found["errors"][0]["field"] == field
         assert reason in found["errors"][0]["message"]
         assert (text.encode() if isinstance(text, str) else base64.b64decode(text["base64"])) == bad
-    assert run("import", "-", "--store", url, "--skip-bad", report, stdin=line())[0] == 0
+    assert run("import", "-", "--store", url, "--report", report, stdin=line())[0] == 0
     assert not report.exists()
 
 
 def test_an_id_may_occur_in_two_threads(store_url: str) -> None:
     fill(store_url, [])
     data = b"\n".join([line(content_id=1), line(content_id=2), line(content_id=1)])
-    assert run("import", "-", "--store", store_url, stdin=data) == (0, b"", ["2 imported, 1 already there"])
+    counts = "3 read, 2 stored, 1 already there, 0 skipped"
+    for dry_run in (["--dry-run"], []):
+        expected = f"dry run: {counts}" if dry_run else counts
+        assert run("import", "-", "--store", store_url, *dry_run, stdin=data) == (0, b"", [expected])
     assert sorted(json.loads(each)["content_id"] for each in export(store_url).splitlines()) == [1, 2]
+
+
+def test_a_dry_run_stores_nothing_and_creates_no_store(url: str, tmp_path: Path) -> None:
+    report, data = tmp_path / "report.jsonl", line() + b"\n{}\n" + line()
+    counts = "dry run: 3 read, 1 stored, 1 already there, 1 skipped: 1 invalid"
+    status, _, err = run("import", "-", "--store", url, "--dry-run", "--report", report, stdin=data)
+    assert (status, err[0]) == (3, counts)
+    assert list(tmp_path.iterdir()) == [report]
+    fill(url, [])
+    assert run("import", "-", "--store", url, "--dry-run", stdin=line())[0] == 0
+    assert export(url) == b""
+
+
+def test_a_report_can_be_written_to_stdout(url: str) -> None:
+    status, out, err = run("import", "-", "--store", url, "--report", "-", stdin=b"{}")
+    assert (status, err) == (3, ["1 read, 0 stored, 0 already there, 1 skipped: 1 invalid"])
+    assert json.loads(out)["skipped"] == "invalid"
+
+
+def test_a_compressed_export_is_imported(url: str) -> None:
+    data = gzip.compress(line())
+    assert run("import", "-", "--store", url, stdin=data) == (0, b"", ["1 read, 1 stored, 0 already there, 0 skipped"])
+    assert "is a damaged gzip file" in fail("import", "-", "--store", url, stdin=data[:-9])
+    assert "is a damaged gzip file" in fail("import", "-", "--store", url, stdin=data[:10] + b"x" + data[11:])

@@ -1,0 +1,110 @@
+"""Convert the HTML of imported comments to the Markdown that the widget shows."""
+
+import re
+from html.parser import HTMLParser
+
+from comments.schemas import MAX_COMMENT
+
+MARKS = {"b": "**", "strong": "**", "i": "*", "em": "*", "code": "`"}
+BLOCKS = {"p", "div", "pre", "ul", "ol", "blockquote"}
+
+MAX_QUOTES = 3
+"""Levels of quotes that the widget shows."""
+
+MAX_HTML = 5 * MAX_COMMENT
+"""Characters. Longer HTML stays as it is, too long to import."""
+
+NOT_A_TAG = re.compile("<(?!/?[A-Za-z][^<>]*>|!--[^<>]*-->)")
+"""html.parser would take minutes for some texts with many of them."""
+
+
+def from_html(html: str) -> str:
+    """Return links, emphasis, code, quotes and paragraphs as Markdown. Other tags are dropped, but not their text."""
+    if len(html) > MAX_HTML:
+        return html
+    converter = _Converter()
+    converter.feed(NOT_A_TAG.sub("&lt;", html))
+    converter.close()
+    while len(converter.levels) > 1:
+        converter.end_quote()
+    return _tidy(converter.levels[0])
+
+
+class _Converter(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.levels: list[list[str]] = [[]]
+        """Output, and that of each open quote."""
+        self.quotes = 0
+        self.link = ("", 0)
+        """Address of the open link, and where its label starts."""
+        self.pre = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.write("\n\n" if tag in BLOCKS else {"br": "\n", "li": "\n- "}.get(tag, ""))
+        if tag == "pre":
+            self.pre = True
+            self.write("```\n")
+        elif tag == "blockquote":
+            self.quotes += 1
+            self.link = ("", 0)
+            if len(self.levels) <= MAX_QUOTES:
+                self.levels.append([])
+        elif tag == "a":
+            self.link = (values.get("href", "").strip(), len(self.levels[-1]))
+        elif tag == "img":
+            self.write(values.get("alt") or values.get("src", ""))
+        else:
+            self.mark(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "pre":
+            self.pre = False
+            self.write("\n```")
+        elif tag == "blockquote":
+            self.end_quote()
+        elif tag == "a":
+            self.end_link()
+        else:
+            self.mark(tag)
+        self.write("\n\n" if tag in BLOCKS else "")
+
+    def handle_data(self, data: str) -> None:
+        if not self.pre:
+            data = re.sub(r"\s+", " ", data)
+            if not self.levels[-1] or self.levels[-1][-1].endswith("\n"):
+                data = data.lstrip()
+        self.write(data)
+
+    def write(self, text: str) -> None:
+        if text:
+            self.levels[-1].append(text)
+
+    def mark(self, tag: str) -> None:
+        if not self.pre:
+            self.write(MARKS.get(tag, ""))
+
+    def end_quote(self) -> None:
+        self.link = ("", 0)
+        self.quotes = max(self.quotes - 1, 0)
+        if self.quotes < len(self.levels) - 1:
+            self.write("\n")
+            quoted = _tidy(self.levels.pop())
+            self.write("\n\n" + re.sub("(?m)^", "> ", quoted) + "\n\n" if quoted else "")
+
+    def end_link(self) -> None:
+        (address, start), self.link = self.link, ("", 0)
+        if not re.match("https?://", address):
+            return
+        label = " ".join("".join(self.levels[-1][start:]).split())
+        del self.levels[-1][start:]
+        address = re.sub(r"[()<>\s]", lambda found: f"%{ord(found[0]):02X}", address)
+        shortened = "://" in label and address.startswith(label.rstrip(".…"))
+        label = label.replace("[", "(").replace("]", ")")
+        self.write(address if shortened or not label else f"[{label}]({address})")
+
+
+def _tidy(output: list[str]) -> str:
+    lines = (line.rstrip() for line in "".join(output).split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

@@ -1,0 +1,33 @@
+"""HTML of imported comments becomes the Markdown that the widget shows."""
+
+import pytest
+
+from comments.markdown import MAX_HTML, from_html
+
+
+@pytest.mark.parametrize(
+    ("html", "markdown"),
+    [
+        ("<p>one <b>two</b> &amp; <em>three</em></p>\n<p>four<br>  five</p>", "one **two** & *three*\n\nfour\nfive"),
+        ("<code>a</code><pre><code>x  = 1\n  y</code></pre>z", "`a`\n\n```\nx  = 1\n  y\n```\n\nz"),
+        ("a<blockquote>b<blockquote>c</blockquote>d", "a\n\n> b\n>\n> > c\n>\n> d"),
+        ("<ul><li>a</li>\n<li>b</li></ul>", "- a\n- b"),
+        ('<a href="https://x.org/a_(b)">a [b]</a>', "[a (b)](https://x.org/a_%28b%29)"),
+        ('<a href="https://x.org/long/address">https://x.org/long/…</a>', "https://x.org/long/address"),
+        ('<a href="javascript:alert(1)">label</a> <a>b</a>', "label b"),
+        ('<img src="https://x.org/a.png">', "https://x.org/a.png"),
+        ("1 < 2 &lt;script&gt; <", "1 < 2 <script> <"),
+        ("</blockquote></a></pre>a<blockquote><a href='https://x.org'>b</blockquote></a>c", "```\n\na\n\n> b\n\nc"),
+        ("<blockquote>" * 4 + "a" + "</blockquote>b" * 4, "> > > a\n> > >\n> > > b\n> >\n> > b\n>\n> b\n\nb"),
+        ("", ""),
+    ],
+)
+def test_html_becomes_markdown(html: str, markdown: str) -> None:
+    assert from_html(html) == markdown
+
+
+@pytest.mark.parametrize(
+    "part", ["<a ", "<!--", "<blockquote>", "<", "</", "&", '<a href="https://x">', "\n ", "<?", "\0"]
+)
+def test_hostile_html_is_converted_soon_and_loses_no_text(part: str) -> None:
+    assert from_html(part * (MAX_HTML // len(part) - 1) + "end").endswith("end")
