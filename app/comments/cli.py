@@ -150,8 +150,8 @@ def import_(
             raise click.UsageError("the database of Isso must be a file" if report else "- needs --report")
         if not kind:
             raise click.ClickException(f"{source} has none of the supported formats; if it should, name it with --from")
-        records = isso.read(Path(source)) if kind == "isso" else importers.read(kind, stream.read(), source)
-    candidates = foreign.candidates(records, host=host, mapping=threads)
+        records = isso.read(Path(source)) if kind == "isso" else [*importers.READERS[kind](stream.read(), source)]
+    candidates = foreign.Converter(records, host=host, mapping=threads).candidates()
     report = report or Path(f"{source}.report.jsonl")
     return _import(url, candidates, steps=len(candidates), report=report, dry_run=dry_run)
 

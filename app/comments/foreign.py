@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from comments import canonical, ids
 from comments.errors import FieldError, InvalidRequest, field_errors
 from comments.records import Candidate, Skipped, StoredComment, file_errors
-from comments.schemas import MAX_CONTENT_ID, MAX_NAME, VISIBLE, Comment, Email, Page
+from comments.schemas import MAX_NAME, VISIBLE, Comment, ContentId, Email, Page
 from comments.strict_json import parse_json
 
 ANONYMOUS = "Anonymous"
@@ -31,9 +31,17 @@ ORDER_BITS = 31
 """Random bits of an id that hold a numeric id, so that comments of the same instant keep their order."""
 
 EMAIL, PAGE = TypeAdapter[str](Email), TypeAdapter[str](Page)
+MAPPING = TypeAdapter(dict[str, ContentId | Page | None])
 
 Target = int | str | None
-"""Where a thread goes: a content_id, a page, or None to leave it out."""
+"""Where a thread goes: a content_id, a page, or None to leave it out. Empty if its address is invalid."""
+
+REASONS = {
+    "page": "must be known, and the path or URL of a page",
+    "id": "is required",
+    "created": "must be a time in the past, after 1970",
+}
+"""Why a comment is invalid."""
 
 
 class Record(NamedTuple):
@@ -56,66 +64,63 @@ class Record(NamedTuple):
     """Why it is left out, such as spam."""
 
 
-def candidates(records: Sequence[Record], *, host: str, mapping: Path | None) -> list[Candidate]:
-    """Return the comments to import. Pages get the host, or none; the mapping file may name other pages."""
-    if host and not re.fullmatch("[A-Za-z0-9.-]+(:[0-9]{1,5})?", host):
-        raise click.UsageError("--host must be a host such as example.com or localhost:8000")
-    pages = {record.thread: "" for record in records if record.thread}
-    for thread in pages:
-        with suppress(InvalidRequest):  # reported with each comment
-            pages[thread] = _page(thread, host)
-    targets: Mapping[str, Target] = _read_mapping(mapping, pages) if mapping else pages
-    # A reply keeps the id of a parent that is not imported: the parent may have been deleted.
-    comment_ids = {(record.thread, record.id): _id(record) for record in records}
-    return [_candidate(record, targets, comment_ids, host) for record in records]
+class Converter:
+    """Converts comments. Pages get the host, or none; a mapping file may name other pages or content_ids."""
 
+    def __init__(self, records: Sequence[Record], *, host: str, mapping: Path | None) -> None:
+        if host and not re.fullmatch("[A-Za-z0-9.-]+(:[0-9]{1,5})?", host):
+            raise click.UsageError("--host must be a host such as example.com or localhost:8000")
+        self.records, self.host = records, host
+        self.targets: dict[str, Target] = {record.thread: self._page(record.thread) for record in records}
+        if mapping:
+            self.targets = _read_mapping(mapping, self.targets)
+        # A reply keeps the id of a parent that is not imported: the parent may have been deleted.
+        self.ids = {(record.thread, record.id): _id(record) for record in records if record.id}
 
-def _candidate(
-    record: Record, targets: Mapping[str, Target], comment_ids: Mapping[tuple[str, str], str], host: str
-) -> Candidate:
-    changes: list[FieldError] = []
-    original = {"page": record.thread, "record": record.fields}
-    return Candidate(original, partial(_convert, record, targets, comment_ids, host, changes), changes)
+    def candidates(self) -> list[Candidate]:
+        changes: list[list[FieldError]] = [[] for _ in self.records]
+        return [
+            Candidate(
+                {"page": record.thread, "record": record.fields}, partial(self._convert, record, changed), changed
+            )
+            for record, changed in zip(self.records, changes, strict=True)
+        ]
 
-
-def _convert(
-    record: Record,
-    targets: Mapping[str, Target],
-    comment_ids: Mapping[tuple[str, str], str],
-    host: str,
-    changes: list[FieldError],
-) -> Comment:
-    if record.skip:
-        raise Skipped(record.skip)
-    if not record.thread:
-        raise _invalid("page", "is unknown")
-    target = targets[record.thread]
-    if target is None:
-        raise Skipped("left out")
-    if not record.id:
-        raise _invalid("id", "is required")
-    comment_id = comment_ids[record.thread, record.id]
-    if not comment_id:
-        raise _invalid("created", "must be a time in the past, after 1970")
-    page = "" if isinstance(target, int) else target or _page(record.thread, host)
-    parent = comment_ids.get((record.thread, record.parent), "") if record.parent else ""
-    name, email = _name(record, changes), record.email.strip()
-    try:
-        EMAIL.validate_python(email or "a@b")
-    except ValidationError as invalid:
-        changes.append({"field": "email", "message": f"was left out: it {field_errors(invalid)[0]['message']}"})
-        email = ""
-    values = {"page": page, "parent": "" if parent == comment_id else parent, "email": email, "held": record.held}
-    return StoredComment.parse(
-        {
+    def _convert(self, record: Record, changes: list[FieldError]) -> Comment:
+        target, comment_id = self.targets[record.thread], self.ids.get((record.thread, record.id), "")
+        if record.skip or target is None:
+            raise Skipped(record.skip or "left out")
+        if not (target and comment_id):
+            field = "page" if not target else "created" if record.id else "id"
+            raise InvalidRequest(FieldError(field=field, message=REASONS[field]))
+        page = target if isinstance(target, str) else ""
+        parent = self.ids.get((record.thread, record.parent), "")
+        email = record.email.strip()
+        try:
+            EMAIL.validate_python(email or "a@b")
+        except ValidationError as invalid:
+            changes.append({"field": "email", "message": f"was left out: it {field_errors(invalid)[0]['message']}"})
+            email = ""
+        comment = {
             "id": comment_id,
-            "content_id": target if isinstance(target, int) else canonical.thread_of(page),
-            "name": name,
+            "content_id": canonical.thread_of(page) if page else target,
+            "page": page,
+            "name": _name(record, changes),
+            "email": email,
             "comment": record.text,
             "created_at": ids.created_at(comment_id),
-            **{field: value for field, value in values.items() if value},
+            "parent": parent if parent != comment_id else "",
+            "held": record.held,
         }
-    )
+        return StoredComment.parse({field: value for field, value in comment.items() if value})
+
+    def _page(self, thread: str) -> str:
+        """Return the canonical page of a path or URL, or nothing if it is invalid."""
+        with suppress(ValueError):
+            url = urlsplit(thread)
+            page = f"/{url.path.lstrip('/')}" + (f"?{url.query}" if url.query else "")
+            return PAGE.validate_python(f"//{self.host}{page}" if self.host else page) if thread else ""
+        return ""
 
 
 def _name(record: Record, changes: list[FieldError]) -> str:
@@ -127,18 +132,6 @@ def _name(record: Record, changes: list[FieldError]) -> str:
         changes.append({"field": "name", "message": f"was the email address: {ANONYMOUS} is shown instead"})
         name = ""
     return name if VISIBLE.search(name) else ANONYMOUS
-
-
-def _page(thread: str, host: str) -> str:
-    """Return the canonical page of a path or URL. Raises InvalidRequest."""
-    try:
-        url = urlsplit(thread)
-        page = f"/{url.path.lstrip('/')}" + (f"?{url.query}" if url.query else "")
-        return PAGE.validate_python(f"//{host}{page}" if host else page)
-    except ValidationError as invalid:
-        raise _invalid("page", field_errors(invalid)[0]["message"]) from None
-    except ValueError as error:
-        raise _invalid("page", f"is not a valid URL: {error}") from None
 
 
 def _id(record: Record) -> str:
@@ -163,11 +156,11 @@ def _id(record: Record) -> str:
     return ids.id_at(ids.ticks(seconds), random=random)
 
 
-def _read_mapping(path: Path, pages: Mapping[str, str]) -> dict[str, Target]:
+def _read_mapping(path: Path, drafted: Mapping[str, Target]) -> dict[str, Target]:
     """Read where each thread goes. If there is no file, write a draft and raise."""
+    draft = {thread: page or None for thread, page in drafted.items() if thread}
     with file_errors(path):
         if not path.exists():
-            draft = {thread: page or None for thread, page in pages.items()}
             path.write_bytes(orjson.dumps(draft, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
             raise click.ClickException(
                 f"{path} did not exist; wrote a draft with the page of each thread. Replace pages with others, with "
@@ -175,27 +168,18 @@ def _read_mapping(path: Path, pages: Mapping[str, str]) -> dict[str, Target]:
             )
         data = path.read_bytes()
     try:
-        mapping = parse_json(data)
+        mapping = MAPPING.validate_python(parse_json(data), strict=True)
     except InvalidRequest as invalid:
         raise click.ClickException(f"{path} {invalid.errors[0]['message']}") from None
-    if not isinstance(mapping, dict):
-        raise click.ClickException(f'{path} must be a JSON object such as {{"/posts/hello/": "/hello"}}')
-    for thread, target in mapping.items():
-        try:
-            if isinstance(target, str):
-                mapping[thread] = PAGE.validate_python(target)
-                continue
-        except ValidationError as invalid:
-            raise click.ClickException(f"{path}: {thread!r} {field_errors(invalid)[0]['message']}") from None
-        if target is not None and not (type(target) is int and 1 <= target <= MAX_CONTENT_ID):
-            raise click.ClickException(
-                f"{path}: {thread!r} must be a page, a number from 1 to {MAX_CONTENT_ID}, or null"
-            )
-    if missing := [thread for thread in pages if thread not in mapping]:
+    except ValidationError as invalid:
+        where = invalid.errors()[0]["loc"][:1]
+        what = (
+            f"{where[0]!r} must be a page such as /posts/hello, a content_id, or null"
+            if where
+            else "must be a JSON object"
+        )
+        raise click.ClickException(f"{path}: {what}") from None
+    if missing := [thread for thread in draft if thread not in mapping]:
         some = ", ".join(map(repr, missing[:3])) + (", …" if missing[3:] else "")  # so few that they fit on one line
-        raise click.ClickException(f"{path} lacks {len(missing)} of {len(pages)} threads: {some}")
-    return mapping
-
-
-def _invalid(field: str, message: str) -> InvalidRequest:
-    return InvalidRequest(FieldError(field=field, message=message))
+        raise click.ClickException(f"{path} lacks {len(missing)} of {len(draft)} threads: {some}")
+    return {"": "", **mapping}

@@ -144,11 +144,7 @@ READERS: dict[str, Callable[[bytes, str], Iterator[Record]]] = {
     "commento": commento,
     "comentario": commento,
 }
-
-
-def read(kind: str, data: bytes, source: str) -> list[Record]:
-    """Read a whole file. Raises ClickException, with the position, if it is not a valid one."""
-    return list(READERS[kind](data, source))
+"""Each takes a whole file and its name, and raises ClickException with the position if the file is not a valid one."""
 
 
 def _xml(data: bytes, source: str, root: str) -> ElementTree.Element:

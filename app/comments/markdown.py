@@ -8,9 +8,6 @@ from comments.schemas import MAX_COMMENT
 MARKS = {"b": "**", "strong": "**", "i": "*", "em": "*", "code": "`"}
 BLOCKS = {"p", "div", "pre", "ul", "ol", "blockquote"}
 
-MAX_QUOTES = 3
-"""Levels of quotes that the widget shows."""
-
 MAX_HTML = 5 * MAX_COMMENT
 """Characters. Longer HTML stays as it is, too long to import."""
 
@@ -35,7 +32,6 @@ class _Converter(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.levels: list[list[str]] = [[]]
         """Output, and that of each open quote."""
-        self.quotes = 0
         self.link = ("", 0)
         """Address of the open link, and where its label starts."""
         self.pre = False
@@ -47,10 +43,8 @@ class _Converter(HTMLParser):
             self.pre = True
             self.write("```\n")
         elif tag == "blockquote":
-            self.quotes += 1
             self.link = ("", 0)
-            if len(self.levels) <= MAX_QUOTES:
-                self.levels.append([])
+            self.levels.append([])
         elif tag == "a":
             self.link = (values.get("href", "").strip(), len(self.levels[-1]))
         elif tag == "img":
@@ -87,11 +81,8 @@ class _Converter(HTMLParser):
 
     def end_quote(self) -> None:
         self.link = ("", 0)
-        self.quotes = max(self.quotes - 1, 0)
-        if self.quotes < len(self.levels) - 1:
-            self.write("\n")
-            quoted = _tidy(self.levels.pop())
-            self.write("\n\n" + re.sub("(?m)^", "> ", quoted) + "\n\n" if quoted else "")
+        if len(self.levels) > 1 and (quoted := _tidy(self.levels.pop())):
+            self.write("\n\n" + re.sub("(?m)^", "> ", quoted) + "\n\n")
 
     def end_link(self) -> None:
         (address, start), self.link = self.link, ("", 0)

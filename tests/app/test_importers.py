@@ -100,7 +100,7 @@ def test_disqus_pages_parents_and_texts(tmp_path: Path, url: str) -> None:
     # The parent was deleted in Disqus: readers learn that there was one.
     assert orphan["parent"] not in {each["id"] for each in stored(url)}
     assert [(each["record"]["id"], each["skipped"]) for each in reported(file)] == [("6", "invalid"), ("9", "deleted")]
-    assert reported(file)[0]["errors"] == [{"field": "page", "message": "is unknown"}]
+    assert reported(file)[0]["errors"] == [{"field": "page", "message": "must be known, and the path or URL of a page"}]
 
 
 def test_disqus_posts_without_an_id_or_a_time_are_reported(tmp_path: Path, url: str) -> None:

@@ -142,8 +142,9 @@ def test_invalid_addresses_and_long_names_do_not_drop_a_comment(site: Site) -> N
     ("mapping", "message"),
     [
         ('{"/posts/hello/": 1}', "lacks 1 of 2 threads: '/posts/olá/?a=\"b\"'"),
-        ('{"/posts/hello/": 0}', "'/posts/hello/' must be a page, a number from 1 to 9007199254740991, or null"),
-        ('{"/posts/hello/": "hello"}', "'/posts/hello/' must be a path such as /posts/hello, or an http(s) URL"),
+        ('{"/posts/hello/": 0}', "'/posts/hello/' must be a page such as /posts/hello, a content_id, or null"),
+        ('{"/posts/hello/": "hello"}', "'/posts/hello/' must be a page such as /posts/hello, a content_id, or null"),
+        ("[]", "threads.json: must be a JSON object"),
         ('{"/posts/hello/": 1, "/posts/hello/": 2}', "threads.json is not valid JSON"),
     ],
 )

@@ -18,7 +18,7 @@ from comments.markdown import MAX_HTML, from_html
         ('<img src="https://x.org/a.png">', "https://x.org/a.png"),
         ("1 < 2 &lt;script&gt; <", "1 < 2 <script> <"),
         ("</blockquote></a></pre>a<blockquote><a href='https://x.org'>b</blockquote></a>c", "```\n\na\n\n> b\n\nc"),
-        ("<blockquote>" * 4 + "a" + "</blockquote>b" * 4, "> > > a\n> > >\n> > > b\n> >\n> > b\n>\n> b\n\nb"),
+        ("<blockquote>" * 2 + "a" + "</blockquote>" * 3 + "b", "> > a\n\nb"),
         ("", ""),
     ],
 )
