@@ -116,7 +116,9 @@ def _thread(name: str, value: str) -> tuple[int, str]:
 @click.option(
     "--report", metavar="REPORT", type=FILE, help="List what is skipped or changed in REPORT, or - for stdout."
 )
-@click.option("--host", default="", help="Host of all pages, as data-host in the page; default: only their paths.")
+@click.option(
+    "--host", default="", metavar="HOST", help="Host of all pages, as data-host in the page; default: only their paths."
+)
 @click.option("--threads", metavar="MAPPING.json", type=FILE, help="JSON with the page or content_id of each thread.")
 def import_(
     *,

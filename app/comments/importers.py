@@ -19,7 +19,7 @@ DISQUS_ID = "{http://disqus.com/disqus-internals}id"
 NEW_COMENTARIO = 3
 """`version` of its exports. Commento and the first Comentario share version 1."""
 
-PREFIX = re.compile(rb"(?:\xef\xbb\xbf|[^\s<{[])?\s*(?=[<{])")
+PREFIX = re.compile(rb"\A(?:\xef\xbb\xbf|[^\s<{[])?\s*(?=[<{])")
 """A byte order mark or another stray byte, and white space: XML must not start with them."""
 
 FORMATS = {

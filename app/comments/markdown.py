@@ -6,7 +6,9 @@ from html.parser import HTMLParser
 from comments.schemas import MAX_COMMENT
 
 MARKS = {"b": "**", "strong": "**", "i": "*", "em": "*", "code": "`"}
-BLOCKS = {"p", "div", "pre", "ul", "ol", "blockquote"}
+BLOCKS = dict.fromkeys(("p", "div", "ul", "ol", "blockquote"), "\n\n")
+START = MARKS | BLOCKS | {"pre": "\n\n```\n", "br": "\n", "li": "\n- "}
+END = MARKS | BLOCKS | {"pre": "\n```\n\n"}
 
 MAX_HTML = 5 * MAX_COMMENT
 """Characters. Longer HTML stays as it is, too long to import."""
@@ -38,62 +40,51 @@ class _Converter(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
-        self.write("\n\n" if tag in BLOCKS else {"br": "\n", "li": "\n- "}.get(tag, ""))
+        self.write(tag, START)
         if tag == "pre":
             self.pre = True
-            self.write("```\n")
         elif tag == "blockquote":
             self.link = ("", 0)
             self.levels.append([])
         elif tag == "a":
             self.link = (values.get("href", "").strip(), len(self.levels[-1]))
         elif tag == "img":
-            self.write(values.get("alt") or values.get("src", ""))
-        else:
-            self.mark(tag)
+            self.levels[-1].append(values.get("alt") or values.get("src", ""))
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "pre":
-            self.pre = False
-            self.write("\n```")
-        elif tag == "blockquote":
+        if tag == "blockquote":
             self.end_quote()
         elif tag == "a":
             self.end_link()
-        else:
-            self.mark(tag)
-        self.write("\n\n" if tag in BLOCKS else "")
+        elif tag == "pre":
+            self.pre = False
+        self.write(tag, END)
 
     def handle_data(self, data: str) -> None:
+        output = self.levels[-1]
         if not self.pre:
             data = re.sub(r"\s+", " ", data)
-            if not self.levels[-1] or self.levels[-1][-1].endswith("\n"):
-                data = data.lstrip()
-        self.write(data)
+            data = data.lstrip() if not output or output[-1].endswith("\n") else data
+        output.extend([data] if data else [])
 
-    def write(self, text: str) -> None:
-        if text:
-            self.levels[-1].append(text)
-
-    def mark(self, tag: str) -> None:
-        if not self.pre:
-            self.write(MARKS.get(tag, ""))
+    def write(self, tag: str, texts: dict[str, str]) -> None:
+        if tag in texts and not (self.pre and tag in MARKS):
+            self.levels[-1].append(texts[tag])
 
     def end_quote(self) -> None:
         self.link = ("", 0)
         if len(self.levels) > 1 and (quoted := _tidy(self.levels.pop())):
-            self.write("\n\n" + re.sub("(?m)^", "> ", quoted) + "\n\n")
+            self.levels[-1].append("\n\n" + re.sub("(?m)^", "> ", quoted) + "\n\n")
 
     def end_link(self) -> None:
         (address, start), self.link = self.link, ("", 0)
         if not re.match("https?://", address):
             return
         label = " ".join("".join(self.levels[-1][start:]).split())
-        del self.levels[-1][start:]
         address = re.sub(r"[()<>\s]", lambda found: f"%{ord(found[0]):02X}", address)
         shortened = "://" in label and address.startswith(label.rstrip(".…"))
         label = label.replace("[", "(").replace("]", ")")
-        self.write(address if shortened or not label else f"[{label}]({address})")
+        self.levels[-1][start:] = [address if shortened or not label else f"[{label}]({address})"]
 
 
 def _tidy(output: list[str]) -> str:
