@@ -225,7 +225,10 @@ class NewComment(Model):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "allOf": [_one_of("content_id", "page"), {"anyOf": [{"required": ["email"]}, {"required": ["name"]}]}]
+            "allOf": [_one_of("content_id", "page"), {"anyOf": [{"required": ["email"]}, {"required": ["name"]}]}],
+            "examples": [
+                {"name": "Alice", "email": "alice@example.com", "comment": "first post!", "page": "/posts/hello"}
+            ],
         }
     )
 

@@ -1,5 +1,7 @@
 """Pages and static files: caching, content security policy, and everything served from this service."""
 
+import gzip
+import json
 import re
 import tomllib
 
@@ -7,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from comments.pages import STATIC
 from comments.status import VERSION
 from comments.stores import CommentStore
 from tests.app.conftest import ROOT, TOKEN, client_of
@@ -25,10 +28,42 @@ def get(client: FlaskClient, path: str, *, etag: str = "") -> TestResponse:
 def test_every_site_can_load_embed_js_and_browsers_cache_it_for_minutes(client: FlaskClient) -> None:
     response = get(client, "/embed.js")
     assert (response.status_code, response.content_type) == (200, "text/javascript; charset=utf-8")
-    assert len(response.data) <= 10_000
     assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert "max-age=300" in response.headers["Cache-Control"]
+
+
+def test_embed_js_is_sent_compressed_to_clients_that_accept_it(client: FlaskClient) -> None:
+    plain = get(client, "/embed.js")
+    compressed = client.get("/embed.js", headers={"Accept-Encoding": "gzip, br"})
+    assert (plain.headers.get("Content-Encoding"), compressed.headers["Content-Encoding"]) == (None, "gzip")
+    assert gzip.decompress(compressed.data) == plain.data
+    assert len(compressed.data) <= 7_500
+    assert client.get("/embed.js", headers={"Accept-Encoding": "gzip;q=0"}).data == plain.data
+    assert plain.headers["ETag"] != compressed.headers["ETag"]
+    for response in (plain, compressed):
+        assert response.headers["Vary"] == "Accept-Encoding"
+    headers = {"Accept-Encoding": "gzip", "If-None-Match": compressed.headers["ETag"]}
+    again = client.get("/embed.js", headers=headers)
+    assert (again.status_code, again.data, again.headers["Vary"]) == (304, b"", "Accept-Encoding")
+
+
+def test_translations_have_every_text_of_the_widget(client: FlaskClient) -> None:
+    english = re.search(r"const english = \{(.*?)\};", get(client, "/embed.js").text, re.DOTALL)
+    assert english
+    texts = set(re.findall(r'(?:^|, )"?([\w-]+)"?: "', english[1], re.MULTILINE))
+    translations = sorted((STATIC / "embed").glob("*.json"))
+    assert [each.stem for each in translations] == ["de", "es", "fr", "pt"]
+    keys = set()
+    for each in translations:
+        response = get(client, f"/embed/{each.name}")
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+        translated = json.loads(response.data)
+        assert translated["lang"] == each.stem
+        assert texts <= translated.keys()
+        keys.add(frozenset(translated))
+    assert len(keys) == 1
+    assert get(client, "/embed/ja.json").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/static/missing.css", "/static/..%2fpages.py", "/docs/..%2f__init__.py"])

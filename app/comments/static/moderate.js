@@ -41,12 +41,14 @@ const signOut = (reason) => {
 };
 
 const entry = (comment, isPending) => {
-  const author = comment.email || "no email";
+  const author = comment.name || comment.email || "no name";
+  const thread = comment.page || `thread ${comment.content_id}`;
   const when = new Date(comment.created_at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
   const row = make("div", { class: "row" });
   let busy = false;
   const item = make("li", { tabindex: "-1" },
-    make("div", { class: "by" }, make("b", {}, author), make("span", { class: "soft" }, `thread ${comment.content_id}`),
+    make("div", { class: "by" }, make("b", { dir: "auto" }, author),
+      make("span", { class: "soft" }, comment.name && comment.email || ""), make("span", { class: "soft" }, thread),
       make("time", { datetime: comment.created_at }, when)),
     make("p", { dir: "auto" }, comment.comment), row);
   const action = (label, kind, url, method, done) => {
@@ -111,7 +113,9 @@ byId("sign-in").addEventListener("submit", async (event) => {
 byId("thread").addEventListener("submit", (event) => {
   event.preventDefault();
   const thread = byId("content-id").value.trim();
-  list(`Comments in thread ${thread}`, `api/comment/list/${encodeURIComponent(thread)}?limit=50`, false);
+  const isPage = /\D/.test(thread);
+  const path = isPage ? `?page=${encodeURIComponent(thread)}&` : `/${thread}?`;
+  list(`Comments ${isPage ? "on" : "in thread"} ${thread}`, `api/comment/list${path}limit=50`, false);
 });
 byId("pending").addEventListener("click", listPending);
 byId("sign-out").addEventListener("click", () => signOut("You are signed out."));

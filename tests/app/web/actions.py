@@ -16,6 +16,7 @@ class Thread:
 
     def __init__(self, page: Page, index: int = 0) -> None:
         self.box = page.locator("comment-thread").nth(index)
+        self.name = self.box.get_by_label("Name")
         self.email = self.box.get_by_label("Email")
         self.comment = self.box.get_by_label("Comment", exact=True)
         self.send = self.box.get_by_role("button", name="Post comment")
@@ -23,13 +24,22 @@ class Thread:
         self.retry = self.box.get_by_role("button", name="Try again")
         self.items = self.box.get_by_role("listitem")
 
-    def post(self, comment: str, email: str = "alice@example.com") -> None:
+    def post(self, comment: str, *, name: str = "Alice", email: str = "") -> None:
+        self.name.fill(name)
         self.email.fill(email)
         self.comment.fill(comment)
         self.send.click()
 
     def status(self, text: str) -> Locator:
         return self.box.get_by_role("status").filter(has_text=text)
+
+    def item(self, text: str) -> Locator:
+        """The comment with this text, without its replies."""
+        return self.items.filter(has=self.box.page.locator(f":scope > .text:text-is('{text}')"))
+
+    def button(self, label: str, text: str) -> Locator:
+        """A button of the comment with this text."""
+        return self.item(text).locator("> .actions").get_by_role("button", name=label)
 
     def texts(self) -> list[str]:
         return self.box.locator(".text").all_text_contents()

@@ -76,9 +76,10 @@ def test_a_late_page_does_not_interrupt_typing(article: Article) -> None:
 
 def test_invalid_fields_show_their_errors(article: Article) -> None:
     thread = article.open()
-    thread.post("", email="alice")
-    expect(thread.email).to_be_focused()
+    thread.post("", name=" ", email="alice")
+    expect(thread.name).to_be_focused()
     for field, message in (
+        (thread.name, "Name must not be empty."),
         (thread.email, "Email must be an address with one @, such as alice@example.com."),
         (thread.comment, "Comment must not be empty."),
     ):
@@ -87,7 +88,7 @@ def test_invalid_fields_show_their_errors(article: Article) -> None:
         expect(thread.box.get_by_text(message)).to_be_visible()
     thread.post("now with text")
     expect(thread.status("Your comment was posted.")).to_be_visible()
-    for field in (thread.email, thread.comment):
+    for field in (thread.name, thread.email, thread.comment):
         expect(field).not_to_have_attribute("aria-invalid", "true")
         expect(field).to_have_accessible_description("")
 

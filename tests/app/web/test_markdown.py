@@ -1,0 +1,94 @@
+"""What comments look like: a subset of Markdown, rendered as elements without losing text."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.web.actions import Article
+
+RTL, LRI = "\u202e", "\u2066"
+
+HOSTILE = {
+    "brackets": "[" * 10_000,
+    "links without an end": "[a](https://a" * 700,
+    "one line of quotes": ">" * 5_000,
+    "lines of quotes": ">\n" * 4_900 + "> end",
+    "asterisks": "**a " * 2_500,
+    "pairs of asterisks": "*" * 10_000,
+    "a product": "2*3*4 and 2**3**4 and * a list * of items",
+    "an unclosed fence": "before\n```\nafter <b>it</b>",
+    "unclosed fences": "```a\n" * 2_000,
+    "an info string": "```print this\ncode\n```",
+    "backticks": "`" * 9_999 + "a",
+    "URLs of dots": "https://" + "." * 9_000,
+    "unsafe URLs": "[a](javascript:alert(1)) [b](data:text/html,x) javascript:alert(1) [c](//evil.example)",
+    "markup in a link": '[<img src=x onerror=alert(1)>](https://a.example/"onmouseover="alert(1))',
+    "bidi controls": f"{RTL}[{LRI}a](b) `{RTL}code` **{RTL}",
+}
+
+
+def visible(text: str) -> str:
+    """Text without white space and without what Markdown may consume."""
+    return re.sub(r"[\s>*`]", "", text)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_comments_are_rendered_completely(article: Article, text: str) -> None:
+    article.post(text, "the next comment")
+    thread = article.open()
+    expect(thread.items).to_have_count(2)
+    shown, following = thread.texts()
+    assert visible(shown) == visible(text)
+    assert following == "the next comment"
+    assert thread.items.locator(".text *").evaluate_all(
+        "(all) => all.every((each) => !each.href || /^https?:/.test(each.href))"
+    )
+    expect(thread.items.last).to_have_css("direction", "ltr")
+
+
+@pytest.mark.parametrize(
+    "name", ["a product", "an unclosed fence", "an info string", "unsafe URLs", "asterisks", "backticks"]
+)
+def test_text_that_only_looks_like_markdown_stays_as_it_is(article: Article, name: str) -> None:
+    article.post(HOSTILE[name])
+    thread = article.open()
+    expect(thread.items).to_have_count(1)
+    assert thread.texts() == [HOSTILE[name].strip()]
+    expect(thread.box.locator(".text *")).to_have_count(0)
+
+
+def test_quotes_are_nested_three_levels(article: Article) -> None:
+    article.post(">" * 5_000)
+    thread = article.open()
+    expect(thread.box.locator("blockquote")).to_have_count(3)
+    assert thread.texts() == [">" * 4_997]
+
+
+def test_direction_controls_end_with_the_name_or_comment_that_contains_them(article: Article) -> None:
+    article.post(f"{RTL}text", f"[label{RTL}](https://a.example) after")
+    thread = article.open()
+    expect(thread.items).to_have_count(2)
+    for isolated in (".author", ".text", "a"):
+        expect(thread.box.locator(isolated).first).to_have_css("unicode-bidi", "isolate")
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("`a*b*`", "<code>a*b*</code>"),
+        ("**bold *both* `c`**", "<strong>bold <em>both</em> <code>c</code></strong>"),
+        ("say *this*, please", "say <em>this</em>, please"),
+        ("a\n> b\n> > c\n\nd", "a<blockquote>b<blockquote>c</blockquote></blockquote>d"),
+        ("```py\nif a:\n    *b*\n```\nend", "<pre><code>if a:\n    *b*</code></pre>end"),
+        ("[the docs](https://a.example/b?c=1&d)", '<a href="https://a.example/b?c=1&amp;d" REL>the docs</a>'),
+        ("(see https://a.example/b.)", '(see <a href="https://a.example/b" REL>https://a.example/b</a>.)'),
+        ("**太字**です", "<strong>太字</strong>です"),
+    ],
+)
+def test_markdown_becomes_elements(article: Article, text: str, html: str) -> None:
+    article.post(text)
+    box = article.open().box.locator(".text")
+    expect(box).to_have_count(1)
+    rendered = re.sub(r' (class|part)="[^"]*"', "", box.inner_html())
+    assert rendered == html.replace("REL", 'rel="ugc nofollow noopener"')
