@@ -94,4 +94,5 @@ def embed(language: str = "") -> Response:
     # Sites can pin the script with `integrity`, which needs `crossorigin` and this header.
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.add_etag()
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

@@ -1,4 +1,4 @@
-"""Comments move from exports of other systems; tests/data/imports has real ones."""
+"""Comments move from exports of other systems; tests/app/data/imports has real ones."""
 
 import gzip
 import json
@@ -15,7 +15,7 @@ from comments.stores import open_store
 from tests.app.conftest import ROOT
 from tests.app.test_cli import export, fail, run
 
-SAMPLES = ROOT / "tests/data/imports"
+SAMPLES = ROOT / "tests/app/data/imports"
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ b, strong { font-weight: 600; overflow-wrap: anywhere }
 .badge { padding: 0 .5em; border: 1px solid; border-radius: 6px; color: var(--accent); font-size: .8em }
 time, .soft, .status { color: var(--soft); font-size: .875em }
 .text { white-space: pre-wrap; overflow-wrap: anywhere; margin-top: .3em }
+.actions { margin-inline-start: -.5em }
 em { font-style: italic }
 code { font: .9em/1.5 ui-monospace, Menlo, monospace; background: var(--rule); border-radius: 4px; padding: .1em .3em }
 pre, blockquote { margin: .4em 0; white-space: inherit }

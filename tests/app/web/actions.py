@@ -66,11 +66,11 @@ class Article:
     def tag(self, attributes: str = "") -> str:
         return f'<script src="{self.url}/embed.js" data-content-id="{self.content_id}" {attributes}></script>'
 
-    def open(self, *tags: str, head: str = "", headers: dict[str, str] | None = None) -> Thread:
+    def open(self, *tags: str, head: str = "", headers: dict[str, str] | None = None, path: str = "") -> Thread:
         """Open the page with these tags, by default with that of the thread."""
         body = f"<main><h1>An article</h1>{''.join(tags) or self.tag()}</main>"
         html = f"<!doctype html><html lang=en><head><title>A magazine</title>{head}</head><body>{body}</body></html>"
-        self.page.goto(self.publish(html, headers or {}))
+        self.page.goto(self.publish(html, headers or {}) + path)
         return Thread(self.page)
 
 

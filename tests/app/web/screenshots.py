@@ -1,4 +1,4 @@
-"""Takes the screenshots of the README and docs/api.md again: `make test ARGS=tests/web/screenshots.py`.
+"""Takes the screenshots of the README and the docs again: `make test ARGS=tests/app/web/screenshots.py`.
 
 Without `test_` in its name, the file only runs when it is named.
 """
@@ -6,8 +6,9 @@ Without `test_` in its name, the file only runs when it is named.
 from playwright.sync_api import Page, expect
 
 from tests.app.conftest import ROOT, Server
-from tests.app.web.actions import TOKEN, sign_in
-from tests.client import post
+from tests.app.web.actions import TOKEN, Article, sign_in
+from tests.app.web.conftest import Publish
+from tests.client import ask, post
 
 IMAGES = ROOT / "docs/images"
 MESSAGES = (
@@ -19,16 +20,44 @@ for (const element of document.querySelectorAll("pre")) {
   element.textContent = element.textContent.replaceAll(location.origin, "https://comments.example");
 }
 """
+BLOG = """<style>
+  body { max-width: 36rem; margin: 2rem auto; font: 1.05rem/1.6 system-ui, sans-serif; color: #23211d; padding: 0 1rem }
+  comment-thread { margin: 2rem -1rem 0 }
+</style>"""
+THEME = """<style>
+  html { background: #fbf3ea }
+  comment-thread { --comments-paper: #fbf3ea; --comments-ink: #2b1d0e; --comments-accent: #8c2f00;
+    --comments-rule: #ecdcc8; --comments-font: 1rem/1.6 Georgia, serif }
+  comment-thread::part(input) { border-radius: 0; background: #fff }
+  comment-thread::part(button) { border-radius: 2em }
+</style>"""
+
+
+def say(url: str, name: str, comment: str, *, token: str = "", **where: str | int) -> str:
+    """Post a comment; returns its id."""
+    answer = ask(f"{url}/api/comment/new", "POST", {"name": name, "comment": comment, **where}, token=token)
+    assert answer.status in {200, 202}, answer.body
+    comment_id: str = answer.body["id"]
+    return comment_id
+
+
+def capture(page: Page, name: str) -> None:
+    expect(page.get_by_role("listitem").last).to_be_visible()
+    page.evaluate(NAME_THE_SERVICE)
+    page.screenshot(path=IMAGES / name, full_page=True, animations="disabled", caret="hide")
 
 
 def test_screenshots(server: Server, moderated: Server, page: Page) -> None:
-    post(server.url, "first post!")
-    post(server.url, "ok, now I am gonna say something more useful")
-    post(server.url, "I agree", email="bob@example.com")
+    say(server.url, "Alice", "first post!", content_id=1)
+    useful = say(server.url, "Alice", "ok, now I am gonna say something more *useful*", content_id=1)
+    say(server.url, "Bob", "I agree", content_id=1, parent=useful)
     for message in MESSAGES:
         post(server.url, message, content_id=9, token=TOKEN)
-    post(moderated.url, "Indeed, dear Bob, I believe so as well", email="charlie@example.com")
-    post(moderated.url, "<b>Nah</b>, you both are wrong", email="eve@example.com")
+    for name, comment in (
+        ("Charlie", "Indeed, dear Bob, I believe so as well"),
+        ("Eve", "<b>Nah</b>, you both are wrong"),
+    ):
+        say(moderated.url, name, comment, email=f"{name.lower()}@example.com", page="/posts/bread")
     sign_in(page, moderated.url)
     for name, url in (
         ("moderate.png", f"{moderated.url}/moderate"),
@@ -39,6 +68,22 @@ def test_screenshots(server: Server, moderated: Server, page: Page) -> None:
         page.emulate_media(color_scheme="dark" if "dark" in name else "light")
         page.set_viewport_size({"width": 800, "height": 400})  # lower than any page: no screenshot ends in empty space
         page.goto(url)
-        expect(page.get_by_role("listitem").last).to_be_visible()
-        page.evaluate(NAME_THE_SERVICE)
-        page.screenshot(path=IMAGES / name, full_page=True, animations="disabled", caret="hide")
+        capture(page, name)
+
+
+def test_screenshots_of_an_article(server: Server, page: Page, publish: Publish) -> None:
+    url, bread = server.url, "/posts/bread"
+    question = "Does the dough need to rest *overnight*? The video says `2 h` at room temperature."
+    asked = say(url, "Alice", question, page=bread)
+    told = say(url, "Bob", "Overnight, in the fridge:\n> cold dough is easier to shape", page=bread, parent=asked)
+    say(url, "Alice", "Thank you, I will try that on Sunday.", page=bread, parent=told)
+    link = "Both work. I wrote more about it at https://bakery.example/rest"
+    say(url, "The baker", link, page=bread, parent=asked, token=TOKEN)
+    say(url, "Zoë", "Best bread I have made so far.", page=bread)
+    article = Article(page, server.url, 1, publish)
+    tag = f'<script src="{server.url}/embed.js" data-page="/posts/bread"></script>'
+    page.set_viewport_size({"width": 700, "height": 300})
+    article.open("<p>Flour, water, salt, and time.</p>", tag, head=BLOG)
+    capture(page, "embedding.png")
+    article.open("<div lang=fr>", tag, "</div>", head=BLOG + THEME)
+    capture(page, "theming.png")

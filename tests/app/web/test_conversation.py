@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.app.conftest import Server
+from tests.app.web.actions import TOKEN, Article, Thread, axe
 from tests.client import ask
-from tests.web.actions import TOKEN, Article, Thread, axe
 
 AN_HOUR_AGO = "2026-11-24T08:00:00.000Z"
 

@@ -1,11 +1,15 @@
 """Threads in pages of other sites."""
 
+import json
 from dataclasses import replace
+from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.app.web.actions import Article, Thread
+from tests.app.conftest import ROOT
+from tests.app.web.actions import Article, Thread, axe
+from tests.client import ask
 
 # Each would run a script, load a resource or add an element if it were parsed as markup.
 XSS = (
@@ -108,3 +112,114 @@ def test_a_thread_continues_behind_a_proxy_with_a_path(article: Article) -> None
     thread = article.open(article.tag().replace("/embed.js", "/blog/embed.js"))
     thread.more.click()
     expect(thread.items).to_have_count(51)
+
+
+@pytest.mark.parametrize(
+    ("path", "attributes", "head", "address"),
+    [
+        ("/posts/one/?utm_source=x#top", "", "", "/posts/one"),
+        ("/?utm_source=x&p=12", "", "", "/?p=12"),
+        ("/any", "", '<link rel=canonical href="/posts/caf%C3%A9/index.html">', "/posts/café"),
+        ("/any", "data-host", '<link rel=canonical href="https://Blog.example/a">', "//blog.example/a"),
+        ("/any", 'data-host="blog.example"', "", "//blog.example/any"),
+        ("/any", 'data-page="/the-page" data-host data-content-id="7"', "", "/the-page"),
+        ("/any", 'data-page=""', "", "/any"),
+    ],
+)
+def test_a_page_has_its_own_thread(article: Article, path: str, attributes: str, head: str, address: str) -> None:
+    tag = f'<script src="{article.url}/embed.js" {attributes}></script>'
+    thread = article.open(tag, head=head, path=path)
+    text = f"on {address}"
+    thread.post(text)
+    expect(thread.status("Your comment was posted.")).to_be_visible()
+    listed = ask(f"{article.url}/api/comment/list?page={quote(address)}").body
+    assert (listed[-1]["page"], listed[-1]["comment"]) == (address, text)
+    article.page.reload()
+    expect(thread.items.last).to_contain_text(text)
+
+
+def test_an_invalid_page_is_explained(article: Article) -> None:
+    thread = article.open(f'<script src="{article.url}/embed.js" data-page="the-page"></script>')
+    expect(thread.status("page: must be a path such as /posts/hello, or an http(s) URL")).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["de", "es", "fr", "pt"])
+def test_the_language_is_that_of_the_page(article: Article, language: str) -> None:
+    texts = json.loads((ROOT / f"app/comments/static/embed/{language}.json").read_text())
+    article.post("one")
+    headers = {"Content-Security-Policy": f"script-src {article.url}; connect-src {article.url}"}
+    thread = article.open(f"<div lang={language}-XX>{article.tag()}</div>", headers=headers)
+    expect(thread.box.get_by_role("heading", name=texts["title"], exact=True)).to_be_visible()
+    expect(thread.box.locator(".thread")).to_have_attribute("lang", language)
+    send = thread.box.get_by_role("button", name=texts["send"])
+    send.click()
+    expect(thread.box.locator("#name")).to_have_accessible_description(f"{texts['name']}: {texts['required']}")
+    thread.box.get_by_label(texts["name"], exact=True).fill("x" * 51)
+    thread.box.get_by_label(texts["comment"], exact=True).fill("two")
+    send.click()
+    expect(thread.box.locator("#name")).to_have_accessible_description(f"{texts['name']}: {texts['invalid']}")
+    assert axe(article.page) == []
+    thread.box.get_by_label(texts["name"], exact=True).fill("Alice")
+    send.click()
+    expect(thread.status(texts["posted"])).to_be_visible()
+    assert article.listed() == ["one", "two"]
+
+
+def test_a_translation_that_cannot_be_loaded_is_replaced_by_english(article: Article) -> None:
+    article.page.route("**/embed/de.json", lambda route: route.abort())
+    thread = article.open(f"<div lang=de>{article.tag()}</div>")
+    expect(thread.send).to_be_visible()
+    expect(thread.box.locator(".thread")).to_have_attribute("lang", "en")
+
+
+def test_the_page_chooses_colors_fonts_and_parts(article: Article) -> None:
+    article.post("calm")
+    head = """<style>
+      comment-thread { --comments-paper: rgb(1, 2, 3); --comments-accent: rgb(4, 5, 6); --comments-font: 20px serif }
+      comment-thread::part(text) { letter-spacing: 2px }
+      comment-thread::part(input) { border-radius: 0 }
+    </style>"""
+    thread = article.open(head=head)
+    expect(thread.box.locator(".thread")).to_have_css("background-color", "rgb(1, 2, 3)")
+    expect(thread.send).to_have_css("background-color", "rgb(4, 5, 6)")
+    expect(thread.box.locator(".text")).to_have_css("font-size", "20px")
+    expect(thread.box.locator(".text")).to_have_css("letter-spacing", "2px")
+    expect(thread.comment).to_have_css("border-radius", "0px")
+
+
+def test_an_application_creates_changes_and_removes_the_element(article: Article) -> None:
+    other = replace(article, content_id=article.content_id + 2_000_000)
+    article.post("on the first page")
+    other.post("on the second page")
+    article.page.clock.install()
+    tag = f'<script src="{article.url}/embed.js" data-manual></script>'
+    thread = article.open(tag)
+    expect(article.page.locator("comment-thread")).to_have_count(0)
+    element = f'<comment-thread data-content-id="{article.content_id}"></comment-thread>'
+    article.page.evaluate("(html) => document.querySelector('main').insertAdjacentHTML('beforeend', html)", element)
+    expect(thread.item("on the first page")).to_be_visible()
+    article.page.evaluate(
+        "(id) => document.querySelector('comment-thread').setAttribute('data-content-id', id)", str(other.content_id)
+    )
+    expect(thread.item("on the second page")).to_be_visible()
+    expect(thread.items).to_have_count(1)
+    thread.post("posted to the second")
+    expect(thread.items).to_have_count(2)
+    assert other.listed() == ["on the second page", "posted to the second"]
+    with article.page.expect_request("**/list/**"):  # the thread is polled
+        article.page.clock.fast_forward(31_000)
+    requests: list[str] = []
+    article.page.evaluate("document.querySelector('comment-thread').remove()")
+    article.page.on("request", lambda request: requests.append(urlsplit(request.url).path))
+    article.page.clock.run_for(120_000)
+    assert requests == []
+
+
+def test_a_thread_at_twice_the_text_size_needs_no_horizontal_scrolling(article: Article) -> None:
+    """200 % zoom of a window of 640 pixels."""
+    article.post("> a quote\n\n```\n" + "code" * 40 + "\n```", "a" * 200)
+    article.page.set_viewport_size({"width": 320, "height": 480})
+    thread = article.open(head="<style>html { font-size: 200% }</style>")
+    expect(thread.items).to_have_count(2)
+    assert article.page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert axe(article.page) == []

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.web.actions import Article
+from tests.app.web.actions import Article
 
 RTL, LRI = "\u202e", "\u2066"
 

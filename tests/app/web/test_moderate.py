@@ -55,6 +55,22 @@ def test_many_pending_comments_load_page_by_page(url: str, page: Page) -> None:
     expect(page.get_by_role("button", name="Show more")).to_be_hidden()
 
 
+def test_moderators_see_name_address_and_page(url: str, page: Page) -> None:
+    comment = {"name": "Zoë", "email": "zoe@example.com", "comment": "hello", "page": "/posts/hello"}
+    assert ask(f"{url}/api/comment/new", "POST", comment).status == 202
+    sign_in(page, url)
+    item = page.get_by_role("listitem").filter(has_text="hello")
+    for text in ("Zoë", "zoe@example.com", "/posts/hello"):
+        expect(item).to_contain_text(text)
+    item.get_by_role("button", name="Approve the comment by Zoë").click()
+    page.get_by_label("Published comments in thread or page").fill("/posts/hello/")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_role("heading", name="Comments on /posts/hello/")).to_be_visible()
+    expect(page.get_by_role("listitem")).to_contain_text("hello")
+    page.get_by_role("button", name="Delete the comment by Zoë").click()
+    expect(page.get_by_text("The comment was deleted.")).to_be_visible()
+
+
 def test_a_published_comment_is_deleted(url: str, page: Page) -> None:
     post(url, "to delete", content_id=7, token=TOKEN)
     post(url, "to keep", content_id=7, token=TOKEN)
