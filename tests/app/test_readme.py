@@ -32,6 +32,15 @@ def test_every_setting_is_documented_and_no_other() -> None:
     assert documented == {PREFIX + name.upper() for name in Settings.model_fields}
 
 
+def test_every_custom_property_and_attribute_of_the_widget_is_documented() -> None:
+    script = (ROOT / "app/comments/static/embed.js").read_text()
+    documented = (ROOT / "docs/embedding.md").read_text()
+    properties = set(re.findall(r"var\((--comments-[a-z]+)", script))
+    assert properties == set(re.findall(r"`(--comments-[a-z]+)`", documented))
+    for attribute in ("page", "content-id", "host", "theme", "manual"):
+        assert f"| `data-{attribute}" in documented
+
+
 def test_every_make_target_in_the_readme_exists() -> None:
     shown = set(re.findall(r"`make ([a-z-]+)", README))
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
