@@ -15,7 +15,7 @@ _FIELDS = "fields @timestamp, level, request_id, method, path, status, duration_
 TABLE = Owned(
     service=Service.DYNAMODB,
     # A transaction requires the permissions of its operations.
-    actions=("dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"),
+    actions=("dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
     # One of ten requests stores a comment of 0.3 kB. embed.js sends an idempotency key, so that is a transaction of two
     # items, with two units each, after a read of the key. The others read 20 comments: 6 kB, and a unit is 4 kB.
     writes=0.1 * 4,

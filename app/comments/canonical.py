@@ -1,7 +1,7 @@
 """Pages as threads: the canonical form of a page's address, and the content_id that follows from it.
 
-Both are part of the stored data, so they never change: tests/app/data/pages.json has examples. Normalizing twice gives the
-same result.
+Both are part of the stored data, so they never change: tests/app/data/pages.json has examples. Normalizing twice gives
+the same result.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The canonical form of a page's address. It is part of the stored data: the examples in tests/app/data never change."""
+"""The canonical form of a page's address. It is stored with comments, so the examples in tests/app/data never change."""
 
 import json
 import re
