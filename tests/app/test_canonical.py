@@ -1,4 +1,4 @@
-"""The canonical form of a page's address. It is stored with comments, so the examples in tests/app/data never change."""
+"""The canonical form of the address of a page, which is stored: the examples in tests/app/data never change."""
 
 import json
 import re
