@@ -84,7 +84,7 @@ WORKLOAD = Workload(
         "deployment": 'fields @timestamp, @logStream, level, message | filter message != "request"'
         " | sort @timestamp asc | limit 500",
     },
-    blocked_body={"status": "INVALID", "message": "this request looks like an attack and was blocked"},
+    blocked_body={"status": "FORBIDDEN", "message": "this request looks like an attack and was blocked"},
     limited_body={"status": "RATE-LIMITED", "message": "too many posts from this address: wait five minutes"},
     # A page of 20 comments and its headers is 4 kB; a tenth of the requests posts a comment.
     traffic=Traffic(response_kb=4 * 0.9, routes=16),

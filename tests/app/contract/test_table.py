@@ -39,6 +39,7 @@ def test_the_task_role_allows_exactly_the_calls_of_the_store(service: Template) 
     store.add(new, key="key")
     held = store.add(new, held=True)
     store.list_held(limit=10)
+    assert store.edit(1, held["id"], "edited", "2026-12-01T00:00:00.000Z")
     assert store.approve(1, held["id"]) in store.list_comments(1, limit=10).comments
     assert store.delete(1, first["id"])
     store.ping()
