@@ -264,7 +264,7 @@ def _problems_of_owns(owns: tuple[Owned, ...]) -> Iterator[str]:
     for owned in owns:
         where = f"owns has a resource of {owned.service.value}"
         if names.count(owned.name) > 1:
-            yield f"{where} named {owned.name!r}, like another one; each needs a name of its own"
+            yield f"{where} named {owned.name!r}, like another one; names must be unique"
         form = r"[a-z0-9.@_+-]+" if owned.service is Service.SES else r"([a-z][a-z0-9]*(-[a-z0-9]+)*)?"
         if not re.fullmatch(form, owned.name):
             yield f"{where} named {owned.name!r}; the name must match {form}"

@@ -94,6 +94,6 @@ def evidence_of(read: Callable[[], Iterable[str]]) -> list[str]:
     lines: list[str] = []
     try:
         lines.extend(read())
-    except Exception as error:  # noqa: BLE001  # whatever it is, the failure that it should explain matters more
+    except Exception as error:  # noqa: BLE001  # the original failure matters more than any error here
         lines.append(missing_evidence(error))
     return lines

@@ -79,7 +79,7 @@ def init_blueprint(blueprint: APIBlueprint) -> None:
 
 
 def authenticate(*_unused: Any) -> None:
-    """Reject a wrong or malformed Authorization header on every route, so that nobody believes that it was accepted."""
+    """Reject a wrong or malformed Authorization header on every route; ignoring it would look like accepting it."""
     given = request.headers.get("Authorization")
     if given is None:
         return

@@ -44,7 +44,7 @@ class CloudFrontEntrance(Construct):
     ) -> None:
         """`name` identifies the distribution in the console. The VPC of the load balancer needs an internet gateway.
 
-        The certificate of `domain` must exist in us-east-1: to create it there would take a stack of its own.
+        The certificate of `domain` must exist in us-east-1; creating it there would need another stack.
         """
         super().__init__(scope, construct_id)
         vpc_origin = cloudfront.VpcOrigin(

@@ -43,7 +43,7 @@ CLOCK_SKEW = 5
 """Seconds by which the clocks of tasks may differ. Fargate keeps them within milliseconds."""
 
 CONNECTIONS = 100
-"""Calls at a time, each on a connection of its own. Others wait: a task of a quarter of a vCPU handles fewer."""
+"""Calls at a time, and connections to DynamoDB. Other calls wait: a task with a quarter of a vCPU handles fewer."""
 
 BUSY_SECONDS = 2
 """How long a call waits for a connection. Longer waits would delay writes whose ids already exist."""
