@@ -17,8 +17,8 @@ MODERATED = {"COMMENTS_MODERATOR_TOKEN": TOKEN, "COMMENTS_MODERATION": "true"}
 
 @pytest.mark.parametrize(
     ("store_url", "settings"),
-    [("dynamodb", {}), ("sqlite", MODERATED)],
-    ids=["default-dynamodb", "moderated-sqlite"],
+    [("dynamodb", MODERATED), ("sqlite", MODERATED)],
+    ids=["dynamodb", "sqlite"],
     indirect=["store_url"],
 )
 def test_schemathesis_finds_nothing(

@@ -29,16 +29,16 @@ def test_with_a_certificate_and_dns_elsewhere_an_output_is_the_record_to_create(
     for kind in ("AWS::CertificateManager::Certificate", "AWS::Route53::RecordSet"):
         service.resource_count_is(kind, 0)
     (balancer,) = service.find_resources("AWS::ElasticLoadBalancingV2::LoadBalancer")
-    record = ["comments.example.com CNAME ", {"Fn::GetAtt": [balancer, "DNSName"]}]
+    record = ["notes.example.com CNAME ", {"Fn::GetAtt": [balancer, "DNSName"]}]
     assert service.find_outputs("DnsRecord")["DnsRecord"]["Value"] == {"Fn::Join": ["", record]}
-    assert service.find_outputs("BaseUrl")["BaseUrl"]["Value"] == "https://comments.example.com"
+    assert service.find_outputs("BaseUrl")["BaseUrl"]["Value"] == "https://notes.example.com"
     assert templates(TLS).service.find_outputs("DnsRecord") == {}
 
 
 def test_a_certificate_and_a_zone_give_a_record_and_no_other_certificate() -> None:
     service = templates(TLS, domain=replace(DOMAIN, certificate_arn=CERTIFICATE)).service
     service.resource_count_is("AWS::CertificateManager::Certificate", 0)
-    assert the(service, "AWS::Route53::RecordSet")["Name"] == "comments.example.com."
+    assert the(service, "AWS::Route53::RecordSet")["Name"] == "notes.example.com."
 
 
 def test_a_stage_can_get_a_domain_later() -> None:

@@ -113,7 +113,11 @@ def test_down_without_a_playground_succeeds_and_leaves_the_images_of_another(oth
 
 def test_closing_the_terminal_ends_a_start_with_the_tools_that_it_runs(other: Playground) -> None:
     """Its output ends when the last process that writes to it has ended."""
-    own = {"PLAYGROUND_DIR": str(other.folder), "PLAYGROUND_GATEWAY_PORT": str(other.gateway_port)}
+    own = {
+        "PLAYGROUND_DIR": str(other.folder),
+        "PLAYGROUND_GATEWAY_PORT": str(other.gateway_port),
+        "PLAYGROUND_PORT": str(other.load_balancer_port),
+    }
     start = Running("playground", "up", variables=os.environ | own)
     start.until("==> CDK's bootstrap")
     start.process.send_signal(signal.SIGHUP)

@@ -122,8 +122,11 @@ def test_each_permission_is_used_or_documented_as_not_enforced(cloud: Cloud, pro
         project.replace("app/api.py", "\nraise SystemExit(1)\n", "\n# another image\n")
         assert cloud.release(project.folder).returncode == 0
     secret = cloud.client("secretsmanager").get_secret_value(SecretId="comments/playground/moderator")["SecretString"]
-    comment = post(cloud, Idempotency_Key="any").body["id"]
-    assert post(cloud, Idempotency_Key="any").body["id"] == comment
+    mine = {"Idempotency_Key": "any", "Author_Token": "a" * 22}
+    comment = post(cloud, **mine).body["id"]
+    assert post(cloud, **mine).body["id"] == comment
+    url = f"{cloud.url}/api/comment/{THREAD}/{comment}"
+    assert ask(url, "PATCH", {"comment": "edited"}, Author_Token="a" * 22).status == 200
     assert ask(f"{cloud.url}/api/moderation/{THREAD}/{comment}", "DELETE", token=secret).status == 200
     read, dev = cloud.under(READ, "ref:refs/heads/main"), cloud.under(DEV, "environment:dev")
     for workflow, *command in ((read, "diff"), (read, "drift"), (read, "logs"), (dev, "sbom"), (dev, "logs")):

@@ -39,7 +39,7 @@ HOSTILE = {
     "version of letters": (400, b"GET / HTTP/mallory@example.com\r\n\r\n"),
     "quote in the method": (400, get(b"/", method=b"'mallory@example.com")),
     "URL of another host": (404, get(b"http://mallory.example" + MISSING)),
-    "target of 5,000 bytes": (414, get(b"/mallory" * 625)),
+    "target of 9,000 bytes": (414, get(b"/mallory" * 1125)),
     "encoded NUL": (404, get(b"/embed.js%00mallory")),
     # Headers and bodies; tests/app has more.
     "header of 9,000 bytes": (431, get(MISSING, b"X-A: " + b"mallory" * 1300)),
