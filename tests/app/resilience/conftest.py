@@ -9,9 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import pytest
 
-from tests.app.conftest import Server, dynamodb, proxy, serve, serving
-
-__all__ = ["dynamodb", "proxy", "serve", "server"]
+from tests.app.conftest import Server, serving
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
