@@ -63,13 +63,12 @@ def for_moderator(comment: Comment) -> dict[str, Any]:
     return {name: comment[name] for name in PUBLIC if name in comment}  # type: ignore[literal-required]  # mypy does not follow the keys
 
 
-def for_readers(comment: Comment) -> dict[str, Any]:
-    """Show, mask or hide the address as configured. A masked one keeps its first character and its domain.
+def for_readers(comment: Comment, emails: str) -> dict[str, Any]:
+    """Show, mask or hide the address, as COMMENTS_EMAILS says. A masked one keeps its first character and its domain.
 
     With a name, the address is never shown.
     """
     shown = for_moderator(comment)
-    emails = settings().emails
     if emails == "mask" and "email" in shown:
         local_part, _, domain = comment["email"].partition("@")
         shown["email"] = f"{local_part[0]}***@{domain}"
@@ -116,7 +115,7 @@ def create_comment(new: NewComment, headers: RequestHeaders) -> Response:
             message = f"must be the id of a published comment of content_id {new.content_id}"
             raise Conflict(FieldError(field="parent", message=message))
         comment = store().add(new, key=key, held=settings().moderation and not by.moderator, by=by)
-    shown = for_readers(comment)
+    shown = for_readers(comment, settings().emails)
     if "held" not in comment:
         return published(shown, f"comment created and associated with content_id {new.content_id}")
     message = f"comment is pending approval in content_id {new.content_id}"
@@ -195,7 +194,8 @@ def list_thread(content_id: int, query: ThreadQuery, not_found: str, **parameter
     page, link = listing(query, read, newest_first=newest_first, **parameters)
     if not page.comments and not query.after:
         raise NotFound(not_found, Link=link)
-    response = jsonify([for_readers(comment) for comment in page.comments])
+    emails = settings().emails
+    response = jsonify([for_readers(comment, emails) for comment in page.comments])
     if link:
         response.headers["Link"] = link
     response.headers["Cache-Control"] = "no-cache"
@@ -213,7 +213,7 @@ def get_comment(content_id: int, comment_id: str) -> Response:
     comment = store().get(content_id, comment_id)
     if comment is None:
         raise comment_not_found(content_id, comment_id)
-    response = jsonify(for_readers(comment))
+    response = jsonify(for_readers(comment, settings().emails))
     if comment["id"] != comment_id:  # it was pending, and published under a new id
         response.status_code = 301
         response.headers["Location"] = comment["id"]
@@ -236,7 +236,7 @@ def edit_comment(content_id: int, comment_id: str, edited: EditedComment, header
     changed = store().edit(content_id, comment["id"], edited.comment, ids.timestamp(time.time()))
     if changed is None:
         raise comment_not_found(content_id, comment_id)
-    return jsonify(for_readers(changed))
+    return jsonify(for_readers(changed, settings().emails))
 
 
 @api.delete("/api/comment/<thread:content_id>/<comment_id>")

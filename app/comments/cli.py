@@ -24,7 +24,7 @@ from comments import canonical, foreign, importers, isso
 from comments.config import ConfigError, load_settings
 from comments.errors import FieldError, InvalidRequest, StoreError, field_errors
 from comments.records import Candidate, Skipped, StoredComment, file_errors, text_or_base64
-from comments.schemas import PATH, Comment, Page
+from comments.schemas import PATH, Comment, Page, compact
 from comments.stores import CommentStore, open_store
 from comments.strict_json import parse_json
 
@@ -76,7 +76,7 @@ def export(url: str | None, output: Path | None) -> None:
         progressbar(store.scan(), show_pos=True, label="Exporting", hidden=not sys.stderr.isatty()) as comments,
     ):
         for comment in comments:
-            file.write(orjson.dumps(comment, option=orjson.OPT_APPEND_NEWLINE))
+            file.write(orjson.dumps(compact(comment), option=orjson.OPT_APPEND_NEWLINE))
             exported += 1
     echo(f"{exported:,} exported")
 

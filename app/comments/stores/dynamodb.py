@@ -348,10 +348,12 @@ def _comment(item: Mapping[str, Any]) -> Comment:
     comment: Any = {"id": item[SORT_KEY]["S"]}
     if published:
         comment["content_id"] = int(partition.removeprefix("thread#"))
+    else:
+        comment["held"] = True
     for name, value in item.items():
         if name not in {PARTITION_KEY, SORT_KEY} and value != {"S": ""}:
             comment[name] = value["S"] if "S" in value else _without_decimals(DESERIALIZER.deserialize(value))
-    return compact(comment | {"held": not published})
+    return comment  # type: ignore[no-any-return]  # the keys of a Comment
 
 
 def _without_floats(value: Any) -> Any:

@@ -21,7 +21,7 @@ import orjson
 from comments.config import DATA
 from comments.errors import KeyReused, StoreError
 from comments.ids import id_at, now, tick_of
-from comments.schemas import ANYONE, Author, Comment, NewComment, compact
+from comments.schemas import ANYONE, Author, Comment, NewComment
 from comments.stores.base import KEY_SECONDS, PAGE_BYTES, SCAN_PAGE, Page, fingerprint, hash_of, scan_held
 from comments.stores.sqlite_writer import TIMEOUT, Writer, connect, converted_errors
 
@@ -270,7 +270,7 @@ class SQLiteStore:
                 if len(comments) == limit or size > PAGE_BYTES:
                     return Page(comments, more=True)
                 comments.append(_comment(row))
-                size += sum(len(value.encode()) for value in row[2:])
+                size += len(row[3].encode()) + len(row[5])
         return Page(comments, more=False)
 
     def _change(self, change: Callable[[sqlite3.Connection], Result]) -> Result:
@@ -287,9 +287,11 @@ class SQLiteStore:
 
 
 def _comment(row: tuple[Any, ...]) -> Comment:
-    *required, more = row
-    values = dict(zip(REQUIRED, required, strict=True))
-    return compact(values | orjson.loads(more))
+    comment_id, content_id, email, text, created_at, more = row
+    comment: Comment = {"id": comment_id, "content_id": content_id, "comment": text, "created_at": created_at}
+    if email:
+        comment["email"] = email
+    return comment | orjson.loads(more)  # type: ignore[no-any-return]  # the keys of a Comment
 
 
 def _create_directory(path: Path) -> None:
