@@ -215,8 +215,8 @@ class SmokeTest:
 class Failures:
     """How failures look in the log, so that `make deploy` explains them. The defaults suit plain text.
 
-    In lines of JSON, it also reads `level`, `message` and `traceback`, and in those of requests `request_id`, `method`,
-    `path`, `status` and `duration_ms`.
+    In lines of JSON, it also reads `level`, `message` and `traceback`, in those of unexpected errors `method` and
+    `route`, and in those of requests `request_id`, `method`, `path`, `status` and `duration_ms`.
     """
 
     pattern: str = "?ERROR ?CRITICAL ?Traceback"

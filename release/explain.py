@@ -70,7 +70,7 @@ def _causes(evidence: Evidence, failures: Sequence[str]) -> list[str]:
     unplaced = [event for event in evidence.events if "unable to place a task" in event]
     causes = [*_recognized(CASES, [*reasons, *unplaced[-1:]]), *_recognized(LOGGED, logged)]
     causes = causes or [*_crashes(evidence), *_failed_health_checks(evidence)]
-    causes += outage_causes(evidence.errors)
+    causes += [*_exceptions(evidence.errors), *outage_causes(evidence.errors)]
     alarms = [match[1] for failure in failures if (match := _ALARMS.search(failure))]
     causes += [f"an alarm rolled the deployment back: look up {names} in docs/operations.md" for names in alarms]
     denials = [denial for failure in failures if (denial := explain_denial(failure))]
@@ -91,6 +91,17 @@ def _crashes(evidence: Evidence) -> Iterator[str]:
     for code, times in Counter(task.exit_code for task in ended if task.exit_code is not None).items():
         often = f", {times} times" if times > 1 else ""
         yield f"the container {WORKLOAD.container} exits with status {code}{often}: {why}"
+
+
+def _exceptions(log_lines: Iterable[str]) -> Iterator[str]:
+    """Yield each unexpected error of requests with its place, route and number, the most frequent first."""
+    raised = Counter(
+        (error, f" in {entry['method']} {entry['route']}" if "method" in entry and "route" in entry else "")
+        for line in log_lines
+        if (entry := _fields(line) or {"message": line}) and not _is_outage(entry) and (error := _error_in(line))
+    )
+    for (error, route), times in raised.most_common(_ERRORS):
+        yield f"{error}{route}" + (f", {times} times" if times > 1 else "")
 
 
 def _failed_health_checks(evidence: Evidence) -> Iterator[str]:
@@ -132,12 +143,17 @@ _PLACE = re.compile(r'File "(.+)", line (\d+)')
 
 def outage_causes(log_lines: Iterable[str]) -> Iterator[str]:
     """Yield why something that the application depends on fails: a permission, or what the workload knows about it."""
-    prefix, causes = WORKLOAD.failures.outage, WORKLOAD.failures.causes
-    messages = [str(_fields(line).get("message", line)) for line in log_lines] if prefix else []
-    for message in dict.fromkeys(text for text in messages if text.startswith(str(prefix))):
-        error = message.removeprefix(str(prefix))
+    prefix, causes = WORKLOAD.failures.outage or "", WORKLOAD.failures.causes
+    entries = [_fields(line) or {"message": line} for line in log_lines]
+    for message in dict.fromkeys(str(entry["message"]) for entry in entries if _is_outage(entry)):
+        error = message.removeprefix(prefix)
         known = (found.expand(cause) for pattern, cause in causes.items() if (found := re.search(pattern, error)))
         yield explain_denial(error) or next(known, message)
+
+
+def _is_outage(entry: Mapping[str, Any]) -> bool:
+    prefix = WORKLOAD.failures.outage
+    return prefix is not None and str(entry.get("message", "")).startswith(prefix)
 
 
 def readable(line: str) -> str:
@@ -146,7 +162,7 @@ def readable(line: str) -> str:
     if "message" not in entry:
         return line
     message = str(entry["message"])
-    if "method" in entry:
+    if "status" in entry:
         message = f"{entry['method']} {entry.get('path')} {entry.get('status')} in {entry.get('duration_ms')} ms"
     error = _error_in(line)
     if error and error.partition(": ")[2].partition(" at ")[0] not in message:
@@ -155,11 +171,13 @@ def readable(line: str) -> str:
 
 
 def _error_in(line: str) -> str | None:
-    """Return the error of a log line: the end of its traceback, or itself if it looks like one."""
+    """Return the error of a log line: the end of its traceback with the last place in the application's own files, or
+    the line itself if it looks like an error."""
     traceback = str(_fields(line).get("traceback", "")).strip()
     if traceback:
-        places = _PLACE.findall(traceback)
-        return traceback.splitlines()[-1] + (f" at {places[-1][0]}:{places[-1][1]}" if places else "")
+        places = [f" at {file}:{number}" for file, number in _PLACE.findall(traceback)]
+        own = [place for place in places if "/lib/python" not in place]
+        return traceback.splitlines()[-1] + (own or places or [""])[-1]
     return line.removeprefix("error: ") if _RAISED.match(line) else None
 
 

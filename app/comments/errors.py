@@ -175,5 +175,6 @@ def init_app(app: APIFlask) -> None:
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> ResponseReturnValue:
-        log.error("unexpected error", exc_info=error)
+        where = {"method": request.method, "route": request.url_rule.rule if request.url_rule else "unknown"}
+        log.error("unexpected error", exc_info=error, extra=where)
         return error_body(500, "unexpected error; the service log has the details"), 500

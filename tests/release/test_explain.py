@@ -121,6 +121,16 @@ def test_an_alarm_that_caused_a_rollback_is_named() -> None:
             assert re.search(r"notes-dev-5xx in docs/operations\.md", found[0])
 
 
+def test_the_exception_that_fired_an_alarm_comes_before_the_alarm() -> None:
+    places = '  File "/app/pages.py", line 7, in save\n  File "/venv/lib/python3.13/json.py", line 1, in dumps'
+    stack = f"Traceback (most recent call last):\n{places}\nKeyError: 1"
+    post = logged(message="unexpected error", method="POST", route="/pages", traceback=stack)
+    get = logged(message="unexpected error", method="GET", route="/pages", traceback="Traceback:\nValueError: no")
+    found = causes(Evidence(rollouts_failed=["alarm(s) detected: notes-dev-5xx"], errors=[get, *[post] * 9]))
+    assert found[:2] == ["KeyError: 1 at /app/pages.py:7 in POST /pages, 9 times", "ValueError: no in GET /pages"]
+    assert "notes-dev-5xx" in found[2]
+
+
 @pytest.mark.parametrize(
     ("error", "cause"),
     [
