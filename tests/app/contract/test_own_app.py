@@ -11,9 +11,15 @@ import pytest
 
 from tests.app.conftest import ROOT
 
-CHECKS = ("-m", "infra.checks")
-TESTS = ("-m", "pytest", "-q", "-n0", "--quick", "tests/release", "tests/playground")
-SYNTHESIS = ("-m", "pytest", "-q", "-n0", "tests/infra/test_config.py", "tests/infra/test_app.py")
+TESTS = (
+    "-m",
+    "pytest",
+    "-q",
+    "-n0",
+    "tests/infra/test_config.py",
+    "tests/infra/test_app.py",
+    "tests/release/test_explain.py",
+)
 
 
 @pytest.fixture
@@ -51,13 +57,9 @@ def test_the_steps_of_the_readme_make_the_platform_yours(copy: Path) -> None:
     lines = [line for line in steps.splitlines() if not line.startswith("make ")]
     assert len(lines) == 7
     run(copy, "bash", "-euc", "\n".join(lines))
-    run(copy, sys.executable, *CHECKS)
-    run(copy, sys.executable, *TESTS)
-    run(copy, sys.executable, *SYNTHESIS)
-
-
-def test_tests_of_the_platform_never_read_the_adopters_files(copy: Path) -> None:
+    run(copy, sys.executable, "-m", "infra.checks")
     for name in ("stages", "workload", "resources"):
-        (copy / "infra" / f"{name}.py").write_text("raise SystemExit('read by a test')\n")
+        (copy / "infra" / f"{name}.py").write_text(
+            "raise SystemExit('tests of the platform read the adopter's files')\n"
+        )
     run(copy, sys.executable, *TESTS)
-    run(copy, sys.executable, *SYNTHESIS)
