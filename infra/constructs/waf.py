@@ -22,18 +22,19 @@ _COMMON = {
     "CrossSiteScripting": ("COOKIE", "QUERYARGUMENTS", "URIPATH"),
 }
 _BAD_INPUTS = {
-    "JavaDeserializationRCE": ("HEADER", "BODY", "URIPATH", "QUERYSTRING"),
+    "JavaDeserializationRCE": ("HEADER", "URIPATH", "QUERYSTRING"),
     "Host_localhost": ("HEADER",),
     "PROPFIND": ("METHOD",),
     "ExploitablePaths": ("URIPATH",),
-    "Log4JRCE": ("HEADER", "QUERYSTRING", "BODY", "URIPATH"),
-    "ReactJSRCE": ("BODY",),
+    "Log4JRCE": ("HEADER", "QUERYSTRING", "URIPATH"),
 }
 """Rules by what they detect, and where. AWS's names join both, as in GenericLFI_URIPATH."""
-_COMMON_OF_BODIES = dict.fromkeys(
-    ("SizeRestrictions", "EC2MetaDataSSRF", "GenericLFI", "GenericRFI", "CrossSiteScripting"), ("BODY",)
+_COMMON_BODIES = tuple(
+    f"{each}_BODY" for each in ("SizeRestrictions", "EC2MetaDataSSRF", "GenericLFI", "GenericRFI", "CrossSiteScripting")
 )
-"""Counted but not blocked: a text may be longer than 8 KB and may mention HTML or ../../etc/passwd."""
+_BAD_INPUT_BODIES = tuple(f"{each}_BODY" for each in ("JavaDeserializationRCE", "Log4JRCE", "ReactJSRCE"))
+"""Counted but not blocked: a text may be longer than 8 KB, and people who write about code mention HTML,
+../../etc/passwd, ${jndi:…} or a Java class."""
 _REPUTATION = ("AWSManagedIPReputationList", "AWSManagedReconnaissanceList")
 
 
@@ -74,8 +75,8 @@ class WebAcl(Construct):
                 _post_rate(post_limit, address_header),
                 # AWS: this group only checks the connecting address, which behind a proxy is not the client's.
                 *([] if address_header else [_managed(1, "AWSManagedRulesAmazonIpReputationList", block=_REPUTATION)]),
-                _managed(2, "AWSManagedRulesKnownBadInputsRuleSet", block=_names(_BAD_INPUTS)),
-                _managed(3, "AWSManagedRulesCommonRuleSet", block=_names(_COMMON), count=_names(_COMMON_OF_BODIES)),
+                _managed(2, "AWSManagedRulesKnownBadInputsRuleSet", block=_names(_BAD_INPUTS), count=_BAD_INPUT_BODIES),
+                _managed(3, "AWSManagedRulesCommonRuleSet", block=_names(_COMMON), count=_COMMON_BODIES),
             ],
         )
         waf.CfnWebACLAssociation(self, "Association", resource_arn=resource_arn, web_acl_arn=acl.attr_arn)

@@ -8,8 +8,8 @@ def rules() -> dict[str, Resource]:
     return {rule["Name"]: rule for rule in the(templates("prod").service, "AWS::WAFv2::WebACL")["Rules"]}
 
 
-def test_attacks_get_the_error_format_of_the_service_but_long_posts_and_html_pass() -> None:
-    """AWS's common rules block bodies of more than 8 KB, and those with <script>: here they count."""
+def test_attacks_get_the_error_format_of_the_service_but_posts_about_code_pass() -> None:
+    """AWS's rules block bodies of more than 8 KB, and those with <script> or ${jndi:ldap://…}: here they count."""
     response = {"CustomResponse": {"ResponseCode": 403, "CustomResponseBodyKey": "blocked"}}
     counted = set()
     for group in ("CommonRuleSet", "KnownBadInputsRuleSet", "AmazonIpReputationList"):
@@ -21,8 +21,11 @@ def test_attacks_get_the_error_format_of_the_service_but_long_posts_and_html_pas
             if each["ActionToUse"] != {"Block": response}:
                 assert each["ActionToUse"] == {"Count": {}}
                 counted.add(each["Name"])
+            else:
+                assert not each["Name"].endswith("_BODY")
     bodies = "SizeRestrictions", "EC2MetaDataSSRF", "GenericLFI", "GenericRFI", "CrossSiteScripting"
-    assert counted == {f"{name}_BODY" for name in bodies}
+    more = "JavaDeserializationRCE", "Log4JRCE", "ReactJSRCE"
+    assert counted == {f"{name}_BODY" for name in (*bodies, *more)}
 
 
 def test_posts_are_limited_by_the_connecting_address() -> None:
