@@ -5,22 +5,26 @@ acknowledged findings; `--write` updates it.
 """
 
 import argparse
+import importlib.resources
+import itertools
 import json
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
+import boto3
 import cdk_nag
 import yaml
 
 from infra.app import app_of
 from infra.config import DEFAULT_STAGE, PREVIEW, PROJECT, STAGES, TITLE, WORKLOAD, stage_named
+from infra.constructs.budget import REGIONS_WITHOUT
 from infra.model import (
     Architecture,
     ConfigurationError,
@@ -82,11 +86,15 @@ CHECKED: dict[str, Stage] = {
             architecture=Architecture.ARM64,
             spot_share=100,
             alarm_email=EMAIL,
+            region="eu-north-1",  # one without AWS::Budgets::Budget
             container_insights=True,
         ),
     }.items()
 }
-_LINT_IGNORES = {"W3005": "CDK adds a dependency on the listener that the target group already implies"}
+_SCHEMAS = Path(str(importlib.resources.files("cfnlint"))) / "data/schemas/providers"
+COMMERCIAL = boto3.Session(region_name="us-east-1").get_available_regions("ecs")
+REGIONS = frozenset(region for region in COMMERCIAL if (_SCHEMAS / f"{region}.json").exists())
+"""Commercial regions that cfn-lint knows."""
 _OPENS = re.compile(r".*:(Add|Remove|Put|Delete|Create|Update).*(Policy|Permission|Acl)")
 """Actions that let others use a resource."""
 _POLICY_CHARACTERS = 6144
@@ -152,10 +160,26 @@ def construct_findings(stage: Stage, folder: Path) -> list[str]:
     ]
 
 
-def template_findings(templates: list[Path]) -> list[str]:
+def lint_findings(templates: Iterable[Path]) -> list[str]:
+    """Return cfn-lint's findings in the templates, for every region that they are deployed to.
+
+    All regions take little longer than one: most resource types have the same schema in each.
+    """
+    found: list[str] = []
+    budgets = {True: REGIONS - REGIONS_WITHOUT, False: REGIONS}
+    for has_budget, group in itertools.groupby(sorted(templates, key=_has_budget), _has_budget):
+        found += template_findings([*group], regions=sorted(budgets[has_budget]))
+    return found
+
+
+def _has_budget(template: Path) -> bool:
+    return '"AWS::Budgets::Budget"' in template.read_text()
+
+
+def template_findings(templates: list[Path], *, regions: Sequence[str]) -> list[str]:
     """Return cfn-lint's findings in the templates."""
-    command = [str(Path(sys.executable).with_name("cfn-lint")), "--format", "json", "--regions", "us-east-1"]
-    command += ["--ignore-checks", *_LINT_IGNORES, "-t", *map(str, templates)]
+    command = [str(Path(sys.executable).with_name("cfn-lint")), "--format", "json", "--regions", *regions]
+    command += ["-t", *map(str, templates)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode and not ran.stdout.strip():
         sys.exit(f"error: cfn-lint failed: {ran.stderr.strip()}")
@@ -216,7 +240,7 @@ def main() -> None:
         ]
         # Stages in an account have some templates in common.
         templates = sorted({path.read_text(): path for path in folder.glob("*/*.template.json")}.values())
-        lint = template_findings(templates)
+        lint = lint_findings(templates)
         document = acknowledgements(folder)
         long = sorted(
             {
@@ -229,7 +253,7 @@ def main() -> None:
         ACKNOWLEDGEMENTS.write_text(document)
     stale = ACKNOWLEDGEMENTS.read_text() != document
     print(f"cdk-nag: {len(CHECKED)} stages: {', '.join(CHECKED)}: {len(nag)} findings", *nag, sep="\n  ")
-    print(f"cfn-lint: {len(templates)} templates: {len(lint)} findings", *lint, sep="\n  ")
+    print(f"cfn-lint: {len(templates)} templates in {len(REGIONS)} regions: {len(lint)} findings", *lint, sep="\n  ")
     print(*(f"error: {problem}" for problem in long), sep="\n", end="\n" if long else "")
     if stale:
         print("infra/acknowledgements.md is not up to date: run python -m infra.checks --write and commit the result")

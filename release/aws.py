@@ -79,7 +79,8 @@ class Aws:
     @property
     def image_name(self) -> str:
         """Registry and repository that Docker pushes to, without a tag."""
-        host = f"{self.registry_account}.dkr.ecr.{self.region}.amazonaws.com"
+        _, _, domain = self.ecr.meta.endpoint_url.partition(f".{self.region}.")  # amazonaws.com, or that of a partition
+        host = f"{self.registry_account}.dkr.ecr.{self.region}.{domain}"
         if self.stage.is_playground:
             host = playground.registry_host()
         return f"{host}/{self.stage.image_repository}"

@@ -3,6 +3,17 @@
 from aws_cdk import aws_budgets as budgets
 from constructs import Construct
 
+REGIONS_WITHOUT = frozenset(
+    {
+        *("af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-3", "ap-south-2"),
+        *("ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7"),
+        *("ca-west-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2"),
+        *("il-central-1", "me-central-1", "mx-central-1"),
+    }
+)
+"""Regions where CloudFormation lacks AWS::Budgets::Budget and rejects any template that has it (`make check` compares
+this list with cfn-lint's)."""
+
 
 class MonthlyBudget(Construct):
     """Monthly AWS budget. Free, because it has no actions."""

@@ -11,9 +11,9 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 from infra import owned
-from infra.config import DIGEST_PARAMETER, DNS_OUTPUT, TITLE, WORKLOAD, own_resources
+from infra.config import DIGEST_PARAMETER, DNS_OUTPUT, PROJECT, TITLE, WORKLOAD, own_resources
+from infra.constructs import budget
 from infra.constructs.alarms import Alarms
-from infra.constructs.budget import MonthlyBudget
 from infra.constructs.cloudfront import VIEWER_ADDRESS_HEADER, CloudFrontEntrance
 from infra.constructs.dashboard import Dashboard, Row, SavedQueries
 from infra.constructs.fargate_service import ApiService
@@ -159,9 +159,7 @@ class ServiceStack(BaseStack):
                 web_acl_metric=stage.service if stage.web_acl else None,
             )
         if stage.alarm_address and stage.monthly_budget:
-            MonthlyBudget(
-                self, "Budget", dollars=stage.monthly_budget, email=stage.alarm_address, tag=f"stage${stage.name}"
-            )
+            self._add_budget(dollars=stage.monthly_budget, email=stage.alarm_address)
         base_url, host = edge.base_url, edge.load_balancer.load_balancer_dns_name
         if stage.behind_cloudfront:
             cdn = CloudFrontEntrance(
@@ -173,6 +171,13 @@ class ServiceStack(BaseStack):
         if stage.domain and not stage.domain.hosted_zone_id:
             cdk.CfnOutput(self, DNS_OUTPUT, value=f"{stage.domain.name} CNAME {host}")
         cdk.CfnOutput(self, "DeployedDigest", value=digest)
+
+    def _add_budget(self, *, dollars: int, email: str) -> None:
+        if self.region in budget.REGIONS_WITHOUT:
+            warning = f"no budget: {self.region} lacks AWS::Budgets::Budget; create it as docs/operations.md describes"
+            cdk.Annotations.of(self).add_warning_v2(f"{PROJECT}:no-budget", warning)
+            return
+        budget.MonthlyBudget(self, "Budget", dollars=dollars, email=email, tag=f"stage${self._stage.name}")
 
     def _add_digest_parameter(self) -> str:
         """Return the image's digest as a parameter, so that a deployment without it keeps the running image.

@@ -2,8 +2,12 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
+from aws_cdk.assertions import Template
+
+from infra.app import app_of
 from infra.config import STAGES, WORKLOAD
 from infra.model import NOBODY
 from tests.infra.synthesis import EMAIL, ROOT, environment, every, templates, the
@@ -74,6 +78,13 @@ def test_an_address_gets_alarms_and_a_warning_at_80_and_100_percent_of_the_budge
     templates(alarm_email=EMAIL, monthly_budget=None).service.resource_count_is("AWS::Budgets::Budget", 0)
     for kind in ("SNS::Subscription", "Budgets::Budget"):
         templates(alarm_email=NOBODY).service.resource_count_is(f"AWS::{kind}", 0)
+
+
+def test_a_region_whose_cloudformation_has_no_budgets_gets_none_and_a_warning() -> None:
+    stage = replace(STAGES["dev"], alarm_email=EMAIL, region="eu-north-1")
+    service = app_of(stage).synth().get_stack_by_name(stage.service_stack)
+    Template.from_json(service.template).resource_count_is("AWS::Budgets::Budget", 0)
+    assert any("no budget: eu-north-1 lacks" in str(message.entry.data) for message in service.messages)
 
 
 def test_every_description_has_a_command_for_the_stage_and_links_to_its_section_of_the_runbook() -> None:

@@ -22,8 +22,14 @@ def test_a_finding_without_acknowledgement_is_reported_with_its_place(
 def test_a_finding_of_cfn_lint_names_rule_and_place(tmp_path: Path) -> None:
     template = tmp_path / "Service.template.json"
     template.write_text('{"Resources": {"Table": {"Type": "AWS::SNS::Topic", "Properties": {"Colour": "red"}}}}')
-    (finding,) = checks.template_findings([template])
+    (finding,) = checks.lint_findings([template])
     assert finding.startswith("E3002 Service.template.json Resources/Table/Properties/Colour: ")
+
+
+def test_a_template_is_linted_in_each_region_that_it_is_deployed_to(tmp_path: Path) -> None:
+    template = tmp_path / "Service.template.json"
+    template.write_text('{"Resources": {"Kendra": {"Type": "AWS::Kendra::Index"}}}')
+    assert any("does not exist in 'sa-east-1'" in finding for finding in checks.lint_findings([template]))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The image's tag, and the commit that it names, from real repositories."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,17 @@ def test_a_tag_names_one_content(repository: Path) -> None:
     git(repository, "add", "--all")
     assert tag_of_working_tree(repository, clean=False) == tags[2], "staged or not"
     assert commit_in(f"playground-{tags[2]}") == tags[2]
+
+
+@pytest.mark.parametrize(
+    ("region", "registry"),
+    [
+        ("eu-west-1", "000000000000.dkr.ecr.eu-west-1.amazonaws.com/notes"),
+        ("cn-north-1", "000000000000.dkr.ecr.cn-north-1.amazonaws.com.cn/notes"),
+    ],
+)
+def test_the_registry_has_the_domain_of_the_partition(dev: Aws, region: str, registry: str) -> None:
+    assert replace(dev, region=region).image_name == registry
 
 
 def test_a_docker_daemon_that_does_not_respond_stops_the_build(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
