@@ -367,7 +367,13 @@ class Stage:
     web_acl: bool = True
     """WAF: $5 a month for the web ACL, $1 per rule and $0.60 per million requests; about $9 a month without traffic."""
     post_limit: int = 300
-    """POST requests per client address in five minutes; beyond that, the web ACL responds with 429."""
+    """POST requests per client address in five minutes; beyond that, the web ACL responds with 429. The workload's
+    `environment` should set a limit of its own in stages without a web ACL."""
+    max_reads: int = 1000
+    """Read units per second of a table; DynamoDB throttles what exceeds them. A ceiling on cost: 1,000 units, used all
+    month, are $329. In the comment service, a page takes two."""
+    max_writes: int = 100
+    """Likewise, write units: 100 are $164. A comment takes four."""
     flow_logs: bool = True
     """Log rejected connections, $0.50 a GB."""
     dashboard: bool = True

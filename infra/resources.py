@@ -21,7 +21,9 @@ def add_data_resources(scope: Construct, *, stage: Stage, removal_policy: cdk.Re
         table_name=stage.service,
         partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
         sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
-        billing=dynamodb.Billing.on_demand(),
+        billing=dynamodb.Billing.on_demand(
+            max_read_request_units=stage.max_reads, max_write_request_units=stage.max_writes
+        ),
         time_to_live_attribute="expires_at",
         point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
             point_in_time_recovery_enabled=True
@@ -32,7 +34,7 @@ def add_data_resources(scope: Construct, *, stage: Stage, removal_policy: cdk.Re
 
 
 def add_service_resources(scope: Construct, *, stage: Stage, alarms: Alarms) -> Sequence[Row]:
-    """Add alarms for throttling, which a single very busy thread can cause, and return a row of the dashboard."""
+    """Add alarms for throttling, by the stage's ceilings or of a very busy thread; return a row of the dashboard."""
     table = dynamodb.Table.from_table_name(scope, "Comments", stage.service)
     for kind in _USES:
         alarms.add(
@@ -40,7 +42,7 @@ def add_service_resources(scope: Construct, *, stage: Stage, alarms: Alarms) -> 
             metric=table.metric(f"{kind}ThrottleEvents", statistic="sum", period=MINUTE),
             threshold=1,
             periods=3,
-            impact=f"Visitors of a busy thread get 503: DynamoDB throttles its {kind.lower()}s.",
+            impact=f"Some visitors get 429: DynamoDB throttles {kind.lower()}s.",
             query="responses by route",
             section="throttles",
         )

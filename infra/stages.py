@@ -7,12 +7,13 @@ GITHUB: Repository | None = None
 
 STAGES = (
     # The first stage is the default of `cdk` commands. One task, without a web ACL and a dashboard.
-    Stage(name="dev", min_tasks=1, web_acl=False, dashboard=False, monthly_budget=60),
+    Stage(name="dev", min_tasks=1, web_acl=False, dashboard=False, max_reads=200, max_writes=20, monthly_budget=60),
     # Set domain and alarm_email before the first deployment.
     Stage(
         name="prod",
         promotes_from="dev",
         max_tasks=20,
+        max_reads=4000,
         cpu_seconds=20,
         protect=True,
         log_days=90,
@@ -25,6 +26,8 @@ PREVIEW = Stage(
     name="pr-N",
     min_tasks=1,
     max_tasks=1,
+    max_reads=200,
+    max_writes=20,
     log_days=1,
     web_acl=False,
     flow_logs=False,

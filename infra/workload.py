@@ -10,6 +10,7 @@ _LIST = f"/api/comment/list/{_UNUSED_THREAD}"
 _OK = Response(200, r'^\{"status": ?"OK"')
 _NOT_FOUND = Response(404, '"NOT-FOUND"')
 _NEED_TOKEN = ("COMMENTS_MODERATION", "COMMENTS_STATUS_THREAD")
+_POST_LIMIT = "COMMENTS_POST_LIMIT"
 _FIELDS = "fields @timestamp, level, request_id, method, path, status, duration_ms, message"
 
 TABLE = Owned(
@@ -25,7 +26,13 @@ TABLE = Owned(
 
 
 def environment(stage: Stage) -> Mapping[str, str]:
-    return {"COMMENTS_STORE": f"dynamodb://{stage.service}", "COMMENTS_TRUSTED_PROXIES": str(stage.trusted_proxies)}
+    variables = {
+        "COMMENTS_STORE": f"dynamodb://{stage.service}",
+        "COMMENTS_TRUSTED_PROXIES": str(stage.trusted_proxies),
+    }
+    if not stage.web_acl and _POST_LIMIT not in dict(stage.settings):
+        variables[_POST_LIMIT] = f"{max(stage.post_limit // 5, 1)}/minute"
+    return variables
 
 
 def problems(stage: Stage) -> Iterator[str]:

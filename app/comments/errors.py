@@ -34,7 +34,7 @@ ERRORS = {
     413: ("TOO-LARGE", f"The body has more than {MAX_BODY:,} bytes."),
     415: ("UNSUPPORTED", "The body is not application/json, or is compressed."),
     422: ("KEY-REUSED", "The idempotency key was used for another comment of this thread within 24 hours."),
-    429: ("RATE-LIMITED", "Too many comments from this address."),
+    429: ("RATE-LIMITED", "Too many comments from this address, or more requests than the table takes."),
     500: ("ERROR", "Unexpected error; the service log has the details."),
     503: ("UNAVAILABLE", "The store failed or did not respond in time."),
 }
@@ -110,6 +110,12 @@ class StoreError(ServiceError):
         self.reason = reason or type(self).__name__
 
 
+class Throttled(StoreError):
+    """DynamoDB rejects requests beyond the table's ceiling or a partition's limit; no alarm for failures counts it."""
+
+    code = 429
+
+
 def error_body(code: int, message: str, errors: Sequence[FieldError] = ()) -> dict[str, Any]:
     status, _ = ERRORS.get(code) or ERRORS[500 if code >= HTTPStatus.INTERNAL_SERVER_ERROR else 400]
     body: dict[str, Any] = {"status": status, "message": message}
@@ -152,6 +158,11 @@ def init_app(app: APIFlask) -> None:
         log.error("the store failed: %s", error.message, exc_info=error.__cause__)
         message = "comments are temporarily unavailable; retry shortly"
         return error_body(503, message), 503, error.headers
+
+    @app.errorhandler(Throttled)
+    def throttled(error: Throttled) -> ResponseReturnValue:
+        log.warning("the store throttled a request: %s", error.message)
+        return error_body(429, f"too many requests; retry in {RETRY_AFTER} s"), 429, error.headers
 
     @app.errorhandler(HTTPError)
     def validation_error(error: HTTPError) -> ResponseReturnValue:

@@ -10,8 +10,8 @@ from comments.schemas import PATH, Error, Held
 
 DESCRIPTION = (
     "Post, list and moderate comments. Each `content_id` identifies one thread. All errors share one JSON format,"
-    " `Error`. On AWS, the load balancer can also respond with 502, 503 or 504 (HTML), and AWS WAF with 403 or 429 (an"
-    " `Error` without `Retry-After`)."
+    " `Error`. On AWS, the load balancer can also respond with 502, 503 or 504 (HTML), AWS WAF with 403 or 429 (an"
+    " `Error` without `Retry-After`), and every route with 429 while DynamoDB throttles the table."
 )
 
 

@@ -14,7 +14,7 @@ from aws_cdk import aws_ecs_patterns as patterns
 
 from infra.app import app_of
 from infra.config import DEFAULT_STAGE, PROJECT, STAGE_NAMES, WORKLOAD, stage_named
-from infra.cost.bill import MONTHS, bills, row, rows
+from infra.cost.bill import MONTHS, bills, ceilings, line_row, row, rows
 from infra.cost.prices import AS_OF, HOURS, REGION
 from infra.model import ConfigurationError, Egress, Entrance, Service, Stage
 from infra.stacks.base import BaseStack
@@ -61,10 +61,16 @@ def stock_templates(stage: Stage) -> list[Mapping[str, Any]]:
 
 def report(stage: Stage) -> Iterator[str]:
     """Yield the lines of the report."""
-    mine, stock = bills(templates(app_of(stage))), bills(stock_templates(stage))
+    synthesized = templates(app_of(stage))
+    mine, stock, most = bills(synthesized), bills(stock_templates(stage)), ceilings(synthesized)
     months = "".join(f"{f'{requests // 1_000_000} million' if requests else 'none':>12}" for requests in MONTHS)
     head = f"{'dollars, by requests a month':<70}{months}"
     yield from (_NOTE, "", f"{stage.name}:", head, *rows(mine))
+    yield from ("", f"{stage.name} at every ceiling (max_tasks, max_reads, max_writes), used all month:")
+    yield from map(line_row, most.capped)
+    yield row("everything else, with a single request", "", [most.total - sum(line.dollars for line in most.capped)])
+    yield row("at every ceiling", "", [most.total])
+    yield f"No ceiling: {', '.join(most.uncapped)}."
     yield from (
         "",
         f"CDK's stock pattern with {STOCK_TASKS} tasks of the same size and its tables:",

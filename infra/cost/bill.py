@@ -69,6 +69,8 @@ class Month:
 
     resources: Sequence[Mapping[str, Any]]
     millions: float
+    at_ceilings: bool = False
+    """Whether tasks and tables are used as much as their settings allow, all month."""
 
     def of_type(self, kind: str) -> list[Properties]:
         return [resource.get("Properties", {}) for resource in self.resources if resource["Type"] == kind]
@@ -98,11 +100,11 @@ class Month:
         )
 
 
-def bill(templates: Iterable[Mapping[str, Any]], requests: int) -> Bill:
+def bill(templates: Iterable[Mapping[str, Any]], requests: int, *, at_ceilings: bool = False) -> Bill:
     """Return the bill of the templates' resources for a month's requests."""
     # Not by logical ID: two templates may use the same one.
     resources = [resource for template in templates for resource in template.get("Resources", {}).values()]
-    month = Month(sorted(resources, key=lambda resource: str(resource["Type"])), requests / 1_000_000)
+    month = Month(sorted(resources, key=lambda resource: str(resource["Type"])), requests / 1_000_000, at_ceilings)
     quantities: dict[tuple[str, Price], float] = {}
     for resource in month.resources:
         if (kind := resource["Type"]) in FREE:
@@ -119,12 +121,34 @@ def bills(of: Sequence[Mapping[str, Any]]) -> list[Bill]:
     return [bill(of, requests) for requests in MONTHS]
 
 
+@dataclass(frozen=True)
+class Ceilings:
+    """A month with a single request, except that everything with a ceiling is used up to it."""
+
+    capped: tuple[Line, ...]
+    total: float
+    uncapped: tuple[str, ...]
+    """Labels of the lines that grow with requests without a ceiling."""
+
+
+def ceilings(of: Sequence[Mapping[str, Any]]) -> Ceilings:
+    _, few, many = bills(of)
+    idle, full = bill(of, 1), bill(of, 1, at_ceilings=True)
+    capped = [most for least, most in zip(idle.lines, full.lines, strict=True) if most.dollars > least.dollars]
+    growing = [more.label for less, more in zip(few.lines, many.lines, strict=True) if more.dollars > less.dollars]
+    labels = {line.label for line in capped}
+    return Ceilings(tuple(capped), full.total, tuple(label for label in growing if label not in labels))
+
+
 def rows(columns: Sequence[Bill]) -> Iterator[str]:
     """Yield a row for each line of the bills, then the total."""
-    for lines in zip(*(column.lines for column in columns), strict=True):
-        price = f"{lines[0].price.amount:.7g} per {lines[0].price.unit}"
-        yield row(lines[0].label, price, [line.dollars for line in lines])
+    yield from (line_row(*lines) for lines in zip(*(column.lines for column in columns), strict=True))
     yield row("total", "", [column.total for column in columns])
+
+
+def line_row(*lines: Line) -> str:
+    price = f"{lines[0].price.amount:.7g} per {lines[0].price.unit}"
+    return row(lines[0].label, price, [line.dollars for line in lines])
 
 
 def row(label: str, price: str, dollars: Sequence[float]) -> str:
@@ -189,7 +213,8 @@ def _task_definition(_: Properties, month: Month) -> Iterator[Line]:
 def _service(properties: Properties, month: Month) -> Iterator[Line]:
     """Bill the minimum number of tasks, which can serve the traffic that `make cost` shows."""
     targets = month.of_type("AWS::ApplicationAutoScaling::ScalableTarget")
-    tasks = int(targets[0]["MinCapacity"] if targets else properties["DesiredCount"])
+    capacity = "MaxCapacity" if month.at_ceilings else "MinCapacity"
+    tasks = int(targets[0][capacity] if targets else properties["DesiredCount"])
     if properties["NetworkConfiguration"]["AwsvpcConfiguration"].get("AssignPublicIp") == "ENABLED":
         yield Line("public addresses of tasks", prices.IPV4, tasks * HOURS)
     if "Monitoring" in properties:  # AWS: billed like detailed monitoring
@@ -242,11 +267,19 @@ def _table(properties: Properties, month: Month) -> Iterator[Line]:
         raise UnpricedError("a DynamoDB table with provisioned capacity has no price in infra/cost/bill.py: add it")
     (replica,) = properties.get("Replicas", [properties])
     writes, reads, stored = month.usage(Service.DYNAMODB)
+    if month.at_ceilings:
+        writes = _most(properties.get("WriteOnDemandThroughputSettings", {}).get("MaxWriteRequestUnits"))
+        reads = _most(replica.get("ReadOnDemandThroughputSettings", {}).get("MaxReadRequestUnits"))
     yield Line("table: writes", prices.WRITES, writes)
     yield Line("table: reads", prices.READS, reads)
     yield Line("table: storage", prices.TABLE_STORAGE, stored)
     if replica.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled"):
         yield Line("table: point-in-time recovery", prices.TABLE_RECOVERY, stored)
+
+
+def _most(units_per_second: int | None) -> float:
+    """Return millions of units in a month at a ceiling; 0 without one."""
+    return (units_per_second or 0) * HOURS * 3600 / 1_000_000
 
 
 def _bucket(properties: Properties, month: Month) -> Iterator[Line]:

@@ -39,9 +39,11 @@ CREATED_WITH = {
     "DeletionProtectionEnabled", "Tags",
 }  # fmt: skip
 UPDATED_WITH = {"BillingMode", "DeletionProtectionEnabled"}
-AFTERWARDS = {"TimeToLiveSpecification", "PointInTimeRecoverySpecification", "Tags"}
-"""Properties that can also be changed. Point-in-time recovery is accepted but ignored: the engine has no backups."""
-OF_A_REPLICA = {"Region", "DeletionProtectionEnabled", "PointInTimeRecoverySpecification", "Tags"}
+IGNORED = {"PointInTimeRecoverySpecification", "ReadOnDemandThroughputSettings", "WriteOnDemandThroughputSettings"}
+"""Accepted without effect: the engine has no backups, and doesn't throttle."""
+AFTERWARDS = {"TimeToLiveSpecification", "Tags"} | IGNORED
+"""Properties that can also be changed."""
+OF_A_REPLICA = {"Region", "DeletionProtectionEnabled", "Tags"} | IGNORED
 COMPARED = {"TableName", "KeySchema", "AttributeDefinitions", "BillingMode", "Replicas"}
 """Properties that drift detection compares."""
 

@@ -49,7 +49,7 @@ def well(exchange: Exchange) -> None:
 
 
 def refuse(code: str, **more: Any) -> Fault:
-    problem = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected", **more}
+    problem = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected"} | more
     return lambda exchange: exchange.respond(400, json.dumps(problem).encode())
 
 
@@ -57,6 +57,14 @@ def cancelled(code: str) -> Fault:
     """Cancel a transaction because of its second item."""
     reasons = [{"Code": "None"}, {"Code": code, "Message": "injected"}]
     return refuse("TransactionCanceledException", CancellationReasons=reasons)
+
+
+over_the_ceiling = refuse(
+    "ThrottlingException",
+    message="Throughput exceeds the maximum OnDemandThroughput configured on table or index",
+    throttlingReasons=[{"reason": "TableMaxOnDemandThroughputExceeded"}],
+)
+"""The error beyond `max_reads` or `max_writes` of a stage."""
 
 
 def reset(exchange: Exchange) -> None:

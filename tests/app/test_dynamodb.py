@@ -94,7 +94,6 @@ def test_an_import_whose_responses_are_lost_stores_everything_once(store: Dynamo
 @pytest.mark.parametrize(
     ("fault", "attempts"),
     [
-        (faults.refuse("ThrottlingException"), ATTEMPTS),
         (faults.reset, ATTEMPTS),
         (faults.refuse("AccessDeniedException"), 1),
     ],
@@ -113,6 +112,34 @@ def test_a_lasting_error_is_503_after_a_bounded_number_of_attempts(
     assert table in log.getvalue()
     proxy.always = faults.well
     assert post(client).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "fault", [faults.over_the_ceiling, faults.refuse("ProvisionedThroughputExceededException")], ids=["table", "thread"]
+)
+def test_throttling_is_429_fires_no_alarm_and_loses_nothing_acknowledged(
+    store: DynamoDBStore, proxy: faults.Faults, log: Log, monkeypatch: pytest.MonkeyPatch, fault: faults.Fault
+) -> None:
+    """The alarms that roll back a deployment count 5xx responses and log lines with `failed`."""
+    monkeypatch.setattr(dynamodb, "CONFLICT_SECONDS", 0)
+    client = client_of(store, metrics="notes/dev")
+    assert post(client, {"Idempotency-Key": "one"}, comment="before").status_code == 200
+    proxy.always = fault
+    responses = [
+        post(client, {"Idempotency-Key": "two"}, comment="during"),
+        post(client),
+        client.get("/api/comment/list/1"),
+    ]
+    proxy.always = faults.cancelled("ThrottlingError")
+    responses.append(post(client, {"Idempotency-Key": "two"}, comment="during"))
+    for response in responses:
+        assert (response.status_code, response.get_json()["status"]) == (429, "RATE-LIMITED")
+        assert int(response.headers["Retry-After"]) > 0
+    assert not any("failed" in entry or entry["level"] == "error" for entry in log.entries)
+    proxy.always = faults.well
+    assert post(client, {"Idempotency-Key": "two"}, comment="during").status_code == 200
+    listed = client.get("/api/comment/list/1").get_json()
+    assert [each["comment"] for each in listed] == ["before", "during"]
 
 
 def test_conflicts_that_last_end_with_an_error(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from infra.cost.__main__ import main
-from infra.cost.bill import Bill, bill, bills
+from infra.cost.bill import Bill, bill, bills, ceilings
 from infra.model import Architecture, Egress, Entrance, Stage
 from tests.infra.synthesis import CHECKED, CLOUDFRONT, synthesize
 
@@ -63,6 +63,17 @@ def test_arm_and_spot_have_the_documented_discounts() -> None:
     assert spot / plain == pytest.approx((1 + 3 * 0.3) / 4)
 
 
+def test_a_month_at_every_ceiling_has_the_documented_price_and_names_what_has_none() -> None:
+    found = ceilings(of(PROD))
+    most = {line.label: line.dollars for line in found.capped}
+    assert most["table: reads"] == pytest.approx(329, abs=1)
+    assert most["table: writes"] == pytest.approx(164, abs=1)
+    assert most["tasks: CPU"] == pytest.approx(10 * dollars(bill(of(PROD), IDLE), "tasks: CPU"))
+    assert found.total == pytest.approx(sum(most.values()) + 44, abs=1)
+    assert {"data to the internet", "web ACL: requests", "logs: written", "table: storage"} <= set(found.uncapped)
+    assert not most.keys() & set(found.uncapped)
+
+
 def test_the_command_prints_the_totals_and_where_prices_come_from(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,5 +81,11 @@ def test_the_command_prints_the_totals_and_where_prices_come_from(
     main()
     printed = capsys.readouterr().out
     assert len([line for line in printed.splitlines() if line.startswith("total")]) == 2
-    for shown in ("dev / stock", "aws.amazon.com/fargate/pricing", "with egress nat", "with entrance cloudfront"):
+    for shown in (
+        "dev / stock",
+        "aws.amazon.com/fargate/pricing",
+        "with egress nat",
+        "with entrance cloudfront",
+        "No ceiling: ",
+    ):
         assert shown in printed

@@ -15,6 +15,9 @@ def add_data_resources(scope: Construct, *, stage: Stage, removal_policy: cdk.Re
         "Pages",
         table_name=f"{stage.service}-pages",
         partition_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING),
+        billing=dynamodb.Billing.on_demand(
+            max_read_request_units=stage.max_reads, max_write_request_units=stage.max_writes
+        ),
         point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
             point_in_time_recovery_enabled=True
         ),

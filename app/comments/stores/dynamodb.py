@@ -23,7 +23,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from comments.errors import KeyReused, StoreError
+from comments.errors import KeyReused, StoreError, Throttled
 from comments.ids import id_at, now
 from comments.schemas import ANYONE, Author, Comment, NewComment, compact
 from comments.stores.base import KEY_SECONDS, PAGE_BYTES, SCAN_PAGE, Page, fingerprint, hash_of, scan_held
@@ -53,6 +53,12 @@ CONFLICT_SECONDS = 1
 
 CONFLICTS = {"TransactionConflictException", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 """Error codes and cancellation reasons that boto3 does not retry."""
+
+THROTTLED = {
+    *("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"),
+    *("ThrottlingError", "ProvisionedThroughputExceeded"),
+}
+"""Error codes, and cancellation reasons, of requests beyond the table's ceiling or a partition's limit."""
 
 SERIALIZER, DESERIALIZER = TypeSerializer(), TypeDeserializer()
 
@@ -293,7 +299,8 @@ class DynamoDBStore:
                     reason = error.response["Error"]["Code"]
                     codes = {reason, *(each["Code"] for each in error.response.get("CancellationReasons", []))}
                     if time.monotonic() > end or codes.isdisjoint(CONFLICTS) or "ConditionalCheckFailed" in codes:
-                        kind = ConditionFailed if reason == "ConditionalCheckFailedException" else StoreError
+                        kind = Throttled if codes & THROTTLED else StoreError
+                        kind = ConditionFailed if reason == "ConditionalCheckFailedException" else kind
                         raise kind(f"table {self._table}: {error}", reason=reason) from error
                 except BotoCoreError as error:
                     raise StoreError(f"table {self._table}: {error}", reason=type(error).__name__) from error

@@ -6,6 +6,7 @@ from botocore.model import OperationModel
 
 from comments.schemas import NewComment
 from comments.stores.dynamodb import KEY_SCHEMA, TTL_ATTRIBUTE, DynamoDBStore
+from infra.config import STAGES
 from tests.app.conftest import create_table
 from tests.app.contract.synthesis import templates
 from tests.infra.synthesis import every, statements_of, the
@@ -19,6 +20,13 @@ def test_the_table_has_the_keys_and_the_expiry_that_the_store_uses() -> None:
     types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in table["AttributeDefinitions"]}
     assert types == {name: "S" for name, _ in KEY_SCHEMA}
     assert table["TimeToLiveSpecification"] == {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
+
+
+def test_the_table_has_the_ceilings_of_the_stage() -> None:
+    table = the(templates("dev").data, "AWS::DynamoDB::GlobalTable")
+    (replica,) = table["Replicas"]
+    assert replica["ReadOnDemandThroughputSettings"] == {"MaxReadRequestUnits": STAGES["dev"].max_reads}
+    assert table["WriteOnDemandThroughputSettings"] == {"MaxWriteRequestUnits": STAGES["dev"].max_writes}
 
 
 @pytest.mark.usefixtures("dynamodb")

@@ -62,6 +62,7 @@ def test_the_service_accepts_every_variable_of_a_task(stage: str, monkeypatch: p
     settings = load_settings()
     assert bool(settings.moderator_token.get_secret_value()) == bool(secrets)
     assert settings.trusted_proxies == 1  # the load balancer
+    assert settings.post_limit == ("60/minute" if stage in {"dev", "pr-7"} else ""), "where no web ACL limits posts"
     table = the(templates(stage).data, "AWS::DynamoDB::GlobalTable")["TableName"]
     assert settings.store == f"dynamodb://{table}"
 
