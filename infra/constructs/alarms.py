@@ -17,6 +17,10 @@ from constructs import Construct
 MINUTE = cdk.Duration.minutes(1)
 """Period of every alarm. CDK's default is five minutes, which is too long for deployment alarms."""
 
+MIN_REQUESTS = 100
+"""Requests in a minute below which shares and percentiles don't count: one slow request would be 1% of them. A release
+sends more (PROBE_SECONDS in release/watch.py)."""
+
 
 class Alarms(Construct):
     """Alarms of a stage, $0.10 a month each, and the SNS topic that they notify when they enter ALARM and OK."""
@@ -66,6 +70,8 @@ class Alarms(Construct):
         AWS: if one of them is in ALARM when a deployment starts, ECS monitors none of them for that deployment. Missing
         data is not breaching, so that a service without traffic can be deployed.
         """
+        requests = load_balancer.metrics.request_count(period=MINUTE)
+        p99 = load_balancer.metrics.target_response_time(statistic="p99", period=MINUTE)
         return (
             self.add(
                 "5xx",
@@ -77,7 +83,7 @@ class Alarms(Construct):
             ),
             self.add(
                 "latency",
-                metric=load_balancer.metrics.target_response_time(statistic="p99", period=MINUTE),
+                metric=_with_enough_requests("p99", label="p99, seconds", p99=p99, requests=requests),
                 threshold=1,
                 periods=2,
                 impact="Pages load slowly: at least 1% of requests take longer than a second.",
@@ -98,11 +104,8 @@ class Alarms(Construct):
         failed = load_balancer.metrics.http_code_target(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE)
         self.add(
             "error-rate",
-            metric=cloudwatch.MathExpression(
-                expression="IF(requests >= 100, 100 * failed / requests, 0)",
-                using_metrics={"failed": failed, "requests": requests},
-                label="failed requests, percent",
-                period=MINUTE,
+            metric=_with_enough_requests(
+                "100 * failed / requests", label="failed requests, percent", failed=failed, requests=requests
             ),
             threshold=1,
             periods=5,
@@ -219,3 +222,9 @@ class Alarms(Construct):
         if query in self._queries:
             first = f"make logs ENV={self._stage} QUERY='{query}'"
         return f"{impact} Run first: {first} Then: {self._runbook}#{section}"
+
+
+def _with_enough_requests(value: str, *, label: str, **metrics: cloudwatch.IMetric) -> cloudwatch.MathExpression:
+    """Return a value of each minute, or 0 in one with fewer than MIN_REQUESTS `requests`."""
+    expression = f"IF(requests >= {MIN_REQUESTS}, {value}, 0)"
+    return cloudwatch.MathExpression(expression=expression, using_metrics=metrics, label=label, period=MINUTE)

@@ -14,6 +14,7 @@ from ministack.core.responses import error_response_json
 from ministack.services import cloudwatch, cloudwatch_logs, ecs
 from ministack.services.cloudformation import provisioners
 
+from playground.server import metric_math
 from playground.server.patching import Record, extend, patch
 
 Dimensions = tuple[tuple[str, str], ...]
@@ -73,34 +74,48 @@ MISSING = {"breaching": True, "notBreaching": False}
 stock_alarm_record = provisioners._cw_metric_alarm_record
 
 
-@patch(
-    provisioners, "_cw_metric_alarm_record", gap="alarms on metric math are rejected; here they are stored without data"
-)
+@patch(provisioners, "_cw_metric_alarm_record", gap="alarms on metric math are rejected")
 def alarm_record(name: str, props: Record) -> Record:
-    """Store an alarm. An alarm on metric math shows its first metric and is never evaluated."""
+    """Store an alarm. An alarm on metric math shows its first metric."""
     queries: list[Record] = props.get("Metrics") or []
     if queries:
-        first = next(query["MetricStat"] for query in queries if "MetricStat" in query)
-        props = {**props, **first["Metric"], "Period": first["Period"], "Statistic": first["Stat"], "Metrics": None}
+        metrics = [query["MetricStat"] for query in queries if "MetricStat" in query]
+        _expression_value(queries, dict.fromkeys((query["Id"] for query in queries), 1.0))
+        shown = {"Period": metrics[0]["Period"], "Statistic": metrics[0]["Stat"], "Metrics": None}
+        props = {**props, **metrics[0]["Metric"], **shown}
     if props.get("ComparisonOperator") not in COMPARISONS:
         raise ValueError(f"alarm {name}: the playground supports {', '.join(COMPARISONS)}")
     record: Record = stock_alarm_record(name, props)
-    record["_metric_math"] = bool(queries)
+    record["_queries"] = queries
     return record
+
+
+def _expression_value(queries: list[Record], values: dict[str, float | None]) -> float | None:
+    (expression,) = (query["Expression"] for query in queries if "Expression" in query)
+    return metric_math.evaluate(expression, values)
+
+
+def value_of(alarm: Record, start: float, period: int) -> float | None:
+    """Return the value of an alarm in a period; None without data."""
+    queries: list[Record] = alarm.get("_queries") or []
+    if not queries:
+        return statistic_of(alarm, alarm.get("ExtendedStatistic") or alarm["Statistic"], start, period)
+    metrics = {query["Id"]: query["MetricStat"] for query in queries if "MetricStat" in query}
+    values = {name: statistic_of(each["Metric"], each["Stat"], start, period) for name, each in metrics.items()}
+    return _expression_value(queries, values)
 
 
 @patch(cloudwatch, "_evaluate_alarm", gap="dimensions, missing data, several periods and percentiles are ignored")
 def evaluate_alarm(alarm: Record) -> None:
-    """Set the alarm's state from the latest periods, including the current, incomplete one."""
-    if not alarm.get("MetricName") or alarm.get("_metric_math"):
+    """Set the alarm's state from the latest periods, of which the last one ends now."""
+    if not alarm.get("MetricName"):
         return
-    period, periods = int(alarm["Period"]), int(alarm["EvaluationPeriods"])
-    current = int(time.time() // period) * period
-    statistic = alarm.get("ExtendedStatistic") or alarm["Statistic"]
-    values = [statistic_of(alarm, statistic, current - back * period, period) for back in range(periods)]
+    period, periods, now = int(alarm["Period"]), int(alarm["EvaluationPeriods"]), time.time()
+    values = [value_of(alarm, now - back * period, period) for back in range(1, periods + 1)]
     compare = COMPARISONS[alarm["ComparisonOperator"]]
     missing = MISSING.get(alarm["TreatMissingData"])
     breaching = [missing if value is None else compare(value, alarm["Threshold"]) for value in values]
+    alarm["_breaching"] = bool(breaching[0])
     wanted = int(alarm.get("DatapointsToAlarm") or periods)
     if sum(bool(entry) for entry in breaching) >= wanted:
         state = "ALARM"

@@ -8,8 +8,8 @@ from ministack.services import cloudwatch, ecs
 from playground.server.patching import Record, patch
 
 BAKE_SECONDS = 3.0
-"""Bake time: how long alarms are monitored after all tasks are healthy. AWS derives it from the alarms' periods,
-which takes minutes; the playground evaluates alarms every second instead of every period."""
+"""Bake time: how long alarms are monitored after all tasks are healthy. AWS derives it from the alarms' periods, which
+takes minutes. The playground, which evaluates alarms every second, only waits that long if one may be about to fire."""
 EVENTS_KEPT = 100  # AWS: describe-services returns the latest 100
 
 stock_make_deployment = ecs._make_deployment
@@ -33,7 +33,8 @@ def steady(service: Record, deployment: Record) -> None:
     """Complete a deployment whose tasks are all healthy and the only ones left, after its bake time."""
     since = deployment.setdefault("_steady_since", time.monotonic())
     rolling_back = deployment.get("_rolled_back_to", False)
-    if alarm_names(service) and not rolling_back and time.monotonic() - since < BAKE_SECONDS:
+    baking = time.monotonic() - since < BAKE_SECONDS or (deployment.get("_monitors_alarms") and may_fire(service))
+    if alarm_names(service) and not rolling_back and baking:
         return
     deployment["rolloutState"] = "COMPLETED"
     deployment["rolloutStateReason"] = f"ECS deployment {deployment['id']} completed."
@@ -113,6 +114,11 @@ def fail(service: Record, deployment: Record, reason: str, rollback: bool) -> No
 def alarm_names(service: Record) -> list[str]:
     alarms = (service.get("deploymentConfiguration") or {}).get("alarms") or {}
     return list(alarms.get("alarmNames") or []) if alarms.get("enable") else []
+
+
+def may_fire(service: Record) -> bool:
+    """Whether the last period of an alarm breaches its threshold."""
+    return any((cloudwatch._alarms.get(name) or {}).get("_breaching") for name in alarm_names(service))
 
 
 def check_alarms(service: Record, deployment: Record) -> None:

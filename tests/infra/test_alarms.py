@@ -32,7 +32,7 @@ def test_alarms_fire_at_the_values_of_the_runbook_and_end_with_their_cause() -> 
     above, below = "GreaterThanOrEqualToThreshold", "LessThanThreshold"
     assert {name: values(alarm) for name, alarm in alarms().items()} == {
         "5xx": ("HTTPCode_Target_5XX_Count", "Sum", above, 5, 1),
-        "latency": ("TargetResponseTime", "p99", above, 1, 2),
+        "latency": ("IF(requests >= 100, p99, 0)", None, above, 1, 2),
         "error-rate": ("IF(requests >= 100, 100 * failed / requests, 0)", None, above, 1, 5),
         "load-balancer-5xx": ("HTTPCode_ELB_5XX_Count", "Sum", above, 5, 1),
         "unhealthy": ("UnHealthyHostCount", "Maximum", above, 1, 5),

@@ -74,3 +74,8 @@ def test_a_flask_app_is_deployed_updated_and_rolled_back_with_the_cause(
     assert "cause: /up responds with the wrong status" in failed
     assert "500" in failed
     assert ask(url).body["greeting"] == "good day", "the previous version still serves"
+
+    slow = release('raise RuntimeError("not up")', '__import__("time").sleep(1.2)\n    return "up"', status=1)
+    assert "rolled back" in slow
+    assert "hello-playground-latency" in slow
+    assert ask(url).body["greeting"] == "good day"

@@ -50,6 +50,24 @@ def test_an_alarm_that_fires_when_a_deployment_starts_turns_all_of_them_off(
     assert under_ministack(DEPLOY, json.dumps(firing)) == f"{state}\n"
 
 
+MATH = """
+import json, sys
+from playground.server.metric_math import evaluate
+
+print(evaluate("IF(requests >= 100, 100 * failed / requests, 0)", dict(zip(("requests", "failed"), json.loads(sys.argv[1])))))
+"""
+
+
+@pytest.mark.parametrize(
+    ("requests_and_failed", "percent"), [((200, 3), "1.5"), ((99, 99), "0.0"), ((200, None), "None"), ((0, 0), "0.0")]
+)
+def test_an_alarm_on_metric_math_has_the_value_of_cloudwatch(
+    requests_and_failed: tuple[int, int | None], percent: str
+) -> None:
+    """A metric without data makes the expression have none, too."""
+    assert under_ministack(MATH, json.dumps(requests_and_failed)) == f"{percent}\n"
+
+
 def under_ministack(program: str, *arguments: str) -> str:
     """Run a Python program in the server's environment and return its output."""
     needs(PYTHON.exists(), "no .venv-playground: run `make test`, which makes it")

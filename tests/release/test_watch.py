@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import Queue
+from threading import Barrier
 from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
 from types_boto3_ecs.type_defs import ContainerTypeDef
 
+from infra.constructs.alarms import MIN_REQUESTS
 from release import watch
 from release.aws import Aws
 from release.command import DeploymentError
@@ -91,6 +93,17 @@ def test_probe_traffic_continues_during_a_deployment_despite_errors(monkeypatch:
     with probe_traffic("http://example.com"):
         for _ in range(2):
             assert reads.get(timeout=10) == "http://example.com/notes/none"
+
+
+def test_probes_keep_their_rate_when_responses_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The `latency` alarm ignores minutes with few requests, so slow responses must not reduce their number."""
+    assert 60 / watch.PROBE_SECONDS > MIN_REQUESTS
+    monkeypatch.setattr(watch, "PROBE_SECONDS", 0.01)
+    together = Barrier(12)  # as many as start within the timeout of one
+    monkeypatch.setattr(watch, "get", lambda _: together.wait(10))
+    with probe_traffic("http://example.com"):
+        together.wait(10)
+    together.abort()
 
 
 def test_a_container_that_aws_adds_to_a_task_explains_nothing() -> None:
