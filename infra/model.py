@@ -328,7 +328,7 @@ class Stage:
     cpu: int = 256
     """In 1/1024 of a virtual CPU."""
     memory: int = 512
-    """In MiB."""
+    """In MiB. If GuardDuty's Runtime Monitoring is enabled, its agent takes up to 128 of 512."""
     architecture: Architecture = Architecture.X86_64
     spot_share: int = 0
     """Percentage of the tasks beyond the first that run on Fargate Spot: about 70% cheaper, two minutes' notice."""

@@ -261,13 +261,17 @@ DEPLOY_STACKS = (
 )
 """Permissions of STACK_DEPLOYER."""
 
+PULL = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
+GUARDDUTY_AGENT = arn("ecr", "repository/aws-guardduty-agent-fargate", account="*")
+"""Image of the container that GuardDuty's Runtime Monitoring adds to tasks. Each region has another account for it."""
 _BASE_BOUNDARY = (
     Statement(
         sid="PullImages",
-        actions=("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"),
-        resources=(arn("ecr", f"repository/{REPOSITORY}*", account="*"),),
+        actions=PULL,
+        resources=(arn("ecr", f"repository/{REPOSITORY}*", account="*"), GUARDDUTY_AGENT),
         why="the registry may be in another account, whose repository policy applies as well",
     ),
+    Statement(sid="ReportToGuardDuty", actions=("guardduty:SendSecurityTelemetry",), resources=("*",), why=UNSUPPORTED),
     Statement(sid="LogInToPull", actions=("ecr:GetAuthorizationToken",), resources=("*",), why=UNSUPPORTED),
     Statement(
         sid="WriteLogs",

@@ -23,7 +23,7 @@ from infra.constructs.own_resources import require_owned, resource_paths
 from infra.constructs.waf import WebAcl
 from infra.findings import acknowledge, wildcard_finding
 from infra.model import Owned, Service, Stage, camel_case
-from infra.permissions import BOUNDARY_NAME, UNSUPPORTED
+from infra.permissions import BOUNDARY_NAME, GUARDDUTY_AGENT, PULL, UNSUPPORTED
 from infra.stacks.base import BaseStack
 from infra.stacks.foundation import ACCESS_LOG_PREFIX
 
@@ -110,10 +110,13 @@ class ServiceStack(BaseStack):
         self._grant_own_resources(api.task_definition.task_role)
         images.grant_pull(api.execution_role)
         acknowledge(
+        agent = owned.filled_in(GUARDDUTY_AGENT, self)
+        api.execution_role.add_to_principal_policy(iam.PolicyStatement(actions=list(PULL), resources=[agent]))
             api.execution_role,
             {
                 "IAM5[Resource::*]": UNSUPPORTED,
                 wildcard_finding(self, app_logs.log_group_arn): "the streams of one log group",
+                wildcard_finding(self, agent): "GuardDuty's agent, in an account of AWS",
             },
         )
 
