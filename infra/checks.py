@@ -58,7 +58,14 @@ CHECKED: dict[str, Stage] = {
         "preview": replace(PREVIEW, name="pr-1"),
         # Options that no stage uses currently.
         f"{_PRODUCTION.name} with TLS and endpoints": replace(
-            _PRODUCTION, entrance=Entrance.LOAD_BALANCER, domain=DOMAIN, egress=Egress.ENDPOINTS, alarm_email=EMAIL
+            _PRODUCTION,
+            entrance=Entrance.LOAD_BALANCER,
+            domain=DOMAIN,
+            egress=Egress.ENDPOINTS,
+            alarm_email=EMAIL,
+            region="us-east-1",
+            vpc=None,
+            outside_check=True,
         ),
         f"{_PRODUCTION.name} behind CloudFront": replace(_PRODUCTION, domain=None, entrance=Entrance.CLOUDFRONT),
         f"{_PRODUCTION.name} behind CloudFront with endpoints": replace(

@@ -55,8 +55,8 @@ DNS_OUTPUT = "DnsRecord"
 """Output of the service stack: the DNS record to create, if the stage's domain has no zone in Route 53."""
 _BUCKET_NAME_LENGTH = 63
 _LONGEST_REGION = "ap-southeast-1"
-_CLOUDFRONT_REGION = "us-east-1"
-"""AWS: region of the certificates of CloudFront."""
+_GLOBAL_REGION = "us-east-1"
+"""AWS: region of CloudFront's certificates and of the metrics of Route 53."""
 _PRIVATE_BLOCKS = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 """Other addresses would be unreachable on the internet."""
 _PREFIX_LENGTHS = range(16, 22)
@@ -144,26 +144,35 @@ def stages_in_registry_of(stage: Stage) -> list[Stage]:
 def _problems(stage: Stage) -> Iterator[str]:
     """Yield the fields that AWS would reject during the deployment, each with what it must be."""
     yield from _problems_of_names(stage)
-    if not 1 <= stage.min_tasks <= stage.max_tasks:
-        yield f"min_tasks is {stage.min_tasks}; it must be from 1 to max_tasks, {stage.max_tasks}"
-    if stage.cpu_seconds not in (20, 60):
-        yield f"cpu_seconds is {stage.cpu_seconds}; ECS supports 20 and 60"
-    if stage.log_days not in LOG_DAYS:
-        yield f"log_days is {stage.log_days}; it must be one of {', '.join(map(str, LOG_DAYS))}"
-    if stage.spot_share not in range(101):
-        yield f"spot_share is {stage.spot_share}; it must be from 0 to 100 percent"
+    yield from _problems_of_numbers(stage)
     if stage.egress is Egress.ENDPOINTS and not stage.vpc:
         for owned in WORKLOAD.owns:
             if owned.service not in {Service.DYNAMODB, Service.S3}:
                 yield f"egress is ENDPOINTS, which has no route to {owned.service.value}; use Egress.PUBLIC_IP or NAT"
+    if stage.outside_check and stage.region != _GLOBAL_REGION:
+        yield f"outside_check requires region={_GLOBAL_REGION!r}: AWS has the metrics of such checks only there"
     if stage.domain:
         yield from _problems_of_domain(stage, stage.domain)
     yield from _problems_of_network(stage)
     yield from _problems_of_settings(stage)
 
 
+def _problems_of_numbers(stage: Stage) -> Iterator[str]:
+    if not 1 <= stage.min_tasks <= stage.max_tasks:
+        yield f"min_tasks is {stage.min_tasks}; it must be from 1 to max_tasks, {stage.max_tasks}"
+    for name in ("max_reads", "max_writes"):
+        if getattr(stage, name) < 1:
+            yield f"{name} is {getattr(stage, name)}; it must be 1 or more"
+    if stage.cpu_seconds not in (20, 60):
+        yield f"cpu_seconds is {stage.cpu_seconds}; ECS supports 20 and 60"
+    if stage.log_days not in LOG_DAYS:
+        yield f"log_days is {stage.log_days}; it must be one of {', '.join(map(str, LOG_DAYS))}"
+    if stage.spot_share not in range(101):
+        yield f"spot_share is {stage.spot_share}; it must be from 0 to 100 percent"
+
+
 def _problems_of_domain(stage: Stage, domain: Domain) -> Iterator[str]:
-    region = _CLOUDFRONT_REGION if stage.behind_cloudfront else stage.region
+    region = _GLOBAL_REGION if stage.behind_cloudfront else stage.region
     form = rf"arn:aws[a-z-]*:acm:{region or '[^:]+'}:[0-9]{{12}}:certificate/.+"
     if bool(domain.hosted_zone_id) != bool(domain.zone_name):
         yield "domain has only one of hosted_zone_id and zone_name; set both or, if the DNS is elsewhere, neither"
@@ -171,7 +180,7 @@ def _problems_of_domain(stage: Stage, domain: Domain) -> Iterator[str]:
         yield f"domain has the name {domain.name}, which is not in its zone_name, {domain.zone_name}"
     if not domain.certificate_arn:
         if stage.behind_cloudfront:
-            yield f"domain requires certificate_arn with Entrance.CLOUDFRONT: a certificate in {_CLOUDFRONT_REGION}"
+            yield f"domain requires certificate_arn with Entrance.CLOUDFRONT: a certificate in {_GLOBAL_REGION}"
         elif not domain.hosted_zone_id:
             yield "domain requires certificate_arn, or hosted_zone_id and zone_name to create the certificate"
     elif not re.fullmatch(form, domain.certificate_arn):

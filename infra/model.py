@@ -374,6 +374,9 @@ class Stage:
     month, are $329. In the comment service, a page takes two."""
     max_writes: int = 100
     """Likewise, write units: 100 are $164. A comment takes four."""
+    outside_check: bool = False
+    """Let Route 53 request `health_path` from several continents every 30 seconds, with an alarm: $1.60 a month, or
+    $0.60 without HTTPS. Requires region="us-east-1", because AWS has the metrics of such checks only there."""
     flow_logs: bool = True
     """Log rejected connections, $0.50 a GB."""
     dashboard: bool = True

@@ -117,7 +117,7 @@ _SETTINGS = {
         "ListRolePolicies",
     ),
     "logs": ("Describe*", "GetDataProtectionPolicy", "ListTagsForResource"),
-    "route53": ("GetHostedZone", "ListHostedZones", "ListResourceRecordSets"),
+    "route53": ("GetHealthCheck", "GetHostedZone", "ListHostedZones", "ListResourceRecordSets", "ListTagsForResource"),
     "s3": ("Get*Configuration", "GetBucket*", "ListTagsForResource"),
     "secretsmanager": ("DescribeSecret",),
     "sns": ("GetDataProtectionPolicy", "GetSubscriptionAttributes", "GetTopicAttributes", "List*"),

@@ -19,6 +19,7 @@ from infra.constructs.dashboard import Dashboard, Row, SavedQueries
 from infra.constructs.fargate_service import ApiService
 from infra.constructs.load_balancer import LoadBalancer
 from infra.constructs.network import Network
+from infra.constructs.outside_check import OutsideCheck
 from infra.constructs.own_resources import require_owned, resource_paths
 from infra.constructs.waf import WebAcl
 from infra.findings import acknowledge, wildcard_finding
@@ -109,14 +110,14 @@ class ServiceStack(BaseStack):
         )
         self._grant_own_resources(api.task_definition.task_role)
         images.grant_pull(api.execution_role)
-        acknowledge(
         agent = owned.filled_in(GUARDDUTY_AGENT, self)
         api.execution_role.add_to_principal_policy(iam.PolicyStatement(actions=list(PULL), resources=[agent]))
+        acknowledge(
             api.execution_role,
             {
                 "IAM5[Resource::*]": UNSUPPORTED,
-                wildcard_finding(self, app_logs.log_group_arn): "the streams of one log group",
                 wildcard_finding(self, agent): "GuardDuty's agent, in an account of AWS",
+                wildcard_finding(self, app_logs.log_group_arn): "the streams of one log group",
             },
         )
 
@@ -145,6 +146,25 @@ class ServiceStack(BaseStack):
                 blocked_body=WORKLOAD.blocked_body,
                 limited_body=WORKLOAD.limited_body,
             )
+        if stage.alarm_address and stage.monthly_budget:
+            self._add_budget(dollars=stage.monthly_budget, email=stage.alarm_address)
+        base_url, host = edge.base_url, edge.load_balancer.load_balancer_dns_name
+        if stage.behind_cloudfront:
+            cdn = CloudFrontEntrance(
+                self, "CloudFront", name=stage.service, load_balancer=edge.load_balancer, domain=stage.domain
+            )
+            cdn.node.add_dependency(network)  # AWS: a VPC origin needs an internet gateway, although no traffic uses it
+            base_url, host = cdn.base_url, cdn.distribution.distribution_domain_name
+        if stage.outside_check:
+            OutsideCheck(
+                self,
+                "Outside",
+                name=stage.service,
+                base_url=base_url,
+                host=stage.domain.name if stage.domain else host,
+                path=WORKLOAD.health_path,
+                alarms=alarms,
+            )
         if stage.dashboard:
             Dashboard(
                 self,
@@ -161,15 +181,6 @@ class ServiceStack(BaseStack):
                 ),
                 web_acl_metric=stage.service if stage.web_acl else None,
             )
-        if stage.alarm_address and stage.monthly_budget:
-            self._add_budget(dollars=stage.monthly_budget, email=stage.alarm_address)
-        base_url, host = edge.base_url, edge.load_balancer.load_balancer_dns_name
-        if stage.behind_cloudfront:
-            cdn = CloudFrontEntrance(
-                self, "CloudFront", name=stage.service, load_balancer=edge.load_balancer, domain=stage.domain
-            )
-            cdn.node.add_dependency(network)  # AWS: a VPC origin needs an internet gateway, although no traffic uses it
-            base_url, host = cdn.base_url, cdn.distribution.distribution_domain_name
         cdk.CfnOutput(self, "BaseUrl", value=base_url)
         if stage.domain and not stage.domain.hosted_zone_id:
             cdk.CfnOutput(self, DNS_OUTPUT, value=f"{stage.domain.name} CNAME {host}")

@@ -35,6 +35,7 @@ UNUSED = {
     "managed policies of roles": ("iam:AttachRolePolicy", "iam:DetachRolePolicy"),
     "an organization's web ACLs": ("iam:DescribeOrganization",),
     "settings of the account, which the cluster's own replace": ("ecs:PutAccountSetting*",),
+    "health checks of a routing control": ("route53-recovery-control-config:*",),
     "a log group's index": ("logs:*IndexPolic*",),
 }  # fmt: skip
 """What a handler names for features that no stage uses, by feature."""

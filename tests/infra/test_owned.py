@@ -88,7 +88,7 @@ def test_the_policies_allow_them_and_are_not_too_large(synthesized: dict[str, Te
 def test_usage_has_a_price_and_a_type_without_one_is_listed() -> None:
     """A request of this workload writes 1 and reads 2 units, sends half a message, and so on."""
     printed = subprocess.check_output([sys.executable, "-m", "infra.cost", "dev"], cwd=ROOT, env=VARIABLES, text=True)
-    mine = printed.split("CDK's stock pattern")[0].splitlines()[4:]
+    mine = printed.split("dev at every ceiling")[0].splitlines()[4:]
     million = {line[:39].strip(): float(line.split()[-2]) for line in mine if line}
     assert (
         million.items()

@@ -22,9 +22,10 @@ def test_roles_of_a_task_are_limited_to_its_table_its_images_its_log_and_its_sec
     )
     assert {resource.rpartition(":")[2] for _, resource in task} == {"table/notes-prod-pages"}
     assert {resource for action, resource in execution if action != "ecr:GetAuthorizationToken"} == {
-        "arn:aws:ecr:*:*:repository/notes",
-        "arn:aws:logs:*:*:log-group:/notes/prod/app:*",
-        "arn:aws:secretsmanager:*:*:secret:notes/prod/key-??????",  # AWS appends six characters
+        "arn:aws:ecr:us-east-1:*:repository/notes",
+        "arn:aws:ecr:us-east-1:*:repository/aws-guardduty-agent-fargate",
+        "arn:aws:logs:us-east-1:*:log-group:/notes/prod/app:*",
+        "arn:aws:secretsmanager:us-east-1:*:secret:notes/prod/key-??????",  # AWS appends six characters
     }
 
 

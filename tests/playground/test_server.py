@@ -54,7 +54,9 @@ MATH = """
 import json, sys
 from playground.server.metric_math import evaluate
 
-print(evaluate("IF(requests >= 100, 100 * failed / requests, 0)", dict(zip(("requests", "failed"), json.loads(sys.argv[1])))))
+values = dict(zip(("requests", "failed"), json.loads(sys.argv[1])))
+values = dict(zip(("requests", "failed"), json.loads(sys.argv[1])))
+print(evaluate("IF(requests >= 100, 100 * failed / requests, 0)", values))
 """
 
 
