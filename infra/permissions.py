@@ -68,6 +68,18 @@ RELEASE = (
         why=UNSUPPORTED,
     ),
     Statement(sid="ReadEvents", actions=("cloudformation:DescribeStackEvents",), resources=STACKS),
+    Statement(
+        sid="CountResources",
+        actions=("ec2:DescribeAddresses", "ec2:DescribeVpcs"),
+        resources=("*",),
+        why=UNSUPPORTED,
+    ),
+    Statement(
+        sid="ReadQuotas",
+        actions=("servicequotas:GetServiceQuota",),
+        resources=tuple(arn("servicequotas", f"{service}/*") for service in ("ec2", "fargate", "vpc")),
+        why="quotas of these services can be read",
+    ),
     Statement(sid="ReadTaskLogs", actions=("logs:GetLogEvents",), resources=_LOGS),
 )
 OBSERVE = (

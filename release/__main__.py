@@ -32,6 +32,7 @@ from release.explain import explain
 from release.images import Images, require_releasable
 from release.logs import add_options, show
 from release.playground import scans_images, takes_uncommitted_changes
+from release.quotas import require_quotas
 from release.scan import check_exceptions, sbom, scan, scan_local
 from release.status import UNKNOWN, diff, drift, endpoint
 from release.verify import verify
@@ -120,6 +121,8 @@ def plan(stage: Stage, *, chosen: str | None) -> Plan:
         raise NotReadyError("Trivy is missing, which scans the image: install it (https://trivy.dev)")
     require_bootstrapped(aws)
     images, running = Images(aws), running_digest(aws)
+    if not running:
+        require_quotas(aws)
     digest = images.digest(tag) if builds else require_releasable(stage, tag, images)
     if running and not builds:
         for line in describe_change(stage.name, images.tags(running), tag):

@@ -12,6 +12,7 @@ from infra.permissions import GRANTED_TAG, ISSUER, not_granted, workflow_roles
 from release.aws import Aws
 from release.command import CommandError, NotReadyError, note, run, step
 from release.deploy import cdk, deploy, describe, outputs
+from release.quotas import require_quotas
 
 SERVICE_LINKED_ROLES = (
     "ecs.amazonaws.com",
@@ -39,6 +40,11 @@ def bootstrap(stage: Stage, *, github: str | None) -> None:
         for service in SERVICE_LINKED_ROLES:
             create_service_linked_role(aws, service)
     access = outputs(aws, ACCESS_STACK)
+    with step("quotas"):
+        try:
+            require_quotas(aws)
+        except NotReadyError as error:
+            note(f"the first deployment will be refused: {error.summary}")
     with step("CDK's bootstrap"):
         place, policy = f"aws://{aws.account}/{aws.region}", access["ExecutionPolicyArn"]
         names = [f"--qualifier={BOOTSTRAP_QUALIFIER}", f"--toolkit-stack-name={TOOLKIT_STACK}"]

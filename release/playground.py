@@ -36,6 +36,11 @@ def scans_images(stage: Stage) -> bool:
     return not stage.is_playground
 
 
+def has_quotas(stage: Stage) -> bool:
+    """Return whether the stage is in an account with Service Quotas."""
+    return not stage.is_playground
+
+
 def has_saved_queries(stage: Stage) -> bool:
     """Return whether the stage has CloudWatch Logs Insights."""
     return not stage.is_playground
