@@ -50,11 +50,13 @@ class ApiService(Construct):
         secrets: Mapping[str, ecs.Secret],
         log_group: logs.ILogGroup,
         rollback_alarms: Sequence[cloudwatch.Alarm],
+        failed_tasks: int,
         container_insights: bool,
     ) -> None:
         """`name` names the cluster, the service and the task family. `cpu` is in 1/1024 of a vCPU, `memory` in MiB.
 
-        `rollback_alarms` must not use metrics of the service, which would be a circular dependency.
+        `rollback_alarms` must not use metrics of the service, which would be a circular dependency. A deployment fails
+        after `failed_tasks` tasks in a row that don't become healthy.
         """
         super().__init__(scope, construct_id)
         self.cluster = ecs.Cluster(
@@ -132,6 +134,11 @@ class ApiService(Construct):
             security_groups=[self.security_group],
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
             enable_ecs_managed_tags=True,
+        )
+        # AWS: by default, three tasks must fail. The L2 construct doesn't support the property (aws-cdk#38243).
+        cfn_resource(self.service).add_property_override(
+            "DeploymentConfiguration.DeploymentCircuitBreaker.ThresholdConfiguration",
+            {"Type": "COUNT", "Value": failed_tasks},
         )
         # Create capacity providers before the service; delete them after it.
         self.service.node.add_dependency(self.cluster)

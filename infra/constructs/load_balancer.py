@@ -93,8 +93,9 @@ class LoadBalancer(Construct):
     def add_target(self, service: ecs.FargateService, *, port: int, health_path: str) -> elbv2.ApplicationTargetGroup:
         """Forward all requests to the service, and allow connections from the load balancer to it.
 
-        A new task is healthy after two checks, or 10 s. A task is only removed after five failed checks: a task
-        under load may fail two, and removing it would overload the others.
+        A new task is healthy after its first check that succeeds (AWS: the threshold only counts for one that failed
+        before). A task is only removed after five failed checks: a task under load may fail two, and removing it would
+        overload the others.
         """
         target_group = elbv2.ApplicationTargetGroup(
             self,

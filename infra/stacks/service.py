@@ -97,6 +97,7 @@ class ServiceStack(BaseStack):
             secrets=self._secrets(),
             log_group=app_logs,
             rollback_alarms=alarms.add_deployment_alarms(edge.load_balancer),
+            failed_tasks=1 if stage.is_preview else 2,
             container_insights=stage.container_insights,
         )
         target_group = edge.add_target(api.service, port=WORKLOAD.port, health_path=WORKLOAD.health_path)

@@ -14,11 +14,13 @@ def test_a_deployment_keeps_all_tasks_until_their_successors_serve_and_is_rolled
     deployment = {
         "MinimumHealthyPercent": 100,
         "MaximumPercent": 200,
-        "DeploymentCircuitBreaker": rolls_back,
+        "DeploymentCircuitBreaker": rolls_back | {"ThresholdConfiguration": {"Type": "COUNT", "Value": 2}},
         "Alarms": rolls_back | {"AlarmNames": [{"Ref": alarm} for alarm in alarms]},
     }
     zones = {"AvailabilityZoneRebalancing": "ENABLED"}
     service.has_resource_properties(SERVICE, {"DeploymentConfiguration": deployment} | zones)
+    breaker = the(templates("pr-1").service, SERVICE)["DeploymentConfiguration"]["DeploymentCircuitBreaker"]
+    assert breaker["ThresholdConfiguration"]["Value"] == 1
 
 
 def test_a_service_waits_for_the_permissions_of_its_tasks_and_its_capacity() -> None:
