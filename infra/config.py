@@ -53,6 +53,10 @@ DIGEST_PARAMETER = "ImageDigest"
 """CloudFormation parameter of the service stack: the digest of the image."""
 DNS_OUTPUT = "DnsRecord"
 """Output of the service stack: the DNS record to create, if the stage's domain has no zone in Route 53."""
+_OWN_ACCOUNT = (
+    "an account that no other stage and no registry uses, because anyone who can push a branch controls it: the"
+    " workflow file and the templates of a pull request are its own"
+)
 _BUCKET_NAME_LENGTH = 63
 _LONGEST_REGION = "ap-southeast-1"
 _GLOBAL_REGION = "us-east-1"
@@ -83,7 +87,7 @@ def _bound(stage: Stage) -> Stage:
 
 STAGES: dict[str, Stage] = {stage.name: _bound(stage) for stage in (*_stages.STAGES, PLAYGROUND)}
 PREVIEW = _bound(_stages.PREVIEW)
-"""Template of the stages pr-N, one for each pull request."""
+"""Template of the stages pr-N, one for each pull request, if it has an account."""
 DEFAULT_STAGE = next(iter(STAGES))
 """Stage of `cdk` commands without `-c stage=NAME`: the first one."""
 STAGE_NAMES = f"{', '.join(STAGES)} or pr-N"
@@ -101,6 +105,8 @@ def stage_named(name: str) -> Stage:
     """Return a stage by its name; raise StageError for an unknown name or an invalid field."""
     if re.fullmatch(r"pr-[1-9][0-9]{0,5}", name):
         stage = replace(PREVIEW, name=name)
+        if not PREVIEW.account:
+            raise StageError(f"previews are off: set account of PREVIEW in infra/stages.py to {_OWN_ACCOUNT}")
     elif name in STAGES:
         stage = STAGES[name]
     else:
@@ -111,8 +117,10 @@ def stage_named(name: str) -> Stage:
         raise ConfigurationError(f"WORKLOAD in infra/workload.py: {problem}")
     if problem := next(_problems(stage), None):
         raise StageError(f"stage {stage.name} in infra/stages.py: {problem}")
+    if problem := next(_problems_of_previews(), None):
+        raise StageError(f"PREVIEW in infra/stages.py: {problem}; it must be {_OWN_ACCOUNT}")
     first: dict[str | None, Stage] = {}
-    for other in (*STAGES.values(), PREVIEW):  # stages with a registry share images, which have one architecture
+    for other in all_stages():  # stages with a registry share images, which have one architecture
         shared = first.setdefault(other.registry, other)
         if other.architecture is not shared.architecture:
             raise StageError(
@@ -122,13 +130,18 @@ def stage_named(name: str) -> Stage:
     return stage
 
 
+def all_stages() -> list[Stage]:
+    """Return all stages, with PREVIEW if previews are on."""
+    return [*STAGES.values(), *([PREVIEW] if PREVIEW.account else [])]
+
+
 def stages_in_account_of(stage: Stage) -> list[Stage]:
     """Return the stages in the account of `stage` according to infra/stages.py. PREVIEW represents all previews.
 
     Stages with `account=None` count as one account, that of the credentials, even if they are deployed with the
     credentials of different accounts. The playground includes every stage, so that each role can be tested.
     """
-    stages = [other for other in (*STAGES.values(), PREVIEW) if not other.is_playground]
+    stages = [other for other in all_stages() if not other.is_playground]
     return stages if stage.is_playground else [other for other in stages if other.account == stage.account]
 
 
@@ -137,8 +150,17 @@ def stages_in_registry_of(stage: Stage) -> list[Stage]:
 
     As above, `account=None` counts as one account, and the playground includes every stage.
     """
-    stages = sorted((*STAGES.values(), PREVIEW), key=lambda other: not other.protect)
+    stages = sorted(all_stages(), key=lambda other: not other.protect)
     return [other for other in stages if stage.is_playground or other.registry == stage.registry]
+
+
+def _problems_of_previews() -> Iterator[str]:
+    """Yield accounts that previews share with anything else."""
+    for stage in STAGES.values():
+        if PREVIEW.account and PREVIEW.account in {stage.account, stage.registry_account} and not stage.is_playground:
+            yield f"account is {PREVIEW.account}, that of {stage.name} or of its images"
+    if PREVIEW.registry_account not in {None, PREVIEW.account}:
+        yield f"registry_account is {PREVIEW.registry_account}, but previews keep their images in their own account"
 
 
 def _problems(stage: Stage) -> Iterator[str]:
@@ -305,7 +327,7 @@ def target_of(stage: Stage, environ: Mapping[str, str], *, caller_account: str |
     )
     variables = {name: environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")}
     region = _agreed_value("region", {where: stage.region, **variables})
-    for other in (*STAGES.values(), PREVIEW):
+    for other in all_stages():
         if account in {other.account, other.registry_account} - {stage.account, None} and not other.is_playground:
             raise TargetError(
                 f"{where} has no account in infra/stages.py, and {account} is the account of {other.name} or of its"

@@ -311,7 +311,7 @@ class Stage:
     name: str
     account: str | None = None
     """AWS account ID; None uses the account of the credentials. A protected stage is not deployed without it. Once a
-    stage names an account, so must the others that use the same one."""
+    stage names an account, so must the others that use the same one. Without one for PREVIEW, there are no previews."""
     region: str | None = None
     """AWS region; None uses AWS_REGION or the profile's region. All stages of an account must use the same one."""
     registry_account: str | None = None

@@ -9,7 +9,16 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from infra import owned
-from infra.config import BOOTSTRAP_QUALIFIER, PREVIEW, PROJECT, REPOSITORY, STAGES, TITLE, WORKLOAD
+from infra.config import (
+    BOOTSTRAP_QUALIFIER,
+    PLAYGROUND,
+    PREVIEW,
+    PROJECT,
+    REPOSITORY,
+    TITLE,
+    WORKLOAD,
+    stages_in_account_of,
+)
 from infra.model import Owned, Stage, camel_case
 
 ISSUER = "token.actions.githubusercontent.com"
@@ -220,7 +229,7 @@ def _deployer(stage: Stage) -> WorkflowRole:
     )
 
 
-WORKFLOW_ROLES = tuple(workflow_roles([stage for stage in STAGES.values() if not stage.is_playground] + [PREVIEW]))
+WORKFLOW_ROLES = tuple(workflow_roles(stages_in_account_of(PLAYGROUND)))
 """The roles of all accounts."""
 
 DEPLOY_STACKS = (

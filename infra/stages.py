@@ -34,4 +34,4 @@ PREVIEW = Stage(
     dashboard=False,
     route_metrics=False,
 )
-"""Template of the stages pr-N, one for each pull request."""
+"""Template of the stages pr-N, one for each pull request, once it has an account that nothing else uses."""

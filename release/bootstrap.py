@@ -104,18 +104,15 @@ def describe_isolation(stage: Stage) -> list[str]:
     """Return a warning if a protected stage shares its account with other stages."""
     stages = [] if stage.is_playground or not stage.github else stages_in_account_of(stage)
     protected = ", ".join(each.name for each in stages if each.protect)
-    others = " and ".join("previews" if each.is_preview else each.name for each in stages if not each.protect)
+    others = " and ".join(each.name for each in stages if not each.protect)
     if not protected or not others:
         return []
-    previews = any(each.is_preview for each in stages)
-    anyone = ", including any pull request from a branch of the repository," if previews else ""
     return [
         (
-            f"{protected} shares its account with {others}. CloudFormation has the same permissions for all of them, so"
-            f" {protected} is protected only by GitHub's environments and reviews: anyone who may deploy"
-            f" {others}{anyone} can change the resources of {protected}."
-        ),
-        f"To separate them, set account of {protected} and of the others in infra/stages.py to different accounts.",
+            f"{protected} shares its account with {others}, and with it CDK's roles: anyone who may deploy {others}, such"
+            f" as by a push to main, can change the resources of {protected} and read its data. To separate them, set"
+            " account of each in infra/stages.py to a different one (docs/deployment.md, Stages and accounts)."
+        )
     ]
 
 

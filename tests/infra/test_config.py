@@ -2,11 +2,13 @@ import dataclasses
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
 from infra import config
-from infra.config import STAGES, Target, stage_named, target_of
+from infra.config import STAGES, Target, stage_named, stages_in_account_of, target_of
 from infra.model import (
     NOBODY,
     Architecture,
@@ -22,6 +24,7 @@ from infra.model import (
     StageError,
     TargetError,
 )
+from infra.permissions import workflow_roles
 from tests.infra.synthesis import CERTIFICATE, CHECKED, DOMAIN, EMAIL, ROOT, VPC
 from tests.reference.workload import TABLE, WORKLOAD
 
@@ -114,9 +117,37 @@ def test_a_field_that_cannot_work_is_named(
     assert "nobody-guesses-this" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("preview", "dev", "message"),
+    [
+        ({"account": None}, {}, "previews are off: set account of PREVIEW .* no other stage and no registry uses"),
+        ({"account": ONE}, {"account": ONE}, f"account is {ONE}, that of dev or of its images; it must be an account"),
+        ({"account": ONE}, {"account": TWO, "registry_account": ONE}, f"account is {ONE}, that of dev or of its"),
+        ({"account": ONE, "registry_account": TWO}, {}, f"registry_account is {TWO}, but previews keep"),
+        ({"account": ONE}, {"account": TWO}, ""),
+    ],
+)
+def test_a_pull_request_gets_an_account_of_its_own_or_nothing(
+    monkeypatch: pytest.MonkeyPatch, preview: dict[str, Any], dev: dict[str, Any], message: str
+) -> None:
+    """Anyone who can push a branch may assume the role of previews, and change anything in its account."""
+    monkeypatch.setattr(config, "PREVIEW", dataclasses.replace(config.PREVIEW, **preview))
+    monkeypatch.setitem(STAGES, "dev", dataclasses.replace(DEV, **dev))
+    with pytest.raises(StageError, match=message) if message else nullcontext():
+        stage_named("pr-7")
+
+def test_without_an_account_for_previews_no_role_trusts_a_pull_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "PREVIEW", dataclasses.replace(config.PREVIEW, account=None))
+    for stage in STAGES.values():
+        roles = workflow_roles(stages_in_account_of(stage))
+        assert roles
+        assert "pull_request" not in str(roles)
+
+
 @pytest.mark.parametrize("stage", CHECKED.values(), ids=CHECKED)
 def test_every_checked_variant_is_valid(monkeypatch: pytest.MonkeyPatch, stage: Stage) -> None:
-    monkeypatch.setattr(config, "STAGES", {stage.name: dataclasses.replace(stage, promotes_from=None)})
+    others = {} if stage.is_preview else {stage.name: dataclasses.replace(stage, promotes_from=None)}
+    monkeypatch.setattr(config, "STAGES", others)
     monkeypatch.setattr(config, "PREVIEW", dataclasses.replace(stage, name="pr-N"))
     assert stage_named(stage.name)
 

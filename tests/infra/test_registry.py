@@ -8,9 +8,9 @@ from tests.infra.synthesis import templates, the
 REPOSITORY = "AWS::ECR::Repository"
 
 
-def kept(name: str) -> list[dict[str, Any]]:
-    """Return the images that each lifecycle rule of a repository selects, by priority."""
-    found = the(templates().registry, REPOSITORY, {"RepositoryName": name})
+def kept(stage: str) -> list[dict[str, Any]]:
+    """Return the images that each lifecycle rule of a stage's repository selects, by priority."""
+    found = the(templates(stage).registry, REPOSITORY)
     policy = json.loads(found["LifecyclePolicy"]["LifecyclePolicyText"])
     return [rule["selection"] for rule in sorted(policy["rules"], key=lambda rule: rule["rulePriority"])]
 
@@ -21,7 +21,7 @@ def test_images_are_immutable_scanned_and_survive_the_stack_but_not_a_failed_fir
     retained = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
     templates().registry.has_resource(REPOSITORY, {"Properties": releases, **retained})
     previews = scanned | {"RepositoryName": "notes-previews"}
-    templates().registry.has_resource(REPOSITORY, {"Properties": previews, "DeletionPolicy": "Delete"})
+    templates("pr-1").registry.has_resource(REPOSITORY, {"Properties": previews, "DeletionPolicy": "Delete"})
 
 
 def test_thirty_releases_of_every_stage_are_kept_and_those_of_prod_take_precedence_but_previews_expire() -> None:
@@ -29,6 +29,6 @@ def test_thirty_releases_of_every_stage_are_kept_and_those_of_prod_take_preceden
     thirty = {"tagStatus": "tagged", "countType": "imageCountMoreThan", "countNumber": 30}
     old = {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days"}
     stages = [thirty | {"tagPrefixList": [f"{stage}-"]} for stage in ("prod", "dev")]
-    assert kept("notes") == [*stages, old | {"countNumber": 14}]
-    assert kept("notes-previews") == [old | {"countNumber": 30}]
+    assert kept("dev") == [*stages, old | {"countNumber": 14}]
+    assert kept("pr-1") == [old | {"countNumber": 30}]
     assert templates("dev").registry.to_json() == templates("prod").registry.to_json(), "one account has one registry"

@@ -18,6 +18,7 @@ STAGES = (
 )
 PREVIEW = Stage(
     name="pr-N",
+    account="444444444444",
     min_tasks=1,
     max_tasks=1,
     log_days=1,

@@ -61,10 +61,9 @@ def test_gh_looks_up_the_line_to_write_and_must_find_what_is_written(
 
 
 def test_an_account_that_prod_shares_is_explained() -> None:
-    shared, separate = describe_isolation(replace(STAGES["dev"], github=REPOSITORY))
-    assert "prod shares its account with dev and previews" in shared
-    assert "any pull request from a branch of the repository" in shared
-    assert "set account" in separate
+    (shared,) = describe_isolation(replace(STAGES["dev"], github=REPOSITORY))
+    assert "prod shares its account with dev, " in shared
+    assert "set account of each" in shared
     assert describe_isolation(replace(STAGES["prod"], github=REPOSITORY, account="222222222222")) == []
 
 
