@@ -68,8 +68,13 @@ class Plan:
     """Digest that the stage runs before this release; None if it isn't deployed."""
 
     @property
+    def tried_tag(self) -> str:
+        """Tag that the digest gets before the deployment, so that the registry keeps what the stage may be running."""
+        return f"try.{self.verified_tag}"
+
+    @property
     def verified_tag(self) -> str:
-        """Tag that the digest gets once the stage has run it."""
+        """Tag that the digest gets after `verify`. It alone allows promotions, and rollbacks without a scan."""
         return f"{self.aws.stage.name}-{commit_in(self.tag)}"
 
 
@@ -92,6 +97,7 @@ def release(stage: Stage, *, tag: str | None, only: str | None = None) -> None:
         with step("scan"):
             note(check_scan(planned, digest))
     if Phase.DEPLOY in phases:
+        planned.images.add_tag(digest, planned.tried_tag)
         with step(f"service at {digest}"):
             deploy_and_watch(
                 planned, *planned.aws.registry_stacks, stage.foundation_stack, stage.service_stack, digest=digest

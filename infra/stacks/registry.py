@@ -12,9 +12,9 @@ from infra.model import Stage
 from infra.stacks.base import BaseStack
 
 RELEASES_KEPT = 30
-"""Images of each stage that a rollback can choose from."""
+"""Images of each stage that a rollback can choose from, and images whose deployment was tried."""
 UNRELEASED_DAYS = 14
-"""Lifetime of images that no stage has run."""
+"""Lifetime of images that no release has deployed."""
 PREVIEW_DAYS = 30
 """Lifetime of a preview's image; the next deployment rebuilds it."""
 
@@ -44,17 +44,20 @@ class RegistryStack(BaseStack):
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
             image_scan_on_push=True,  # for Security Hub (ECR.1); releases depend on Trivy's findings
             removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
-            lifecycle_rules=[  # CDK numbers them in this order
+            # CDK numbers them in this order. The first rule that selects an image decides about it.
+            lifecycle_rules=[
                 *(
                     ecr.LifecycleRule(
-                        description=f"keep the last {RELEASES_KEPT} that ran in {stage.name}",
-                        tag_prefix_list=[f"{stage.name}-"],
+                        description=f"keep the last {RELEASES_KEPT} {what} in {stage.name}",
+                        tag_prefix_list=[f"{prefix}{stage.name}-"],
                         max_image_count=RELEASES_KEPT,
                     )
                     for stage in stages
+                    # An image that runs in prod without having been verified must not expire with those of dev.
+                    for prefix, what in (("", "verified"), ("try.", "tried"))
                 ),
                 ecr.LifecycleRule(
-                    description="expire images that no stage has run",
+                    description="expire images that no release has deployed",
                     max_image_age=cdk.Duration.days(UNRELEASED_DAYS),
                 ),
             ],

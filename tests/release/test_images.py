@@ -32,7 +32,8 @@ def test_prod_takes_what_dev_has_run_and_nothing_else(aws: Aws, images: Images) 
     with pytest.raises(NotReadyError, match=f"no image {COMMIT}: deploy it to dev first"):
         require_releasable(STAGES["prod"], COMMIT, images)
     digest = store_image(aws, COMMIT)
-    images.add_tag(digest, f"pr-7-{COMMIT}")
+    for tag in (f"pr-7-{COMMIT}", f"try.dev-{COMMIT}"):
+        images.add_tag(digest, tag)
     with pytest.raises(NotReadyError, match="deploy this commit to dev first"):
         require_releasable(STAGES["prod"], COMMIT, images)
     images.add_tag(digest, f"dev-{COMMIT}")
@@ -45,5 +46,6 @@ def test_a_rollback_is_offered_to_the_latest_other_images_and_first_to_the_one_b
         images.add_tag(latest, f"dev-{number:012}")
     images.add_tag(older, f"dev-{'a' * 12}")
     images.add_tag(before, f"dev-{'b' * 12}")
+    images.add_tag(store_image(aws, "d" * 12), f"try.dev-{'d' * 12}")
     assert images.verified_in("dev", other_than=latest, first=older) == [f"dev-{'a' * 12}", f"dev-{'b' * 12}"]
     assert images.verified_in("dev", other_than=latest, first=before)[0] == f"dev-{'b' * 12}"

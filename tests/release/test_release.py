@@ -71,8 +71,8 @@ def test_a_second_release_of_a_commit_builds_nothing_and_changes_nothing(aws: Aw
     release(aws.stage, tag=None)
     assert called == first[-1:], "the same templates with the same digest, which CloudFormation does not change"
     assert tags(aws) == tagged
-    commit, verified = tagged
-    assert verified == f"playground-{commit}"
+    commit, verified, tried = tagged
+    assert (verified, tried) == (f"playground-{commit}", f"try.playground-{commit}")
 
 
 def test_a_push_deploys_the_registry_only_if_the_repository_is_missing(
@@ -111,7 +111,7 @@ def test_a_rollback_deploys_the_image_of_its_tag(aws: Aws, called: list[str]) ->
     release(aws.stage, tag=COMMIT)
     (deployed,) = called
     assert f"ImageDigest={digest}" in deployed
-    assert tags(aws) == [COMMIT, f"playground-{COMMIT}"]
+    assert tags(aws) == [COMMIT, f"playground-{COMMIT}", f"try.playground-{COMMIT}"]
     with pytest.raises(NotReadyError, match="no image dev-ffffffffffff") as refused:
         release(aws.stage, tag="dev-ffffffffffff")
     assert f"playground-{COMMIT}" in refused.value.details[0]
@@ -138,7 +138,9 @@ def test_a_failed_deployment_names_its_cause(aws: Aws, monkeypatch: pytest.Monke
     with pytest.raises(DeploymentError) as failed:
         release(aws.stage, tag=COMMIT)
     assert failed.value.details[0].startswith("cause: the AWS credentials have expired")
-    assert tags(aws) == [COMMIT], "it is not verified"
+    assert tags(aws) == [COMMIT, f"try.playground-{COMMIT}"], "kept while it may run, but not verified"
+    with pytest.raises(NotReadyError, match="expected the 12 digits of a commit"):
+        release(aws.stage, tag=f"try.playground-{COMMIT}")
 
 
 @pytest.mark.parametrize(("stack", "shown"), [("NotesService-playground", True), ("NotesFoundation-playground", False)])
@@ -156,7 +158,7 @@ def test_what_happens_in_the_service_explains_no_failure_of_another_stack(
     assert failed.value.details == ("CloudFormation: Table: reason", *events)
 
 
-@pytest.mark.parametrize(("verified_in", "released"), [("dev", True), ("pr-7", False)])
+@pytest.mark.parametrize(("verified_in", "released"), [("dev", True), ("try.dev", False), ("pr-7", False)])
 def test_a_rollback_does_not_wait_for_a_vulnerability_that_was_found_since(
     dev: Aws, monkeypatch: pytest.MonkeyPatch, verified_in: str, released: bool
 ) -> None:
