@@ -51,6 +51,8 @@ BOOTSTRAP_QUALIFIER = PROJECT.replace("-", "")[:10]
 most ten letters and digits."""
 DIGEST_PARAMETER = "ImageDigest"
 """CloudFormation parameter of the service stack: the digest of the image."""
+PROTECTION_PARAMETER = "DeletionProtection"
+"""CloudFormation parameter of both stacks of a protected stage: "true" or, until a release has verified it, "false"."""
 DNS_OUTPUT = "DnsRecord"
 """Output of the service stack: the DNS record to create, if the stage's domain has no zone in Route 53."""
 _OWN_ACCOUNT = (

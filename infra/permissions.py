@@ -207,8 +207,13 @@ def _deployer(stage: Stage) -> WorkflowRole:
     """Return the role that deploys a stage. If the stage takes another's images, it can scan and tag, but not push."""
     actions, limit = (_USE, "; can't push images") if stage.promotes_from else (_USE + _PUSH, "")
     images = arn("ecr", f"repository/{stage.image_repository}", account=stage.registry_account or "ACCOUNT")
+    stacks = tuple(arn("cloudformation", f"stack/{name}/*") for name in (stage.foundation_stack, stage.service_stack))
+    replace_failed = Statement(
+        sid="ReplaceFailedStacks", actions=("cloudformation:UpdateTerminationProtection",), resources=stacks
+    )
     statements = (
         DEPLOY,
+        *([replace_failed] if stage.protect else []),
         Statement(sid="UseImages", actions=actions, resources=(images,)),
         Statement(sid="LogIn", actions=("ecr:GetAuthorizationToken",), resources=("*",), why=UNSUPPORTED),
         *RELEASE,

@@ -25,7 +25,7 @@ from release.aws_errors import explain_aws_error
 from release.bootstrap import bootstrap, require_bootstrapped
 from release.build import build, commit_in, describe_change, push, registry_login, tag_of_working_tree
 from release.command import FAILED, CommandError, DeploymentError, NotReadyError, note, publish, run_command, step
-from release.deploy import base_url, deploy, running_digest
+from release.deploy import base_url, deploy, running_digest, unprotected_stacks
 from release.destroy import destroy, reap
 from release.evidence import Evidence
 from release.explain import explain
@@ -107,6 +107,9 @@ def release(stage: Stage, *, tag: str | None, only: str | None = None) -> None:
             address = verify(planned.aws, digest, before=planned.running, images=planned.images)
         with step(f"tag as verified: {planned.verified_tag}"):
             planned.images.add_tag(digest, planned.verified_tag)
+        if unprotected := unprotected_stacks(planned.aws):
+            with step("deletion protection"):
+                deploy(planned.aws, *unprotected, protect=True)
         print(f"address  {address}", f"digest   {digest}", f"logs     make logs ENV={stage.name}", sep="\n")
         publish(address=address, digest=digest, tag=planned.verified_tag)
 

@@ -109,9 +109,9 @@ def describe_isolation(stage: Stage) -> list[str]:
         return []
     return [
         (
-            f"{protected} shares its account with {others}, and with it CDK's roles: anyone who may deploy {others}, such"
-            f" as by a push to main, can change the resources of {protected} and read its data. To separate them, set"
-            " account of each in infra/stages.py to a different one (docs/deployment.md, Stages and accounts)."
+            f"{protected} shares its account with {others}, and with it CDK's roles: anyone who may deploy {others} can"
+            f" change the resources of {protected} and read its data. To separate them, set account of each in"
+            " infra/stages.py to a different one (docs/deployment.md, Stages and accounts)."
         )
     ]
 

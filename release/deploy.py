@@ -9,14 +9,14 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.config import DIGEST_PARAMETER, PROJECT
+from infra.config import DIGEST_PARAMETER, PROJECT, PROTECTION_PARAMETER
 from release import playground
 from release.aws import Aws
 from release.aws_errors import explain_denial, missing_evidence
@@ -69,20 +69,21 @@ def _assembly(_stage: str) -> Path:
     return folder
 
 
-def deploy(aws: Aws, *names: str, digest: str | None = None) -> None:
+def deploy(aws: Aws, *names: str, digest: str | None = None, protect: bool = False) -> None:
     """Deploy stacks from this commit's templates, with the image `digest`, by default the running one.
 
-    Raises DeploymentError with CloudFormation's reasons, or the last lines of the CLI if there are none.
+    With `protect`, switch on deletion protection, which new stacks don't have, so that they can be rolled back. Raises
+    DeploymentError with CloudFormation's reasons, or the last lines of the CLI if there are none.
     """
-    options = [*image_parameter(aws, digest), "--exclusively", "--require-approval=never", "--progress=events"]
+    options = ["--exclusively", "--require-approval=never", "--progress=events", *image_parameter(aws, digest)]
     # cdk waits until there is no change set of this name: with the default name, forever for that of another release.
     options.append(f"--change-set-name=release-{secrets.token_hex(8)}")
     for attempt in range(1, ATTEMPTS + 1):
-        for name in names:
-            wait_until_updatable(aws, name)
+        new = [name for name in names if wait_until_updatable(aws, name)]
         marks = {name: newest_event(aws, name) for name in names}
+        protection = protection_parameters(aws, names, "true") if protect else protection_parameters(aws, new, "false")
         try:
-            cdk(aws, "deploy", *names, *options)
+            cdk(aws, "deploy", *names, *options, *protection)
         except CommandError as error:
             output = "\n".join(error.details)
             if attempt < ATTEMPTS and _CONCURRENT_UPDATE.search(output):
@@ -117,6 +118,20 @@ def destroy(aws: Aws, name: str) -> None:
 
 def image_parameter(aws: Aws, digest: str | None) -> list[str]:
     return [f"--parameters={aws.stage.service_stack}:{DIGEST_PARAMETER}={digest}"] if digest else []
+
+
+def protection_parameters(aws: Aws, names: Collection[str], value: str) -> list[str]:
+    """Return options for the deletion protection of those stacks that have any; others keep theirs."""
+    stage = aws.stage
+    protected = [stage.foundation_stack, stage.service_stack] if stage.protect else []
+    return [f"--parameters={name}:{PROTECTION_PARAMETER}={value}" for name in protected if name in names]
+
+
+def unprotected_stacks(aws: Aws) -> list[str]:
+    """Return the stacks of a protected stage that were created without deletion protection and still have none."""
+    off = {"ParameterKey": PROTECTION_PARAMETER, "ParameterValue": "false"}
+    names = (aws.stage.foundation_stack, aws.stage.service_stack) if aws.stage.protect else ()
+    return [name for name in names if (stack := describe(aws, name)) and off in stack.get("Parameters", [])]
 
 
 def describe(aws: Aws, name: str) -> StackTypeDef | None:
@@ -164,24 +179,31 @@ def wait_until_stable(aws: Aws, name: str) -> StackTypeDef | None:
     return stack
 
 
-def wait_until_updatable(aws: Aws, name: str) -> None:
-    """Wait for an update in progress to end; raise DeploymentError if the stack needs to be repaired by hand.
+def wait_until_updatable(aws: Aws, name: str) -> bool:
+    """Wait for an update in progress to end, and return whether the stack will be created.
 
-    The CDK CLI deletes a stack whose first deployment failed, but not a protected one.
+    Raises DeploymentError if it needs to be repaired by hand. The CDK CLI deletes a stack whose first deployment
+    failed, but not a protected one.
     """
     stack = wait_until_stable(aws, name)
-    status = stack["StackStatus"] if stack else ""
+    status = stack["StackStatus"] if stack else "REVIEW_IN_PROGRESS"
     if stack and status == "UPDATE_ROLLBACK_FAILED":
         raise DeploymentError(
             f"{name} is {status} and can't be updated: fix the cause, then run"
             f" `aws cloudformation continue-update-rollback --stack-name {name}`",
             stack.get("StackStatusReason", ""),
         )
-    if stack and status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"} and stack.get("EnableTerminationProtection"):
-        raise DeploymentError(
-            f"{name} is {status} and protected, so cdk can't delete it and try again: run `aws cloudformation"
-            f" update-termination-protection --no-enable-termination-protection --stack-name {name}`",
-        )
+    if stack and stack.get("EnableTerminationProtection"):
+        if status == "ROLLBACK_COMPLETE":
+            note(f"{name}: the first deployment failed and nothing is left of it; lifting its termination protection")
+            aws.cloudformation.update_termination_protection(StackName=name, EnableTerminationProtection=False)
+        elif status == "ROLLBACK_FAILED":
+            raise DeploymentError(
+                f"{name} is {status} and protected: delete what remains, then run `aws cloudformation"
+                f" update-termination-protection --no-enable-termination-protection --stack-name {name}`",
+                stack.get("StackStatusReason", ""),
+            )
+    return status in {"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
 
 
 def newest_event(aws: Aws, name: str) -> str | None:

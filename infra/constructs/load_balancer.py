@@ -33,11 +33,14 @@ class LoadBalancer(Construct):
         subnets: ec2.SubnetSelection,
         internal: bool,
         domain: Domain | None,
-        deletion_protection: bool,
+        deletion_protection: str,
         log_bucket_name: str,
         log_prefix: str,
     ) -> None:
-        """With `internal`, only the VPC and a VPC origin can connect, and `domain` must be None: it is CloudFront's."""
+        """With `internal`, only the VPC and a VPC origin can connect, and `domain` must be None: it is CloudFront's.
+
+        `deletion_protection` is "true", "false" or a reference to a parameter.
+        """
         super().__init__(scope, construct_id)
         self.load_balancer = elbv2.ApplicationLoadBalancer(
             self,
@@ -48,8 +51,8 @@ class LoadBalancer(Construct):
             idle_timeout=IDLE_TIMEOUT,
             drop_invalid_header_fields=True,
             desync_mitigation_mode=elbv2.DesyncMitigationMode.STRICTEST,
-            deletion_protection=deletion_protection,
         )
+        self.load_balancer.set_attribute("deletion_protection.enabled", deletion_protection)
         # log_access_logs() requires a region at synthesis, so the attributes are set directly.
         for name, value in (("enabled", "true"), ("bucket", log_bucket_name), ("prefix", log_prefix)):
             self.load_balancer.set_attribute(f"access_logs.s3.{name}", value)

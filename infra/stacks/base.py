@@ -4,7 +4,7 @@ from typing import Any
 
 import aws_cdk as cdk
 
-from infra.config import BOOTSTRAP_QUALIFIER, PROJECT
+from infra.config import BOOTSTRAP_QUALIFIER, PROJECT, PROTECTION_PARAMETER
 from infra.permissions import STACK_DEPLOYER
 
 ZONES = 2
@@ -22,6 +22,19 @@ class BaseStack(cdk.Stack):
         cdk.Tags.of(self).add("project", PROJECT)
         if stage_name:
             cdk.Tags.of(self).add("stage", stage_name)
+
+    def add_protection_parameter(self) -> cdk.CfnParameter:
+        """Return the parameter for deletion protection, which a release switches on once it has verified the stage.
+
+        CloudFormation can't delete protected resources, so a first deployment that fails could not be rolled back.
+        """
+        return cdk.CfnParameter(
+            self,
+            PROTECTION_PARAMETER,
+            description="Whether the load balancer or the tables are protected from deletion",
+            allowed_values=["true", "false"],
+            default="true",
+        )
 
     @property
     def availability_zones(self) -> list[str]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
@@ -23,7 +24,7 @@ class FoundationStack(BaseStack):
 
     Each has a physical name, because the service stack refers to it by name: a CloudFormation export would lock both
     stacks. A protected stage retains everything on deletion, except after a failed first creation, because retained
-    names would block the next attempt; a protected table must then be unprotected by hand.
+    names would block the next attempt.
     """
 
     def __init__(self, scope: cdk.App, construct_id: str, *, stage: Stage, **kwargs: Any) -> None:
@@ -34,6 +35,8 @@ class FoundationStack(BaseStack):
             before = resource_paths(self)
             own.add_data_resources(self, stage=stage, removal_policy=self._removal)
             require_owned(self, before=before, owns=WORKLOAD.owns, stage=stage)
+        if stage.protect:
+            self._protect_tables_by_parameter()
         for secret in WORKLOAD.secrets:
             self._add_secret(secret)
         names = {"AppLogs": stage.app_log_group, "FlowLogs": stage.flow_log_group, "WafLogs": stage.waf_log_group}
@@ -42,6 +45,19 @@ class FoundationStack(BaseStack):
             # A number instead of the name that CDK has for it.
             cfn_resource(group).add_property_override("RetentionInDays", stage.log_days)
         self._add_access_log_bucket()
+
+    def _protect_tables_by_parameter(self) -> None:
+        """Let the parameter decide about the deletion protection of the workload's tables."""
+        given = cdk.Fn.condition_equals(self.add_protection_parameter().value_as_string, "true")
+        cdk.CfnCondition(self, "Protected", expression=given)
+        protected = cdk.Fn.condition_if("Protected", True, False)
+        for each in self.node.find_all():
+            if isinstance(each, dynamodb.CfnTable) and each.deletion_protection_enabled:
+                each.deletion_protection_enabled = protected
+            elif isinstance(each, dynamodb.CfnGlobalTable):
+                for index, replica in enumerate(self.resolve(each.replicas)):
+                    if replica.get("deletionProtectionEnabled"):
+                        each.add_property_override(f"Replicas.{index}.DeletionProtectionEnabled", protected)
 
     def _add_secret(self, secret: Secret) -> None:
         created = secretsmanager.Secret(

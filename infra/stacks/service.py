@@ -67,7 +67,7 @@ class ServiceStack(BaseStack):
             subnets=network.load_balancer_subnets,
             internal=stage.behind_cloudfront,
             domain=None if stage.behind_cloudfront else stage.domain,
-            deletion_protection=stage.protect,
+            deletion_protection=self.add_protection_parameter().value_as_string if stage.protect else "false",
             log_bucket_name=stage.log_bucket(account=self.account, region=self.region),
             log_prefix=ACCESS_LOG_PREFIX,
         )

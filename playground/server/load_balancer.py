@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 import httpx
 from ministack.core.responses import StreamingResponse
 from ministack.services import alb
+from ministack.services.cloudformation import provisioners
 
 from playground.server.cloudwatch import METRICS, Dimensions
 from playground.server.patching import Record, aws_scope, patch
@@ -42,6 +43,17 @@ def target_group_full_name(arn: str) -> str:
 
 def attribute(attributes: list[Record], key: str, default: str) -> str:
     return next((str(entry["Value"]) for entry in attributes if entry["Key"] == key), default)
+
+
+HANDLERS: Record = provisioners._RESOURCE_HANDLERS["AWS::ElasticLoadBalancingV2::LoadBalancer"]
+stock_delete = HANDLERS["delete"]
+
+
+@patch(HANDLERS, "delete", gap="a protected load balancer can be deleted")
+def delete(physical_id: str, props: Record) -> None:
+    if attribute(alb._lb_attrs.get(physical_id, []), "deletion_protection.enabled", "false") == "true":
+        raise ValueError(f"Load balancer '{physical_id}' cannot be deleted because deletion protection is enabled")
+    stock_delete(physical_id, props)
 
 
 def error_response(status: int, text: str) -> Response:

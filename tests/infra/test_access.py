@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra import config, execution_policy
-from infra.config import PREVIEW, STAGES, WORKLOAD, stage_named, stages_in_account_of, stages_in_registry_of
+from infra import execution_policy
+from infra.config import STAGES, WORKLOAD, stage_named, stages_in_account_of, stages_in_registry_of
 from infra.permissions import DEPLOY_STACKS, ISSUER, READ, WORKFLOW_ROLES, boundary, workflow_roles
 from tests.infra.synthesis import (
     ACCOUNT,

@@ -136,6 +136,7 @@ def test_a_pull_request_gets_an_account_of_its_own_or_nothing(
     with pytest.raises(StageError, match=message) if message else nullcontext():
         stage_named("pr-7")
 
+
 def test_without_an_account_for_previews_no_role_trusts_a_pull_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "PREVIEW", dataclasses.replace(config.PREVIEW, account=None))
     for stage in STAGES.values():

@@ -12,7 +12,9 @@ def test_prod_retains_everything_except_after_a_failed_first_creation_and_can_re
         for resource in data.find_resources(kind).values():
             assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
     (replica,) = the(data, TABLE)["Replicas"]
-    assert replica["DeletionProtectionEnabled"] is True
+    assert replica["DeletionProtectionEnabled"] == {"Fn::If": ["Protected", True, False]}
+    data.has_condition("Protected", {"Fn::Equals": [{"Ref": "DeletionProtection"}, "true"]})
+    data.has_parameter("DeletionProtection", {"Default": "true"})
     assert replica["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 

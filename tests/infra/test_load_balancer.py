@@ -54,12 +54,14 @@ def test_a_stage_can_get_a_domain_later() -> None:
 
 
 def test_every_request_leaves_an_access_log_and_prod_is_protected_from_deletion() -> None:
-    balancer = the(templates("prod").service, "AWS::ElasticLoadBalancingV2::LoadBalancer")
+    template = templates("prod").service
+    template.has_parameter("DeletionProtection", {"Default": "true"})
+    balancer = the(template, "AWS::ElasticLoadBalancingV2::LoadBalancer")
     found = attributes(balancer, "LoadBalancerAttributes")
     assert "notes-prod-logs-" in str(found["access_logs.s3.bucket"])
     assert found == found | {
         "access_logs.s3.enabled": "true",
         "access_logs.s3.prefix": "alb",
-        "deletion_protection.enabled": "true",
+        "deletion_protection.enabled": {"Ref": "DeletionProtection"},
         "routing.http.drop_invalid_header_fields.enabled": "true",
     }

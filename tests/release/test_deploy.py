@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.config import STAGES
 from release import deploy
 from release.aws import Aws
 from release.command import CommandError, DeploymentError
@@ -112,17 +114,49 @@ def test_an_update_in_progress_is_waited_for(
 
 
 @pytest.mark.parametrize(
-    ("status", "protected", "command"),
+    ("status", "command"),
     [
-        ("UPDATE_ROLLBACK_FAILED", False, "aws cloudformation continue-update-rollback --stack-name x"),
-        ("ROLLBACK_COMPLETE", True, "update-termination-protection --no-enable-termination-protection --stack-name x"),
-        ("ROLLBACK_COMPLETE", False, ""),
+        ("UPDATE_ROLLBACK_FAILED", "aws cloudformation continue-update-rollback --stack-name x"),
+        ("ROLLBACK_FAILED", "update-termination-protection --no-enable-termination-protection --stack-name x"),
+        ("UPDATE_ROLLBACK_COMPLETE", ""),
+        ("ROLLBACK_COMPLETE", ""),
     ],
 )
-def test_a_stack_that_cdk_cannot_update_or_replace_names_the_way_out(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch, status: str, protected: bool, command: str
+def test_a_protected_stack_is_only_replaced_if_it_holds_nothing_and_otherwise_names_the_way_out(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, status: str, command: str
 ) -> None:
-    stack = {"StackName": "x", "StackStatus": status, "EnableTerminationProtection": protected}
+    stack = {"StackName": "x", "StackStatus": status, "EnableTerminationProtection": True}
+    lift = Mock()
     monkeypatch.setattr(aws.cloudformation, "describe_stacks", lambda **_: {"Stacks": [stack]})
+    monkeypatch.setattr(aws.cloudformation, "update_termination_protection", lift)
     with pytest.raises(DeploymentError, match=command) if command else nullcontext():
         deploy.wait_until_updatable(aws, "x")
+    assert lift.call_count == (status == "ROLLBACK_COMPLETE")
+
+
+@pytest.mark.parametrize(
+    ("service_status", "verified", "parameters"),
+    [
+        ("ROLLBACK_COMPLETE", False, {"NotesService-prod:DeletionProtection=false"}),
+        ("UPDATE_COMPLETE", False, set()),
+        (
+            "UPDATE_COMPLETE",
+            True,
+            {"NotesFoundation-prod:DeletionProtection=true", "NotesService-prod:DeletionProtection=true"},
+        ),
+    ],
+)
+def test_only_a_new_stack_is_unprotected_until_a_release_has_verified_it(
+    dev: Aws, monkeypatch: pytest.MonkeyPatch, service_status: str, verified: bool, parameters: set[str]
+) -> None:
+    aws = replace(dev, stage=STAGES["prod"])
+    names = (aws.stage.foundation_stack, aws.stage.service_stack)
+    states = dict(zip(names, ("CREATE_COMPLETE", service_status), strict=True))
+    monkeypatch.setattr(deploy, "describe", lambda _, name: {"StackName": name, "StackStatus": states[name]})
+    monkeypatch.setattr(deploy, "newest_event", lambda *_: None)
+    cdk = Mock(return_value=[])
+    monkeypatch.setattr(deploy, "run", cdk)
+    deploy.deploy(aws, *names, protect=verified)
+    (options,) = (call.args[0] for call in cdk.call_args_list)
+    prefix = "--parameters="
+    assert {option.removeprefix(prefix) for option in options if option.startswith(prefix)} == parameters

@@ -7,7 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from tests.app.playground.cloud import NAME, Cloud, run
+from playground.state import Playground
+from tests.app.playground.cloud import NAME, Clone, Cloud, run
 from tests.app.playground.traffic import listed
 from tests.client import ask
 from tests.machine import needs
@@ -89,23 +90,53 @@ def test_the_commands_of_the_runbook_work_as_written(
         assert listed(cloud.url, thread) == {comment}
 
 
-def test_a_destroyed_stage_leaves_nothing_that_costs_and_can_be_deployed_again(
-    cloud: Cloud, playground: dict[str, str], was_up: bool
-) -> None:
+@pytest.fixture
+def destroyed(cloud: Cloud, playground: dict[str, str], was_up: bool) -> Iterator[None]:
+    """Destroy the stage as the runbook says, and deploy it again after the test."""
     needs(not was_up, "the playground was up before the tests, which don't destroy it")
     ((_, commands),) = blocks(tried_alone=True)
     typed(filled_in(commands, cloud), playground)
     cloud.acknowledged.clear()  # deleted with the table
-    try:
-        assert billed(cloud) == {}
-        assert cloud.containers() == []
-        without_image = cloud.cdk("deploy", "--all", "--require-approval=never")
-        assert without_image.returncode == 1
-        assert "The first deployment needs an image: run make deploy ENV=playground" in without_image.stdout
-    finally:
-        again = cloud.release(ROOT)
+    yield
+    again = cloud.release(ROOT)
     assert again.returncode == 0, again.stdout + again.stderr
     cloud.settle()
+
+
+@pytest.mark.usefixtures("destroyed")
+def test_a_destroyed_stage_leaves_nothing_that_costs_and_a_first_deployment_that_fails_neither_even_if_protected(
+    cloud: Cloud, project: Clone
+) -> None:
+    assert billed(cloud) == {}
+    assert cloud.containers() == []
+    without_image = cloud.cdk("deploy", "--all", "--require-approval=never")
+    assert without_image.returncode == 1
+    assert "The first deployment needs an image: run make deploy ENV=playground" in without_image.stdout
+
+    administrator = os.environ | {"PLAYGROUND_DIR": str(Playground.from_environment().folder)}
+    production = 'protect=True, allow_http=True, alarm_email="nobody", max_tasks=6'
+    project.replace("infra/config.py", "max_tasks=6", production)
+    crash = "\nraise SystemExit(1)\n"
+    project.append("app/api.py", crash)
+    failed = cloud.release(project.folder, variables=administrator)
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    assert "CommentsService-playground: the first deployment failed and was removed" in failed.stderr
+    assert cloud.client("elbv2").describe_load_balancers()["LoadBalancers"] == []
+
+    project.replace("app/api.py", crash, "")
+    good = cloud.release(project.folder, variables=administrator)
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert "lifting its termination protection" in good.stdout
+    balancers = cloud.client("elbv2")
+    (balancer,) = balancers.describe_load_balancers()["LoadBalancers"]
+    found = balancers.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"])["Attributes"]
+    assert {"Key": "deletion_protection.enabled", "Value": "true"} in found
+    assert cloud.client("dynamodb").describe_table(TableName=NAME)["Table"]["DeletionProtectionEnabled"]
+    for name in ("Foundation", "Service"):
+        described = cloud.client("cloudformation").describe_stacks(StackName=f"Comments{name}-playground")
+        assert described["Stacks"][0]["EnableTerminationProtection"]
+    drift = cloud.release(project.folder, "drift", "playground", variables=administrator)
+    assert drift.returncode == 0, drift.stdout + drift.stderr
 
 
 def billed(cloud: Cloud) -> dict[str, list[object]]:
