@@ -36,7 +36,8 @@ def report(base: str) -> str:
     with tempfile.TemporaryDirectory(prefix=f"{PROJECT}-report-") as name:
         folder = Path(name)
         commit = _extract(base, folder / "base")
-        lines = [line for stage in _NAMES for line in _changes(stage, folder)]
+        shown: set[tuple[str, str | None, str]] = set()
+        lines = [line for stage in _NAMES for line in _changes(stage, folder, shown)]
     text = "\n".join([f"Changes since {commit}:", "", *(lines or ["No template or cost changes."])])
     if len(text) > _MAX_LENGTH:
         text = f"{text[:_MAX_LENGTH]}\n```\n… and more: run `make report BASE={commit}`"
@@ -87,21 +88,25 @@ def _synthesize_base(root: Path, stage: str, output: Path) -> dict[str, str]:
         return {}
 
 
-def _changes(stage: str, folder: Path) -> Iterator[str]:
-    """Yield the differences of each stack and of the bill. Stacks that stages share are only compared once."""
+def _changes(stage: str, folder: Path, shown: set[tuple[str, str | None, str]]) -> Iterator[str]:
+    """Yield the differences of each stack and of the bill, except for stacks that another stage has already `shown`."""
     before = _synthesize_base(folder / "base", stage, folder / f"before-{stage}")
     after = _synthesize(ROOT, stage, folder / f"after-{stage}")
     for stack, template in after.items():
-        if template == before.get(stack) or (stage != _NAMES[0] and not stack.endswith(f"-{stage}")):
+        change = (stack, before.get(stack), template)
+        if template == before.get(stack) or change in shown:
             continue
+        shown.add(change)
+        shared = stage != _NAMES[0] and not stack.endswith(f"-{stage}")
+        title = f"**{stack}**" + (f" in the account of {stage}" if shared else "")
         if stack not in before:
-            yield from (f"**{stack}** is new.", "")
+            yield from (f"{title} is new.", "")
             continue
         former = folder / f"before-{stage}" / f"{stack}{_TEMPLATE}"
         command = ["cdk", "diff", f"--app={folder / f'after-{stage}'}", stack, "--exclusively", f"--template={former}"]
         output = _run([*command, "--no-notices"], folder=folder)
-        shown = [line for line in output if not any(word in line for word in _UNCHANGED)]
-        yield from (f"**{stack}**", "", "```", *shown, "```", "")
+        changed = [line for line in output if not any(word in line for word in _UNCHANGED)]
+        yield from (title, "", "```", *changed, "```", "")
     # Both at this commit's prices.
     former_bill, bill = (rows(bills([json.loads(text) for text in texts.values()])) for texts in (before, after))
     changed = [line for line in difflib.ndiff(list(former_bill), list(bill)) if line.startswith(("- ", "+ "))]

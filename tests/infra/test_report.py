@@ -57,6 +57,13 @@ def test_a_stage_that_the_base_does_not_have_is_new(repository: Callable[[dict[s
     assert "**Service-prod** is new." in shown
     assert "**Monthly cost of prod**" in shown
     assert "dev" not in shown
+    # In accounts of their own, stages share no stack, although the names are the same.
+    other = {"Roles": {"Secret": {"Description": "of prod"}}}
+    repository({"dev": dev | {"Roles": {"Secret": {}}}, "prod": {"Roles": {"Secret": {}}}})
+    repository({"dev": dev | {"Roles": {"Secret": {}}}, "prod": other})
+    shown = report.report("HEAD~1")
+    assert "**Roles** in the account of prod" in shown
+    assert "of prod" in shown.split("[+] Description")[1]
     repository({})
     with pytest.raises(SystemExit, match="unknown stage 'dev'"):  # of this commit, so a mistake
         report.report("HEAD~1")
