@@ -58,6 +58,11 @@ class Aws:
             caller = sts.get_caller_identity()
         except (BotoCoreError, ClientError) as error:
             raise NotReadyError(explain_aws_error(error)) from error
+        if (package := os.environ.get("CONFIG_PACKAGE")) and not stage.is_playground:
+            raise NotReadyError(
+                f"CONFIG_PACKAGE is {package}, so {stage.name} is not that of infra/stages.py: unset it, or use the"
+                " stage playground"
+            )
         variables = os.environ | ({"AWS_REGION": given} if given else {})
         target = target_of(stage, variables, caller_account=caller["Account"])
         if not target.account or not target.region:
@@ -118,6 +123,6 @@ def set_environment(stage: Stage) -> None:
         raise NotReadyError(
             f"{elsewhere[0]} is set, so this would not reach AWS: unset it, or use the stage playground"
         )
-    # Where make setup installs tools, so that commands work without make's PATH.
+    # Where make setup and make tools install them, so that commands work without make's PATH.
     installed = (str(Path(sys.executable).parent), str(ROOT / "node_modules" / ".bin"))
     os.environ.update(TOOL_SETTINGS, PATH=os.pathsep.join([*installed, os.environ.get("PATH", os.defpath)]))

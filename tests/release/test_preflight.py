@@ -1,10 +1,15 @@
 """Failed prerequisites stop a release before any change, with one line and exit status 2."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from infra.config import STAGES
+from release.aws import Aws
 from release.build import describe_change
+from release.command import NotReadyError
+from tests.release.account import ACCOUNT
 from tests.repository import commit_all, git, nobody, run
 
 
@@ -59,3 +64,11 @@ def test_a_rollback_names_each_commit_that_it_adds_or_undoes(tmp_path: Path) -> 
     heading, advice, _ = describe_change("prod", ["prod-0123456789ab"], one, root=tmp_path)
     assert f"from 0123456789ab to {one}" in heading
     assert "`git fetch`" in advice
+
+
+def test_the_stages_of_an_example_are_only_deployed_to_the_playground(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CONFIG_PACKAGE, which these tests set, could be left over in a shell."""
+    sts = Mock(get_caller_identity=lambda: {"Account": ACCOUNT})
+    monkeypatch.setattr("boto3.client", lambda *_, **__: sts)
+    with pytest.raises(NotReadyError, match=r"CONFIG_PACKAGE is tests\.reference, so dev is not that of infra/stages"):
+        Aws.of(STAGES["dev"])
