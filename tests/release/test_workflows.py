@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra import checks, drift
+from infra import checks, workflows
 from infra.checks import workflow_problems
 from infra.model import Stage
 from tests.repository import ROOT, nobody
@@ -67,27 +67,66 @@ def test_a_release_of_an_existing_image_builds_nothing_and_every_stage_can_be_ro
     steps = {step.get("name", step.get("uses")): step for step in release["steps"]}
     assert {name for name, step in steps.items() if step.get("if") == "inputs.tag == ''"} >= {"Build", "Push and scan"}
     assert "if" not in steps["Deploy"] | steps["Verify"]
+    assert release["environment"]["name"] == "${{ inputs.stage }}", "which the role of the stage trusts"
     assert release["env"] == {"STAGE": "${{ inputs.stage }}", "RELEASE_TAG": "${{ inputs.tag }}"}
     (rollback,) = WORKFLOWS["rollback"]["jobs"].values()
     assert rollback["with"] == {"stage": "${{ inputs.stage }}", "tag": "${{ inputs.tag }}"}
     assert rollback["uses"].endswith("/release.yml")
 
 
-def test_tools_are_installed_before_there_are_credentials() -> None:
-    for name in ("release", "drift"):
-        *_, job = WORKFLOWS[name]["jobs"].values()
-        uses = [str(step.get("uses") or step.get("run")) for step in job["steps"]]
-        (login,) = (index for index, step in enumerate(uses) if "configure-aws-credentials" in step)
-        assert max(index for index, step in enumerate(uses) if "setup" in step) < login, name
+WITH_CREDENTIALS = {
+    f"{workflow}: {name}": job["steps"]
+    for workflow, found in WORKFLOWS.items()
+    for name, job in found["jobs"].items()
+    if "configure-aws-credentials" in str(job)
+}
+COMMANDS_OF_A_STAGE = re.compile(r'make (deploy|destroy|drift|sbom|reap)( ENV="(\$STAGE|pr-\$NUMBER)")?( STEP=\w+)?')
+
+
+@pytest.mark.parametrize("job", WITH_CREDENTIALS)
+def test_a_job_installs_only_what_a_release_needs_and_before_it_has_credentials_of_an_expected_account(
+    job: str,
+) -> None:
+    """Whatever is installed could otherwise use the credentials: packages, and actions whose tags were moved."""
+    steps = WITH_CREDENTIALS[job]
+    (login,) = (index for index, step in enumerate(steps) if "configure-aws-credentials" in step.get("uses", ""))
+    before, after = steps[:login], steps[login + 1 :]
+    assert [step["run"] for step in before if "make" in step.get("run", "")] == ["make tools"]
+    assert steps[login]["with"]["allowed-account-ids"].endswith(".account }}")
+    assert not [step for step in after if "setup" in step.get("uses", "")]
+    assert all(COMMANDS_OF_A_STAGE.fullmatch(step["run"]) for step in after if "run" in step)
+
+
+def test_the_expected_account_of_a_stage_is_that_of_its_entry(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def printed(stage: str) -> str:
+        monkeypatch.setattr("sys.argv", ["workflows", stage])
+        workflows.main()
+        return capsys.readouterr().out
+
+    assert printed("pr-7") == "account=444444444444\n"
+    assert printed("dev") == "account=\n", "any"
+    with pytest.raises(SystemExit, match="error: unknown stage 'prd'"):
+        printed("prd")
+
+
+def test_a_deployment_installs_neither_the_application_nor_the_tools_of_tests() -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", "--always-make", "tools"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    installed = re.findall(r"-r (\S+)$", done.stdout, re.MULTILINE)
+    assert set(installed) - {"/dev/stdin"} == {"requirements-release.txt"}
+    assert "npm ci --omit=dev" in done.stdout
 
 
 def test_each_stage_with_a_read_role_is_checked_for_drift(monkeypatch: pytest.MonkeyPatch) -> None:
-    stages = (Stage(name="dev"), Stage(name="us-east", region="us-east-1"), Stage(name="prod"))
-    monkeypatch.setattr(drift, "STAGES", {stage.name: stage for stage in stages})
+    stages = (Stage(name="dev", account="1" * 12), Stage(name="us-east", region="us-east-1"), Stage(name="prod"))
+    monkeypatch.setattr(workflows, "STAGES", {stage.name: stage for stage in stages})
     variables = {"AWS_REGION": "eu-west-1", "AWS_READ_ROLE_DEV": "one", "AWS_READ_ROLE_US_EAST": "two"}
-    assert list(drift.checked(variables)) == [
-        {"stage": "dev", "role": "one", "region": "eu-west-1"},
-        {"stage": "us-east", "role": "two", "region": "us-east-1"},
+    assert list(workflows.checked(variables)) == [
+        {"stage": "dev", "role": "one", "account": "1" * 12, "region": "eu-west-1"},
+        {"stage": "us-east", "role": "two", "account": "", "region": "us-east-1"},
     ]
 
 
@@ -110,7 +149,7 @@ def make(copy: Path, tmp_path: Path) -> Callable[..., tuple[str, list[str]]]:
     before = set(copy.iterdir())
 
     def run(*arguments: str, **variables: str) -> tuple[str, list[str]]:
-        command = ["make", "-o.venv/.dev", "-onode_modules/.package-lock.json", *arguments]
+        command = ["make", "-o.venv/.release", "-onode_modules/.cdk", *arguments]
         environment = nobody(tmp_path) | {"CDK_OUTDIR": str(tmp_path / "out")} | variables
         done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode
