@@ -35,18 +35,18 @@ endef
 
 # uv installs everything else in seconds. Like pip, it verifies the hashes in the lock files. Bytecode is compiled here,
 # because with PYTHONDONTWRITEBYTECODE, as in many containers, each synthesis would compile the CDK again: three seconds.
-$(UV): requirements-release.txt
+$(UV): requirements-infra.txt
 	$(call venv,.venv)
-	@sed -n '/^uv==/,/# via/p' requirements-release.txt | .venv/bin/python -m pip install -q --disable-pip-version-check -r /dev/stdin
+	@sed -n '/^uv==/,/# via/p' requirements-infra.txt | .venv/bin/python -m pip install -q --disable-pip-version-check -r /dev/stdin
 	@touch $@
 
 $(APP): requirements.txt $(UV)
 	@$(INSTALL) .venv/bin/python -r requirements.txt
 	@touch $@
 
-$(RELEASE): requirements-release.txt $(UV)
+$(RELEASE): requirements-infra.txt $(UV)
 	@echo 'installing the tools for a release' >&2
-	@$(INSTALL) .venv/bin/python -r requirements-release.txt
+	@$(INSTALL) .venv/bin/python -r requirements-infra.txt
 	@touch $@
 
 $(DEV): requirements-dev.txt $(RELEASE) $(APP)
@@ -87,8 +87,8 @@ OUT := .
 .PHONY: lock
 lock: $(DEV)  ## update all lock files from pyproject.toml and package.json (UPGRADE=1 for newer versions)
 	@$(LOCK) --group pyproject.toml:app -o $(OUT)/requirements.txt
-	@$(LOCK) --group pyproject.toml:release -c requirements.txt -o $(OUT)/requirements-release.txt
-	@$(LOCK) --group pyproject.toml:dev -c requirements.txt -c requirements-release.txt -o $(OUT)/requirements-dev.txt
+	@$(LOCK) --group pyproject.toml:infra -c requirements.txt -o $(OUT)/requirements-infra.txt
+	@$(LOCK) --group pyproject.toml:dev -c requirements.txt -c requirements-infra.txt -o $(OUT)/requirements-dev.txt
 	@$(LOCK) --group pyproject.toml:playground -o $(OUT)/requirements-playground.txt
 	@$(LOCK) --group pyproject.toml:isso -o $(OUT)/bench/requirements-isso.txt
 	@cd $(OUT) && npm $(if $(UPGRADE),update,install) --package-lock-only --loglevel=error >/dev/null

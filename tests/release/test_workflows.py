@@ -116,7 +116,7 @@ def test_a_deployment_installs_neither_the_application_nor_the_tools_of_tests() 
         ["make", "--dry-run", "--always-make", "tools"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     installed = re.findall(r"-r (\S+)$", done.stdout, re.MULTILINE)
-    assert set(installed) - {"/dev/stdin"} == {"requirements-release.txt"}
+    assert set(installed) - {"/dev/stdin"} == {"requirements-infra.txt"}
     assert "npm ci --omit=dev" in done.stdout
 
 
