@@ -25,10 +25,10 @@ from release.aws_errors import explain_aws_error
 from release.bootstrap import bootstrap, require_bootstrapped
 from release.build import build, commit_in, describe_change, push, registry_login, tag_of_working_tree
 from release.command import FAILED, CommandError, DeploymentError, NotReadyError, note, publish, run_command, step
-from release.deploy import base_url, deploy, running_digest, unprotected_stacks
+from release.deploy import base_url, deploy, last_operation, running_digest, unprotected_stacks
 from release.destroy import destroy, reap
 from release.evidence import Evidence
-from release.explain import explain
+from release.explain import explain, publish_explanation
 from release.images import Images, require_releasable
 from release.logs import add_options, show
 from release.playground import scans_images, takes_uncommitted_changes
@@ -197,13 +197,25 @@ def deploy_and_watch(planned: Plan, *names: str, digest: str | None = None) -> N
         service = planned.aws.stage.service_stack
         elsewhere = service not in names or any(failure.summary.startswith(f"{each}:") for each in {*names} - {service})
         evidence = Evidence() if elsewhere else watch.evidence
-        raise DeploymentError(failure.summary, *explain(evidence, failure.details)) from failure
+        explained = explain(evidence, failure.details)
+        publish_explanation(planned.aws.stage.name, failure.summary, explained)
+        raise DeploymentError(failure.summary, *explained) from failure
+
+
+def explain_last(stage: Stage) -> None:
+    """Explain the last deployment of the service, from what CloudFormation, ECS and the log still have of it."""
+    aws = Aws.of(stage)
+    since, summary, failures = last_operation(aws, stage.service_stack)
+    lines = explain(Watch(aws, since=since).look_back(), failures) if failures else ["nothing failed"]
+    publish_explanation(stage.name, summary, lines)
+    print(summary, *(f"    {line}" for line in lines), sep="\n")
 
 
 COMMANDS: dict[str, tuple[str, Callable[[Stage, argparse.Namespace], int | None]]] = {
     "deploy": ("release this commit", lambda stage, given: release(stage, tag=given.tag, only=given.step)),
     "bootstrap": ("prepare the stage's account once", lambda stage, given: bootstrap(stage, github=given.github)),
     "endpoint": ("print the base URL", lambda stage, _: endpoint(stage)),
+    "explain": ("explain why the last deployment failed", lambda stage, _: explain_last(stage)),
     "diff": ("show what a deployment would change, except for the image", lambda stage, _: diff(stage)),
     "drift": ("show what was changed outside of CloudFormation", lambda stage, _: drift(stage)),
     "sbom": ("write the bill of materials of the running image", lambda stage, _: sbom(stage)),
@@ -212,7 +224,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Stage, argparse.Namespace], int | None]
     "destroy": ("delete the stage", lambda stage, _: destroy(stage, confirmed=os.environ.get("CONFIRM", ""))),
 }
 """Purpose and function of the commands that take a stage."""
-INSPECTIONS = {"endpoint", "diff", "drift", "sbom", "scan"}
+INSPECTIONS = {"endpoint", "explain", "diff", "drift", "sbom", "scan"}
 """Commands that exit with UNKNOWN for an error, because 1 means that `diff` or `drift` found changes."""
 
 

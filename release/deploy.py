@@ -9,7 +9,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -213,14 +213,37 @@ def newest_event(aws: Aws, name: str) -> str | None:
 
 def failures_since(aws: Aws, name: str, mark: str | None) -> list[str]:
     """Return the failures after the mark, oldest first: the first one often causes the others."""
+    return _failures(takewhile(lambda event: event["EventId"] != mark, _events(aws, name)))
+
+
+def _failures(events: Iterable[StackEventTypeDef]) -> list[str]:
+    """Return the failures among events that are sorted by time, the newest first."""
     found = [
         f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}"
-        for event in takewhile(lambda event: event["EventId"] != mark, _events(aws, name))
+        for event in events
         if event.get("ResourceStatus", "").endswith("_FAILED")
         and (reason := event.get("ResourceStatusReason", ""))
         and "cancelled" not in reason
     ]
     return found[::-1]
+
+
+def last_operation(aws: Aws, name: str) -> tuple[float, str, list[str]]:
+    """Return when the stack's last operation started (Unix time), its outcome, and its failures, oldest first.
+
+    Raises NotReadyError if there is no such stack.
+    """
+    stack = describe(aws, name)
+    if not stack:
+        raise not_deployed(aws)
+    operation: list[StackEventTypeDef] = []
+    for event in _events(aws, name):
+        operation.append(event)
+        started = event.get("ResourceStatus") in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
+        if started and event.get("PhysicalResourceId") == event["StackId"]:
+            break
+    status = stack["StackStatus"]
+    return operation[-1]["Timestamp"].timestamp(), f"{name}: {_OUTCOMES.get(status, status)}", _failures(operation)
 
 
 def _events(aws: Aws, name: str) -> Iterator[StackEventTypeDef]:

@@ -4,15 +4,20 @@ docs/failures.md lists the causes.
 """
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from infra.config import WORKLOAD
 from release.aws_errors import explain_denial, missing_evidence
+from release.command import ROOT
 from release.evidence import Evidence, StoppedTask
 
+CAUSE = "cause: "
+EXPLANATION = ROOT / "build" / "explanation.json"
 LOGGED = {
     r"exec format error|descriptor matching platform|no matching manifest": "the image is built for another CPU"
     " architecture: Stage.architecture in infra/stages.py must match that of the stage that built it",
@@ -48,7 +53,7 @@ _ERRORS, _EVENTS = 3, 5
 def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
     """Return the causes of a failed deployment, then the messages of CloudFormation, ECS and the log."""
     rollouts = list(dict.fromkeys(evidence.rollouts_failed))
-    lines = [f"cause: {cause}" for cause in dict.fromkeys(_causes(evidence, [*rollouts, *stack_failures]))]
+    lines = [f"{CAUSE}{cause}" for cause in dict.fromkeys(_causes(evidence, [*rollouts, *stack_failures]))]
     lines += [f"CloudFormation: {reason}" for reason in stack_failures]
     lines += [f"ECS: {reason}" for reason in rollouts if reason.rstrip(".") not in " ".join(stack_failures)]
     lines += [f"load balancer: target is unhealthy: {reason}" for reason in _unhealthy_reasons(evidence)]
@@ -61,6 +66,23 @@ def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
     if evidence.failure:
         lines += [missing_evidence(evidence.failure)]
     return lines
+
+
+def publish_explanation(stage: str, summary: str, lines: Sequence[str]) -> None:
+    """Write an explanation of a failed deployment as JSON to build/, and to the summary of the GitHub Actions job.
+
+    The JSON has `stage`, `summary`, `causes` and `evidence`, the last two as lists of strings.
+    """
+    causes = [line.removeprefix(CAUSE) for line in lines if line.startswith(CAUSE)]
+    evidence = [line for line in lines if not line.startswith(CAUSE)]
+    EXPLANATION.parent.mkdir(exist_ok=True)
+    explanation = {"stage": stage, "summary": summary, "causes": causes, "evidence": evidence}
+    EXPLANATION.write_text(json.dumps(explanation, indent=2) + "\n")
+    if file := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(file).open("a") as stream:
+            shown = "\n".join(evidence).replace("`" * 3, "")
+            stream.write(f"### {summary}\n\n" + "".join(f"- {cause}\n" for cause in causes))
+            stream.write(f"\n```text\n{shown}\n```\n")
 
 
 def _causes(evidence: Evidence, failures: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
@@ -40,12 +41,17 @@ _TASKS_READ = 3
 
 
 class Watch:
-    """Collects evidence from `__enter__` to `__exit__`, excluding what was there before."""
+    """Collects evidence from `__enter__` to `__exit__`, excluding what was there before.
 
-    def __init__(self, aws: Aws) -> None:
+    `look_back` collects what ECS still has of an earlier deployment: a hundred events, and tasks for an hour.
+    """
+
+    def __init__(self, aws: Aws, *, since: float | None = None) -> None:
+        """`since` is the Unix time at which the deployment began; None is now."""
         self.evidence = Evidence()
         self._aws = aws
-        self._began = time.time()
+        self._began = since or time.time()
+        self._oldest = datetime.fromtimestamp(since or 0, UTC)
         self._seen: set[str] = set()
         """IDs of events, failed deployments and stopped tasks."""
         self._ended = threading.Event()
@@ -65,6 +71,11 @@ class Watch:
         if kind is not None and issubclass(kind, Exception):  # not after Ctrl-C
             self._poll()
             self._read_logs()
+
+    def look_back(self) -> Evidence:
+        self._poll()
+        self._read_logs()
+        return self.evidence
 
     def _poll_until_the_end(self) -> None:
         while not self._ended.wait(POLL_SECONDS):
@@ -100,15 +111,20 @@ class Watch:
         evidence = self.evidence
         for event in reversed(service.get("events", [])):  # ECS returns the newest first
             message = shorten_arns(event["message"])
-            if self._is_new(event["id"]) and message not in evidence.events:  # ECS repeats it for every task
+            if (
+                event["createdAt"] >= self._oldest and self._is_new(event["id"]) and message not in evidence.events
+            ):  # ECS repeats it for every task
                 evidence.events.append(message)
                 yield message
         for deployment in service["deployments"]:
-            if deployment.get("rolloutState") == "FAILED" and self._is_new(deployment["id"]):
+            failed = deployment.get("rolloutState") == "FAILED" and deployment["createdAt"] >= self._oldest
+            if failed and self._is_new(deployment["id"]):
                 evidence.rollouts_failed.append(deployment.get("rolloutStateReason", "FAILED"))
 
     def _record_task(self, task: TaskTypeDef) -> Iterator[str]:
         """Record a task that has failed, rather than being stopped by the scheduler."""
+        if task.get("stoppedAt", self._oldest) < self._oldest:
+            return
         stopped = StoppedTask.of(task)
         if stopped.stop_code != "ServiceSchedulerInitiated" or stopped.failed_health_checks:
             self.evidence.stopped.append(stopped)

@@ -41,6 +41,9 @@ def test_a_failed_deployment_gives_cloudformations_reasons_and_no_older_ones(
         (reason,) = failed.value.details
         assert reason.startswith("Odd (AWS::Lambda::Function): ")
         assert "NoSuch" in reason
+    _, outcome, failures = deploy.last_operation(aws, name)
+    assert "the previous version still runs" in outcome
+    assert failures == [reason]
 
 
 @pytest.mark.parametrize("change", [deploy.deploy, deploy.destroy])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from release import explain as module
 from release.aws_errors import explain_aws_error, explain_denial
 from release.evidence import Evidence, StoppedTask
 from release.explain import CASES, explain
@@ -61,6 +62,17 @@ def test_a_recorded_message_gives_its_cause_and_the_next_step(name: str) -> None
     assert all(said in cause for said in message["said"])
     assert text in explained, "AWS's own message is shown too"
     assert message["source"].startswith("https://")
+
+
+def test_an_explanation_is_json_and_a_summary_of_the_workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    monkeypatch.setattr(module, "EXPLANATION", tmp_path / "build" / "explanation.json")
+    module.publish_explanation("dev", "NotesService-dev: failed", ["cause: no memory", "ECS: `" * 3])
+    explanation = json.loads(module.EXPLANATION.read_text())
+    assert explanation["causes"] == ["no memory"]
+    assert explanation["evidence"] == ["ECS: `" * 3]
+    assert "### NotesService-dev: failed\n\n- no memory\n" in summary.read_text()
 
 
 def test_every_case_is_in_the_document() -> None:

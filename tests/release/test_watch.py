@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from queue import Queue
 from threading import Barrier
 from unittest.mock import Mock
@@ -65,6 +66,30 @@ def test_a_failed_deployment_is_explained_by_its_own_tasks_and_their_last_lines(
     evidence = deployment_failed(cluster, meanwhile)
     assert [each.reasons for each in evidence.stopped] == [("no image",)]
     assert explain(evidence, [])[-2:] == ["  the first line", "  the last line"]
+
+
+def test_looking_back_leaves_out_what_an_earlier_deployment_did(cluster: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    began = time.time()
+    times = {"older": datetime.fromtimestamp(began - 60, UTC), "own": datetime.fromtimestamp(began + 60, UTC)}
+    events = [{"id": f"event {each}", "createdAt": times[each], "message": each} for each in times]
+    deployments = [
+        {"id": each, "createdAt": times[each], "rolloutState": "FAILED", "rolloutStateReason": each} for each in times
+    ]
+    tasks = [
+        {"taskArn": f"task/{each}", "stoppedAt": times[each], "stopCode": "TaskFailedToStart", "containers": []}
+        for each in times
+    ]
+    service = {"status": "ACTIVE", "events": events, "deployments": deployments}
+    monkeypatch.setattr(cluster.ecs, "describe_services", Mock(return_value={"services": [service]}))
+    monkeypatch.setattr(cluster.ecs, "list_tasks", Mock(return_value={"taskArns": [task["taskArn"] for task in tasks]}))
+    monkeypatch.setattr(cluster.ecs, "describe_tasks", Mock(return_value={"tasks": tasks}))
+    evidence = Watch(cluster, since=began).look_back()
+    assert evidence.failure is None
+    assert (evidence.events, evidence.rollouts_failed, [task.id for task in evidence.stopped]) == (
+        ["own"],
+        ["own"],
+        ["own"],
+    )
 
 
 def test_lost_access_does_not_stop_a_deployment_but_prevents_its_start(

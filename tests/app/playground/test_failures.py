@@ -1,5 +1,6 @@
 """Failed releases: the previous version continues to serve, and the message names the cause and evidence."""
 
+import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -74,6 +75,11 @@ def test_a_version_that_does_not_come_up_is_rolled_back_and_named(
     with Traffic(cloud.url, cloud.acknowledged) as traffic:
         failed = cloud.release(project.folder)
     failed_with(failed, "rolled back", "cause: ", cause, evidence)
+    later = cloud.release(project.folder, "explain", "playground")
+    assert later.returncode == 0, later.stderr
+    assert re.search(f"rolled back(.|\n)*cause: .*{cause}", later.stdout)
+    explanation = json.loads((project.folder / "build" / "explanation.json").read_text())
+    assert re.search(cause, " ".join(explanation["causes"]))
     assert cloud.service()["taskDefinition"] == before
     assert traffic.failures == []
     assert traffic.answered > CLIENTS
