@@ -24,7 +24,17 @@ from release.aws import Aws
 from release.aws_errors import explain_aws_error
 from release.bootstrap import bootstrap, require_bootstrapped
 from release.build import build, commit_in, describe_change, push, registry_login, tag_of_working_tree
-from release.command import FAILED, CommandError, DeploymentError, NotReadyError, note, publish, run_command, step
+from release.command import (
+    FAILED,
+    OUTPUT,
+    CommandError,
+    DeploymentError,
+    NotReadyError,
+    note,
+    publish,
+    run_command,
+    step,
+)
 from release.deploy import base_url, deploy, last_operation, running_digest, unprotected_stacks
 from release.destroy import destroy, reap
 from release.evidence import Evidence
@@ -80,6 +90,7 @@ class Plan:
 
 def release(stage: Stage, *, tag: str | None, only: str | None = None) -> None:
     """Release this commit, or the existing image that `tag` names. Safe to repeat at any point. `only` is a Phase."""
+    OUTPUT.unlink(missing_ok=True)
     with step(f"preflight for {stage.name}"):
         try:
             planned = plan(stage, chosen=tag)

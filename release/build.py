@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from textwrap import shorten
 
 from infra.config import DEFAULT_STAGE, PROJECT, WORKLOAD
 from release.aws import Aws
@@ -16,8 +15,6 @@ from release.command import ROOT, CommandError, NotReadyError, note, run
 IMAGE_TAG = re.compile(r"(?:[a-z][a-z0-9-]*-)?(?P<commit>[0-9a-f]{12}(?:-dirty-[0-9a-f]{8})?)")
 _FILES_SHOWN = 10
 _COMMITS_SHOWN = 15
-_LINE_LENGTH = 100
-_BUILD_STEP = re.compile(r"Step \d+/\d+ : |#\d+ \[")  # of the legacy builder, and of BuildKit
 
 
 def tag_of_working_tree(root: Path = ROOT, *, clean: bool) -> str:
@@ -123,7 +120,6 @@ def build(aws: Aws, tag: str) -> None:
     run(
         ["docker", "build", *options, WORKLOAD.context],
         variables={"BUILDKIT_PROGRESS": "plain", "SOURCE_DATE_EPOCH": time},  # the digest only depends on the layers
-        on_line=lambda line: note(shorten(line, _LINE_LENGTH)) if _BUILD_STEP.match(line) else None,
     )
 
 

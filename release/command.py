@@ -1,6 +1,7 @@
 """Shared by all commands: their errors and exit statuses, running tools, and printing steps."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ TERMINATIONS = (signal.SIGTERM, signal.SIGHUP)
 """Signals that end a command as Ctrl-C does: a CI job was cancelled, a terminal was closed."""
 GRACE_SECONDS = 10.0
 """Time for an interrupted tool to exit before it is killed."""
+OUTPUT = ROOT / "build" / "release.log"
+"""Gets the output of all tools that a command runs. An error names it."""
 TAIL_LINES = 25
 """Last lines of a tool's output that a CommandError contains."""
 
@@ -59,7 +62,7 @@ def run(
     cwd: Path = ROOT,
     on_line: Callable[[str], object] = lambda _line: None,
 ) -> list[str]:
-    """Run a tool and return the lines of stdout and stderr, passing each to `on_line` as it arrives.
+    """Run a tool and return the lines of stdout and stderr, passing each to `on_line` and to OUTPUT as it arrives.
 
     `variables` are set in addition to those of this process. Raises CommandError with the last lines if the tool fails,
     or with a missing permission among them, and NotReadyError if it isn't installed.
@@ -85,7 +88,11 @@ def run(
                 raise NotReadyError(f"{command[0]} is not installed or not in PATH: {advice}") from None
             cleanup.enter_context(process)
             cleanup.push(lambda kind, *_: _terminate(process) if kind else None)  # also after Ctrl-C
+        OUTPUT.parent.mkdir(exist_ok=True)
+        output = cleanup.enter_context(OUTPUT.open("a", encoding="utf-8"))
+        output.write(f"$ {shlex.join(command)}\n")
         for line in process.stdout or ():
+            output.write(line)
             lines.append(line.rstrip())
             on_line(lines[-1])
     if process.returncode:
@@ -119,10 +126,11 @@ def _terminate(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def step(title: str) -> Iterator[None]:
-    """Print a step, then its outcome and duration."""
+    """Print a step, then its outcome and duration. In GitHub Actions, its lines form a group."""
     started = time.monotonic()
     outcome = "failed"
-    print(f"==> {title}", flush=True)
+    in_actions = os.environ.get("GITHUB_ACTIONS") == "true"
+    print("::group::" * in_actions + f"==> {title}", flush=True)
     try:
         yield
         outcome = "done"
@@ -131,6 +139,8 @@ def step(title: str) -> Iterator[None]:
         raise
     finally:
         note(f"{outcome} in {time.monotonic() - started:.1f} s")
+        if in_actions:
+            print("::endgroup::", flush=True)
 
 
 def note(line: str) -> None:
@@ -167,6 +177,8 @@ def run_command(name: str, command: Callable[[], int | None], *, failed: int = F
         status = 0
     except (ReleaseError, ConfigurationError, BotoCoreError, ClientError) as error:
         _print_error(f"{name} failed: " + "\n    ".join(explain_error(error)))
+        if isinstance(error, CommandError | DeploymentError):
+            _print_error(f"    all output of docker, cdk and other tools: {OUTPUT}")
         status = NOTHING_CHANGED if isinstance(error, NotReadyError | ConfigurationError) else failed
     except Exception:  # noqa: BLE001  # a bug, so the developer needs the whole stack
         _print_error(f"{name} failed because of a bug:\n{traceback.format_exc().rstrip()}")

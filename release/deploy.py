@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 """Number of attempts to deploy while other releases update the same stack."""
 POLL_SECONDS = 3
+PROGRESS_SECONDS = 20.0
+"""Interval between events that show that CloudFormation is working."""
 NOISE = re.compile(
     r"^\s*$|(^|: )(start|success): |^Hold on while|^current credentials could not be used to assume|^Lookup role "
 )
@@ -47,7 +49,7 @@ _CONCURRENT_UPDATE = re.compile(
 sets created before another update."""
 
 
-def cdk(aws: Aws, command: str, *arguments: str, on_line: Callable[[str], object] = note) -> None:
+def cdk(aws: Aws, command: str, *arguments: str, on_line: Callable[[str], object] = lambda _line: None) -> None:
     """Run the CDK CLI that package.json pins, for the stage, and pass on its output; raise CommandError."""
     folder = _assembly(aws.stage.name)
     if (folder / "manifest.json").exists():
@@ -83,7 +85,7 @@ def deploy(aws: Aws, *names: str, digest: str | None = None, protect: bool = Fal
         marks = {name: newest_event(aws, name) for name in names}
         protection = protection_parameters(aws, names, "true") if protect else protection_parameters(aws, new, "false")
         try:
-            cdk(aws, "deploy", *names, *options, *protection)
+            cdk(aws, "deploy", *names, *options, *protection, on_line=_progress())
         except CommandError as error:
             output = "\n".join(error.details)
             if attempt < ATTEMPTS and _CONCURRENT_UPDATE.search(output):
@@ -103,11 +105,24 @@ def deploy(aws: Aws, *names: str, digest: str | None = None, protect: bool = Fal
         return
 
 
+def _progress() -> Callable[[str], None]:
+    """Return a function that prints CloudFormation's failures, and of all other events one now and then."""
+    printed = time.monotonic()
+
+    def on_line(line: str) -> None:
+        nonlocal printed
+        if "_FAILED" in line or "ROLLBACK" in line or time.monotonic() - printed > PROGRESS_SECONDS:
+            note(line.strip())
+            printed = time.monotonic()
+
+    return on_line
+
+
 def destroy(aws: Aws, name: str) -> None:
     """Delete a stack; raise DeploymentError with CloudFormation's reasons."""
     mark = newest_event(aws, name)
     try:
-        cdk(aws, "destroy", name, "--force", "--exclusively")
+        cdk(aws, "destroy", name, "--force", "--exclusively", on_line=_progress())
     except CommandError as error:
         try:
             reasons = failures_since(aws, name, mark) or [*error.details]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from release import command
 from release.command import CommandError, NotReadyError, publish, run
 from tests.repository import ROOT
 
@@ -63,3 +64,17 @@ def test_results_are_appended_for_the_next_steps_of_a_workflow(tmp_path: Path, m
     monkeypatch.setenv("GITHUB_OUTPUT", str(output))
     publish(address="http://example.com", tag="dev-0123456789ab")
     assert output.read_text() == "before=1\naddress=http://example.com\ntag=dev-0123456789ab\n"
+
+
+def test_a_failed_tool_leaves_its_complete_output_in_a_file_that_the_error_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "build" / "release.log"
+    monkeypatch.setattr(command, "OUTPUT", output)
+    tool = [sys.executable, "-c", "print(*range(100), sep='\\n'); raise SystemExit(3)"]
+    with pytest.raises(SystemExit, match=r"^1$"):
+        command.run_command("release", lambda: len(command.run(tool)))
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].endswith(str(output))
+    assert "exited with status 3" in said[0]
+    assert output.read_text().splitlines()[1:] == [str(number) for number in range(100)]
