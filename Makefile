@@ -170,7 +170,7 @@ export override CONFIRM := $(value CONFIRM)
 export override RELEASE_TAG := $(if $(findstring command,$(origin TAG)),$(value TAG),$(value RELEASE_TAG))
 override STAGE = $(if $(findstring environment,$(origin ENV)),$(error ENV in the environment selects no stage:\
   unset it, or run make $(firstword $(MAKECMDGOALS)) ENV=STAGE))$(if $(findstring command,$(origin ENV)),"$$STAGE_NAME")
-synth bootstrap diff deploy explain endpoint logs cost drift sbom destroy scan: export STAGE_NAME = $(value ENV)
+synth bootstrap diff deploy status explain endpoint logs cost drift sbom destroy scan: export STAGE_NAME = $(value ENV)
 
 .PHONY: synth
 synth: $(STAGE_TOOLS)  ## write the templates of ENV to cdk.out, without an AWS account
@@ -187,6 +187,10 @@ diff: $(STAGE_TOOLS)  ## show what a deployment to ENV would change, except for 
 .PHONY: deploy
 deploy: $(STAGE_TOOLS)  ## release this commit to ENV (TAG=… for an existing image; STEP=build, push, deploy or verify)
 	@python -m release deploy $(STAGE) $(if $(STEP),--step $(STEP))
+
+.PHONY: status
+status: $(STAGE_TOOLS)  ## print version, tasks, alarms and the last deployments of ENV
+	@python -m release status $(STAGE)
 
 .PHONY: explain
 explain: $(STAGE_TOOLS)  ## explain why the last deployment to ENV failed, also in build/explanation.json

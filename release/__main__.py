@@ -44,7 +44,7 @@ from release.logs import add_options, show
 from release.playground import scans_images, takes_uncommitted_changes
 from release.quotas import require_quotas
 from release.scan import check_exceptions, sbom, scan, scan_local
-from release.status import UNKNOWN, diff, drift, endpoint
+from release.status import UNKNOWN, diff, drift, endpoint, status
 from release.verify import verify
 from release.watch import Watch, probe_traffic
 
@@ -225,6 +225,7 @@ def explain_last(stage: Stage) -> None:
 COMMANDS: dict[str, tuple[str, Callable[[Stage, argparse.Namespace], int | None]]] = {
     "deploy": ("release this commit", lambda stage, given: release(stage, tag=given.tag, only=given.step)),
     "bootstrap": ("prepare the stage's account once", lambda stage, given: bootstrap(stage, github=given.github)),
+    "status": ("print version, tasks, alarms and the last deployments", lambda stage, _: status(stage)),
     "endpoint": ("print the base URL", lambda stage, _: endpoint(stage)),
     "explain": ("explain why the last deployment failed", lambda stage, _: explain_last(stage)),
     "diff": ("show what a deployment would change, except for the image", lambda stage, _: diff(stage)),
@@ -235,7 +236,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Stage, argparse.Namespace], int | None]
     "destroy": ("delete the stage", lambda stage, _: destroy(stage, confirmed=os.environ.get("CONFIRM", ""))),
 }
 """Purpose and function of the commands that take a stage."""
-INSPECTIONS = {"endpoint", "explain", "diff", "drift", "sbom", "scan"}
+INSPECTIONS = {"endpoint", "explain", "status", "diff", "drift", "sbom", "scan"}
 """Commands that exit with UNKNOWN for an error, because 1 means that `diff` or `drift` found changes."""
 
 

@@ -34,7 +34,7 @@ NOISE = re.compile(
     r"^\s*$|(^|: )(start|success): |^Hold on while|^current credentials could not be used to assume|^Lookup role "
 )
 """Uninformative lines of the CDK CLI. Read-only roles can't assume CDK's roles and don't need to."""
-_OUTCOMES = {
+OUTCOMES = {
     "ROLLBACK_COMPLETE": "the first deployment failed and was removed",
     "UPDATE_ROLLBACK_COMPLETE": "the deployment failed and was rolled back: the previous version still runs",
     "ROLLBACK_FAILED": "the first deployment failed, and so did its removal",
@@ -96,7 +96,7 @@ def deploy(aws: Aws, *names: str, digest: str | None = None, protect: bool = Fal
                 try:
                     if reasons := failures_since(aws, name, mark):
                         stack = describe(aws, name)
-                        outcome = _OUTCOMES.get(stack["StackStatus"] if stack else "", "the deployment failed")
+                        outcome = OUTCOMES.get(stack["StackStatus"] if stack else "", "the deployment failed")
                         raise DeploymentError(f"{name}: {outcome}", *reasons[:_REASONS_SHOWN]) from error
                 except (BotoCoreError, ClientError) as unread:
                     lines.append(missing_evidence(unread))
@@ -251,14 +251,20 @@ def last_operation(aws: Aws, name: str) -> tuple[float, str, list[str]]:
     stack = describe(aws, name)
     if not stack:
         raise not_deployed(aws)
-    operation: list[StackEventTypeDef] = []
-    for event in _events(aws, name):
-        operation.append(event)
-        started = event.get("ResourceStatus") in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
-        if started and event.get("PhysicalResourceId") == event["StackId"]:
-            break
+    operation = next(operations(aws, name))
     status = stack["StackStatus"]
-    return operation[-1]["Timestamp"].timestamp(), f"{name}: {_OUTCOMES.get(status, status)}", _failures(operation)
+    return operation[-1]["Timestamp"].timestamp(), f"{name}: {OUTCOMES.get(status, status)}", _failures(operation)
+
+
+def operations(aws: Aws, name: str) -> Iterator[list[StackEventTypeDef]]:
+    """Yield the events of each operation on a stack, such as an update. Operations and events start with the newest."""
+    events: list[StackEventTypeDef] = []
+    for event in _events(aws, name):
+        events.append(event)
+        begins = event.get("ResourceStatus") in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
+        if begins and event.get("PhysicalResourceId") == event["StackId"]:
+            yield events
+            events = []
 
 
 def _events(aws: Aws, name: str) -> Iterator[StackEventTypeDef]:

@@ -1,19 +1,23 @@
 """Compares and inspects without changing anything: `python -m release diff STAGE`, for example.
 
-`endpoint` prints the base URL. `diff` shows what deploying this commit with the running image would change. `drift`
-shows changes made outside of CloudFormation. Both return 0 for no changes, 1 for changes, 2 for an unknown state.
+`status` shows version, tasks, alarms and the last deployments. `endpoint` prints the base URL. `diff` shows what
+deploying this commit with the running image would change. `drift` shows changes made outside of CloudFormation. Both
+return 0 for no changes, 1 for changes, 2 for an unknown state.
 """
 
 from collections import Counter
+from itertools import islice
 
 from infra.config import ACCESS_STACK, REGISTRY_STACK
 from infra.model import Stage
 from release.aws import Aws
 from release.aws_errors import explain_denial
 from release.command import CommandError, ReleaseError
-from release.deploy import NOISE, base_url, cdk, describe, image_parameter, not_deployed, running_digest
+from release.deploy import NOISE, base_url, cdk, describe, image_parameter, not_deployed, operations, running_digest
+from release.images import Images
 
 NO_CHANGES, CHANGES, UNKNOWN = 0, 1, 2
+_SHOWN, _TIME = 5, "%Y-%m-%d %H:%M %Z"
 _UNCHECKED = {"NOT_CHECKED", "UNSUPPORTED"}
 _SUMMARIES = ("Number of stacks with differences", "Number of resources with drift")
 
@@ -25,6 +29,27 @@ def endpoint(stage: Stage) -> None:
     if not address:
         raise not_deployed(aws)
     print(address)
+
+
+def status(stage: Stage) -> None:
+    """Print what a stage runs, how it is, and the outcome of its last deployments."""
+    aws = Aws.of(stage)
+    digest, address = running_digest(aws), base_url(aws)
+    if not digest or not address:
+        raise not_deployed(aws)
+    (service,) = aws.ecs.describe_services(cluster=stage.cluster, services=[stage.service])["services"]
+    rollouts = [each["rolloutState"] for each in service["deployments"] if each["status"] == "PRIMARY"]
+    alarms = aws.untyped("cloudwatch").describe_alarms(AlarmNamePrefix=f"{stage.service}-")["MetricAlarms"]
+    firing = [f"{alarm['AlarmName']} since {alarm['StateUpdatedTimestamp']:{_TIME}}" for alarm in alarms
+              if alarm["StateValue"] == "ALARM"]  # fmt: skip
+    print(f"address      {address}")
+    print(f"version      {', '.join(Images(aws).tags(digest)) or 'not tagged'}, {digest}")
+    print(f"tasks        {service['runningCount']} of {service['desiredCount']} running, {', '.join(rollouts).lower()}")
+    print(f"alarms       {', '.join(firing) or f'none of {len(alarms)} is firing'}")
+    for number, events in enumerate(islice(operations(aws, stage.service_stack), _SHOWN)):
+        began, ended, outcome = events[-1]["Timestamp"], events[0]["Timestamp"], events[0]["ResourceStatus"]
+        took = f"{outcome} after {(ended - began).total_seconds():.0f} s"
+        print(f"{'' if number else 'deployments':12} {began:{_TIME}}  {took}")
 
 
 def diff(stage: Stage) -> int:

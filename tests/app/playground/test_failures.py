@@ -78,6 +78,9 @@ def test_a_version_that_does_not_come_up_is_rolled_back_and_named(
     later = cloud.release(project.folder, "explain", "playground")
     assert later.returncode == 0, later.stderr
     assert re.search(f"rolled back(.|\n)*cause: .*{cause}", later.stdout)
+    shown = cloud.make("status", "ENV=playground").stdout
+    assert re.search(r"deployments .* UPDATE_ROLLBACK_COMPLETE after \d+ s", shown)
+    assert re.search(r"tasks +(\d+) of \1 running, completed", shown)
     explanation = json.loads((project.folder / "build" / "explanation.json").read_text())
     assert re.search(cause, " ".join(explanation["causes"]))
     assert cloud.service()["taskDefinition"] == before
