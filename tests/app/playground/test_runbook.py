@@ -37,7 +37,8 @@ def filled_in(commands: str, cloud: Cloud) -> str:
     values = {"STAGE": "playground"}
     if "OLDER" in commands:
         images = cloud.client("ecr").describe_images(repositoryName="comments")["imageDetails"]
-        values["OLDER"] = next(tag for image in images for tag in image.get("imageTags", []) if tag.startswith("playground-"))
+        tags = [tag for image in images for tag in image.get("imageTags", [])]
+        values["OLDER"] = next(tag for tag in tags if tag.startswith("playground-"))
     if "TASK" in commands:
         values["TASK"] = cloud.client("ecs").list_tasks(cluster=NAME)["taskArns"][0]
     return re.sub("|".join(values), lambda match: values[match[0]], commands)
