@@ -73,39 +73,21 @@ IMAGES_KEPT = Price(0.10, "GB-month", "ecr/pricing")
 NOT_PRICED = Price(0, "unknown unit", "pricing")
 """Of a type that is neither in infra/cost/bill.py nor in FREE."""
 
-FREE = {
-    "AWS::ApplicationAutoScaling::ScalableTarget": "only its alarms are billed",
-    "AWS::Budgets::Budget": "budgets without actions are free",
-    "AWS::CertificateManager::Certificate": "public certificates are free",
-    "AWS::CloudFront::Function": "billed with its distribution",
-    "AWS::CloudFront::VpcOrigin": "free",
-    "AWS::EC2::FlowLog": "billed as its log group",
-    "AWS::EC2::InternetGateway": "free",
-    "AWS::EC2::Route": "free",
-    "AWS::EC2::RouteTable": "free",
-    "AWS::EC2::SecurityGroup": "free",
-    "AWS::EC2::SecurityGroupEgress": "free",
-    "AWS::EC2::SecurityGroupIngress": "free",
-    "AWS::EC2::Subnet": "free",
-    "AWS::EC2::SubnetRouteTableAssociation": "free",
-    "AWS::EC2::VPC": "free",
-    "AWS::EC2::VPCGatewayAttachment": "free",
-    "AWS::ECS::ClusterCapacityProviderAssociations": "free",
-    "AWS::ElasticLoadBalancingV2::Listener": "part of the load balancer's LCU",
-    "AWS::ElasticLoadBalancingV2::ListenerRule": "part of the load balancer's LCU",
-    "AWS::ElasticLoadBalancingV2::TargetGroup": "free",
-    "AWS::Events::Rule": "events of AWS services are free",
-    "AWS::IAM::ManagedPolicy": "free",
-    "AWS::IAM::OIDCProvider": "free",
-    "AWS::IAM::Policy": "free",
-    "AWS::IAM::Role": "free",
-    "AWS::Logs::QueryDefinition": "billed when it runs, $0.005 a GB read",
-    "AWS::Route53::RecordSet": "aliases are free; the hosted zone ($0.50) doesn't belong to the stage",
-    "AWS::S3::BucketPolicy": "free",
-    "AWS::SNS::Subscription": "free",
-    "AWS::SNS::TopicPolicy": "free",
-    "AWS::SQS::QueuePolicy": "free",
-    "AWS::WAFv2::LoggingConfiguration": "billed as its log group",
-    "AWS::WAFv2::WebACLAssociation": "free",
-}
-"""Resource types that are free, each with the reason."""
+FREE = frozenset(
+    f"AWS::{each}"
+    for each in (
+        *("Budgets::Budget", "CertificateManager::Certificate", "CloudFront::VpcOrigin"),
+        *("EC2::InternetGateway", "EC2::Route", "EC2::RouteTable", "EC2::SecurityGroup", "EC2::SecurityGroupEgress"),
+        *("EC2::SecurityGroupIngress", "EC2::Subnet", "EC2::SubnetRouteTableAssociation", "EC2::VPC"),
+        *("EC2::VPCGatewayAttachment", "ECS::ClusterCapacityProviderAssociations"),
+        *("ElasticLoadBalancingV2::TargetGroup", "IAM::ManagedPolicy", "IAM::OIDCProvider", "IAM::Policy", "IAM::Role"),
+        *("S3::BucketPolicy", "SNS::Subscription", "SNS::TopicPolicy", "SQS::QueuePolicy", "WAFv2::WebACLAssociation"),
+        "Events::Rule",  # of AWS services' events
+        "Route53::RecordSet",  # an alias; the zone ($0.50) doesn't belong to the stage
+        "Logs::QueryDefinition",  # until it runs, then $0.005 a GB
+        # Billed with another type: load balancer, distribution, alarms, log groups.
+        *("ElasticLoadBalancingV2::Listener", "ElasticLoadBalancingV2::ListenerRule", "CloudFront::Function"),
+        *("ApplicationAutoScaling::ScalableTarget", "EC2::FlowLog", "WAFv2::LoggingConfiguration"),
+    )
+)
+"""Resource types that are free, or billed with another type."""
