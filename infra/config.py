@@ -52,7 +52,7 @@ most ten letters and digits."""
 DIGEST_PARAMETER = "ImageDigest"
 """CloudFormation parameter of the service stack: the digest of the image."""
 PROTECTION_PARAMETER = "DeletionProtection"
-"""CloudFormation parameter of both stacks of a protected stage: "true" or, until a release has verified it, "false"."""
+"""CloudFormation parameter of `protected_stacks`: "true" or, until a release has verified the stage, "false"."""
 DNS_OUTPUT = "DnsRecord"
 """Output of the service stack: the DNS record to create, if the stage's domain has no zone in Route 53."""
 _OWN_ACCOUNT = (
@@ -135,6 +135,13 @@ def stage_named(name: str) -> Stage:
 def all_stages() -> list[Stage]:
     """Return all stages, with PREVIEW if previews are on."""
     return [*STAGES.values(), *([PREVIEW] if PREVIEW.account else [])]
+
+
+def protected_stacks(stage: Stage) -> list[str]:
+    """Return the stacks of a stage with resources whose deletion protection follows from PROTECTION_PARAMETER."""
+    has_tables = any(owned.service is Service.DYNAMODB for owned in WORKLOAD.owns)
+    stacks = [*([stage.foundation_stack] if has_tables else []), stage.service_stack]
+    return stacks if stage.protect else []
 
 
 def stages_in_account_of(stage: Stage) -> list[Stage]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.config import DIGEST_PARAMETER, PROJECT, PROTECTION_PARAMETER
+from infra.config import DIGEST_PARAMETER, PROJECT, PROTECTION_PARAMETER, protected_stacks
 from release import playground
 from release.aws import Aws
 from release.aws_errors import explain_denial, missing_evidence
@@ -137,16 +137,19 @@ def image_parameter(aws: Aws, digest: str | None) -> list[str]:
 
 def protection_parameters(aws: Aws, names: Collection[str], value: str) -> list[str]:
     """Return options for the deletion protection of those stacks that have any; others keep theirs."""
-    stage = aws.stage
-    protected = [stage.foundation_stack, stage.service_stack] if stage.protect else []
-    return [f"--parameters={name}:{PROTECTION_PARAMETER}={value}" for name in protected if name in names]
+    return [
+        f"--parameters={name}:{PROTECTION_PARAMETER}={value}" for name in protected_stacks(aws.stage) if name in names
+    ]
 
 
 def unprotected_stacks(aws: Aws) -> list[str]:
     """Return the stacks of a protected stage that were created without deletion protection and still have none."""
     off = {"ParameterKey": PROTECTION_PARAMETER, "ParameterValue": "false"}
-    names = (aws.stage.foundation_stack, aws.stage.service_stack) if aws.stage.protect else ()
-    return [name for name in names if (stack := describe(aws, name)) and off in stack.get("Parameters", [])]
+    return [
+        name
+        for name in protected_stacks(aws.stage)
+        if (stack := describe(aws, name)) and off in stack.get("Parameters", [])
+    ]
 
 
 def describe(aws: Aws, name: str) -> StackTypeDef | None:

@@ -9,7 +9,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 
-from infra.config import WORKLOAD, own_resources
+from infra.config import WORKLOAD, own_resources, protected_stacks
 from infra.constructs import cfn_resource
 from infra.constructs.own_resources import require_owned, resource_paths
 from infra.findings import acknowledge
@@ -35,7 +35,7 @@ class FoundationStack(BaseStack):
             before = resource_paths(self)
             own.add_data_resources(self, stage=stage, removal_policy=self._removal)
             require_owned(self, before=before, owns=WORKLOAD.owns, stage=stage)
-        if stage.protect:
+        if stage.foundation_stack in protected_stacks(stage):
             self._protect_tables_by_parameter()
         for secret in WORKLOAD.secrets:
             self._add_secret(secret)
@@ -52,12 +52,11 @@ class FoundationStack(BaseStack):
         cdk.CfnCondition(self, "Protected", expression=given)
         protected = cdk.Fn.condition_if("Protected", True, False)
         for each in self.node.find_all():
-            if isinstance(each, dynamodb.CfnTable) and each.deletion_protection_enabled:
+            if isinstance(each, dynamodb.CfnTable):
                 each.deletion_protection_enabled = protected
             elif isinstance(each, dynamodb.CfnGlobalTable):
-                for index, replica in enumerate(self.resolve(each.replicas)):
-                    if replica.get("deletionProtectionEnabled"):
-                        each.add_property_override(f"Replicas.{index}.DeletionProtectionEnabled", protected)
+                for index, _ in enumerate(self.resolve(each.replicas)):
+                    each.add_property_override(f"Replicas.{index}.DeletionProtectionEnabled", protected)
 
     def _add_secret(self, secret: Secret) -> None:
         created = secretsmanager.Secret(

@@ -41,7 +41,7 @@ def test_deploying_everything_keeps_the_running_image_and_every_role(cloud: Clou
 
 
 def test_destroying_all_of_a_stage_leaves_what_stages_share(cloud: Cloud) -> None:
-    done = cloud.cdk("destroy", "--all", "--force", stage="pr-7")
+    done = cloud.cdk("destroy", "--all", "--force", stage="dev")
     assert done.returncode == 1, done.stdout
     assert "TerminationProtection" in done.stdout
     assert set(SHARED) <= stacks(cloud).keys()
