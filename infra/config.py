@@ -49,16 +49,17 @@ TOOLKIT_STACK = f"{TITLE}Toolkit"
 BOOTSTRAP_QUALIFIER = PROJECT.replace("-", "")[:10]
 """Part of the names of the bootstrap's roles and bucket, so that other CDK apps in the account are unaffected. CDK: at
 most ten letters and digits."""
+OWN_ACCOUNT = (
+    "an account that no other stage and no registry uses, because anyone who can push a branch controls it: the"
+    " workflow file and the templates of a pull request are its own"
+)
+"""What PREVIEW needs, for messages."""
 DIGEST_PARAMETER = "ImageDigest"
 """CloudFormation parameter of the service stack: the digest of the image."""
 PROTECTION_PARAMETER = "DeletionProtection"
 """CloudFormation parameter of `protected_stacks`: "true" or, until a release has verified the stage, "false"."""
 DNS_OUTPUT = "DnsRecord"
 """Output of the service stack: the DNS record to create, if the stage's domain has no zone in Route 53."""
-_OWN_ACCOUNT = (
-    "an account that no other stage and no registry uses, because anyone who can push a branch controls it: the"
-    " workflow file and the templates of a pull request are its own"
-)
 _BUCKET_NAME_LENGTH = 63
 _LONGEST_REGION = "ap-southeast-1"
 _GLOBAL_REGION = "us-east-1"
@@ -108,7 +109,7 @@ def stage_named(name: str) -> Stage:
     if re.fullmatch(r"pr-[1-9][0-9]{0,5}", name):
         stage = replace(PREVIEW, name=name)
         if not PREVIEW.account:
-            raise StageError(f"previews are off: set account of PREVIEW in infra/stages.py to {_OWN_ACCOUNT}")
+            raise StageError(f"previews are off: set account of PREVIEW in infra/stages.py to {OWN_ACCOUNT}")
     elif name in STAGES:
         stage = STAGES[name]
     else:
@@ -120,7 +121,7 @@ def stage_named(name: str) -> Stage:
     if problem := next(_problems(stage), None):
         raise StageError(f"stage {stage.name} in infra/stages.py: {problem}")
     if problem := next(_problems_of_previews(), None):
-        raise StageError(f"PREVIEW in infra/stages.py: {problem}; it must be {_OWN_ACCOUNT}")
+        raise StageError(f"PREVIEW in infra/stages.py: {problem}")
     first: dict[str | None, Stage] = {}
     for other in all_stages():  # stages with a registry share images, which have one architecture
         shared = first.setdefault(other.registry, other)
@@ -167,9 +168,9 @@ def _problems_of_previews() -> Iterator[str]:
     """Yield accounts that previews share with anything else."""
     for stage in STAGES.values():
         if PREVIEW.account and PREVIEW.account in {stage.account, stage.registry_account} and not stage.is_playground:
-            yield f"account is {PREVIEW.account}, that of {stage.name} or of its images"
+            yield f"account is {PREVIEW.account}, that of {stage.name} or of its images; it must be {OWN_ACCOUNT}"
     if PREVIEW.registry_account not in {None, PREVIEW.account}:
-        yield f"registry_account is {PREVIEW.registry_account}, but previews keep their images in their own account"
+        yield f"registry_account is {PREVIEW.registry_account}; remove it, because previews share no registry"
 
 
 def _problems(stage: Stage) -> Iterator[str]:

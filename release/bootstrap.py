@@ -6,7 +6,15 @@ CloudFormation would have administrator permissions.
 
 import json
 
-from infra.config import ACCESS_STACK, BOOTSTRAP_QUALIFIER, TOOLKIT_STACK, WORKLOAD, stages_in_account_of
+from infra.config import (
+    ACCESS_STACK,
+    BOOTSTRAP_QUALIFIER,
+    OWN_ACCOUNT,
+    STAGES,
+    TOOLKIT_STACK,
+    WORKLOAD,
+    stages_in_account_of,
+)
 from infra.model import Stage
 from infra.permissions import GRANTED_TAG, ISSUER, not_granted, workflow_roles
 from release.aws import Aws
@@ -28,6 +36,8 @@ def bootstrap(stage: Stage, *, github: str | None) -> None:
     if github:
         require_repository(stage, github)
     aws = Aws.of(stage)
+    if stage.is_preview:
+        require_own_account(aws)
     if stage.github and stage.github.create_provider and provider_exists(aws):
         raise NotReadyError(
             "the account already has an identity provider for GitHub: set create_provider=False of the Repository"
@@ -51,6 +61,13 @@ def bootstrap(stage: Stage, *, github: str | None) -> None:
         cdk(aws, "bootstrap", place, *names, f"--cloudformation-execution-policies={policy}")
     for key, value in access.items():
         print(f"{key}  {value}")
+
+
+def require_own_account(aws: Aws) -> None:
+    """Raise NotReadyError if another stage runs in the account of previews, whatever infra/stages.py says."""
+    for other in STAGES.values():
+        if describe(aws, other.foundation_stack):
+            raise NotReadyError(f"account {aws.account} has {other.foundation_stack}, but previews need {OWN_ACCOUNT}")
 
 
 def require_bootstrapped(aws: Aws) -> None:

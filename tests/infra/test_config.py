@@ -123,7 +123,7 @@ def test_a_field_that_cannot_work_is_named(
         ({"account": None}, {}, "previews are off: set account of PREVIEW .* no other stage and no registry uses"),
         ({"account": ONE}, {"account": ONE}, f"account is {ONE}, that of dev or of its images; it must be an account"),
         ({"account": ONE}, {"account": TWO, "registry_account": ONE}, f"account is {ONE}, that of dev or of its"),
-        ({"account": ONE, "registry_account": TWO}, {}, f"registry_account is {TWO}, but previews keep"),
+        ({"account": ONE, "registry_account": TWO}, {}, f"registry_account is {TWO}; remove it"),
         ({"account": ONE}, {"account": TWO}, ""),
     ],
 )

@@ -120,6 +120,13 @@ def test_a_deployment_installs_neither_the_application_nor_the_tools_of_tests() 
     assert "npm ci --omit=dev" in done.stdout
 
 
+def test_only_people_get_previews_from_branches_of_the_repository() -> None:
+    for name in ("deploy", "destroy"):
+        condition = WORKFLOWS["preview"]["jobs"][name]["if"]
+        assert "github.event.pull_request.user.type != 'Bot'" in condition
+        assert "github.event.pull_request.head.repo.full_name == github.repository" in condition
+
+
 def test_each_stage_with_a_read_role_is_checked_for_drift(monkeypatch: pytest.MonkeyPatch) -> None:
     stages = (Stage(name="dev", account="1" * 12), Stage(name="us-east", region="us-east-1"), Stage(name="prod"))
     monkeypatch.setattr(workflows, "STAGES", {stage.name: stage for stage in stages})
