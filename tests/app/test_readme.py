@@ -37,7 +37,7 @@ def test_every_custom_property_and_attribute_of_the_widget_is_documented() -> No
     documented = (ROOT / "docs/embedding.md").read_text()
     properties = set(re.findall(r"var\((--comments-[a-z]+)", script))
     assert properties == set(re.findall(r"`(--comments-[a-z]+)`", documented))
-    for attribute in ("page", "content-id", "host", "theme", "manual"):
+    for attribute in ("page", "content-id", "host", "theme"):
         assert f"| `data-{attribute}" in documented
 
 

@@ -73,16 +73,16 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     // Errors of the API by their status. Translations have more.
     CONFLICT: "the comment was deleted", "NOT-FOUND": "the comment was deleted",
   };
-  const languages = {};
   // The widget's own texts. A translation that cannot be loaded is replaced by English.
-  const textsIn = (lang) => {
+  const textsIn = async (lang) => {
     const code = /^(de|es|fr|pt)\b/i.exec(lang)?.[0].toLowerCase();
     if (!code) return english;
-    const load = async () => {
+    try {
       const response = await fetch(new URL(`embed/${code}.json`, script.src), { signal: AbortSignal.timeout(5000) });
       return { ...english, ...await response.json() };
-    };
-    return languages[code] ||= load().catch(() => english);
+    } catch {
+      return english;
+    }
   };
 
   // Create an element, whose classes are its parts. Strings become text nodes.
@@ -169,12 +169,14 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     return (host === undefined ? "" : `//${host || url.host}`) + url.pathname + query.replace("&", "?");
   };
 
-  // Show the thread in an element, whose data attributes are those of the script tag.
-  const mount = async (host) => {
+  const host = make("comment-thread", {});
+
+  // Show the thread.
+  const mount = async () => {
     const t = await textsIn((host.closest("[lang]") || document.documentElement).lang);
-    const { page, contentId, theme } = host.dataset;
+    const { page, contentId, theme, host: site } = script.dataset;
     const isNumbered = !page && contentId !== undefined;
-    const thread = isNumbered ? { content_id: Number(contentId) } : { page: page || canonicalPage(host.dataset.host) };
+    const thread = isNumbered ? { content_id: Number(contentId) } : { page: page || canonicalPage(site) };
     const api = (path) => new URL(`api/comment/${path}`, script.src);
     const urlOf = ({ content_id: of, id }) => api(`${of}/${id}`);
     let next = api(`list${isNumbered ? `/${contentId}?` : `?page=${encodeURIComponent(thread.page)}&`}limit=50`);
@@ -273,7 +275,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       return first;
     };
 
-    const nodes = new Map(); // by id: { item, author, actions, replies, level }
+    const nodes = new Map(); // by id: { item, author, actions, replies, level, waiting }
     // Render a comment in its item, above its replies. A comment that no longer exists is said to be deleted.
     const render = (node, comment) => {
       const replies = node.replies ? [node.replies] : [];
@@ -287,7 +289,8 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       by.append(make("time", { datetime: created, ...theirs }, when));
       if (comment.edited_at) by.append(make("span", { class: "soft" }, t.edited));
       if (node.to) by.append(make("span", { class: "soft" }, `${t.reply}: `, make("bdi", {}, node.to)));
-      const text = make("div", { class: "text", ...theirs });
+      if (comment.held) by.append(make("span", { class: "soft" }, t.pending));
+      const text = make("div", { class: comment.held ? "text soft" : "text", ...theirs });
       markdown(comment.comment, text);
       const actions = make("div", { class: "actions" });
       const action = (label, click) => {
@@ -301,8 +304,8 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
         moveForm({ node, comment, author, isEdit, opener: event.currentTarget });
         fields.comment.input.focus();
       };
-      action(t.reply, open(false));
-      Object.assign(node, { author, actions });
+      if (!comment.held) action(t.reply, open(false));
+      Object.assign(node, { author, actions, waiting: comment.held && created });
       if (recall().own.includes(created)) {
         const left = Date.parse(created) + EDIT - Date.now();
         if (left > 0) {
@@ -365,6 +368,10 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     // Insert a comment. Returns null if it is already shown.
     const show = async (comment) => {
       if (nodes.has(comment.id)) return null;
+      // One's own comment that was pending has a new id after its approval.
+      for (const old of nodes.values()) {
+        if (old.waiting === comment.created_at && old !== target?.node) old.item.remove();
+      }
       const node = add(comment.id);
       const parent = await parentOf(comment);
       place(node, comment.id, parent);
@@ -436,23 +443,19 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       }
       fields.comment.input.value = "";
       if (!isEdit) remember(response.body.created_at);
-      if (response.code === 202) {
-        result.textContent = t.pending;
-        return;
-      }
       if (to) moveForm();
       if (isEdit) render(to.node, response.body);
       else await show(response.body);
-      result.textContent = isEdit ? t.saved : t.posted;
+      result.textContent = response.code === 202 ? t.pending : isEdit ? t.saved : t.posted;
       state.textContent = "";
       if (to) nodes.get(response.body.id).item.focus();
     });
 
     const box = make("div", { class: "thread", lang: t.lang, dir: "ltr", "data-theme": theme || "" });
     box.append(title, list, state, more, form);
-    const root = host.shadowRoot || host.attachShadow({ mode: "open" });
+    const root = host.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [sheet];
-    root.replaceChildren(box);
+    root.append(box);
     moveForm();
     if (isNumbered && !/^[1-9][0-9]{0,15}$/.test(contentId)) {
       form.hidden = true;
@@ -466,22 +469,11 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     }, POLL);
   };
 
-  // For applications that change pages without loading them: the thread follows the element's attributes.
-  if (!customElements.get("comment-thread")) {
-    customElements.define("comment-thread", class extends HTMLElement {
-      static observedAttributes = ["data-page", "data-content-id"];
-      connectedCallback() {
-        mount(this);
-      }
-      attributeChangedCallback() {
-        if (this.shadowRoot) mount(this);
-      }
-    });
-  }
-  if (script.dataset.manual !== undefined) return;
-  const host = make("comment-thread", {});
-  Object.assign(host.dataset, script.dataset);
-  if (!script.closest("head")) script.after(host);
-  else if (document.body) document.body.append(host);
-  else addEventListener("DOMContentLoaded", () => document.body.append(host));
+  const start = () => {
+    if (script.closest("head")) document.body.append(host);
+    else script.after(host);
+    mount();
+  };
+  if (document.body) start();
+  else addEventListener("DOMContentLoaded", start);
 })();

@@ -1,8 +1,9 @@
 """Threads in pages of other sites."""
 
 import json
+import re
 from dataclasses import replace
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -187,32 +188,22 @@ def test_the_page_chooses_colors_fonts_and_parts(article: Article) -> None:
     expect(thread.comment).to_have_css("border-radius", "0px")
 
 
-def test_an_application_creates_changes_and_removes_the_element(article: Article) -> None:
-    other = replace(article, content_id=article.content_id + 2_000_000)
-    article.post("on the first page")
-    other.post("on the second page")
+def test_an_application_replaces_the_thread_as_documented(article: Article) -> None:
+    (steps,) = re.findall(r"```js\n(document.querySelector.*?)```", (ROOT / "docs/embedding.md").read_text(), re.DOTALL)
+    steps = f"() => {{ {steps.replace('https://comments.example.com', article.url)} }}"
+    for page in (f"/first/{article.content_id}", f"/second/{article.content_id}"):
+        assert ask(f"{article.url}/api/comment/new", "POST", {"name": "A", "comment": page, "page": page}).status == 200
     article.page.clock.install()
-    tag = f'<script src="{article.url}/embed.js" data-manual></script>'
-    thread = article.open(tag)
-    expect(article.page.locator("comment-thread")).to_have_count(0)
-    element = f'<comment-thread data-content-id="{article.content_id}"></comment-thread>'
-    article.page.evaluate("(html) => document.querySelector('main').insertAdjacentHTML('beforeend', html)", element)
-    expect(thread.item("on the first page")).to_be_visible()
-    article.page.evaluate(
-        "(id) => document.querySelector('comment-thread').setAttribute('data-content-id', id)", str(other.content_id)
-    )
-    expect(thread.item("on the second page")).to_be_visible()
-    expect(thread.items).to_have_count(1)
-    thread.post("posted to the second")
-    expect(thread.items).to_have_count(2)
-    assert other.listed() == ["on the second page", "posted to the second"]
-    with article.page.expect_request("**/list/**"):  # the thread is polled
+    thread = article.open("<p>the application</p>")
+    for page in (f"/first/{article.content_id}", f"/second/{article.content_id}"):
+        article.page.evaluate(steps.replace("/posts/hello", page))
+        expect(thread.item(page)).to_be_visible()
+        expect(thread.items).to_have_count(1)
+    lists: list[str] = []
+    article.page.on("request", lambda request: lists.append(parse_qs(urlsplit(request.url).query)["page"][0]))
+    with article.page.expect_request("**/list?**"):  # the thread is polled
         article.page.clock.fast_forward(31_000)
-    requests: list[str] = []
-    article.page.evaluate("document.querySelector('comment-thread').remove()")
-    article.page.on("request", lambda request: requests.append(urlsplit(request.url).path))
-    article.page.clock.run_for(120_000)
-    assert requests == []
+    assert lists == [f"/second/{article.content_id}"]
 
 
 def test_a_thread_at_twice_the_text_size_needs_no_horizontal_scrolling(article: Article) -> None:

@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.app.conftest import Server
-from tests.app.web.actions import Article
+from tests.app.web.actions import TOKEN, Article, axe
+from tests.client import ask
 
 EVERY_SITE = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Headers": "*"}
 ONLY_MAGAZINE = {"Access-Control-Allow-Origin": "https://magazine.example"}
@@ -110,12 +111,28 @@ def test_a_retry_after_a_lost_response_stores_one_comment_but_a_changed_text_is_
     assert article.listed() == ["once", "the first", "the second"]
 
 
-def test_a_pending_comment_is_announced_but_not_shown(moderated: Server, article: Article) -> None:
-    thread = replace(article, url=moderated.url).open()
+def test_only_its_author_sees_a_pending_comment_until_it_is_published(moderated: Server, article: Article) -> None:
+    article = replace(article, url=moderated.url)
+    article.page.clock.install()
+    thread = article.open()
     thread.post("please approve me")
     expect(thread.status("Your comment awaits approval.")).to_be_visible()
     expect(thread.comment).to_have_value("")
-    expect(thread.items).to_have_count(0)
+    expect(thread.item("please approve me")).to_contain_text("Your comment awaits approval.")
+    expect(thread.button("Edit", "please approve me")).to_be_visible()
+    expect(thread.button("Reply", "please approve me")).to_have_count(0)
+    assert axe(article.page) == []
+    assert article.listed() == []
+    pending = next(
+        each
+        for each in ask(f"{article.url}/api/moderation/held", token=TOKEN).body
+        if each["content_id"] == article.content_id
+    )
+    ask(f"{article.url}/api/moderation/{article.content_id}/{pending['id']}/approve", "POST", token=TOKEN)
+    article.page.clock.fast_forward(31_000)
+    expect(thread.button("Reply", "please approve me")).to_be_visible()
+    expect(thread.items).to_have_count(1)
+    expect(thread.items).not_to_contain_text("awaits approval")
 
 
 @pytest.mark.parametrize(
