@@ -9,7 +9,7 @@ _UNUSED_THREAD = 2**53 - 1
 _LIST = f"/api/comment/list/{_UNUSED_THREAD}"
 _OK = Response(200, r'^\{"status": ?"OK"')
 _NOT_FOUND = Response(404, '"NOT-FOUND"')
-_NEED_TOKEN = ("COMMENTS_MODERATION", "COMMENTS_STATUS_THREAD")
+_NEED_TOKEN = ("COMMENTS_HOLD", "COMMENTS_STATUS_THREAD")
 _POST_LIMIT = "COMMENTS_POST_LIMIT"
 _FIELDS = "fields @timestamp, level, request_id, method, path, status, duration_ms, message"
 
@@ -39,6 +39,8 @@ def problems(stage: Stage) -> Iterator[str]:
     for name, _ in stage.settings:
         if name in _NEED_TOKEN and not WORKLOAD.secrets_of(stage):
             yield f"{name} needs a moderator token, which only a stage with HTTPS has"
+        if name == "COMMENTS_MODERATION":
+            yield "COMMENTS_MODERATION is no longer a setting: use COMMENTS_HOLD"
 
 
 WORKLOAD = Workload(

@@ -14,6 +14,7 @@ from flask import Response, current_app, jsonify, request
 from comments import ids, paging, web
 from comments.canonical import thread_of
 from comments.errors import Conflict, FieldError, Forbidden, NotFound, Unauthorized
+from comments.hold import needs_approval
 from comments.openapi import ETAG, LINK, LOCATION, content, responses
 from comments.schemas import (
     Author,
@@ -103,7 +104,7 @@ HELD = {"description": "The comment is stored and awaits approval.", "content": 
 def create_comment(new: NewComment, headers: RequestHeaders) -> Response:
     """Post a comment.
 
-    With COMMENTS_MODERATION, the response is 202 and the comment is published once the moderator approves it.
+    If a rule of COMMENTS_HOLD matches, the response is 202 and the comment is published once the moderator approves it.
     """
     by, key = Author(token_hash(headers.author_token), is_moderator()), headers.idempotency_key
     if new.content_id == settings().status_thread and not by.moderator:
@@ -114,7 +115,7 @@ def create_comment(new: NewComment, headers: RequestHeaders) -> Response:
         if new.parent and not store().get(new.content_id, new.parent):
             message = f"must be the id of a published comment of content_id {new.content_id}"
             raise Conflict(FieldError(field="parent", message=message))
-        comment = store().add(new, key=key, held=settings().moderation and not by.moderator, by=by)
+        comment = store().add(new, key=key, held=is_held(new.name, new.comment, by.token_hash), by=by)
     shown = for_readers(comment, settings().emails)
     if "held" not in comment:
         return published(shown, f"comment created and associated with content_id {new.content_id}")
@@ -128,6 +129,10 @@ def count_post() -> None:
     """Raises RateLimited if this client has posted, edited and deleted too many comments."""
     if not is_moderator():
         current_app.extensions["post_limit"].hit(request.remote_addr or "")
+
+
+def is_held(name: str, text: str, author: str) -> bool:
+    return not is_moderator() and needs_approval(settings(), store(), name=name, text=text, author=author)
 
 
 def token_hash(token: str) -> str:
@@ -231,7 +236,7 @@ def edit_comment(content_id: int, comment_id: str, edited: EditedComment, header
     comment = own_comment(content_id, comment_id, headers)
     if datetime.now(UTC) - datetime.fromisoformat(comment["created_at"]) > timedelta(seconds=EDIT_SECONDS):
         raise Forbidden(f"comments can be edited for {EDIT_SECONDS // 60} minutes")
-    if settings().moderation and "held" not in comment:
+    if "held" not in comment and is_held(comment.get("name", ""), edited.comment, comment["author"]):
         raise Conflict(FieldError(field="comment", message="would need approval, so it cannot be edited"))
     changed = store().edit(content_id, comment["id"], edited.comment, ids.timestamp(time.time()))
     if changed is None:

@@ -48,8 +48,17 @@ def _token(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _origins(value: Any) -> Any:
-    origins = tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+def _items(value: Any) -> Any:
+    """Split at commas and spaces."""
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def _phrases(value: Any) -> Any:
+    """Split at commas."""
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     for origin in origins if origins != ("*",) else ():
         if not ORIGIN.fullmatch(origin):
             raise ValueError(
@@ -80,8 +89,11 @@ class Settings(BaseSettings):
     moderator_token: Annotated[SecretStr, AfterValidator(_token)] = SecretStr("")
     """Bearer token of the moderator; empty: no moderator routes."""
 
-    moderation: bool = False
-    """Hold new comments until the moderator approves them."""
+    hold: Annotated[tuple[Literal["all", "links", "words", "newcomers"], ...], NoDecode, BeforeValidator(_items)] = ()
+    """Which new comments await the moderator's approval (see hold.py); empty: none."""
+
+    hold_words: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_phrases)] = ()
+    """Words and phrases of the rule `words`, separated by commas."""
 
     emails: Literal["show", "mask", "hide"] = "show"
     """How public responses show email addresses."""
@@ -89,7 +101,7 @@ class Settings(BaseSettings):
     post_limit: Annotated[str, matches(RATE, "must be a number per second, minute, hour or day: 10/minute")] = ""
     """Comments one client may post, such as 10/minute; empty: no limit. Each worker counts separately."""
 
-    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_items), AfterValidator(_origins)] = ()
     """Origins whose pages may call the API from a browser, or * for all."""
 
     status_thread: Annotated[int, Field(ge=1, le=MAX_CONTENT_ID)] | None = None
@@ -100,14 +112,18 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
-        for name in ("moderation", "status_thread"):
+        for name in ("hold", "status_thread"):
             if getattr(self, name) and not self.moderator_token.get_secret_value():
                 raise ValueError(f"{PREFIX}{name.upper()} needs COMMENTS_MODERATOR_TOKEN")
+        if ("words" in self.hold) != bool(self.hold_words):
+            raise ValueError("COMMENTS_HOLD_WORDS and words in COMMENTS_HOLD need each other")
         return self
 
 
 def load_settings(**overrides: Any) -> Settings:
     """Read the environment. Raises ConfigError, which names each invalid variable."""
+    if os.environ.get("COMMENTS_MODERATION"):
+        raise ConfigError("COMMENTS_MODERATION is no longer a setting; for `on`, set COMMENTS_HOLD=all instead")
     try:
         return Settings(**overrides)
     except ValidationError as invalid:

@@ -38,7 +38,7 @@ def approve(content_id: int, comment_id: str) -> Response:
     """Approve and publish a pending comment.
 
     The comment gets a new id, so that clients that follow the thread see it. Repeating the request returns the same
-    comment.
+    comment. The rule `newcomers` no longer matches its author.
     """
     comment = store().approve(content_id, comment_id)
     if comment is None:
@@ -52,8 +52,8 @@ def approve(content_id: int, comment_id: str) -> Response:
 @moderation.output(Deleted, description="The comment is deleted.")
 @moderation.doc(operation_id="deleteComment", responses=responses(404, 503))
 def delete(content_id: int, comment_id: str) -> Response:
-    """Permanently delete a published or pending comment."""
-    if not store().delete(content_id, comment_id):
+    """Permanently delete a published or pending comment. Its author is a newcomer again."""
+    if not store().delete(content_id, comment_id, distrust=True):
         raise comment_not_found(content_id, comment_id)
     _log("delete", content_id, comment_id)
     return deleted(content_id, comment_id)

@@ -55,7 +55,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
         "AUTO_SERVERS": False,
         "SERVERS": [{"url": ".", "description": "Where this document is served."}],
     }
-    is_possible = {"202": settings.moderation, "429": settings.post_limit}
+    is_possible = {"202": settings.hold, "429": settings.post_limit}
 
     @app.spec_processor
     def complete(spec: Any) -> Any:

@@ -61,7 +61,7 @@ def test_a_follower_gets_a_comment_that_dynamodb_stores_after_newer_ones() -> No
 
 
 def test_a_follower_gets_approved_comments(store: CommentStore) -> None:
-    client = client_of(store, moderator_token=TOKEN, moderation=True)
+    client = client_of(store, moderator_token=TOKEN, hold="all")
     held, first = post(client).get_json()["id"], post(client, AUTH).get_json()["id"]
     follower = Follower()
     follower.poll(client.application)

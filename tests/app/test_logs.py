@@ -14,7 +14,7 @@ from tests.app.conftest import AUTH, TOKEN, Log, client_of, post
 
 @pytest.fixture
 def client(sqlite: CommentStore) -> FlaskClient:
-    return client_of(sqlite, metrics="comments/test", moderator_token=TOKEN, moderation=True)
+    return client_of(sqlite, metrics="comments/test", moderator_token=TOKEN, hold="all")
 
 
 def lines_of(log: Log, logger: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ ROUTES = [
 
 @pytest.fixture
 def moderated(store: CommentStore) -> FlaskClient:
-    return client_of(store, moderator_token=TOKEN, moderation=True)
+    return client_of(store, moderator_token=TOKEN, hold="all")
 
 
 def approve(client: FlaskClient, comment_id: str, content_id: int = 1) -> TestResponse:
@@ -118,7 +118,7 @@ def test_only_the_moderator_posts_to_the_status_thread(sqlite: CommentStore) -> 
 def test_the_moderator_sees_every_address_and_publishes_comments_immediately(
     sqlite: CommentStore, emails: str, shown: str | None
 ) -> None:
-    client = client_of(sqlite, moderator_token=TOKEN, moderation=True, emails=emails)
+    client = client_of(sqlite, moderator_token=TOKEN, hold="all", emails=emails)
     pending, posted = post(client), post(client, AUTH)
     assert (pending.status_code, posted.status_code) == (202, 200)
     (waiting,) = client.get("/api/moderation/held", headers=AUTH).get_json()

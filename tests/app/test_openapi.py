@@ -15,7 +15,7 @@ from comments.config import Settings
 from comments.stores import CommentStore
 from tests.app.conftest import TOKEN
 
-EVERYTHING = Settings(moderator_token=SecretStr(TOKEN), moderation=True, post_limit="10/minute", status_thread=7)
+EVERYTHING = Settings(moderator_token=SecretStr(TOKEN), hold=("all",), post_limit="10/minute", status_thread=7)
 
 
 @pytest.mark.parametrize("settings", [Settings(), EVERYTHING], ids=["default", "everything"])

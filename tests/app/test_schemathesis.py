@@ -12,7 +12,7 @@ from tests.app.conftest import ROOT, TOKEN, Serve
 
 SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-MODERATED = {"COMMENTS_MODERATOR_TOKEN": TOKEN, "COMMENTS_MODERATION": "true"}
+MODERATED = {"COMMENTS_MODERATOR_TOKEN": TOKEN, "COMMENTS_HOLD": "all"}
 
 
 @pytest.mark.parametrize(

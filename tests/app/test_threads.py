@@ -19,7 +19,7 @@ MINE, OTHER = {"Author-Token": "a" * 22}, {"Author-Token": "b" * 22}
 
 @pytest.fixture
 def moderated(store: CommentStore) -> FlaskClient:
-    return client_of(store, moderator_token=TOKEN, moderation=True)
+    return client_of(store, moderator_token=TOKEN, hold="all")
 
 
 def new(client: FlaskClient, headers: dict[str, str] | None = None, **changes: object) -> TestResponse:
@@ -104,7 +104,7 @@ def test_an_invalid_field_is_named(on_sqlite: FlaskClient, changes: dict[str, ob
 def test_the_thread_of_a_renamed_page_is_moved(
     store: CommentStore, store_url: str, monkeypatch: pytest.MonkeyPatch, source: str, target: str
 ) -> None:
-    client = client_of(store, moderator_token=TOKEN, moderation=True)
+    client = client_of(store, moderator_token=TOKEN, hold="all")
     where: dict[str, Any] = {"page": None, "content_id": 1} if source == "1" else {"page": source}
     first = new(client, AUTH, **where).get_json()
     reply = new(client, AUTH, **where, parent=first["id"]).get_json()
@@ -133,7 +133,7 @@ def test_the_thread_of_a_renamed_page_is_moved(
 
 @pytest.mark.parametrize("emails", ["show", "mask", "hide"])
 def test_with_a_name_no_reader_receives_the_address(store: CommentStore, log: Log, emails: str) -> None:
-    client = client_of(store, moderator_token=TOKEN, moderation=True, emails=emails)
+    client = client_of(store, moderator_token=TOKEN, hold="all", emails=emails)
     secret = {"email": "alice@example.com", **MINE}
     posted = new(client, MINE, email="alice@example.com")
     pending = posted.get_json()
@@ -317,7 +317,7 @@ def test_a_retry_succeeds_although_the_parent_was_deleted_since(store: CommentSt
 
 
 def test_fields_of_a_later_release_survive_approval_edit_export_and_import(store: CommentStore, store_url: str) -> None:
-    client = client_of(store, moderator_token=TOKEN, moderation=True)
+    client = client_of(store, moderator_token=TOKEN, hold="all")
     pending = new(client, MINE).get_json()
     (stored,) = store.scan()
     later: Any = {**stored, "mood": "happy", "scores": [1, 2.5, {"x": None}]}

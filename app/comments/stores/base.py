@@ -62,7 +62,8 @@ class CommentStore(Protocol):
     def approve(self, content_id: int, comment_id: str) -> Comment | None:
         """Publish a held comment under a new id, so that clients that follow the thread see it.
 
-        Approving it again returns the same published comment. None if there is no such comment.
+        Approving it again returns the same published comment. None if there is no such comment. Its author is trusted
+        from now on.
         """
         ...
 
@@ -74,8 +75,15 @@ class CommentStore(Protocol):
         """Change the text of a published or held comment. None if there is none any more."""
         ...
 
-    def delete(self, content_id: int, comment_id: str) -> bool:
-        """Delete a published or held comment; return False if there is none."""
+    def delete(self, content_id: int, comment_id: str, *, distrust: bool = False) -> bool:
+        """Delete a published or held comment; return False if there is none.
+
+        With distrust, its author is no longer trusted.
+        """
+        ...
+
+    def is_trusted(self, author: str) -> bool:
+        """Return whether a comment of this author was approved. `author` is the hash of a token."""
         ...
 
     def scan(self) -> Iterator[Comment]:
@@ -116,7 +124,7 @@ def scan_held(store: CommentStore) -> Iterator[Comment]:
 def hash_of(*parts: object) -> str:
     """Hash what a write is remembered under, so that keys are never stored in plain text.
 
-    The parts are a thread and an idempotency key, or "approve", a thread and a comment's id.
+    The parts are a thread and an idempotency key, or "approve", a thread and a comment's id, or "trust" and an author.
     """
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 

@@ -3,7 +3,7 @@
 pk                    sk
 thread#CONTENT_ID     ID     a published comment
 held#SHARD            ID     a comment that awaits approval
-key#SHA256            -      an idempotency key, until expires_at, or an approval
+key#SHA256            -      an idempotency key, until expires_at, an approval, or trust in an author
 """
 
 import json
@@ -134,8 +134,10 @@ class DynamoDBStore:
                 "ExpressionAttributeNames": {"#text": "comment"},
                 "ExpressionAttributeValues": {":text": {"S": held["comment"]}},
             }
-            delete = {"Delete": unchanged}
-            if self._transact(delete, {"Put": {"Item": _item(published)}}, {"Put": {"Item": approval}}) is None:
+            author = held.get("author")
+            trust = [_key_item(hash_of("trust", author))] if author else []
+            puts = [{"Put": {"Item": item}} for item in (_item(published), approval, *trust)]
+            if self._transact({"Delete": unchanged}, *puts) is None:
                 return published
         return self._find_approved(content_id, comment_id)  # possibly by a concurrent request
 
@@ -180,15 +182,22 @@ class DynamoDBStore:
             more, after = page.more, page.comments[-1]["id"] if page.comments else ""
         return comments
 
-    def delete(self, content_id: int, comment_id: str) -> bool:
+    def delete(self, content_id: int, comment_id: str, *, distrust: bool = False) -> bool:
         for held in (True, False):
-            if not self._find(content_id, comment_id, held=held):
+            comment = self._find(content_id, comment_id, held=held)
+            if not comment:
                 continue
+            if distrust and (author := comment.get("author")):
+                trust = _key_item(hash_of("trust", author))
+                self._call(self._client.delete_item, TableName=self._table, Key=trust)
             key = _key(content_id, comment_id, held=held)
             response = self._call(self._client.delete_item, TableName=self._table, Key=key, ReturnValues="ALL_OLD")
             # If the item is gone, it was either approved concurrently or deleted by an attempt whose response was lost.
             return "Attributes" in response or not self._get(_key_item(hash_of("approve", content_id, comment_id)))
         return False
+
+    def is_trusted(self, author: str) -> bool:
+        return self._get(_key_item(hash_of("trust", author))) is not None
 
     def scan(self) -> Iterator[Comment]:
         yield from scan_held(self)

@@ -31,7 +31,7 @@ FAILURE_SECONDS = 60.0
 NO_FAILURE = (-math.inf, "")
 
 NEVER = 253_402_300_799
-"""When the approval of a comment expires: at the end of the year 9999."""
+"""When the approval of a comment and trust in its author expire: at the end of the year 9999."""
 
 COLUMNS = "id, content_id, email, comment, created_at, more"
 REQUIRED = ("id", "content_id", "email", "comment", "created_at")
@@ -117,7 +117,7 @@ class SQLiteStore:
         found = self._page(query, (content_id, comment_id), limit=1).comments
         if not found:
             with self._reader() as db:
-                approved = _approved(db, content_id, comment_id)
+                approved = _remembered_id(db, "approve", content_id, comment_id)
             found = self._page(query, (content_id, approved), limit=1).comments if approved else []
         return found[0] if found else None
 
@@ -140,10 +140,13 @@ class SQLiteStore:
                 (content_id, comment_id),
             ).fetchone()
             if row is None:
-                return _approved(db, content_id, comment_id)
+                return _remembered_id(db, "approve", content_id, comment_id)
             new_id = _next_id(db, content_id)
-            _insert(db, _comment(row) | {"id": new_id})
+            comment = _comment(row) | {"id": new_id}
+            _insert(db, comment)
             _remember(db, hash_of("approve", content_id, comment_id), "", new_id, NEVER, held=False)
+            if author := comment.get("author"):
+                _remember(db, hash_of("trust", author), "", new_id, NEVER, held=False)
             return new_id
 
         published = self._change(change)
@@ -178,14 +181,25 @@ class SQLiteStore:
 
         return self._change(change)
 
-    def delete(self, content_id: int, comment_id: str) -> bool:
+    def delete(self, content_id: int, comment_id: str, *, distrust: bool = False) -> bool:
         def change(db: sqlite3.Connection) -> bool:
-            which = (content_id, comment_id)
-            held = db.execute("DELETE FROM held WHERE content_id = ? AND id = ?", which).rowcount
-            published = db.execute("DELETE FROM comment WHERE content_id = ? AND id = ?", which).rowcount
-            return held + published > 0
+            deleted = [
+                author
+                for table in ("held", "comment")
+                for (author,) in db.execute(
+                    f"DELETE FROM {table} WHERE content_id = ? AND id = ? RETURNING json_extract(more, '$.author')",  # noqa: S608  # a constant
+                    (content_id, comment_id),
+                ).fetchall()
+            ]
+            for author in filter(None, deleted if distrust else ()):
+                db.execute("DELETE FROM idempotency_key WHERE key = ?", (hash_of("trust", author),))
+            return bool(deleted)
 
         return self._change(change)
+
+    def is_trusted(self, author: str) -> bool:
+        with self._reader() as db:
+            return _remembered_id(db, "trust", author) is not None
 
     def scan(self) -> Iterator[Comment]:
         yield from scan_held(self)
@@ -325,10 +339,9 @@ def _find_replay(db: sqlite3.Connection, new: NewComment, key: str, by: Author) 
     return new.stored(comment_id, held=bool(held), by=by)
 
 
-def _approved(db: sqlite3.Connection, content_id: int, comment_id: str) -> str | None:
-    """Return the id under which a pending comment was published."""
-    hashed = hash_of("approve", content_id, comment_id)
-    row = db.execute("SELECT id FROM idempotency_key WHERE key = ?", (hashed,)).fetchone()
+def _remembered_id(db: sqlite3.Connection, *parts: object) -> str | None:
+    """Return the id under which a pending comment was published, or the last one that was approved of an author."""
+    row = db.execute("SELECT id FROM idempotency_key WHERE key = ?", (hash_of(*parts),)).fetchone()
     return row[0] if row else None
 
 

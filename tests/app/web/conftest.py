@@ -69,7 +69,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def moderated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that holds comments for approval."""
-    with serving(tmp_path_factory.mktemp("moderated"), SETTINGS | {"COMMENTS_MODERATION": "on"}) as started:
+    with serving(tmp_path_factory.mktemp("moderated"), SETTINGS | {"COMMENTS_HOLD": "all"}) as started:
         yield started
 
 
