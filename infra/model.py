@@ -16,6 +16,8 @@ LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096,
 """Retention periods that CloudWatch supports."""
 REQUEST_ID = "REQUEST-ID"
 """Placeholder in a saved query for a request's ID."""
+PLACEHOLDER = '-ID"'
+"""End of the placeholders in saved queries, which people replace in Logs Insights; `make logs` can't run them."""
 
 
 class ConfigurationError(Exception):

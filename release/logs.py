@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from infra.config import WORKLOAD
-from infra.model import REQUEST_ID, Stage
+from infra.model import PLACEHOLDER, Stage
 from release.aws import Aws
 from release.command import NotReadyError, ReleaseError
 from release.playground import has_saved_queries
@@ -132,7 +132,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--follow", action="store_true", help="continue with new lines until Ctrl-C")
     what = parser.add_mutually_exclusive_group()
-    queries = [name for name, query in WORKLOAD.queries.items() if REQUEST_ID not in query]
+    queries = [name for name, query in WORKLOAD.queries.items() if PLACEHOLDER not in query]
     what.add_argument("--query", choices=queries, help="a saved query")
     what.add_argument("--request", type=request_pattern, help="ID from a response's X-Request-Id header")
     what.add_argument("--filter", default="", help="filter pattern of CloudWatch Logs, such as { $.status = 500 }")

@@ -6,10 +6,11 @@ import posixpath
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, current_app, jsonify, request
+from flask import Response, current_app, g, jsonify, request
 
 from comments import ids, paging, web
 from comments.canonical import thread_of
@@ -17,11 +18,14 @@ from comments.errors import Conflict, FieldError, Forbidden, NotFound, Unauthori
 from comments.hold import needs_approval
 from comments.openapi import ETAG, LINK, LOCATION, content, responses
 from comments.schemas import (
+    AnyComment,
     Author,
     AuthorHeaders,
     Comment,
     CommentList,
     CommentOut,
+    CountList,
+    CountQuery,
     Deleted,
     EditedComment,
     Health,
@@ -78,6 +82,11 @@ def for_readers(comment: Comment, emails: str) -> dict[str, Any]:
     return shown
 
 
+def for_sender() -> Callable[[Comment], dict[str, Any]]:
+    """Return how to show comments to the sender of the request."""
+    return for_moderator if is_moderator() else partial(for_readers, emails=settings().emails)
+
+
 _IDS = {"content_id": "$response.body#/content_id", "comment_id": "$response.body#/id"}
 LINKS = {
     "comment": {"operationId": "getComment", "parameters": _IDS},
@@ -116,6 +125,7 @@ def create_comment(new: NewComment, headers: RequestHeaders) -> Response:
             message = f"must be the id of a published comment of content_id {new.content_id}"
             raise Conflict(FieldError(field="parent", message=message))
         comment = store().add(new, key=key, held=is_held(new.name, new.comment, by.token_hash), by=by)
+    g.comment_id = comment["id"]  # for the log
     shown = for_readers(comment, settings().emails)
     if "held" not in comment:
         return published(shown, f"comment created and associated with content_id {new.content_id}")
@@ -177,7 +187,7 @@ def comment_not_found(content_id: int, comment_id: str) -> NotFound:
 @api.output(CommentList, description="A page of comments.")
 @api.doc(operation_id="listComments", responses=LISTED)
 def list_comments(content_id: int, query: ThreadQuery) -> Response:
-    """List the comments of a thread."""
+    """List the comments of a thread. The moderator sees all addresses."""
     return list_thread(content_id, query, f"content_id {content_id} not found")
 
 
@@ -186,7 +196,7 @@ def list_comments(content_id: int, query: ThreadQuery) -> Response:
 @api.output(CommentList, description="A page of comments.")
 @api.doc(operation_id="listCommentsOfPage", responses=LISTED)
 def list_page(query: PageThreadQuery) -> Response:
-    """List the comments of a page."""
+    """List the comments of a page. The moderator sees all addresses."""
     return list_thread(thread_of(query.page), query, f"page {query.page} not found", page=query.page)
 
 
@@ -199,14 +209,29 @@ def list_thread(content_id: int, query: ThreadQuery, not_found: str, **parameter
     page, link = listing(query, read, newest_first=newest_first, **parameters)
     if not page.comments and not query.after:
         raise NotFound(not_found, Link=link)
-    emails = settings().emails
-    response = jsonify([for_readers(comment, emails) for comment in page.comments])
+    response = jsonify([*map(for_sender(), page.comments)])
     if link:
         response.headers["Link"] = link
     response.headers["Cache-Control"] = "no-cache"
     response.add_etag()
     if "If-None-Match" in request.headers:
         response.make_conditional(request)
+    return response
+
+
+@api.get("/api/comment/counts")
+@api.input(CountQuery, location="query", arg_name="query")
+@api.output(CountList, description="A count for each parameter, first those of content_id.")
+@api.doc(operation_id="countComments", responses=responses(503))
+def count_comments(query: CountQuery) -> Response:
+    """Count the published comments of threads and pages. Both parameters may be repeated up to 50 times."""
+    pages = [(thread_of(page), {"page": page}) for page in query.page]
+    counts = store().count([*query.content_id, *(content_id for content_id, _ in pages)])
+    threads = [(content_id, dict[str, str]()) for content_id in query.content_id]
+    response = jsonify(
+        [{"content_id": content_id, **page, "count": counts[content_id]} for content_id, page in threads + pages]
+    )
+    response.headers["Cache-Control"] = "public, max-age=60"
     return response
 
 
@@ -218,7 +243,7 @@ def get_comment(content_id: int, comment_id: str) -> Response:
     comment = store().get(content_id, comment_id)
     if comment is None:
         raise comment_not_found(content_id, comment_id)
-    response = jsonify(for_readers(comment, settings().emails))
+    response = jsonify(for_sender()(comment))
     if comment["id"] != comment_id:  # it was pending, and published under a new id
         response.status_code = 301
         response.headers["Location"] = comment["id"]
@@ -229,7 +254,7 @@ def get_comment(content_id: int, comment_id: str) -> Response:
 @web.receives_json
 @api.input(EditedComment, arg_name="edited")
 @api.input(AuthorHeaders, location="headers", arg_name="headers")
-@api.output(CommentOut, description="The changed comment.")
+@api.output(AnyComment, description="The changed comment.")
 @api.doc(operation_id="editComment", responses=responses(403, 404, 408, 409, 413, 415, 429, 503))
 def edit_comment(content_id: int, comment_id: str, edited: EditedComment, headers: AuthorHeaders) -> Response:
     """Edit one's own comment within 15 minutes of posting it. Clients that follow the thread don't see the change."""

@@ -97,6 +97,17 @@ def move(url: str | None, source: str, target: str) -> None:
         echo(f"{store.move(old, new, page):,} moved")
 
 
+@cli.command()
+@store_option
+def rebuild(url: str | None) -> None:
+    """Complete what DynamoDB derives from comments: the list of the newest ones, and the counts of threads.
+
+    Counts are exact if nobody posts in the meantime. SQLite does not need this.
+    """
+    with _store(url) as store:
+        echo(f"{store.rebuild():,} published comments counted")
+
+
 def _thread(name: str, value: str) -> tuple[int, str]:
     """Return the content_id, and the canonical address if it is one."""
     try:

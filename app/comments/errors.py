@@ -145,7 +145,7 @@ def _message(error: Any) -> str:
         "model_type": "must be a JSON object",
         "value_error": str(error.get("ctx", {}).get("error")),
     }
-    return messages.get(error["type"]) or re.sub("^(Input|String|Value) should", "must", error["msg"])
+    return messages.get(error["type"]) or re.sub("^(Input|List|String|Value) should", "must", error["msg"])
 
 
 def init_app(app: APIFlask) -> None:

@@ -5,16 +5,18 @@ import logging
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
-from comments import web
+from comments import paging, web
 from comments.api import LINKS, comment_not_found, deleted, for_moderator, listing, published
 from comments.openapi import LINK, LOCATION, responses
-from comments.schemas import Deleted, HeldList, PageQuery, Published
+from comments.schemas import MAX_LIMIT, AnyComment, Deleted, HeldList, PageQuery, Published, RecentList, RecentQuery
 from comments.web import moderator, store
 
 moderation = APIBlueprint("moderation", __name__, url_prefix="/api/moderation", tag="Moderation")
 web.init_blueprint(moderation)
 
 audit = logging.getLogger("comments.audit")
+
+SEARCHED = ("name", "email", "page", "comment")
 
 
 @moderation.get("/held")
@@ -28,6 +30,36 @@ def list_held(query: PageQuery) -> Response:
     response = jsonify([for_moderator(comment) for comment in page.comments])
     response.headers["Link"] = link
     return response
+
+
+@moderation.get("/recent")
+@moderation.auth_required(moderator)
+@moderation.input(RecentQuery, location="query", arg_name="query")
+@moderation.output(RecentList, description="A page of comments.")
+@moderation.doc(operation_id="listRecent", responses=responses(503, ok=LINK))
+def list_recent(query: RecentQuery) -> Response:
+    """List the newest comments of all threads, published and pending, newest first."""
+    position = paging.Cursor.parse(query.after).position
+    page = store().list_recent(after=position, limit=MAX_LIMIT if query.text else query.limit)
+    comments = [for_moderator(comment) for comment in page.comments]
+    text = query.text.casefold()
+    response = jsonify([each for each in comments if any(text in each.get(name, "").casefold() for name in SEARCHED)])
+    if page.more:
+        parameters = {"limit": query.limit} | ({"text": query.text} if query.text else {})
+        response.headers["Link"] = paging.link(paging.Cursor(page.comments[-1]["id"]), "next", parameters)
+    return response
+
+
+@moderation.get("/<content_id>/<comment_id>")
+@moderation.auth_required(moderator)
+@moderation.output(AnyComment, description="The comment.")
+@moderation.doc(operation_id="getAnyComment", responses=responses(404, 503))
+def get_any_comment(content_id: int, comment_id: str) -> Response:
+    """Get one published or pending comment. The id of a pending comment finds the published one after its approval."""
+    comment = store().find(content_id, comment_id)
+    if comment is None:
+        raise comment_not_found(content_id, comment_id)
+    return jsonify(for_moderator(comment))
 
 
 @moderation.post("/<content_id>/<comment_id>/approve")

@@ -19,6 +19,9 @@ def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:
     return {name: {"description": description, "required": True, "schema": {"type": "string"} | schema}}
 
 
+DIFFERENT_FOR_MODERATORS = {"createComment", "listComments", "listCommentsOfPage", "getComment", "editComment"}
+"""Operations that anyone may use, and that do or show more with the moderator token."""
+
 _RETRY = _header("Retry-After", "Seconds to wait before a retry.", type="integer", minimum=1)
 _HEADERS = {401: _header("WWW-Authenticate", "How to authenticate.", const="Bearer"), 429: _RETRY, 503: _RETRY}
 REQUEST_ID = _header("X-Request-Id", "Also in the request's log line.")
@@ -28,7 +31,7 @@ LINK = _header(
     '`rel="next"`: URL of the next page, as long as there is one. `rel="monitor"`: URL to request later, for new'
     " comments. Both are relative to the URL of the request.",
 )
-LINK["Link"]["required"] = False  # the last page with order=desc has none
+LINK["Link"]["required"] = False  # the last page, newest first, has none
 ETAG = _header("ETag", "Identifies this state of the page.")
 
 
@@ -67,9 +70,8 @@ def init_app(app: APIFlask, settings: Settings) -> None:
                 _complete(operation)
                 described = operation["responses"].items()
                 operation["responses"] = {code: each for code, each in described if is_possible.get(code, True)}
-        create = spec["paths"]["/api/comment/new"]["post"]
-        if settings.moderator_token.get_secret_value():
-            create["security"] = [{}, {"moderator": []}]  # optional
+                if operation["operationId"] in DIFFERENT_FOR_MODERATORS and settings.moderator_token.get_secret_value():
+                    operation["security"] = [{}, {"moderator": []}]  # optional
         return spec
 
 

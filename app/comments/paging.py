@@ -65,13 +65,13 @@ def links(
     """
     if not newest_first:
         after = following(cursor, page, overlap=overlap, read_at=read_at)
-        return _link(after, "next" if page.more else "monitor", parameters)
-    found = [_link(Cursor(page.comments[-1]["id"]), "next", {**parameters, "order": "desc"})] if page.more else []
+        return link(after, "next" if page.more else "monitor", parameters)
+    found = [link(Cursor(page.comments[-1]["id"]), "next", {**parameters, "order": "desc"})] if page.more else []
     if cursor is None:
         newest = following(None, Page(page.comments[:1], more=False), overlap=overlap, read_at=read_at)
-        found.append(_link(newest, "monitor", parameters))
+        found.append(link(newest, "monitor", parameters))
     return ", ".join(found)
 
 
-def _link(cursor: Cursor, relation: str, parameters: Mapping[str, str | int]) -> str:
+def link(cursor: Cursor, relation: str, parameters: Mapping[str, str | int]) -> str:
     return f'<?{urlencode({**parameters, "after": str(cursor)}, quote_via=quote, safe="/")}>; rel="{relation}"'

@@ -3,6 +3,7 @@
 import re
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict
 
+from flask import request
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -28,6 +29,7 @@ MAX_EMAIL, MAX_EMAIL_LOCAL_PART = 254, 64
 MAX_COMMENT = 10_000
 MAX_NAME = 50
 MAX_LIMIT = 1_000
+MAX_SEARCH = 100
 
 KEY = r"[!-~]{1,255}"
 AUTHOR_TOKEN = r"[!-~]{22,128}"  # noqa: S105  # a pattern
@@ -144,6 +146,7 @@ _DIGITS = BeforeValidator(matches(r"[1-9][0-9]{0,15}", "must be a number without
 _THREAD_NUMBER = BeforeValidator(
     matches(r"[1-9][0-9]{0,15}", f"must be the number of a thread: 1 to {MAX_CONTENT_ID}, without leading zeros").func
 )
+ThreadNumber = Annotated[int, Field(ge=1, le=MAX_CONTENT_ID), _THREAD_NUMBER]
 ContentId = Annotated[int, Field(ge=1, le=MAX_CONTENT_ID, examples=[1]), BeforeValidator(_number)]
 Email = Annotated[
     str,
@@ -192,7 +195,7 @@ AuthorToken = Annotated[
 ]
 
 PATH: dict[str, TypeAdapter[Any]] = {
-    "content_id": TypeAdapter(Annotated[int, Field(ge=1, le=MAX_CONTENT_ID), _THREAD_NUMBER]),
+    "content_id": TypeAdapter(ThreadNumber),
     "comment_id": TypeAdapter(CommentId),
 }
 """The type of each variable in a route."""
@@ -314,6 +317,32 @@ class PageThreadQuery(ThreadQuery):
     page: Page = Field(description="Path or URL of the page.")
 
 
+MAX_COUNTED = 50
+"""Threads, and pages, in a request for counts: both fit into one batch read of DynamoDB."""
+
+
+def _all_values(name: str) -> BeforeValidator:
+    """Read a repeated parameter, of which APIFlask passes only the first value."""
+    return BeforeValidator(lambda _: request.args.getlist(name))
+
+
+class CountQuery(Model):
+    content_id: Annotated[list[ThreadNumber], _all_values("content_id")] = Field(
+        default_factory=list, max_length=MAX_COUNTED, description="Numbers of threads."
+    )
+    page: Annotated[list[Page], _all_values("page")] = Field(
+        default_factory=list, max_length=MAX_COUNTED, description="Paths or URLs of pages."
+    )
+
+
+class RecentQuery(PageQuery):
+    text: Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_SEARCH)] = Field(
+        default_factory=str,
+        description=f"Search {MAX_LIMIT:,} comments per page for this text in name, address, page and comment.",
+        json_schema_extra={"maxLength": MAX_SEARCH},
+    )
+
+
 class CommentOut(Model):
     """A published comment. The email address is absent if there is a name, or masked or absent by a setting."""
 
@@ -335,8 +364,24 @@ class HeldComment(CommentOut):
     held: Literal[True]
 
 
+class AnyComment(CommentOut):
+    """A published comment, or one that awaits approval."""
+
+    held: Literal[True] = Field(default_factory=lambda: True, description="Present if the comment awaits approval.")
+
+
+class Count(Model):
+    """The number of published comments in a thread."""
+
+    content_id: ContentId
+    page: str = Field(default_factory=str, description="Canonical address of the page.", examples=["/posts/hello"])
+    count: int = Field(ge=0)
+
+
 CommentList: Any = list[CommentOut]
+CountList: Any = list[Count]
 HeldList: Any = list[HeldComment]
+RecentList: Any = list[AnyComment]
 """Any: APIFlask accepts a list of models, but its annotations do not."""
 
 

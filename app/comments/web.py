@@ -25,7 +25,10 @@ BODY_TIMEOUT = 30
 PUBLIC_PATHS = r"/api/(comment/.*|status)"
 """Paths that pages of other sites may call. Moderation is not one of them."""
 
-WITH_QUERY = {"api.list_comments", "api.list_page", "moderation.list_held"}
+REPEATABLE = "api.count_comments"
+"""The endpoint whose query parameters may be repeated."""
+
+WITH_QUERY = {"api.list_comments", "api.list_page", "moderation.list_held", "moderation.list_recent", REPEATABLE}
 """Endpoints with query parameters; their models reject unknown ones."""
 
 INCOMPLETE = FieldError(field="body", message="is incomplete or its chunks are malformed")
@@ -114,7 +117,8 @@ def parse_path(_: str | None, values: dict[str, Any] | None) -> None:
 
 def check_query() -> None:
     """Reject query parameters that are repeated, or that the route does not have."""
-    repeated = [name for name, values in request.args.lists() if len(values) > 1]
+    lists = [] if request.endpoint == REPEATABLE else request.args.lists()
+    repeated = [name for name, values in lists if len(values) > 1]
     unknown = [] if request.endpoint in WITH_QUERY else [name for name in request.args if name not in repeated]
     if repeated or unknown:
         problems = [(name, "must be given once") for name in repeated] + [(name, "is unknown") for name in unknown]

@@ -264,12 +264,10 @@ class ServiceStack(BaseStack):
     def _grant_own_resources(self, task_role: iam.IRole) -> None:
         for each in WORKLOAD.owns:
             if each.actions:
-                arns = owned.arns(each, self._physical_name(each))
-                task_role.add_to_principal_policy(
-                    iam.PolicyStatement(
-                        actions=list(each.actions), resources=[owned.filled_in(arn, self) for arn in arns]
-                    )
-                )
+                arns = [owned.filled_in(arn, self) for arn in owned.arns(each, self._physical_name(each))]
+                task_role.add_to_principal_policy(iam.PolicyStatement(actions=list(each.actions), resources=arns))
+                why = "the indexes of one table, or the objects of one bucket"
+                acknowledge(task_role, {wildcard_finding(self, arn): why for arn in arns if arn.endswith("*")})
 
     def _add_own_resources(self, alarms: Alarms) -> Sequence[Row]:
         own = own_resources()

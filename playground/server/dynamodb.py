@@ -39,11 +39,14 @@ CREATED_WITH = {
     "DeletionProtectionEnabled", "Tags",
 }  # fmt: skip
 UPDATED_WITH = {"BillingMode", "DeletionProtectionEnabled"}
+INDEXES = "GlobalSecondaryIndexes"
+OF_INDEXES = {INDEXES, "AttributeDefinitions"}
+"""Properties that change with an index, one index at a time."""
 IGNORED = {"PointInTimeRecoverySpecification", "ReadOnDemandThroughputSettings", "WriteOnDemandThroughputSettings"}
 """Accepted without effect: the engine has no backups, and doesn't throttle."""
 AFTERWARDS = {"TimeToLiveSpecification", "Tags"} | IGNORED
 """Properties that can also be changed."""
-OF_A_REPLICA = {"Region", "DeletionProtectionEnabled", "Tags"} | IGNORED
+OF_A_REPLICA = {"Region", "DeletionProtectionEnabled", INDEXES, "Tags"} | IGNORED
 COMPARED = {"TableName", "KeySchema", "AttributeDefinitions", "BillingMode", "Replicas"}
 """Properties that drift detection compares."""
 
@@ -143,14 +146,31 @@ def create_table(logical_id: str, properties: Record, stack: str) -> tuple[str, 
 def update_table(physical_id: str, old: Record, new: Record, _stack: str) -> tuple[str, Record]:
     old, new = as_table(old), as_table(new)
     changed = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
-    if impossible := changed - UPDATED_WITH - AFTERWARDS:
+    if impossible := changed - UPDATED_WITH - AFTERWARDS - OF_INDEXES:
         raise ValueError(f"table {physical_id}: the playground cannot change {', '.join(sorted(impossible))}")
+    before, after = ({each["IndexName"]: each for each in table.get(INDEXES, [])} for table in (old, new))
+    for name in [name for name in before if before[name] != after.get(name)]:
+        update_indexes(physical_id, {"Delete": {"IndexName": name}})
+    for name in [name for name in after if before.get(name) != after[name]]:
+        update_indexes(physical_id, {"Create": after[name]}, AttributeDefinitions=new["AttributeDefinitions"])
     if wanted := changed & UPDATED_WITH:
         call("UpdateTable", {"TableName": physical_id, **{key: new[key] for key in wanted if key in new}})
     if "TimeToLiveSpecification" in changed:
         ttl = new.get("TimeToLiveSpecification") or {**old["TimeToLiveSpecification"], "Enabled": False}
         call("UpdateTimeToLive", {"TableName": physical_id, "TimeToLiveSpecification": ttl})
     return physical_id, {"Arn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{physical_id}"}
+
+
+def update_indexes(table: str, change: Record, **more: Any) -> None:
+    """Create or delete an index, and wait until that is done, as CloudFormation does."""
+    call("UpdateTable", {"TableName": table, "GlobalSecondaryIndexUpdates": [change], **more})
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        indexes = call("DescribeTable", {"TableName": table})["Table"].get(INDEXES, [])
+        if all(index["IndexStatus"] == "ACTIVE" for index in indexes):
+            return
+        time.sleep(0.1)
+    raise ValueError(f"table {table}: its indexes did not become active within {START_SECONDS:.0f} s")
 
 
 def delete_table(physical_id: str, _properties: Record) -> None:
@@ -163,7 +183,7 @@ def as_table(properties: Record) -> Record:
     unknown = replica.keys() - OF_A_REPLICA
     if others or replica["Region"] != REGION or unknown:
         raise ValueError(f"the playground's tables have one replica, in {REGION}, and no {', '.join(sorted(unknown))}")
-    table = {**properties, **replica}
+    table = {**replica, **properties}  # both name the indexes, but only one has their keys
     return {key: value for key, value in table.items() if key not in {"Replicas", "Region"}}
 
 

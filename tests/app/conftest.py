@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ from comments.app import create_app
 from comments.config import PREFIX, load_settings
 from comments.logs import JsonFormatter, Redact
 from comments.stores import CommentStore, open_store
-from comments.stores.dynamodb import KEY_SCHEMA
+from comments.stores.dynamodb import INDEX_SCHEMA, KEY_SCHEMA, RECENT
 from tests.app import faults
 from tests.client import ask
 
@@ -111,13 +111,26 @@ def proxy(dynamodb: str) -> Iterator[faults.Faults]:
         server.shutdown()
 
 
-def create_table() -> str:
+def key_schema(keys: Iterable[tuple[str, Any]]) -> list[Any]:
+    return [{"AttributeName": attribute, "KeyType": kind} for attribute, kind in keys]
+
+
+INDEX: Any = {"IndexName": RECENT, "KeySchema": key_schema(INDEX_SCHEMA), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+
+
+ATTRIBUTES: Any = [{"AttributeName": name, "AttributeType": "S"} for name in dict(KEY_SCHEMA) | dict(INDEX_SCHEMA)]
+
+
+def create_table(*, indexed: bool = True) -> str:
     name = f"comments-{uuid.uuid4()}"
+    own = [each for each in ATTRIBUTES if indexed or each["AttributeName"] != RECENT]
+    index: Any = {"GlobalSecondaryIndexes": [INDEX]} if indexed else {}
     boto3.client("dynamodb").create_table(
         TableName=name,
-        KeySchema=[{"AttributeName": attribute, "KeyType": kind} for attribute, kind in KEY_SCHEMA],
-        AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": "S"} for attribute, _ in KEY_SCHEMA],
+        KeySchema=key_schema(KEY_SCHEMA),
+        AttributeDefinitions=own,
         BillingMode="PAY_PER_REQUEST",
+        **index,
     )
     return name
 
@@ -160,8 +173,9 @@ def on_sqlite(sqlite: CommentStore) -> FlaskClient:
 
 
 def post(client: FlaskClient, headers: dict[str, str] | None = None, **changes: object) -> TestResponse:
-    """Post Alice's comment with changes."""
-    return client.post("/api/comment/new", json=ALICE | changes, headers=headers)
+    """Post Alice's comment with changes; a page replaces the content_id."""
+    body = {name: value for name, value in (ALICE | changes).items() if name != "content_id" or "page" not in changes}
+    return client.post("/api/comment/new", json=body, headers=headers)
 
 
 LINK = re.compile(r'<([^>]+)>; rel="([a-z]+)"')

@@ -14,5 +14,8 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
     for name, value in case.path_parameters.items():
         if isinstance(value, float) and value.is_integer():
             case.path_parameters[name] = int(value)
-    if isinstance(case.query.get("page"), str):
-        case.query["page"] = case.query["page"][:MAX_PAGE]
+    page = case.query.get("page")
+    if isinstance(page, str):
+        case.query["page"] = page[:MAX_PAGE]
+    if isinstance(page, list):
+        case.query["page"] = [each[:MAX_PAGE] if isinstance(each, str) else each for each in page[:10]]

@@ -5,10 +5,12 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from comments.stores import CommentStore
-from tests.app.conftest import ALICE, AUTH, TOKEN, UNKNOWN, client_of, location, post
+from tests.app.conftest import ALICE, AUTH, TOKEN, UNKNOWN, client_of, links, location, post
 
 ROUTES = [
     ("GET", "/api/moderation/held"),
+    ("GET", "/api/moderation/recent"),
+    ("GET", f"/api/moderation/1/{UNKNOWN}"),
     ("POST", f"/api/moderation/1/{UNKNOWN}/approve"),
     ("DELETE", f"/api/moderation/1/{UNKNOWN}"),
 ]
@@ -127,3 +129,60 @@ def test_the_moderator_sees_every_address_and_publishes_comments_immediately(
     got, listed = client.get(location(approved)), client.get("/api/comment/list/1").get_json()
     for comment in (pending.get_json(), posted.get_json(), got.get_json(), *listed):
         assert comment.get("email") == shown
+    # Lists of threads and single comments, with the token:
+    for path in ("/api/comment/list/1", f"/api/comment/1/{posted.get_json()['id']}"):
+        comments = client.get(path, headers=AUTH).get_json()
+        assert {each["email"] for each in (comments if isinstance(comments, list) else [comments])} == {
+            "alice@example.com"
+        }
+
+
+def test_the_newest_comments_of_all_threads_are_listed_and_searched(moderated: FlaskClient) -> None:
+    published = post(moderated, AUTH, name="Zoe", page="/posts/hello").get_json()
+    pending = post(moderated, comment="Buy watches", content_id=2).get_json()
+    other = post(moderated, AUTH, email="bob@WATCHES.example", content_id=3).get_json()
+    for path in ("/api/moderation/recent", "/api/moderation/recent?limit=1"):
+        found, url = [], path
+        while url:
+            response = moderated.get(url, headers=AUTH)
+            found += response.get_json()
+            url = links(response).get("next", "")
+        assert [each["id"] for each in found] == [other["id"], pending["id"], published["id"]]
+        assert found[1] == moderated.get("/api/moderation/held", headers=AUTH).get_json()[0]
+        assert found[2].items() >= {"name": "Zoe", "email": "alice@example.com", "page": "/posts/hello"}.items()
+    for text, ids in (
+        ("watches", [other["id"], pending["id"]]),
+        ("ZOE", [published["id"]]),
+        ("/posts/", [published["id"]]),
+        ("nothing", []),
+    ):
+        listed = moderated.get("/api/moderation/recent", query_string={"text": text, "limit": 1}, headers=AUTH)
+        assert [each["id"] for each in listed.get_json()] == ids
+
+
+def test_a_search_continues_after_a_thousand_comments(sqlite: CommentStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("comments.moderation.MAX_LIMIT", 2)
+    client = client_of(sqlite, moderator_token=TOKEN)
+    oldest, *_ = [post(client, comment=text).get_json()["id"] for text in ("needle", "hay", "hay")]
+    first = client.get("/api/moderation/recent?text=needle", headers=AUTH)
+    assert first.get_json() == []
+    (found,) = client.get(links(first)["next"], headers=AUTH).get_json()
+    assert found["id"] == oldest
+
+
+def test_a_single_comment_is_found_before_and_after_its_approval(moderated: FlaskClient) -> None:
+    pending = post(moderated).get_json()
+    path = f"/api/moderation/1/{pending['id']}"
+    assert moderated.get(path, headers=AUTH).get_json().items() >= {"held": True, "email": ALICE["email"]}.items()
+    published = approve(moderated, pending["id"]).get_json()
+    found = moderated.get(path, headers=AUTH).get_json()
+    assert (found["id"], found.get("held")) == (published["id"], None)
+    assert moderated.get(f"/api/moderation/2/{pending['id']}", headers=AUTH).status_code == 404
+
+
+def test_a_moderator_answers_with_a_badge(moderated: FlaskClient) -> None:
+    comment = post(moderated, AUTH).get_json()
+    answer = post(moderated, AUTH, name="The editors", comment="Thank you!", parent=comment["id"])
+    assert answer.status_code == 200
+    (_, listed) = moderated.get("/api/comment/list/1").get_json()
+    assert listed.items() >= {"moderator": True, "parent": comment["id"], "name": "The editors"}.items()

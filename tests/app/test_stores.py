@@ -152,6 +152,50 @@ def test_held_comments_of_all_threads_are_paged_in_order(store: CommentStore) ->
     assert sum(len(comment["comment"]) for comment in page) < PAGE_BYTES + MAX_COMMENT
 
 
+def test_recent_comments_of_all_threads_are_paged_newest_first(store: CommentStore) -> None:
+    added = [add_comment(store, str(number), 1 + number % 3, held=number % 4 == 0) for number in range(25)]
+    deleted, waiting = added.pop(5), added.pop(7)
+    assert store.delete(deleted["content_id"], deleted["id"])
+    approved = store.approve(waiting["content_id"], waiting["id"])
+    assert approved
+    expected = [*added, approved][::-1]
+    for limit in (1, 7, 23, 24, 25):
+        assert all_pages(store.list_recent, limit) == expected
+    assert not store.list_recent(limit=24).more
+    large: Comment = {**added[-1], "comment": "x" * MAX_COMMENT}
+    store.restore([{**large, "id": f"02000000-0000-7000-8000-{number:012x}"} for number in range(120)])
+    page = store.list_recent(limit=1000)
+    assert page.more
+    assert abs(len(page.comments) * MAX_COMMENT - PAGE_BYTES) < 3 * MAX_COMMENT
+    assert len(all_pages(store.list_recent)) == 144
+
+
+def test_counts_are_those_of_published_comments(store: CommentStore, store_url: str) -> None:
+    first = add_comment(store, "one")
+    once = store.add(ONCE, key="k")
+    assert store.add(ONCE, key="k") == once
+    waiting = add_comment(store, "pending", held=True)
+    others = [add_comment(store, "other", 2) for _ in range(3)]
+    expected = {1: 2, 2: 3, 3: 0}
+
+    def counts() -> dict[int, int]:
+        with closing(open_store(store_url)) as opened:  # another process
+            return opened.count([1, 2, 3])
+
+    assert counts() == expected
+    store.delete(1, first["id"])
+    store.delete(1, first["id"])
+    store.approve(1, waiting["id"])
+    store.approve(1, waiting["id"])
+    store.delete(2, others[0]["id"])
+    store.restore([first, others[0], others[1]])
+    assert counts() == {1: 3, 2: 3, 3: 0}
+    store.move(2, 3, "")
+    assert counts() == {1: 3, 2: 0, 3: 3}
+    assert store.rebuild() == 6
+    assert counts() == {1: 3, 2: 0, 3: 3}
+
+
 def test_a_comment_is_either_approved_or_deleted_but_not_both(store: CommentStore) -> None:
     for _ in range(20):
         comment = add_comment(store, "x", held=True)

@@ -1,7 +1,7 @@
 """The interface of all stores, and helpers that they share."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,6 +59,20 @@ class CommentStore(Protocol):
         """Return up to `limit` held comments of all threads that follow the id `after`."""
         ...
 
+    def list_recent(self, *, after: str = "", limit: int) -> Page:
+        """Return up to `limit` comments of all threads, published or held, newest first, that are older than `after`.
+
+        On DynamoDB, this needs an index, which lags by milliseconds, and lacks what release 0.2 wrote until `rebuild`.
+        """
+        ...
+
+    def count(self, content_ids: Collection[int]) -> dict[int, int]:
+        """Return the number of published comments of each thread.
+
+        On DynamoDB, these are counters: up to a minute old, and approximate after failures until `rebuild`.
+        """
+        ...
+
     def approve(self, content_id: int, comment_id: str) -> Comment | None:
         """Publish a held comment under a new id, so that clients that follow the thread see it.
 
@@ -102,6 +116,10 @@ class CommentStore(Protocol):
 
         Returns the number stored; with dry_run, only the number that would be. Ids must be unique within a call.
         """
+        ...
+
+    def rebuild(self) -> int:
+        """Correct the index of `list_recent` and what `count` returns. Returns the number of published comments."""
         ...
 
     def ping(self) -> None:

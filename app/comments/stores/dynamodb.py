@@ -4,18 +4,24 @@ pk                    sk
 thread#CONTENT_ID     ID     a published comment
 held#SHARD            ID     a comment that awaits approval
 key#SHA256            -      an idempotency key, until expires_at, an approval, or trust in an author
+count#CONTENT_ID      -      the number of published comments
+
+The attribute `recent` of comments is the shard of an index, which sorts the comments of all threads by id.
 """
 
 import json
+import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from functools import partial
 from itertools import accumulate
+from operator import itemgetter
 from typing import Any, Literal
 
 import boto3
@@ -27,6 +33,8 @@ from comments.errors import KeyReused, StoreError, Throttled
 from comments.ids import id_at, now
 from comments.schemas import ANYONE, Author, Comment, NewComment, compact
 from comments.stores.base import KEY_SECONDS, PAGE_BYTES, SCAN_PAGE, Page, fingerprint, hash_of, scan_held
+
+log = logging.getLogger(__name__)
 
 Item = dict[str, dict[str, Any]]
 """The value of each attribute, with its type: {"pk": {"S": "thread#1"}}."""
@@ -66,10 +74,23 @@ PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE = "pk", "sk", "expires_at"
 KEY_SCHEMA: tuple[tuple[str, Literal["HASH", "RANGE"]], ...] = ((PARTITION_KEY, "HASH"), (SORT_KEY, "RANGE"))
 
 SHARDS = 4
-"""Partitions of held comments. Each supports 1,000 writes per second; listing a page takes one query per shard."""
+"""Partitions of held comments, and of the index. Each supports 1,000 writes per second; listing a page takes one query
+per shard."""
 
-RESTORE_THREADS = 8
-"""Parallel writes of an import: few enough for one partition (a thread), which supports 1,000 writes per second."""
+RECENT = "recent"
+"""Name of the index, and of its partition key."""
+INDEX_SCHEMA: tuple[tuple[str, Literal["HASH", "RANGE"]], ...] = ((RECENT, "HASH"), (SORT_KEY, "RANGE"))
+
+BATCH = 100
+"""AWS: keys of a BatchGetItem."""
+
+COUNT_SECONDS = 60
+"""How long a process keeps the counts that it has read."""
+MAX_COUNTS = 10_000
+"""Counts that a process keeps."""
+
+THREADS = 8
+"""Parallel writes of commands: few enough for one partition (a thread), which supports 1,000 writes per second."""
 
 
 class ConditionFailed(StoreError):
@@ -84,6 +105,8 @@ class DynamoDBStore:
     def __init__(self, table: str, *, region: str | None = None) -> None:
         self._table = table
         self._connections = threading.BoundedSemaphore(CONNECTIONS)
+        self._counts: dict[int, tuple[int, float]] = {}
+        """Counts of threads, and when they were read."""
         config = Config(
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
@@ -100,6 +123,8 @@ class DynamoDBStore:
             return self._add_once(new, key, by, held=held)
         comment = new.stored(id_at(now()), held=held, by=by)
         self._call(self._client.put_item, TableName=self._table, Item=_item(comment))
+        if not held:
+            self._add_to_count(new.content_id, 1)
         return comment
 
     def find_replay(self, new: NewComment, key: str, *, by: Author = ANYONE) -> Comment | None:
@@ -114,14 +139,28 @@ class DynamoDBStore:
         return self._query(f"thread#{content_id}", after=after, limit=limit, newest_first=newest_first)
 
     def list_held(self, *, after: str = "", limit: int) -> Page:
-        """Merge the shards. If a shard's page is incomplete, comments after its end are left for the next page."""
         pages = [self._query(f"held#{shard}", after=after, limit=limit) for shard in range(SHARDS)]
-        ends = [page.comments[-1]["id"] for page in pages if page.more]
-        comments = sorted((comment for page in pages for comment in page.comments), key=lambda comment: comment["id"])
-        complete = [comment for comment in comments if not ends or comment["id"] <= min(ends)]
-        sizes = accumulate(len(comment["comment"].encode()) for comment in complete)
-        fitting = [comment for comment, size in zip(complete[:limit], sizes, strict=False) if size <= PAGE_BYTES]
-        return Page(fitting, more=bool(ends) or len(complete) > len(fitting))
+        return _up_to_a_megabyte(_merge(pages, limit))
+
+    def list_recent(self, *, after: str = "", limit: int) -> Page:
+        """Find the keys in the index, then read the comments, except those that were deleted since."""
+        pages = [
+            self._query(str(shard), after=after, limit=limit, newest_first=True, index=True) for shard in range(SHARDS)
+        ]
+        found = _merge(pages, limit, newest_first=True)
+        keys = [_key(each.get("content_id", 0), each["id"], held="held" in each) for each in found.comments]
+        comments = sorted(map(_comment, self._read(keys)), key=itemgetter("id"), reverse=True)
+        return _up_to_a_megabyte(Page(comments, more=found.more and bool(comments)))
+
+    def count(self, content_ids: Collection[int]) -> dict[int, int]:
+        oldest = time.monotonic() - COUNT_SECONDS
+        known = {each: self._counts[each] for each in content_ids if self._counts.get(each, (0, 0.0))[1] > oldest}
+        if unknown := [each for each in dict.fromkeys(content_ids) if each not in known]:
+            items = self._read([_count_key(each) for each in unknown], consistent=False)
+            counts = {item[PARTITION_KEY]["S"]: int(item["published"]["N"]) for item in items}
+            known |= {each: (max(counts.get(f"count#{each}", 0), 0), time.monotonic()) for each in unknown}
+            self._counts = (self._counts if len(self._counts) < MAX_COUNTS else {}) | known
+        return {each: known[each][0] for each in content_ids}
 
     def approve(self, content_id: int, comment_id: str) -> Comment | None:
         while held := self._find(content_id, comment_id, held=True):
@@ -138,6 +177,7 @@ class DynamoDBStore:
             trust = [_key_item(hash_of("trust", author))] if author else []
             puts = [{"Put": {"Item": item}} for item in (_item(published), approval, *trust)]
             if self._transact({"Delete": unchanged}, *puts) is None:
+                self._add_to_count(content_id, 1)
                 return published
         return self._find_approved(content_id, comment_id)  # possibly by a concurrent request
 
@@ -163,14 +203,16 @@ class DynamoDBStore:
         return None
 
     def move(self, content_id: int, target: int, page: str) -> int:
-        moved = 0
-        for comment in self._all_of(content_id):
+        comments = self._all_of(content_id)
+        for comment in comments:
             changed = compact(comment | {"content_id": target, "page": page})
             put = {"Put": {"Item": _item(changed)}}
             key = _key(content_id, comment["id"], held=False)
             self._transact(*([put] if comment.get("held") else [put, {"Delete": {"Key": key}}]))
-            moved += 1
-        return moved
+        published = sum(not comment.get("held") for comment in comments)
+        self._add_to_count(content_id, -published)
+        self._add_to_count(target, published)
+        return len(comments)
 
     def _all_of(self, content_id: int) -> list[Comment]:
         """Return the published and held comments of a thread."""
@@ -192,6 +234,8 @@ class DynamoDBStore:
                 self._call(self._client.delete_item, TableName=self._table, Key=trust)
             key = _key(content_id, comment_id, held=held)
             response = self._call(self._client.delete_item, TableName=self._table, Key=key, ReturnValues="ALL_OLD")
+            if not held and "Attributes" in response:
+                self._add_to_count(content_id, -1)
             # If the item is gone, it was either approved concurrently or deleted by an attempt whose response was lost.
             return "Attributes" in response or not self._get(_key_item(hash_of("approve", content_id, comment_id)))
         return False
@@ -201,29 +245,79 @@ class DynamoDBStore:
 
     def scan(self) -> Iterator[Comment]:
         yield from scan_held(self)
-        start: dict[str, Any] | None = {}
-        while start is not None:
-            response = self._call(
-                self._client.scan,
-                TableName=self._table,
-                FilterExpression=f"begins_with({PARTITION_KEY}, :thread)",
-                ExpressionAttributeValues={":thread": {"S": "thread#"}},
-                ConsistentRead=True,
-                **start,
-            )
-            yield from map(_comment, response["Items"])
-            last = response.get("LastEvaluatedKey")
-            start = {"ExclusiveStartKey": last} if last else None
+        for items in self._scan("thread"):
+            yield from map(_comment, items)
 
     def restore(self, comments: Sequence[Comment], *, dry_run: bool = False) -> int:
-        with ThreadPoolExecutor(RESTORE_THREADS) as pool:
-            return sum(pool.map(partial(self._restore, dry_run=dry_run), comments))
+        with ThreadPoolExecutor(THREADS) as pool:
+            stored = [*pool.map(partial(self._restore, dry_run=dry_run), comments)]
+        if not dry_run:
+            new = [comment for comment, is_stored in zip(comments, stored, strict=True) if is_stored]
+            for content_id, count in Counter(each["content_id"] for each in new if not each.get("held")).items():
+                self._add_to_count(content_id, count)
+        return sum(stored)
+
+    def rebuild(self) -> int:
+        counts = {int(item[PARTITION_KEY]["S"].partition("#")[2]): 0 for items in self._scan("count") for item in items}
+        with ThreadPoolExecutor(THREADS) as pool:
+            for kind in ("held", "thread"):
+                for items in self._scan(kind):
+                    list(pool.map(self._add_to_index, [item for item in items if RECENT not in item]))
+                    for comment in map(_comment, items if kind == "thread" else ()):
+                        counts[comment["content_id"]] = counts.get(comment["content_id"], 0) + 1
+            list(pool.map(self._set_count, counts.items()))
+        return sum(counts.values())
 
     def ping(self) -> None:
         self._get({PARTITION_KEY: {"S": "ping"}, SORT_KEY: {"S": "-"}})
 
     def close(self) -> None:
         self._client.close()
+
+    def _scan(self, kind: str) -> Iterator[list[Item]]:
+        """Yield all items of a kind, page by page."""
+        start: dict[str, Any] | None = {}
+        while start is not None:
+            response = self._call(
+                self._client.scan,
+                TableName=self._table,
+                FilterExpression=f"begins_with({PARTITION_KEY}, :kind)",
+                ExpressionAttributeValues={":kind": {"S": f"{kind}#"}},
+                ConsistentRead=True,
+                **start,
+            )
+            yield response["Items"]
+            last = response.get("LastEvaluatedKey")
+            start = {"ExclusiveStartKey": last} if last else None
+
+    def _add_to_index(self, item: Item) -> None:
+        with suppress(ConditionFailed):  # it was deleted or approved in the meantime
+            self._call(
+                self._client.update_item,
+                TableName=self._table,
+                Key={name: item[name] for name in (PARTITION_KEY, SORT_KEY)},
+                ConditionExpression=f"attribute_exists({PARTITION_KEY})",
+                UpdateExpression=f"SET {RECENT} = :shard",
+                ExpressionAttributeValues={":shard": {"S": _shard(item[SORT_KEY]["S"])}},
+            )
+
+    def _add_to_count(self, content_id: int, change: int) -> None:
+        """Change the counter of a thread. The comments themselves matter more: after a failure, it is wrong."""
+        try:
+            self._call(
+                self._client.update_item,
+                TableName=self._table,
+                Key=_count_key(content_id),
+                UpdateExpression="ADD published :change",
+                ExpressionAttributeValues={":change": {"N": str(change)}},
+            )
+        except StoreError as error:
+            log.warning("the count of content_id %s is wrong: %s", content_id, error.message)
+
+    def _set_count(self, count: tuple[int, int]) -> None:
+        content_id, published = count
+        item = _count_key(content_id) | {"published": {"N": str(published)}}
+        self._call(self._client.put_item, TableName=self._table, Item=item)
 
     def _restore(self, comment: Comment, *, dry_run: bool) -> bool:
         """Store a comment unless its id exists, published or held, or existed until its approval."""
@@ -251,7 +345,11 @@ class DynamoDBStore:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         seen = self._transact({"Put": put_key}, {"Put": {"Item": _item(comment)}})
-        return comment if seen is None else _replayed(new, by, seen)
+        if seen is not None:
+            return _replayed(new, by, seen)
+        if not held:
+            self._add_to_count(new.content_id, 1)
+        return comment
 
     def _find_approved(self, content_id: int, comment_id: str) -> Comment | None:
         """Return the published comment that had this id while it was pending."""
@@ -267,16 +365,29 @@ class DynamoDBStore:
     def _get(self, key: Item) -> Any:
         return self._call(self._client.get_item, TableName=self._table, Key=key, ConsistentRead=True).get("Item")
 
-    def _query(self, partition: str, *, after: str, limit: int, newest_first: bool = False) -> Page:
+    def _read(self, keys: Sequence[Item], *, consistent: bool = True) -> list[Item]:
+        """Read items in any order. Those that don't exist are left out."""
+        items: list[Item] = []
+        while keys:
+            request = {"Keys": keys[:BATCH], "ConsistentRead": consistent}
+            response = self._call(self._client.batch_get_item, RequestItems={self._table: request})
+            items += response["Responses"][self._table]
+            keys = [*keys[BATCH:], *response["UnprocessedKeys"].get(self._table, {}).get("Keys", [])]
+        return items
+
+    def _query(
+        self, partition: str, *, after: str, limit: int, newest_first: bool = False, index: bool = False
+    ) -> Page:
+        """Read comments of a partition, or only their keys from one of the index."""
         behind = f" AND {SORT_KEY} {'<' if newest_first else '>'} :after" if after else ""
         response = self._call(
             self._client.query,
             TableName=self._table,
-            KeyConditionExpression=f"{PARTITION_KEY} = :partition{behind}",
+            KeyConditionExpression=f"{RECENT if index else PARTITION_KEY} = :partition{behind}",
             ExpressionAttributeValues={":partition": {"S": partition}} | ({":after": {"S": after}} if after else {}),
-            ConsistentRead=True,
             ScanIndexForward=not newest_first,
             Limit=limit + 1,
+            **({"IndexName": RECENT} if index else {"ConsistentRead": True}),
         )
         comments = [_comment(item) for item in response["Items"]]
         return Page(comments[:limit], more=len(comments) > limit or "LastEvaluatedKey" in response)
@@ -327,8 +438,30 @@ class DynamoDBStore:
 
 
 def _key(content_id: int, comment_id: str, *, held: bool) -> Item:
-    partition = f"held#{int(comment_id[-1], 16) % SHARDS}" if held else f"thread#{content_id}"
+    partition = f"held#{_shard(comment_id)}" if held else f"thread#{content_id}"
     return {PARTITION_KEY: {"S": partition}, SORT_KEY: {"S": comment_id}}
+
+
+def _shard(comment_id: str) -> str:
+    return str(int(comment_id[-1], 16) % SHARDS)
+
+
+def _count_key(content_id: int) -> Item:
+    return {PARTITION_KEY: {"S": f"count#{content_id}"}, SORT_KEY: {"S": "-"}}
+
+
+def _merge(pages: Sequence[Page], limit: int, *, newest_first: bool = False) -> Page:
+    """Merge pages of all shards. If a shard's page is incomplete, comments after its end are left for the next page."""
+    ends = {page.comments[-1]["id"] for page in pages if page.more}
+    comments = sorted((each for page in pages for each in page.comments), key=itemgetter("id"), reverse=newest_first)
+    complete = next((index + 1 for index, each in enumerate(comments) if each["id"] in ends), len(comments))
+    return Page(comments[: min(complete, limit)], more=bool(ends) or complete > limit)
+
+
+def _up_to_a_megabyte(page: Page) -> Page:
+    sizes = accumulate(len(comment["comment"].encode()) for comment in page.comments)
+    fitting = [comment for comment, size in zip(page.comments, sizes, strict=True) if size <= PAGE_BYTES]
+    return Page(fitting, more=page.more or len(fitting) < len(page.comments))
 
 
 def _key_item(hashed: str) -> Item:
@@ -355,7 +488,7 @@ def _item(comment: Comment) -> Item:
         values.pop(name, None)
     # Numbers in an import may be floats, which boto3 does not take.
     attributes: Item = {name: SERIALIZER.serialize(_without_floats(value)) for name, value in values.items()}  # type: ignore[misc]  # its type is a union
-    return key | attributes
+    return key | attributes | {RECENT: {"S": _shard(comment["id"])}}
 
 
 def _comment(item: Mapping[str, Any]) -> Comment:
@@ -367,7 +500,7 @@ def _comment(item: Mapping[str, Any]) -> Comment:
     else:
         comment["held"] = True
     for name, value in item.items():
-        if name not in {PARTITION_KEY, SORT_KEY} and value != {"S": ""}:
+        if name not in {PARTITION_KEY, SORT_KEY, RECENT} and value != {"S": ""}:
             comment[name] = value["S"] if "S" in value else _without_decimals(DESERIALIZER.deserialize(value))
     return comment  # type: ignore[no-any-return]  # the keys of a Comment
 

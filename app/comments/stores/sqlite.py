@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,9 +61,13 @@ SCHEMA = (
             INSERT INTO deleted_newest VALUES (OLD.content_id, OLD.id)
                 ON CONFLICT (content_id) DO UPDATE SET id = max(id, excluded.id);
         END""",
+    "CREATE INDEX IF NOT EXISTS comment_id ON comment (id)",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
+
+HELD = "SELECT id, content_id, email, comment, created_at, json_set(more, '$.held', json('true')) AS more FROM held"
+"""Rows of pending comments, whose column `more` says that they are."""
 
 Result = TypeVar("Result")
 
@@ -128,10 +132,16 @@ class SQLiteStore:
         return self._page(query, (content_id, after), limit=limit)
 
     def list_held(self, *, after: str = "", limit: int) -> Page:
-        page = self._page("FROM held WHERE id > ? ORDER BY id", (after,), limit=limit)
-        for comment in page.comments:
-            comment["held"] = True
-        return page
+        return self._page(f"FROM ({HELD}) WHERE id > ? ORDER BY id", (after,), limit=limit)
+
+    def list_recent(self, *, after: str = "", limit: int) -> Page:
+        query = f"FROM comment WHERE id < ?1 UNION ALL {HELD} WHERE id < ?1 ORDER BY id DESC"
+        return self._page(query, (after or "~",), limit=limit)
+
+    def count(self, content_ids: Collection[int]) -> dict[int, int]:
+        query = "SELECT count(*) FROM comment WHERE content_id = ?"
+        with self._reader() as db:
+            return {content_id: db.execute(query, (content_id,)).fetchone()[0] for content_id in content_ids}
 
     def approve(self, content_id: int, comment_id: str) -> Comment | None:
         def change(db: sqlite3.Connection) -> str | None:
@@ -153,8 +163,9 @@ class SQLiteStore:
         return self.get(content_id, published) if published else None
 
     def find(self, content_id: int, comment_id: str) -> Comment | None:
-        held = self._page("FROM held WHERE content_id = ? AND id = ?", (content_id, comment_id), limit=1).comments
-        return held[0] | {"held": True} if held else self.get(content_id, comment_id)
+        query = f"FROM ({HELD}) WHERE content_id = ? AND id = ?"
+        held = self._page(query, (content_id, comment_id), limit=1).comments
+        return held[0] if held else self.get(content_id, comment_id)
 
     def edit(self, content_id: int, comment_id: str, text: str, edited_at: str) -> Comment | None:
         def change(db: sqlite3.Connection) -> None:
@@ -216,6 +227,12 @@ class SQLiteStore:
                 return sum(not _is_known(db, comment) for comment in comments)
         return self._change(lambda db: sum(_restore(db, comment) for comment in comments))
 
+    def rebuild(self) -> int:
+        """Only count: SQLite maintains its index, and counts rows."""
+        with self._reader() as db:
+            total: int = db.execute("SELECT count(*) FROM comment").fetchone()[0]
+        return total
+
     def ping(self) -> None:
         if self._writer:
             self._writer.require_same_file()
@@ -244,7 +261,7 @@ class SQLiteStore:
         if version > SCHEMA_VERSION:
             newer = "was written by a newer version of this service; run that version"
             raise StoreError(f"COMMENTS_STORE: {self._path} {newer}")
-        for statement in SCHEMA if create and application == 0 else ():
+        for statement in SCHEMA if create else ():
             db.execute(statement)
         for table in ("comment", "held") if create else ():
             if "more" not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:

@@ -11,15 +11,16 @@ from botocore.stub import Stubber
 from comments.app import create_app
 from comments.config import Settings
 from comments.errors import error_body
+from comments.stores import CommentStore
 from comments.stores.dynamodb import DynamoDBStore
 from infra.workload import WORKLOAD
 from release.explain import outage_causes, readable
-from tests.app.conftest import Log
+from tests.app.conftest import AUTH, TOKEN, Log, client_of, post
 from tests.app.contract.synthesis import templates
 from tests.infra.synthesis import every, the
 
 INSIGHTS = {"fields", "filter", "sort", "limit", "stats", "by", "as", "asc", "desc", "in", "and", "ispresent"}
-INSIGHTS |= {"count", "avg", "pct", "requests", "mean", "p99"}
+INSIGHTS |= {"like", "or", "count", "avg", "pct", "requests", "mean", "p99"}
 
 
 def test_the_web_acl_responds_in_the_services_error_format() -> None:
@@ -46,7 +47,12 @@ def failed(log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
     return log
 
 
-def test_saved_queries_use_fields_that_log_lines_have(failed: Log, service: Template) -> None:
+def test_saved_queries_use_fields_that_log_lines_have(failed: Log, service: Template, sqlite: CommentStore) -> None:
+    client = client_of(sqlite, moderator_token=TOKEN, hold="all")
+    pending = post(client).get_json()
+    client.post(f"/api/moderation/1/{pending['id']}/approve", headers=AUTH)
+    creation, approval, _ = failed.entries[-3:]
+    assert creation["id"] == approval["id"] == pending["id"]
     written = {name for entry in failed.entries for name in entry}
     queries = every(service, "AWS::Logs::QueryDefinition")
     assert {query["Name"] for query in queries} == {f"comments-dev/{name}" for name in WORKLOAD.queries}

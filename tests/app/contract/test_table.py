@@ -5,7 +5,7 @@ from aws_cdk.assertions import Template
 from botocore.model import OperationModel
 
 from comments.schemas import NewComment
-from comments.stores.dynamodb import KEY_SCHEMA, TTL_ATTRIBUTE, DynamoDBStore
+from comments.stores.dynamodb import INDEX_SCHEMA, KEY_SCHEMA, RECENT, TTL_ATTRIBUTE, DynamoDBStore
 from infra.config import STAGES
 from tests.app.conftest import create_table
 from tests.app.contract.synthesis import templates
@@ -18,7 +18,11 @@ def test_the_table_has_the_keys_and_the_expiry_that_the_store_uses() -> None:
     table = the(templates("dev").data, "AWS::DynamoDB::GlobalTable")
     assert [(key["AttributeName"], key["KeyType"]) for key in table["KeySchema"]] == list(KEY_SCHEMA)
     types = {attribute["AttributeName"]: attribute["AttributeType"] for attribute in table["AttributeDefinitions"]}
-    assert types == {name: "S" for name, _ in KEY_SCHEMA}
+    assert types == {name: "S" for name, _ in (*KEY_SCHEMA, *INDEX_SCHEMA)}
+    (index,) = table["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == RECENT
+    assert [(key["AttributeName"], key["KeyType"]) for key in index["KeySchema"]] == list(INDEX_SCHEMA)
+    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
     assert table["TimeToLiveSpecification"] == {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
 
 
@@ -37,7 +41,7 @@ def test_the_task_role_allows_exactly_the_calls_of_the_store(service: Template) 
         """Record the permissions of a call; a transaction needs those of its operations."""
         changes = params.get("TransactItems", [])
         actions.update({f"dynamodb:{kind}Item" for change in changes for kind in change} or [f"dynamodb:{model.name}"])
-        if model.name in {"GetItem", "Query"}:
+        if model.name in {"GetItem", "Query"} and "IndexName" not in params:
             assert params["ConsistentRead"], "without it, a confirmed comment may be missing"
 
     store = DynamoDBStore(create_table())
@@ -47,6 +51,9 @@ def test_the_task_role_allows_exactly_the_calls_of_the_store(service: Template) 
     store.add(new, key="key")
     held = store.add(new, held=True)
     store.list_held(limit=10)
+    store.list_recent(limit=10)
+    store.count([1])
+    assert not store.is_trusted("a" * 64)
     assert store.edit(1, held["id"], "edited", "2026-12-01T00:00:00.000Z")
     assert store.approve(1, held["id"]) in store.list_comments(1, limit=10).comments
     assert store.delete(1, first["id"])
