@@ -14,9 +14,10 @@ const make = (tag, attributes = {}, ...children) => {
 const showStatus = (text) => { byId("state").textContent = text; };
 
 /** Call the API as the moderator. Returns null if the request failed, after showing the reason. */
-const request = async (url, method = "GET") => {
+const request = async (url, method = "GET", options = {}) => {
   try {
-    const response = await fetch(url, { method, headers: { Authorization: `Bearer ${token}` } });
+    const headers = { Authorization: `Bearer ${token}`, ...options.headers };
+    const response = await fetch(url, { method, ...options, headers });
     const body = await response.json().catch(() => ({ message: `the service responded with ${response.status}` }));
     if (response.ok) return { body, link: response.headers.get("Link") || "" };
     if (response.status === 404 && method !== "GET") return { gone: true };
@@ -40,36 +41,106 @@ const signOut = (reason) => {
   byId("token").focus();
 };
 
-const entry = (comment, isPending) => {
+const button = (label, kind, author, click) => {
+  const created = make("button", { type: "button", class: kind }, label);
+  created.ariaLabel = `${label} the comment by ${author}`;
+  created.addEventListener("click", click);
+  return created;
+};
+
+/** Remove an item, or replace it. The focus moves on. */
+const remove = (item, replacement) => {
+  const hadFocus = item.contains(document.activeElement);
+  const neighbor = replacement || item.nextElementSibling || item.previousElementSibling || byId("heading");
+  if (replacement) item.replaceWith(replacement);
+  else item.remove();
+  if (hadFocus) (neighbor.querySelector("button.undo") || neighbor).focus();
+};
+
+const UNDO = 8000; // milliseconds until a deletion is sent
+const deletions = new Set(); // each sends a deletion that can still be undone
+const sendDeletions = (options) => Promise.all([...deletions].map((send) => send(options)));
+addEventListener("pagehide", () => sendDeletions({ keepalive: true }));
+
+const deleteLater = (item, author, url) => {
+  const send = async (options) => {
+    clearTimeout(timer);
+    deletions.delete(send);
+    const response = await request(url, "DELETE", options);
+    if (!response) return notice.replaceWith(item);
+    remove(notice);
+    if (response.gone) showStatus(GONE);
+  };
+  const undo = button("Undo", "quiet undo", author, () => {
+    clearTimeout(timer);
+    deletions.delete(send);
+    remove(notice, item);
+    showStatus("");
+  });
+  undo.ariaLabel = `Undo deleting the comment by ${author}`;
+  const notice = make("li", {}, make("div", { class: "row" }, "The comment was deleted.", undo));
+  const timer = setTimeout(send, UNDO);
+  deletions.add(send);
+  remove(item, notice);
+};
+
+let signature = "Moderator"; // the name of the last answer
+const answerForm = (comment, opener) => {
+  const name = make("input", { "aria-label": "Name", maxlength: "50", value: signature, required: "" });
+  const text = make("textarea", { "aria-label": "Answer", rows: "4", maxlength: "10000", required: "" });
+  const form = make("form", {}, text, make("div", { class: "row" }, name, make("button", {}, "Publish answer")));
+  const key = crypto.getRandomValues(new Uint32Array(4)).join("-"); // a second click stores nothing
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    signature = name.value;
+    const { page, content_id: thread, id } = comment;
+    const where = page ? { page } : { content_id: thread };
+    const body = JSON.stringify({ name: signature, comment: text.value, parent: id, ...where });
+    const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
+    const response = await request("api/comment/new", "POST", { headers, body });
+    if (!response?.body) return;
+    form.remove();
+    opener.hidden = false;
+    opener.focus();
+    showStatus("Your answer was published.");
+  });
+  return form;
+};
+
+const GONE = "It was approved or deleted in the meantime: see its thread.";
+const entry = (comment) => {
   const author = comment.name || comment.email || "no name";
   const thread = comment.page || `thread ${comment.content_id}`;
   const when = new Date(comment.created_at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  const path = `${comment.content_id}/${comment.id}`;
+  const url = `api/moderation/${path}`;
   const row = make("div", { class: "row" });
-  let busy = false;
+  const marks = [comment.held && "pending", comment.moderator && "moderator"].filter(Boolean);
   const item = make("li", { tabindex: "-1" },
     make("div", { class: "by" }, make("b", { dir: "auto" }, author),
       make("span", { class: "soft" }, comment.name && comment.email || ""), make("span", { class: "soft" }, thread),
-      make("time", { datetime: comment.created_at }, when)),
+      make("a", { href: `moderate#${path}` }, make("time", { datetime: comment.created_at }, when)),
+      ...marks.map((mark) => make("strong", { class: "soft" }, mark))),
     make("p", { dir: "auto" }, comment.comment), row);
-  const action = (label, kind, url, method, done) => {
-    const name = `${label} the comment by ${author}`;
-    const button = make("button", { type: "button", class: kind, "aria-label": name }, label);
-    button.addEventListener("click", async () => {
+  if (comment.held) {
+    let busy = false;
+    row.append(button("Approve", "quiet", author, async () => {
       if (busy) return;
       busy = true;
-      const response = await request(url, method);
+      const response = await request(`${url}/approve`, "POST");
       busy = false;
       if (!response) return;
-      const neighbor = item.nextElementSibling || item.previousElementSibling || byId("heading");
-      if (item.contains(document.activeElement)) neighbor.focus();
-      item.remove();
-      showStatus(response.gone ? "It was approved or deleted in the meantime: see its thread." : done);
-    });
-    row.append(button);
-  };
-  const url = `api/moderation/${comment.content_id}/${comment.id}`;
-  if (isPending) action("Approve", "quiet", `${url}/approve`, "POST", "The comment was approved.");
-  action("Delete", "wrong", url, "DELETE", "The comment was deleted.");
+      remove(item);
+      showStatus(response.gone ? GONE : "The comment was approved.");
+    }));
+  } else {
+    row.append(button("Answer", "quiet", author, (event) => {
+      event.target.hidden = true;
+      row.after(answerForm(comment, event.target));
+      row.nextElementSibling.querySelector("textarea").focus();
+    }));
+  }
+  row.append(button("Delete", "wrong", author, () => deleteLater(item, author, url)));
   return item;
 };
 
@@ -80,26 +151,39 @@ const load = async () => {
   const response = await request(current.url);
   current.busy = false;
   if (!response || current !== next) return; // another list is shown by now, or nobody is signed in
-  const items = response.body.map((comment) => entry(comment, next.isPending));
+  const items = [response.body].flat().map(entry);
   byId("entries").append(...items);
   const page = /<([^>]+)>; rel="next"/.exec(response.link);
   if (page) next.url = new URL(page[1], new URL(next.url, location));
   byId("more").hidden = !page;
   byId("sign-in").hidden = true;
   byId("work").hidden = false;
-  showStatus(byId("entries").children.length ? "" : next.isPending ? "No pending comments." : "No comments.");
+  showStatus(byId("entries").children.length || page ? "" : next.none);
   return items[0];
 };
 
-const list = async (heading, url, isPending) => {
+const list = async (heading, url, none = "No comments.") => {
   byId("entries").replaceChildren();
   byId("more").hidden = true;
   byId("heading").textContent = heading;
-  next = { url, isPending };
+  const current = next = { url, none };
   showStatus("Loading…");
-  await load();
+  await sendDeletions();
+  if (current === next) return load();
 };
-const listPending = () => list("Pending comments", "api/moderation/held?limit=50", true);
+const NONE = "No pending comments.";
+const listPending = () => list("Pending comments", "api/moderation/held?limit=50", NONE);
+const listRecent = () => list("Newest comments", "api/moderation/recent?limit=50");
+
+/** Show the comment of the address, or pending comments, or the newest ones. Nothing is changed without a click. */
+const start = async () => {
+  const comment = /^#([0-9]+\/[0-9a-f-]{36})$/.exec(location.hash);
+  if (comment) return list("One comment", `api/moderation/${comment[1]}`);
+  if (!await listPending() && next?.none === NONE && byId("state").textContent === NONE) {
+    await listRecent();
+    if (token) showStatus(NONE);
+  }
+};
 
 byId("sign-in").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -107,17 +191,23 @@ byId("sign-in").addEventListener("submit", async (event) => {
   byId("token").value = "";
   if (!/^[!-~]+$/.test(token)) return signOut("The token is wrong."); // headers can't contain other characters
   sessionStorage.setItem(TOKEN, token);
-  await listPending();
+  await start();
   byId("heading").focus(); // has no effect while it is hidden
 });
-byId("thread").addEventListener("submit", (event) => {
+byId("find").addEventListener("submit", (event) => {
   event.preventDefault();
-  const thread = byId("content-id").value.trim();
-  const isPage = /\D/.test(thread);
-  const path = isPage ? `?page=${encodeURIComponent(thread)}&` : `/${thread}?`;
-  list(`Comments ${isPage ? "on" : "in thread"} ${thread}`, `api/comment/list${path}limit=50`, false);
+  const wanted = byId("wanted").value.trim();
+  const encoded = encodeURIComponent(wanted);
+  if (/^[0-9]+$/.test(wanted)) return list(`Comments in thread ${wanted}`, `api/comment/list/${wanted}?limit=50`);
+  if (/^(https?:)?\//.test(wanted)) return list(`Comments on ${wanted}`, `api/comment/list?page=${encoded}&limit=50`);
+  list(`Newest comments with “${wanted}”`, `api/moderation/recent?text=${encoded}`);
 });
+byId("recent").addEventListener("click", listRecent);
 byId("pending").addEventListener("click", listPending);
-byId("sign-out").addEventListener("click", () => signOut("You are signed out."));
+byId("sign-out").addEventListener("click", async () => {
+  await sendDeletions();
+  signOut("You are signed out.");
+});
 byId("more").addEventListener("click", async () => (await load())?.focus());
-if (token) listPending();
+addEventListener("hashchange", () => token && start());
+if (token) start();

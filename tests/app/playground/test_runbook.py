@@ -53,6 +53,10 @@ def lost(cloud: Cloud) -> Iterator[tuple[int, str]]:
         TableName=restored,
         KeySchema=described["KeySchema"],
         AttributeDefinitions=described["AttributeDefinitions"],
+        GlobalSecondaryIndexes=[
+            {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
+            for index in described["GlobalSecondaryIndexes"]
+        ],
         BillingMode="PAY_PER_REQUEST",
     )
     new = {"email": "reader@example.com", "comment": "lost, and found again", "content_id": thread}
