@@ -1,4 +1,4 @@
-"""HTML pages (/, /status, /moderate, /docs), embed.js, and the files of Swagger UI."""
+"""HTML pages (/, /status, /moderate, /docs), embed.js and counts.js, and the files of Swagger UI."""
 
 import gzip
 import re
@@ -78,13 +78,13 @@ def widget(name: str, *, compressed: bool) -> bytes:
     return gzip.compress(content, mtime=0) if compressed else content
 
 
-@pages.get("/embed.js")
+@pages.get("/<any('embed.js', 'counts.js'):name>")
 @pages.get("/embed/<any(de, es, fr, pt):language>.json")
-def embed(language: str = "") -> Response:
-    """Serve the script that other sites load, and the translations that it loads."""
+def embed(name: str = "", language: str = "") -> Response:
+    """Serve the scripts that other sites load, and the translations that they load."""
     compressed = request.accept_encodings["gzip"] > 0
-    name, mimetype = (f"embed/{language}.json", "application/json") if language else ("embed.js", "text/javascript")
-    response = Response(widget(name, compressed=compressed), mimetype=mimetype)
+    mimetype = "application/json" if language else "text/javascript"
+    response = Response(widget(name or f"embed/{language}.json", compressed=compressed), mimetype=mimetype)
     if compressed:
         response.content_encoding = "gzip"
     response.vary.add("Accept-Encoding")
