@@ -1,4 +1,4 @@
-"""The command line, `python -m comments`: export and import.
+"""The command line, `python -m comments`: export and import, a person's data, and maintenance.
 
 Exit status: 0 done, 1 failed, 2 invalid usage or settings, 3 done, but a report lists comments that were not imported.
 """
@@ -57,7 +57,7 @@ def main() -> NoReturn:
 
 @click.group(no_args_is_help=False)
 def cli() -> None:
-    """Move comments between stores."""
+    """Move, export and erase comments."""
 
 
 FILE = click.Path(path_type=Path)
@@ -106,6 +106,40 @@ def rebuild(url: str | None) -> None:
     """
     with _store(url) as store:
         echo(f"{store.rebuild():,} published comments counted")
+
+
+@cli.command()
+@store_option
+@click.argument("address", default="")
+@click.option("--comment", "comment_id", metavar="ID", default="", help="A comment of the person, instead of ADDRESS.")
+@click.option("--export", "action", flag_value="export", help="Write the comments to stdout as JSON Lines.")
+@click.option("--erase", "action", flag_value="erase", help="Delete the comments for good.")
+def person(*, url: str | None, address: str, comment_id: str, action: str | None) -> None:
+    """Export or erase the comments of a person.
+
+    These are the comments with this ADDRESS, in upper or lower case. With --comment, they are this comment and all
+    others that were posted with the same Author-Token, for authors without an address.
+    """
+    if bool(address) == bool(comment_id) or not action:
+        raise click.UsageError("give either ADDRESS or --comment ID, and either --export or --erase")
+    found = 0
+    with _store(url, read_only=action == "export") as store, _output(Path("-")) as file:
+        for comment in _comments_of(store, address.strip().casefold(), comment_id):
+            if action == "export":
+                file.write(orjson.dumps(comment, option=orjson.OPT_APPEND_NEWLINE))
+            else:
+                store.delete(comment["content_id"], comment["id"], distrust=True)
+            found += 1
+    echo(f"{found:,} {'exported' if action == 'export' else 'erased'}")
+
+
+def _comments_of(store: CommentStore, address: str, comment_id: str) -> Iterator[Comment]:
+    """Yield the comments with an address, or with an id, and all others of its author."""
+    author = next((each.get("author") for each in store.scan() if each["id"] == comment_id), None) if comment_id else ""
+    for comment in store.scan():
+        is_own = comment["id"] == comment_id or bool(author and comment.get("author") == author)
+        if is_own or (address and comment.get("email", "").casefold() == address):
+            yield comment
 
 
 def _thread(name: str, value: str) -> tuple[int, str]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from contextlib import ExitStack, closing
 from io import TextIOWrapper
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -19,10 +20,10 @@ from unittest.mock import Mock
 import orjson
 import pytest
 
-from comments.cli import main
+from comments.cli import cli, main
 from comments.ids import id_at, now, ticks
-from comments.schemas import MAX_COMMENT, Comment, NewComment
-from comments.stores import open_store
+from comments.schemas import MAX_COMMENT, Author, Comment, NewComment
+from comments.stores import CommentStore, open_store
 from tests.app.conftest import ROOT, wait_until
 
 TEXTS = ["plain", '" \\ <b>&amp;</b>\n\ttwo lines', "joão 😀 \u202e \u2028.", "😀" * (MAX_COMMENT - 5), '{"id":1}']
@@ -260,3 +261,59 @@ def test_a_compressed_export_is_imported(url: str) -> None:
     assert run("import", "-", "--store", url, stdin=data) == (0, b"", ["1 read, 1 stored, 0 already there, 0 skipped"])
     assert "is a damaged gzip file" in fail("import", "-", "--store", url, stdin=data[:-9])
     assert "is a damaged gzip file" in fail("import", "-", "--store", url, stdin=data[:10] + b"x" + data[11:])
+
+
+# A person's data
+
+
+def say(store: CommentStore, text: str, author: str = "", *, held: bool = False, **fields: str) -> Comment:
+    new = NewComment.model_validate({"content_id": 1, "comment": text, "name": "Someone"} | fields)
+    return store.add(new, held=held, by=Author(author))
+
+
+def test_the_comments_of_an_address_are_exported_and_erased(store_url: str) -> None:
+    with closing(open_store(store_url)) as store:
+        author = "a" * 64
+        mine = [
+            say(store, "published", author, email="Carol@example.com"),
+            say(store, "pending", email="carol@example.com", held=True),
+        ]
+        other = say(store, "by another", email="xcarol@example.com")
+        approved = store.approve(1, say(store, "approved", author, held=True)["id"])
+        assert approved
+        assert store.is_trusted(author)
+    status, exported, err = run("person", " carol@EXAMPLE.com", "--export", "--store", store_url)
+    assert (status, err) == (0, ["2 exported"])
+    assert sorted(map(orjson.loads, exported.splitlines()), key=itemgetter("id")) == mine
+    assert run("person", "carol@example.com", "--erase", "--store", store_url) == (0, b"", ["2 erased"])
+    with closing(open_store(store_url)) as store:
+        assert list(store.scan()) == [other, approved]
+        assert not store.is_trusted(author)
+        assert store.count([1]) == {1: 2}
+    assert run("person", "carol@example.com", "--erase", "--store", store_url)[2] == ["0 erased"]
+    if store_url.startswith("sqlite"):
+        assert b"arol@example.com" in Path(store_url.removeprefix("sqlite:///")).read_bytes()  # the other one
+        assert b"Carol@example.com" not in Path(store_url.removeprefix("sqlite:///")).read_bytes()
+
+
+def test_the_comments_of_an_author_without_an_address_are_found_by_one_of_them(store_url: str) -> None:
+    with closing(open_store(store_url)) as store:
+        first, second = (say(store, text, "a" * 64) for text in ("one", "two"))
+        other, anonymous, last = say(store, "other", "b" * 64), say(store, "anonymous"), say(store, "anonymous")
+    status, exported, _ = run("person", "--comment", second["id"], "--export", "--store", store_url)
+    assert status == 0
+    assert [orjson.loads(line) for line in exported.splitlines()] == [first, second]
+    assert run("person", "--comment", first["id"], "--erase", "--store", store_url)[2] == ["2 erased"]
+    assert run("person", "--comment", last["id"], "--erase", "--store", store_url)[2] == ["1 erased"]
+    with closing(open_store(store_url)) as store:
+        assert list(store.scan()) == [other, anonymous]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--erase"], ["a@b.c"], ["a@b.c", "--comment", "x", "--erase"]])
+def test_person_needs_one_person_and_one_action(arguments: list[str]) -> None:
+    assert "give either ADDRESS or --comment ID" in fail("person", *arguments, status=2)
+
+
+def test_every_command_is_documented() -> None:
+    documented = "".join((ROOT / "docs" / name).read_text() for name in ("moving.md", "embedding.md", "operations.md"))
+    assert set(cli.commands) == set(re.findall(r"python -m comments ([a-z]+)", documented))

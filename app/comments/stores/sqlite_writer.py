@@ -70,6 +70,7 @@ class Writer:
                     prepare(db)
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = FULL")  # a commit returns once it is on disk
+                self._connection.execute("PRAGMA secure_delete = ON")  # overwrite what was deleted
                 self._connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             self._file = path.stat()
         except BaseException:
