@@ -286,7 +286,7 @@ def _problems_of_workload() -> Iterator[str]:
     for bucket in longest.buckets(WORKLOAD, account="0" * 12, region=_LONGEST_REGION):
         if len(bucket) > _BUCKET_NAME_LENGTH:
             yield f"name is too long: S3 allows {_BUCKET_NAME_LENGTH} characters, but a bucket would be named {bucket}"
-    for name in ("health_path", "probe_path"):
+    for name in ("health_path", "probe_path", "post_path"):
         if (path := getattr(WORKLOAD, name)) and not path.startswith("/"):
             yield f"{name} is {path!r}; it must begin with /"
     for test in WORKLOAD.smoke_tests:

@@ -291,6 +291,8 @@ class Workload:
     queries: Mapping[str, str] = field(default_factory=dict)
     """Logs Insights queries by name, for the console and `make logs QUERY=…`. Alarms refer to "failures", "slowest
     routes", "responses by route" and "deployment" if they exist. Free until they run, then $0.005 a GB."""
+    post_path: str = "/"
+    """Beginning of the paths to which a stage's `post_limit` applies."""
     blocked_body: Mapping[str, str] = field(default_factory=lambda: {"error": "this request was blocked"})
     """JSON body of the web ACL's responses with status 403."""
     limited_body: Mapping[str, str] = field(default_factory=lambda: {"error": "too many requests: wait five minutes"})
@@ -369,8 +371,9 @@ class Stage:
     web_acl: bool = True
     """WAF: $5 a month for the web ACL, $1 per rule and $0.60 per million requests; about $9 a month without traffic."""
     post_limit: int = 300
-    """POST requests per client address in five minutes; beyond that, the web ACL responds with 429. The workload's
-    `environment` should set a limit of its own in stages without a web ACL."""
+    """POST, PATCH, PUT and DELETE requests per client address in five minutes to the workload's `post_path`; beyond
+    that, the web ACL responds with 429. The workload's `environment` should set a limit of its own in stages without a
+    web ACL."""
     max_reads: int = 1000
     """Read units per second of a table; DynamoDB throttles what exceeds them. A ceiling on cost: 1,000 units, used all
     month, are $329. In the comment service, a page takes two."""

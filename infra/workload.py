@@ -100,6 +100,7 @@ WORKLOAD = Workload(
         "deployment": 'fields @timestamp, @logStream, level, message | filter message != "request"'
         " | sort @timestamp asc | limit 500",
     },
+    post_path="/api/comment/",  # a moderator may approve and delete more
     blocked_body={"status": "FORBIDDEN", "message": "this request looks like an attack and was blocked"},
     limited_body={"status": "RATE-LIMITED", "message": "too many posts from this address: wait five minutes"},
     # A page of 20 comments and its headers is 4 kB; a tenth of the requests posts a comment.

@@ -11,6 +11,8 @@ _BLOCKED = 403, "blocked"
 _TOO_MANY = 429, "too-many"
 """HTTP status and key of a response."""
 
+_WRITES = ("POST", "PATCH", "PUT", "DELETE")
+
 _COMMON = {
     "NoUserAgent": ("HEADER",),
     "UserAgent_BadBots": ("HEADER",),
@@ -49,12 +51,14 @@ class WebAcl(Construct):
         metric: str,
         resource_arn: str,
         post_limit: int,
+        post_path: str,
         address_header: str | None = None,
         log_group_arn: str,
         blocked_body: Mapping[str, str],
         limited_body: Mapping[str, str],
     ) -> None:
-        """`metric` is its name in CloudWatch. `post_limit` is the number of POST requests per client in five minutes.
+        """`metric` is its name in CloudWatch. `post_limit` is the number of requests per client in five minutes that
+        change something under `post_path`.
 
         `address_header` is the header that a trusted proxy sets to the client's address; None uses the connecting
         address. AWS: the log group's name must begin with aws-waf-logs-. The bodies are those of responses to blocked
@@ -72,7 +76,7 @@ class WebAcl(Construct):
                 for (_, key), body in ((_BLOCKED, blocked_body), (_TOO_MANY, limited_body))
             },
             rules=[
-                _post_rate(post_limit, address_header),
+                _post_rate(post_limit, post_path, address_header),
                 # AWS: this group only checks the connecting address, which behind a proxy is not the client's.
                 *([] if address_header else [_managed(1, "AWSManagedRulesAmazonIpReputationList", block=_REPUTATION)]),
                 _managed(2, "AWSManagedRulesKnownBadInputsRuleSet", block=_names(_BAD_INPUTS), count=_BAD_INPUT_BODIES),
@@ -107,18 +111,28 @@ def _block(status: int, key: str) -> dict[str, Any]:
     return {"block": {"customResponse": {"responseCode": status, "customResponseBodyKey": key}}}
 
 
-def _post_rate(limit: int, address_header: str | None) -> dict[str, Any]:
-    posts = {
-        "fieldToMatch": {"method": {}},
-        "positionalConstraint": "EXACTLY",
-        "searchString": "POST",
-        "textTransformations": [{"priority": 0, "type": "NONE"}],
+def _matches(field: str, constraint: str, text: str, *, transformation: str) -> dict[str, Any]:
+    match = {
+        "fieldToMatch": {field: {}},
+        "positionalConstraint": constraint,
+        "searchString": text,
+        "textTransformations": [{"priority": 0, "type": transformation}],
     }
+    return {"byteMatchStatement": match}
+
+
+def _post_rate(limit: int, path: str, address_header: str | None) -> dict[str, Any]:
+    methods = [_matches("method", "EXACTLY", method, transformation="NONE") for method in _WRITES]
+    writes = [
+        {"orStatement": {"statements": methods}},
+        # Servers decode paths: /%61pi is /api.
+        _matches("uriPath", "STARTS_WITH", path, transformation="URL_DECODE"),
+    ]
     client: dict[str, Any] = {"aggregateKeyType": "IP"}
     if address_header:
         header = {"headerName": address_header, "fallbackBehavior": "MATCH"}
         client = {"aggregateKeyType": "FORWARDED_IP", "forwardedIpConfig": header}
-    scope = {"scopeDownStatement": {"byteMatchStatement": posts}}
+    scope = {"scopeDownStatement": {"andStatement": {"statements": writes}}}
     return {
         "name": "post-rate",
         "priority": 0,

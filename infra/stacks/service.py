@@ -137,6 +137,7 @@ class ServiceStack(BaseStack):
                 metric=stage.service,
                 resource_arn=edge.load_balancer.load_balancer_arn,
                 post_limit=stage.post_limit,
+                post_path=WORKLOAD.post_path,
                 address_header=VIEWER_ADDRESS_HEADER if stage.behind_cloudfront else None,
                 log_group_arn=self.format_arn(
                     service="logs",

@@ -28,13 +28,18 @@ def test_attacks_get_the_error_format_of_the_service_but_posts_about_code_pass()
     assert counted == {f"{name}_BODY" for name in (*bodies, *more)}
 
 
-def test_posts_are_limited_by_the_connecting_address() -> None:
+def test_writes_are_limited_by_the_connecting_address() -> None:
     """A forwarded header is the client's to write, so it must not choose whom to count for."""
     rule = rules()["post-rate"]
     limit = rule["Statement"]["RateBasedStatement"]
     assert (limit["AggregateKeyType"], limit["Limit"]) == ("IP", STAGES["prod"].post_limit)
     assert "ForwardedIPConfig" not in limit
-    assert limit["ScopeDownStatement"]["ByteMatchStatement"]["SearchString"] == "POST"
+    methods, path = limit["ScopeDownStatement"]["AndStatement"]["Statements"]
+    matches = [each["ByteMatchStatement"]["SearchString"] for each in methods["OrStatement"]["Statements"]]
+    assert matches == ["POST", "PATCH", "PUT", "DELETE"]
+    path = path["ByteMatchStatement"]
+    assert (path["SearchString"], path["PositionalConstraint"]) == ("/", "STARTS_WITH")
+    assert path["TextTransformations"] == [{"Priority": 0, "Type": "URL_DECODE"}], "servers decode paths"
     assert rule["Action"] == {"Block": {"CustomResponse": {"ResponseCode": 429, "CustomResponseBodyKey": "too-many"}}}
 
 
