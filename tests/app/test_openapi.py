@@ -14,7 +14,7 @@ from comments.app import create_app
 from comments.config import Settings
 from comments.openapi import DIFFERENT_FOR_MODERATORS
 from comments.stores import CommentStore
-from tests.app.conftest import TOKEN
+from tests.app.conftest import ROOT, TOKEN
 
 EVERYTHING = Settings(moderator_token=SecretStr(TOKEN), hold=("all",), post_limit="10/minute", status_thread=7)
 
@@ -48,3 +48,11 @@ def test_the_document_is_valid_and_describes_every_route_and_nothing_else(
         if everything and operation["operationId"] in DIFFERENT_FOR_MODERATORS:
             expected = [{}, {"moderator": []}]  # for example, the moderator sees all addresses in lists
         assert operation.get("security") == expected
+
+
+def test_every_route_is_documented_and_no_other(sqlite: CommentStore) -> None:
+    document: Any = create_app(EVERYTHING, sqlite).test_client().get("/openapi.json").get_json()
+    routes = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    rows = re.findall(r"^\| `([A-Z]+) ([^?`]+)[^`]*` \|", (ROOT / "docs/api.md").read_text(), re.MULTILINE)
+    names = {"<content_id>": "{content_id}", "<id>": "{comment_id}"}
+    assert {(method, re.sub("<[a-z_]+>", lambda name: names[name[0]], path)) for method, path in rows} == routes
