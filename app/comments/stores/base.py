@@ -27,11 +27,28 @@ class Page:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """An item of the outbox: a comment that a target hears of. Ids sort by time; each item has another one."""
+
+    id: str
+    event: str
+    content_id: int
+    comment_id: str
+
+
+CREATED, EDITED = "comment.created", "comment.edited"
+"""Events of notifications."""
+
+
 class CommentStore(Protocol):
     """A comment is either published or held for approval. All methods raise StoreError if the store fails."""
 
     overlap: float
     """Seconds within which a comment can appear before one that is already visible; 0 if that cannot happen."""
+
+    targets: Collection[str]
+    """Targets of notifications. `add` and `edit` put one for each into the outbox, in the transaction of the comment."""
 
     def add(self, new: NewComment, *, key: str = "", held: bool = False, by: Author = ANYONE) -> Comment:
         """Store a comment. Once this returns, it survives a crash of the process and of the machine.
@@ -120,6 +137,16 @@ class CommentStore(Protocol):
 
     def rebuild(self) -> int:
         """Correct the index of `list_recent` and what `count` returns. Returns the number of published comments."""
+        ...
+
+    def list_outbox(self, target: str, *, limit: int) -> list[Notification]:
+        """Return the oldest undelivered notifications of a target."""
+        ...
+
+    def remove_from_outbox(self, target: str, notification_id: str) -> None: ...
+
+    def replace_lease(self, old: str, new: str) -> str:
+        """Replace the value of the lease if it is `old`, in one step. Returns its value afterwards; at first, """ ""
         ...
 
     def ping(self) -> None:

@@ -5,6 +5,8 @@ thread#CONTENT_ID     ID     a published comment
 held#SHARD            ID     a comment that awaits approval
 key#SHA256            -      an idempotency key, until expires_at, an approval, or trust in an author
 count#CONTENT_ID      -      the number of published comments
+outbox#TARGET         ID     a notification that is not delivered yet
+lease#outbox          -      the lease of the process that delivers them
 
 The attribute `recent` of comments is the shard of an index, which sorts the comments of all threads by id.
 """
@@ -32,7 +34,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 from comments.errors import KeyReused, StoreError, Throttled
 from comments.ids import id_at, now
 from comments.schemas import ANYONE, Author, Comment, NewComment, compact
-from comments.stores.base import KEY_SECONDS, PAGE_BYTES, SCAN_PAGE, Page, fingerprint, hash_of, scan_held
+from comments.stores.base import (
+    CREATED,
+    EDITED,
+    KEY_SECONDS,
+    PAGE_BYTES,
+    SCAN_PAGE,
+    Notification,
+    Page,
+    fingerprint,
+    hash_of,
+    scan_held,
+)
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +114,7 @@ class DynamoDBStore:
     """A CommentStore on a table that exists. Region, credentials and endpoint come from boto3's usual sources."""
 
     overlap = float(BUSY_SECONDS + CONFLICT_SECONDS + LONGEST_CALL + CLOCK_SKEW)
+    targets: Collection[str] = ()
 
     def __init__(self, table: str, *, region: str | None = None) -> None:
         self._table = table
@@ -122,7 +136,10 @@ class DynamoDBStore:
         if key:
             return self._add_once(new, key, by, held=held)
         comment = new.stored(id_at(now()), held=held, by=by)
-        self._call(self._client.put_item, TableName=self._table, Item=_item(comment))
+        if notifications := self._notifications(CREATED, comment):
+            self._transact({"Put": {"Item": _item(comment)}}, *notifications)
+        else:
+            self._call(self._client.put_item, TableName=self._table, Item=_item(comment))
         if not held:
             self._add_to_count(new.content_id, 1)
         return comment
@@ -186,20 +203,19 @@ class DynamoDBStore:
 
     def edit(self, content_id: int, comment_id: str, text: str, edited_at: str) -> Comment | None:
         for held in (True, False):
-            if not self._find(content_id, comment_id, held=held):
+            comment = self._find(content_id, comment_id, held=held)
+            if not comment:
                 continue
-            with suppress(ConditionFailed):  # it was deleted or approved in the meantime
-                response = self._call(
-                    self._client.update_item,
-                    TableName=self._table,
-                    Key=_key(content_id, comment_id, held=held),
-                    ConditionExpression=f"attribute_exists({PARTITION_KEY})",
-                    UpdateExpression="SET #text = :text, edited_at = :edited_at",
-                    ExpressionAttributeNames={"#text": "comment"},
-                    ExpressionAttributeValues={":text": {"S": text}, ":edited_at": {"S": edited_at}},
-                    ReturnValues="ALL_NEW",
-                )
-                return _comment(response["Attributes"])
+            update = {
+                "Key": _key(content_id, comment_id, held=held),
+                "ConditionExpression": f"attribute_exists({PARTITION_KEY})",
+                "UpdateExpression": "SET #text = :text, edited_at = :edited_at",
+                "ExpressionAttributeNames": {"#text": "comment"},
+                "ExpressionAttributeValues": {":text": {"S": text}, ":edited_at": {"S": edited_at}},
+            }
+            if self._transact({"Update": update}, *self._notifications(EDITED, comment)) is None:
+                return comment | {"comment": text, "edited_at": edited_at}
+            # It was deleted or approved in the meantime.
         return None
 
     def move(self, content_id: int, target: int, page: str) -> int:
@@ -267,6 +283,39 @@ class DynamoDBStore:
                         counts[comment["content_id"]] = counts.get(comment["content_id"], 0) + 1
             list(pool.map(self._set_count, counts.items()))
         return sum(counts.values())
+
+    def list_outbox(self, target: str, *, limit: int) -> list[Notification]:
+        response = self._call(
+            self._client.query,
+            TableName=self._table,
+            KeyConditionExpression=f"{PARTITION_KEY} = :partition",
+            ExpressionAttributeValues={":partition": {"S": f"outbox#{target}"}},
+            ConsistentRead=True,
+            Limit=limit,
+        )
+        return [
+            Notification(item[SORT_KEY]["S"], item["event"]["S"], int(item["content_id"]["N"]), item["comment_id"]["S"])
+            for item in response["Items"]
+        ]
+
+    def remove_from_outbox(self, target: str, notification_id: str) -> None:
+        key = {PARTITION_KEY: {"S": f"outbox#{target}"}, SORT_KEY: {"S": notification_id}}
+        self._call(self._client.delete_item, TableName=self._table, Key=key)
+
+    def replace_lease(self, old: str, new: str) -> str:
+        key: Item = {PARTITION_KEY: {"S": "lease#outbox"}, SORT_KEY: {"S": "-"}}
+        with suppress(ConditionFailed):  # another process holds it, or a lost response was that of this change
+            self._call(
+                self._client.put_item,
+                TableName=self._table,
+                Item=key | {"value": {"S": new}},
+                ConditionExpression="#value = :old" + ("" if old else f" OR attribute_not_exists({PARTITION_KEY})"),
+                ExpressionAttributeNames={"#value": "value"},
+                ExpressionAttributeValues={":old": {"S": old}},
+            )
+            return new
+        item = self._get(key)
+        return str(item["value"]["S"]) if item else ""
 
     def ping(self) -> None:
         self._get({PARTITION_KEY: {"S": "ping"}, SORT_KEY: {"S": "-"}})
@@ -344,12 +393,25 @@ class DynamoDBStore:
             "ExpressionAttributeValues": {":now": {"N": str(int(time.time()))}},
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        seen = self._transact({"Put": put_key}, {"Put": {"Item": _item(comment)}})
+        notifications = self._notifications(CREATED, comment)
+        seen = self._transact({"Put": put_key}, {"Put": {"Item": _item(comment)}}, *notifications)
         if seen is not None:
             return _replayed(new, by, seen)
         if not held:
             self._add_to_count(new.content_id, 1)
         return comment
+
+    def _notifications(self, event: str, comment: Comment) -> list[dict[str, Any]]:
+        """Return the changes that put a comment into the outbox."""
+        values: Item = {
+            "event": {"S": event},
+            "content_id": {"N": str(comment["content_id"])},
+            "comment_id": {"S": comment["id"]},
+        }
+        return [
+            {"Put": {"Item": {PARTITION_KEY: {"S": f"outbox#{each}"}, SORT_KEY: {"S": id_at(now())}} | values}}
+            for each in self.targets
+        ]
 
     def _find_approved(self, content_id: int, comment_id: str) -> Comment | None:
         """Return the published comment that had this id while it was pending."""
@@ -393,7 +455,7 @@ class DynamoDBStore:
         return Page(comments[:limit], more=len(comments) > limit or "LastEvaluatedKey" in response)
 
     def _transact(self, *changes: dict[str, Any]) -> Any:
-        """Apply all changes, each of which is {"Put": …} or {"Delete": …}, or none of them.
+        """Apply all changes, each of which is {"Put": …}, {"Update": …} or {"Delete": …}, or none of them.
 
         Returns None, or the stored item of the first change if its condition failed.
         """

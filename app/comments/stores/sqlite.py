@@ -22,7 +22,18 @@ from comments.config import DATA
 from comments.errors import KeyReused, StoreError
 from comments.ids import id_at, now, tick_of
 from comments.schemas import ANYONE, Author, Comment, NewComment
-from comments.stores.base import KEY_SECONDS, PAGE_BYTES, SCAN_PAGE, Page, fingerprint, hash_of, scan_held
+from comments.stores.base import (
+    CREATED,
+    EDITED,
+    KEY_SECONDS,
+    PAGE_BYTES,
+    SCAN_PAGE,
+    Notification,
+    Page,
+    fingerprint,
+    hash_of,
+    scan_held,
+)
 from comments.stores.sqlite_writer import TIMEOUT, Writer, connect, converted_errors
 
 FAILURE_SECONDS = 60.0
@@ -62,6 +73,9 @@ SCHEMA = (
                 ON CONFLICT (content_id) DO UPDATE SET id = max(id, excluded.id);
         END""",
     "CREATE INDEX IF NOT EXISTS comment_id ON comment (id)",
+    """CREATE TABLE IF NOT EXISTS outbox (target TEXT NOT NULL, id TEXT NOT NULL, event TEXT NOT NULL,
+        content_id INTEGER NOT NULL, comment_id TEXT NOT NULL, PRIMARY KEY (target, id)) WITHOUT ROWID, STRICT""",
+    "CREATE TABLE IF NOT EXISTS lease (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
@@ -76,6 +90,7 @@ class SQLiteStore:
     """A CommentStore in one file."""
 
     overlap = 0.0
+    targets: Collection[str] = ()
 
     def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
         """Open or create the file. Its directory must exist, except for the default one.
@@ -105,6 +120,7 @@ class SQLiteStore:
                 return replayed
             comment = new.stored(id_at(now()) if held else _next_id(db, new.content_id), held=held, by=by)
             _insert(db, comment)
+            self._notify(db, CREATED, comment["content_id"], comment["id"])
             if key:
                 expires_at = int(time.time()) + KEY_SECONDS
                 _remember(db, hash_of(new.content_id, key), fingerprint(new, by), comment["id"], expires_at, held=held)
@@ -170,11 +186,13 @@ class SQLiteStore:
     def edit(self, content_id: int, comment_id: str, text: str, edited_at: str) -> Comment | None:
         def change(db: sqlite3.Connection) -> None:
             for table in ("held", "comment"):
-                db.execute(
+                changed = db.execute(
                     f"UPDATE {table} SET comment = ?, more = json_set(more, '$.edited_at', ?)"  # noqa: S608  # a constant
                     " WHERE content_id = ? AND id = ?",
                     (text, edited_at, content_id, comment_id),
-                )
+                ).rowcount
+                if changed:
+                    self._notify(db, EDITED, content_id, comment_id)
 
         self._change(change)
         return self.find(content_id, comment_id)
@@ -227,6 +245,24 @@ class SQLiteStore:
                 return sum(not _is_known(db, comment) for comment in comments)
         return self._change(lambda db: sum(_restore(db, comment) for comment in comments))
 
+    def list_outbox(self, target: str, *, limit: int) -> list[Notification]:
+        query = "SELECT id, event, content_id, comment_id FROM outbox WHERE target = ? ORDER BY id LIMIT ?"
+        with self._reader() as db:
+            return [Notification(*row) for row in db.execute(query, (target, limit))]
+
+    def remove_from_outbox(self, target: str, notification_id: str) -> None:
+        delete = "DELETE FROM outbox WHERE target = ? AND id = ?"
+        self._change(lambda db: db.execute(delete, (target, notification_id)).rowcount)
+
+    def replace_lease(self, old: str, new: str) -> str:
+        def change(db: sqlite3.Connection) -> str:
+            db.execute("INSERT OR IGNORE INTO lease VALUES ('outbox', '')")
+            db.execute("UPDATE lease SET value = ? WHERE value = ?", (new, old))
+            value: str = db.execute("SELECT value FROM lease").fetchone()[0]
+            return value
+
+        return self._change(change)
+
     def rebuild(self) -> int:
         """Only count: SQLite maintains its index, and counts rows."""
         with self._reader() as db:
@@ -248,6 +284,13 @@ class SQLiteStore:
             self._writer.close()
         if self._copy:
             self._copy.cleanup()
+
+    def _notify(self, db: sqlite3.Connection, event: str, content_id: int, comment_id: str) -> None:
+        for target in self.targets:
+            newest = db.execute("SELECT max(id) FROM outbox WHERE target = ?", (target,)).fetchone()[0]
+            db.execute(
+                "INSERT INTO outbox VALUES (?, ?, ?, ?, ?)", (target, _id_after(newest), event, content_id, comment_id)
+            )
 
     def _prepare(self, db: sqlite3.Connection, *, create: bool = True) -> None:
         """Create what the file lacks. Raises StoreError if it belongs to another application or a newer version."""
@@ -340,6 +383,10 @@ def _next_id(db: sqlite3.Connection, content_id: int) -> str:
         " UNION ALL SELECT id FROM deleted_newest WHERE content_id = :content_id)",
         {"content_id": content_id},
     ).fetchone()[0]
+    return _id_after(newest)
+
+
+def _id_after(newest: str | None) -> str:
     return id_at(max(now(), tick_of(newest) + 1 if newest else 0))
 
 
