@@ -2,6 +2,7 @@
 
 import sys
 
+from comments import outbox
 from comments.app import create_app
 from comments.config import ConfigError
 from comments.errors import StoreError
@@ -11,3 +12,4 @@ try:
 except (ConfigError, StoreError) as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(3)  # gunicorn's master stops instead of starting another worker
+outbox.start(app.extensions["settings"], app.extensions["store"])

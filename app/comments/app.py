@@ -30,6 +30,7 @@ def create_app(settings: Settings | None = None, store: CommentStore | None = No
     app.url_map.merge_slashes = False
     app.extensions["settings"] = settings
     app.extensions["store"] = store = store or open_store(settings.store)
+    store.targets = settings.notify
     app.extensions["post_limit"] = PostLimit(settings.post_limit)
     app.extensions["status"] = StatusBoard(store, settings)
     logs.init_app(app, settings)

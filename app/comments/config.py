@@ -3,6 +3,7 @@
 An empty variable counts as unset: Compose and other tools cannot unset one.
 """
 
+import base64
 import os
 import re
 from collections.abc import Mapping
@@ -29,10 +30,22 @@ NAMESPACE = r"((?!AWS/)[A-Za-z0-9._/#-]{1,255})?"
 STORE = r"sqlite:///.+|dynamodb://[A-Za-z0-9_.:/-]{3,}"
 RATE = r"([1-9][0-9]{0,5}/(second|minute|hour|day))?"
 COMMIT = r"[0-9a-zA-Z._-]{0,64}"
+URL = r"(https?://[^\s<>&?#@]+)?"
+ADDRESS = re.compile(r"[!-~]+@[A-Za-z0-9.-]+")
+WEBHOOK = re.compile(r"https?://[^\s/?#@]+([/?][!-~]*)?")
+MAIL_SERVER = re.compile(r"ses:|smtps?://([!-~]+:[!-~]+@)?[A-Za-z0-9.-]+(:[1-9][0-9]{0,4})?")
+KEY_BYTES = range(24, 65)
+"""Size of a signing key: https://github.com/standard-webhooks/standard-webhooks, "Symmetric"."""
+UNSET_SECRET = "none"  # noqa: S105  # not a secret
+"""Value of COMMENTS_WEBHOOK_URL until somebody stores the URL: Secrets Manager has no empty values."""
 ORIGIN = re.compile(
     r"(?!https:.*:443$|http:.*:80$)"  # browsers leave out these ports
     r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?"
 )
+
+
+NEEDS = {"webhook": ("webhook_url",), "mail": ("mail_server", "mail_from", "mail_to")}
+"""Settings of each target of notifications."""
 
 
 class ConfigError(Exception):
@@ -46,6 +59,38 @@ def _token(secret: SecretStr) -> SecretStr:
     if text and (len(text) < MIN_TOKEN or not re.fullmatch(r"[!-<>-~]+=*", text)):
         raise ValueError(f"must have at least {MIN_TOKEN} visible ASCII characters, no spaces, and = only at its end")
     return secret
+
+
+def _webhook(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if text not in {"", UNSET_SECRET} and not WEBHOOK.fullmatch(text):
+        raise ValueError("must be an http(s) URL, without a user name and spaces")
+    return secret
+
+
+def _signing_key(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value().removeprefix("whsec_")
+    try:
+        size = len(base64.b64decode(text, validate=True))
+    except ValueError:
+        size = 0
+    if text and size not in KEY_BYTES:
+        raise ValueError("must be whsec_ and 24 to 64 bytes in base64: openssl rand -base64 32")
+    return secret
+
+
+def _mail_server(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if text and not MAIL_SERVER.fullmatch(text):
+        raise ValueError("must be ses:, smtp://HOST or smtps://HOST, with USER:PASSWORD@ and :PORT if necessary")
+    return secret
+
+
+def _addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    for address in addresses:
+        if not ADDRESS.fullmatch(address):
+            raise ValueError(f"has the invalid address {address!r}")
+    return addresses
 
 
 def _items(value: Any) -> Any:
@@ -107,6 +152,27 @@ class Settings(BaseSettings):
     status_thread: Annotated[int, Field(ge=1, le=MAX_CONTENT_ID)] | None = None
     """content_id of the thread whose comments /status shows as messages; only the moderator can post to it."""
 
+    url: Annotated[str, matches(URL, "must be the public URL of the service: https://comments.example.com")] = ""
+    """Public URL of the service, for links in notifications; empty: no links."""
+
+    notify: Annotated[tuple[Literal["webhook", "mail"], ...], NoDecode, BeforeValidator(_items)] = ()
+    """Who hears of new, pending and edited comments (see outbox.py); empty: nobody."""
+
+    webhook_url: Annotated[SecretStr, AfterValidator(_webhook)] = SecretStr("")
+    """URL to which notifications are posted."""
+
+    webhook_key: Annotated[SecretStr, AfterValidator(_signing_key)] = SecretStr("")
+    """Key that signs them, in base64; empty: no signature."""
+
+    mail_server: Annotated[SecretStr, AfterValidator(_mail_server)] = SecretStr("")
+    """Server that sends email: smtp://USER:PASSWORD@HOST:PORT, smtps://… or ses: for Amazon SES."""
+
+    mail_from: Annotated[str, matches(f"({ADDRESS.pattern})?", "must be an email address")] = ""
+    """Sender of notifications."""
+
+    mail_to: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_items), AfterValidator(_addresses)] = ()
+    """Recipients of notifications."""
+
     commit: Annotated[str, matches(COMMIT, "must be a commit, such as 2763b140a0b9")] = ""
     """Commit that /status shows; the image sets it."""
 
@@ -117,6 +183,12 @@ class Settings(BaseSettings):
                 raise ValueError(f"{PREFIX}{name.upper()} needs COMMENTS_MODERATOR_TOKEN")
         if ("words" in self.hold) != bool(self.hold_words):
             raise ValueError("COMMENTS_HOLD_WORDS and words in COMMENTS_HOLD need each other")
+        for target, names in NEEDS.items():
+            given = [name for name in names if str(getattr(self, name) or "")]
+            if target in self.notify and (missing := [name for name in names if name not in given]):
+                raise ValueError(f"COMMENTS_NOTIFY has {target}, which needs {PREFIX}{missing[0].upper()}")
+            if given and target not in self.notify:
+                raise ValueError(f"{PREFIX}{given[0].upper()} needs COMMENTS_NOTIFY={target}")
         return self
 
 

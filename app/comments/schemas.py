@@ -415,6 +415,12 @@ class StoreStatus(Model):
     reason: str | None
 
 
+class NotificationStatus(Model):
+    target: Literal["webhook", "mail"]
+    status: Literal["OK", "FAILING"] = Field(description="FAILING: one has been undelivered for five minutes.")
+    oldest: Timestamp | None = Field(description="Time of the oldest undelivered one.")
+
+
 class Message(Model):
     id: CommentId
     comment: str
@@ -431,6 +437,7 @@ class Status(Model):
     region: str | None
     started_at: Timestamp
     store: StoreStatus
+    notifications: list[NotificationStatus] = Field(description="Targets that hear of new comments.")
     messages: list[Message]
     messages_read_at: Timestamp | None
 

@@ -9,6 +9,7 @@ from typing import Any
 from comments.config import Settings
 from comments.errors import StoreError
 from comments.ids import timestamp
+from comments.outbox import states
 from comments.schemas import Message
 from comments.stores import CommentStore
 
@@ -25,7 +26,7 @@ STORE_TIMEOUT = 2.0
 
 
 CHECK_SECONDS = 5.0
-"""How long a result is shown. A check takes up to two calls of the store, so that visitors cause few of them."""
+"""How long a result is shown. A check takes up to four calls of the store, so that visitors cause few of them."""
 
 
 class StatusBoard:
@@ -36,7 +37,9 @@ class StatusBoard:
 
     def __init__(self, store: CommentStore, settings: Settings) -> None:
         self._store = store
+        self._settings = settings
         self._thread = settings.status_thread
+        self._notifications: list[dict[str, Any]] = []
         self._running = {
             "version": VERSION,
             "commit": settings.commit or None,
@@ -63,6 +66,7 @@ class StatusBoard:
             "status": "OK" if state["status"] == "OK" else "DEGRADED",
             **self._running,
             "store": state,
+            "notifications": self._notifications,
             "messages": self._messages,
             "messages_read_at": self._read_at,
         }
@@ -75,6 +79,7 @@ class StatusBoard:
                 page = self._store.list_comments(self._thread, limit=MESSAGES, newest_first=True)
                 self._messages = [Message.model_validate(each, extra="ignore").model_dump() for each in page.comments]
                 self._read_at = timestamp(time.time())
+            self._notifications = states(self._settings, self._store)
             self._store.ping()
         except Exception as error:  # whatever is broken, the status page must show it
             if not isinstance(error, StoreError):

@@ -39,6 +39,16 @@ def test_by_default_comments_are_stored_beside_the_code_and_everything_else_is_o
         ("CORS_ORIGINS", "https://a.example *", "invalid origin '*'"),
         ("CORS_ORIGINS", "https://*.example", "invalid origin 'https://*.example'"),
         ("STATUS_THREAD", "7", "needs COMMENTS_MODERATOR_TOKEN"),
+        ("NOTIFY", "webhook", "has webhook, which needs COMMENTS_WEBHOOK_URL"),
+        ("NOTIFY", "mail", "has mail, which needs COMMENTS_MAIL_SERVER"),
+        ("NOTIFY", "slack", "must be 'webhook' or 'mail'"),
+        ("URL", "comments.example.com", "must be the public URL of the service"),
+        ("WEBHOOK_URL", "https://user@example.com/", "must be an http(s) URL, without a user name"),
+        ("WEBHOOK_URL", "https://example.com/hook", "needs COMMENTS_NOTIFY=webhook"),
+        ("WEBHOOK_KEY", "whsec_c2hvcnQ=", "24 to 64 bytes in base64"),
+        ("MAIL_SERVER", "smtp.example.com", "must be ses:, smtp://HOST or smtps://HOST"),
+        ("MAIL_FROM", "Comments <a@example.com>", "must be an email address"),
+        ("MAIL_TO", "a@example.com bob", "has the invalid address 'bob'"),
     ],
 )
 def test_an_invalid_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:

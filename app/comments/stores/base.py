@@ -48,7 +48,7 @@ class CommentStore(Protocol):
     """Seconds within which a comment can appear before one that is already visible; 0 if that cannot happen."""
 
     targets: Collection[str]
-    """Targets of notifications. `add` and `edit` put one for each into the outbox, in the transaction of the comment."""
+    """Targets of notifications. `add` and `edit` put one for each into the outbox, in the comment's transaction."""
 
     def add(self, new: NewComment, *, key: str = "", held: bool = False, by: Author = ANYONE) -> Comment:
         """Store a comment. Once this returns, it survives a crash of the process and of the machine.
@@ -146,7 +146,7 @@ class CommentStore(Protocol):
     def remove_from_outbox(self, target: str, notification_id: str) -> None: ...
 
     def replace_lease(self, old: str, new: str) -> str:
-        """Replace the value of the lease if it is `old`, in one step. Returns its value afterwards; at first, """ ""
+        """Replace the value of the lease, at first empty, if it is `old`. Returns its value afterwards."""
         ...
 
     def ping(self) -> None:

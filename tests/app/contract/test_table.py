@@ -49,6 +49,9 @@ def test_the_task_role_allows_exactly_the_calls_of_the_store(service: Template) 
     new = NewComment(content_id=1, email="alice@example.com", comment="first")
     first = store.add(new)
     store.add(new, key="key")
+    store.targets = ("webhook",)
+    store.replace_lease("", "me")
+    assert store.replace_lease("", "you") == "me"
     held = store.add(new, held=True)
     store.list_held(limit=10)
     store.list_recent(limit=10)
@@ -57,6 +60,8 @@ def test_the_task_role_allows_exactly_the_calls_of_the_store(service: Template) 
     assert store.edit(1, held["id"], "edited", "2026-12-01T00:00:00.000Z")
     assert store.approve(1, held["id"]) in store.list_comments(1, limit=10).comments
     assert store.delete(1, first["id"])
+    for each in store.list_outbox("webhook", limit=10):
+        store.remove_from_outbox("webhook", each.id)
     store.ping()
 
     task = the(service, "AWS::ECS::TaskDefinition")["TaskRoleArn"]["Fn::GetAtt"][0]

@@ -1,0 +1,141 @@
+"""Notifications: delivers what is in the store's outbox to a webhook and by email, at least once and in order.
+
+One process at a time delivers, the holder of a lease. It changes the value of the lease every few seconds. If the value
+stays the same, the holder has ended, and another process replaces it. Clocks of different machines are not compared.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+import gevent
+
+from comments.config import Settings
+from comments.ids import created_at, timestamp
+from comments.stores import CommentStore
+from comments.targets import TARGETS, DeliveryError, Message, Refused, Target
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 5.0
+RENEW_SECONDS = 15.0
+"""How often the holder renews the lease, and others look at it."""
+LEASE_SECONDS = 60.0
+"""How long the lease must be unchanged before another process takes it. Longer than `RENEW_SECONDS`, a delivery and a
+slow call of the store together."""
+
+DELIVERY_SECONDS = 20.0
+"""How long a delivery may take as a whole."""
+
+FIRST_RETRY, LAST_RETRY = 10.0, 3600.0
+"""Seconds until the next attempt. They double after each failure."""
+ATTEMPTS = 3
+"""After so many refusals, a notification is dropped."""
+
+LATE_SECONDS = 300.0
+"""Age of an undelivered notification from which /status shows its target as failing."""
+
+
+class Queue:
+    """The undelivered notifications of a target."""
+
+    def __init__(self, target: Target, store: CommentStore, base_url: str) -> None:
+        self._target, self._store, self._base_url = target, store, base_url
+        self._next_at = 0.0
+        self._failures = self._refusals = 0
+
+    def deliver(self) -> bool:
+        """Deliver the oldest notifications if it is time. Returns whether others can follow immediately."""
+        if time.monotonic() < self._next_at:
+            return False
+        notifications = self._store.list_outbox(self._target.name, limit=self._target.batch)
+        messages = []
+        for each in notifications:
+            if comment := self._store.find(each.content_id, each.comment_id):  # unless it was deleted
+                path = f"{each.content_id}/{comment['id']}"
+                link = f"{self._base_url}/moderate#{path}" if self._base_url else ""
+                messages.append(Message(each.id, each.event, comment, link))
+        if messages and not self._send(messages):
+            return False
+        for each in notifications:
+            self._store.remove_from_outbox(self._target.name, each.id)
+        return bool(notifications)
+
+    def _send(self, messages: Sequence[Message]) -> bool:
+        """Return whether the messages are delivered, or dropped."""
+        try:
+            with gevent.Timeout(DELIVERY_SECONDS, DeliveryError("the delivery timed out")):
+                self._target.send(messages)
+        except DeliveryError as error:
+            self._failures += 1
+            self._refusals += isinstance(error, Refused)
+            seconds = min(FIRST_RETRY * 2 ** min(self._failures - 1, 10), LAST_RETRY)
+            self._next_at = time.monotonic() + seconds
+            ids = ", ".join(message.comment["id"] for message in messages)
+            if self._refusals < ATTEMPTS:
+                text = "notification failed: %s: %s; next attempt in %.0f s; comments: %s"
+                log.warning(text, self._target.name, error, seconds, ids)
+                return False
+            log.error("notification dropped: %s: %s; comments: %s", self._target.name, error, ids)  # noqa: TRY400  # no traceback
+        else:
+            self._next_at = time.monotonic() + self._target.interval
+        self._failures = self._refusals = 0
+        return True
+
+
+class Deliverer:
+    """Delivers notifications while this process holds the lease."""
+
+    def __init__(self, settings: Settings, store: CommentStore) -> None:
+        self._store = store
+        base_url = settings.url.rstrip("/")
+        self._queues = [Queue(TARGETS[name](settings), store, base_url) for name in settings.notify]
+        self._is_holder = False
+        self._lease = ""
+        """The last known value of the lease."""
+        self._changed_at = self._checked_at = -LEASE_SECONDS
+
+    def run(self) -> None:
+        while True:
+            try:
+                self.deliver_all()
+            except Exception:  # such as a failure of the store: later attempts may succeed
+                log.exception("notifications are delayed")
+            time.sleep(POLL_SECONDS)
+
+    def deliver_all(self) -> None:
+        """Deliver what is due, in turns, so that a slow target does not delay the others for long."""
+        while any([self._has_lease() and queue.deliver() for queue in self._queues]):  # noqa: C419  # each has its turn
+            pass
+
+    def _has_lease(self) -> bool:
+        now = time.monotonic()
+        if now < self._checked_at + RENEW_SECONDS:
+            return self._is_holder
+        self._checked_at = now
+        is_mine = self._is_holder or now >= self._changed_at + LEASE_SECONDS
+        new = uuid4().hex
+        value = self._store.replace_lease(self._lease if is_mine else "", new)
+        self._is_holder = value == new
+        if value != self._lease:
+            self._lease, self._changed_at = value, now
+        return self._is_holder
+
+
+def start(settings: Settings, store: CommentStore) -> None:
+    """Deliver in a thread of this process, which is a greenlet under gunicorn. Requests never wait for a target."""
+    if settings.notify:
+        threading.Thread(target=Deliverer(settings, store).run, name="outbox", daemon=True).start()
+
+
+def states(settings: Settings, store: CommentStore) -> list[dict[str, Any]]:
+    """Return a NotificationStatus (see schemas.py) for each target."""
+    found = []
+    late = timestamp(time.time() - LATE_SECONDS)
+    for target in settings.notify:
+        oldest = next((created_at(each.id) for each in store.list_outbox(target, limit=1)), None)
+        found.append({"target": target, "status": "FAILING" if oldest and oldest < late else "OK", "oldest": oldest})
+    return found
