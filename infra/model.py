@@ -187,7 +187,7 @@ class Owned:
 
 @dataclass(frozen=True, kw_only=True)
 class Secret:
-    """A secret in Secrets Manager, $0.40 a month. Its initial value is random: 40 letters and digits."""
+    """A secret in Secrets Manager, $0.40 a month."""
 
     name: str
     """Last part of its name, WORKLOAD/STAGE/NAME. Changing it replaces the secret."""
@@ -196,6 +196,10 @@ class Secret:
     description: str
     needs_https: bool = False
     """Withhold the secret from the tasks of a stage that serves plain HTTP, except in the playground."""
+    needed_by: Callable[["Stage"], bool] = lambda _: True
+    """Whether a stage has the secret."""
+    initial: str | None = None
+    """Initial value of a secret that someone else issues. By default, it is random: 40 letters and digits."""
 
 
 class Response(NamedTuple):
@@ -301,7 +305,11 @@ class Workload:
 
     def secrets_of(self, stage: "Stage") -> tuple[Secret, ...]:
         """Return the secrets that the tasks of a stage get."""
-        return tuple(each for each in self.secrets if stage.https or stage.is_playground or not each.needs_https)
+        return tuple(
+            each
+            for each in self.secrets
+            if each.needed_by(stage) and (stage.https or stage.is_playground or not each.needs_https)
+        )
 
 
 def camel_case(name: str) -> str:

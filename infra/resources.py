@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ses as ses
 from constructs import Construct
 
+from infra import workload
 from infra.constructs.alarms import MINUTE, Alarms
 from infra.constructs.dashboard import Row, graph
 from infra.model import Stage
@@ -15,7 +17,7 @@ _INDEX = "recent"
 
 
 def add_data_resources(scope: Construct, *, stage: Stage, removal_policy: cdk.RemovalPolicy) -> None:
-    """Add the table of comments to the stateful stack."""
+    """Add the table of comments to the stateful stack, and the identity of a stage that sends email."""
     dynamodb.TableV2(
         scope,
         "Comments",
@@ -41,6 +43,10 @@ def add_data_resources(scope: Construct, *, stage: Stage, removal_policy: cdk.Re
         deletion_protection=stage.protect,
         removal_policy=removal_policy,
     )
+    if workload.MAIL and workload.notifies(stage, "mail"):
+        name = workload.MAIL.name
+        identity = ses.Identity.email(name) if "@" in name else ses.Identity.domain(name)
+        ses.EmailIdentity(scope, "Mail", identity=identity).apply_removal_policy(removal_policy)
 
 
 def add_service_resources(scope: Construct, *, stage: Stage, alarms: Alarms) -> Sequence[Row]:

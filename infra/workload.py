@@ -2,7 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 
-from infra.model import REQUEST_ID, Failures, Owned, Response, Secret, Service, SmokeTest, Stage, Traffic, Workload
+from infra.model import (
+    REQUEST_ID,
+    Egress,
+    Failures,
+    Owned,
+    Response,
+    Secret,
+    Service,
+    SmokeTest,
+    Stage,
+    Traffic,
+    Workload,
+)
 
 _UNUSED_THREAD = 2**53 - 1
 """Highest content_id that the API accepts, unlikely to be a real thread. Listing it reads from the store."""
@@ -29,6 +41,41 @@ TABLE = Owned(
     stored_kb=0.1 * (0.3 + 0.2),
 )
 
+MAIL: Owned | None = None
+"""Domain or address from which a stage with COMMENTS_NOTIFY=mail sends email with Amazon SES, one stage per account:
+Owned(service=Service.SES, name="example.com", actions=("ses:SendEmail",), writes=0.1)."""
+
+
+def notifies(stage: Stage, target: str) -> bool:
+    return target in dict(stage.settings).get("COMMENTS_NOTIFY", "").replace(",", " ").split()
+
+
+def _has_webhook(stage: Stage) -> bool:
+    return notifies(stage, "webhook")
+
+
+MODERATOR = Secret(
+    name="moderator",
+    variable="COMMENTS_MODERATOR_TOKEN",
+    description="Bearer token of the moderator",
+    needs_https=True,
+)
+WEBHOOK = (
+    Secret(
+        name="webhook-url",
+        variable="COMMENTS_WEBHOOK_URL",
+        description="URL that notifications are posted to",
+        needed_by=_has_webhook,
+        initial="none",
+    ),
+    Secret(
+        name="webhook-key",
+        variable="COMMENTS_WEBHOOK_KEY",
+        description="Key that signs notifications",
+        needed_by=_has_webhook,
+    ),
+)
+
 
 def environment(stage: Stage) -> Mapping[str, str]:
     variables = {
@@ -37,15 +84,36 @@ def environment(stage: Stage) -> Mapping[str, str]:
     }
     if not stage.web_acl and _POST_LIMIT not in dict(stage.settings):
         variables[_POST_LIMIT] = f"{max(stage.post_limit // 5, 1)}/minute"
+    if notifies(stage, "mail"):
+        variables["COMMENTS_MAIL_SERVER"] = "ses:"
+    if stage.domain and (notifies(stage, "mail") or notifies(stage, "webhook")):
+        variables["COMMENTS_URL"] = f"https://{stage.domain.name}"
     return variables
 
 
 def problems(stage: Stage) -> Iterator[str]:
     for name, _ in stage.settings:
-        if name in _NEED_TOKEN and not WORKLOAD.secrets_of(stage):
+        if name in _NEED_TOKEN and MODERATOR not in WORKLOAD.secrets_of(stage):
             yield f"{name} needs a moderator token, which only a stage with HTTPS has"
+        if name == "COMMENTS_MAIL_SERVER":
+            yield "COMMENTS_MAIL_SERVER must not be set: tasks can only connect to port 443, so email is sent with SES"
         if name == "COMMENTS_MODERATION":
             yield "COMMENTS_MODERATION is no longer a setting: use COMMENTS_HOLD"
+    if notifies(stage, "webhook") and stage.egress is Egress.ENDPOINTS:
+        yield "COMMENTS_NOTIFY has webhook, but egress ENDPOINTS has no route to it; use Egress.PUBLIC_IP or NAT"
+    if notifies(stage, "mail"):
+        yield from _problems_of_mail(dict(stage.settings))
+
+
+def _problems_of_mail(settings: Mapping[str, str]) -> Iterator[str]:
+    if not MAIL:
+        yield "COMMENTS_NOTIFY has mail, which needs MAIL in infra/workload.py: the identity that sends it"
+        return
+    sender = settings.get("COMMENTS_MAIL_FROM", "")
+    if MAIL.name not in {sender, sender.partition("@")[2]}:
+        yield f"COMMENTS_MAIL_FROM is {sender!r}, which MAIL in infra/workload.py, {MAIL.name}, does not include"
+    if not settings.get("COMMENTS_MAIL_TO"):
+        yield "COMMENTS_NOTIFY has mail, which needs COMMENTS_MAIL_TO"
 
 
 WORKLOAD = Workload(
@@ -59,15 +127,8 @@ WORKLOAD = Workload(
     metrics_variable="COMMENTS_METRICS",
     settings_prefix="COMMENTS_",
     problems=problems,
-    secrets=(
-        Secret(
-            name="moderator",
-            variable="COMMENTS_MODERATOR_TOKEN",
-            description="Bearer token of the moderator",
-            needs_https=True,
-        ),
-    ),
-    owns=(TABLE,),
+    secrets=(MODERATOR, *WEBHOOK),
+    owns=(TABLE, *((MAIL,) if MAIL else ())),
     smoke_tests=(
         SmokeTest(path="/healthz", expected=(_OK,)),
         SmokeTest(path=_LIST, expected=(Response(200, r"^\["), _NOT_FOUND)),

@@ -38,7 +38,8 @@ class FoundationStack(BaseStack):
         if stage.foundation_stack in protected_stacks(stage):
             self._protect_tables_by_parameter()
         for secret in WORKLOAD.secrets:
-            self._add_secret(secret)
+            if secret.needed_by(stage):
+                self._add_secret(secret)
         names = {"AppLogs": stage.app_log_group, "FlowLogs": stage.flow_log_group, "WafLogs": stage.waf_log_group}
         for log_id, name in names.items():
             group = logs.LogGroup(self, log_id, log_group_name=name, removal_policy=self._removal)
@@ -64,8 +65,13 @@ class FoundationStack(BaseStack):
             camel_case(secret.name),
             secret_name=self._stage.secret_name(secret),
             description=f"{secret.description} of {self._stage.name}",
+            secret_string_value=cdk.SecretValue.unsafe_plain_text(secret.initial) if secret.initial else None,
             # 40 letters and digits: 238 bits, safe in headers and shells
-            generate_secret_string=secretsmanager.SecretStringGenerator(exclude_punctuation=True, password_length=40),
+            generate_secret_string=(
+                None
+                if secret.initial
+                else secretsmanager.SecretStringGenerator(exclude_punctuation=True, password_length=40)
+            ),
             removal_policy=self._removal,
         )
         acknowledge(created, {"SMG4": "secrets are rotated manually (docs/operations.md)"})

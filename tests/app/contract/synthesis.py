@@ -25,8 +25,9 @@ def run_module(module: str, *arguments: str, **variables: str) -> str:
 
 
 @functools.cache
-def templates(stage: str) -> Templates:
+def templates(stage: str, package: str = PACKAGE) -> Templates:
     with tempfile.TemporaryDirectory() as folder:
-        run_module("infra.app", CDK_CONTEXT_JSON=json.dumps({"stage": stage}), CDK_OUTDIR=folder)
+        context = json.dumps({"stage": stage})
+        run_module("infra.app", CDK_CONTEXT_JSON=context, CDK_OUTDIR=folder, CONFIG_PACKAGE=package)
         files = [Path(folder) / f"{name.format(stage)}.template.json" for name in STACKS]
         return Templates(*(Template.from_json(json.loads(file.read_text())) for file in files))

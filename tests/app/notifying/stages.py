@@ -1,0 +1,20 @@
+"""A stage that notifies moderators, and one that doesn't."""
+
+from infra.model import Domain, Repository, Stage
+from tests.reference.stages import PREVIEW
+
+__all__ = ["GITHUB", "PREVIEW", "STAGES"]
+
+GITHUB: Repository | None = None
+STAGES = (
+    Stage(
+        name="dev",
+        domain=Domain(name="comments.example.com", hosted_zone_id="Z0", zone_name="example.com"),
+        settings=(
+            ("COMMENTS_NOTIFY", "webhook mail"),
+            ("COMMENTS_MAIL_FROM", "comments@example.com"),
+            ("COMMENTS_MAIL_TO", "ann@example.com"),
+        ),
+    ),
+    Stage(name="prod", promotes_from="dev"),
+)
