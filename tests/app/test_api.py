@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from comments.stores import CommentStore
-from tests.app.conftest import ALICE, AUTH, TOKEN, UNKNOWN, client_of, links, location, post
+from tests.app.support import ALICE, AUTH, TOKEN, UNKNOWN, client_of, links, location, post
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 SITE = "https://site.example"

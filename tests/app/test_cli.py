@@ -24,7 +24,7 @@ from comments.cli import cli, main
 from comments.ids import id_at, now, ticks
 from comments.schemas import MAX_COMMENT, Author, Comment, NewComment
 from comments.stores import CommentStore, open_store
-from tests.app.conftest import ROOT, wait_until
+from tests.app.support import ROOT, wait_until
 
 TEXTS = ["plain", '" \\ <b>&amp;</b>\n\ttwo lines', "joão 😀 \u202e \u2028.", "😀" * (MAX_COMMENT - 5), '{"id":1}']
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from comments.config import ConfigError, Settings, load_settings, unknown_variables
-from tests.app.conftest import TOKEN
+from tests.app.support import TOKEN
 
 
 def test_by_default_comments_are_stored_beside_the_code_and_everything_else_is_off() -> None:

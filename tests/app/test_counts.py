@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from comments.canonical import thread_of
 from comments.stores import CommentStore
 from comments.stores.dynamodb import DynamoDBStore
-from tests.app.conftest import TOKEN, Log, client_of, create_table, post
+from tests.app.support import TOKEN, Log, client_of, create_table, post
 
 
 def test_threads_and_pages_are_counted_in_the_order_of_the_parameters(store: CommentStore) -> None:

@@ -15,7 +15,7 @@ from comments.schemas import Comment, NewComment
 from comments.stores import dynamodb, open_store
 from comments.stores.dynamodb import ATTEMPTS, DynamoDBStore
 from tests.app import faults
-from tests.app.conftest import Log, client_of, create_table, post
+from tests.app.support import Log, client_of, create_table, post
 
 ALICE = NewComment(content_id=1, email="alice@example.com", comment="published")
 BOB = NewComment(content_id=2, email="bob@example.com", comment="held")

@@ -17,7 +17,7 @@ from comments.paging import Cursor, following
 from comments.schemas import Comment, NewComment
 from comments.stores import CommentStore, Page, open_store
 from comments.stores.dynamodb import DynamoDBStore
-from tests.app.conftest import ALICE, AUTH, TOKEN, client_of, create_table, links, post
+from tests.app.support import ALICE, AUTH, TOKEN, client_of, create_table, links, post
 
 NEW = NewComment.model_validate(ALICE)
 

@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from comments.stores import CommentStore
-from tests.app.conftest import AUTH, TOKEN, client_of, post
+from tests.app.support import AUTH, TOKEN, client_of, post
 
 MINE, OTHER = ({"Author-Token": letter * 22} for letter in "mo")
 

@@ -12,7 +12,7 @@ from comments.app import create_app
 from comments.canonical import thread_of
 from comments.config import load_settings
 from comments.stores import open_store
-from tests.app.conftest import ROOT
+from tests.app.support import ROOT
 from tests.app.test_cli import export, fail, run
 
 SAMPLES = ROOT / "tests/app/data/imports"

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from comments.errors import StoreError
 from comments.stores import CommentStore
-from tests.app.conftest import AUTH, TOKEN, Log, client_of, post
+from tests.app.support import AUTH, TOKEN, Log, client_of, post
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from comments.stores import CommentStore
-from tests.app.conftest import ALICE, AUTH, TOKEN, UNKNOWN, client_of, links, location, post
+from tests.app.support import ALICE, AUTH, TOKEN, UNKNOWN, client_of, links, location, post
 
 ROUTES = [
     ("GET", "/api/moderation/held"),

@@ -14,7 +14,7 @@ from comments.app import create_app
 from comments.config import Settings
 from comments.openapi import DIFFERENT_FOR_MODERATORS
 from comments.stores import CommentStore
-from tests.app.conftest import ROOT, TOKEN
+from tests.app.support import ROOT, TOKEN
 
 EVERYTHING = Settings(moderator_token=SecretStr(TOKEN), hold=("all",), post_limit="10/minute", status_thread=7)
 

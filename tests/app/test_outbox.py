@@ -32,7 +32,7 @@ from comments.config import Settings, load_settings
 from comments.schemas import NewComment
 from comments.stores import CommentStore, open_store
 from comments.stores.base import CREATED, EDITED
-from tests.app.conftest import UNKNOWN, Log, Serve, free_port, wait_until
+from tests.app.support import UNKNOWN, Log, Serve, free_port, wait_until
 from tests.app.test_stores import ONCE, add_comment
 from tests.client import ask
 

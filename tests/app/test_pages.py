@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from comments.pages import STATIC
 from comments.status import VERSION
 from comments.stores import CommentStore
-from tests.app.conftest import ROOT, TOKEN, client_of
+from tests.app.support import ROOT, TOKEN, client_of
 
 
 @pytest.fixture

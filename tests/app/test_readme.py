@@ -6,7 +6,7 @@ import subprocess
 from typing import Any
 
 from comments.config import PREFIX, Settings
-from tests.app.conftest import ROOT, Serve
+from tests.app.support import ROOT, Serve
 
 README = (ROOT / "README.md").read_text()
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()

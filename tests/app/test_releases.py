@@ -16,7 +16,7 @@ from comments.cli import cli
 from comments.schemas import Comment, NewComment
 from comments.stores import CommentStore, open_store
 from comments.stores.dynamodb import RECENT
-from tests.app.conftest import ATTRIBUTES, INDEX, ROOT, create_table, wait_until
+from tests.app.support import ATTRIBUTES, INDEX, ROOT, create_table, wait_until
 
 RECORDED = json.loads((ROOT / "tests/app/data/release-0.2.0.json").read_text())
 """What release 0.2.0 returned and stored when Alice posted with a key, Bob with another, pending approval, and Carol's

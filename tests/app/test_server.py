@@ -10,7 +10,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from tests.app.conftest import ALICE, ROOT, Serve, wait_until
+from tests.app.support import ALICE, ROOT, Serve, wait_until
 
 
 def test_a_stop_finishes_the_requests_under_way_and_all_output_is_json(serve: Serve) -> None:

@@ -20,7 +20,7 @@ from comments.errors import StoreError
 from comments.schemas import Comment, NewComment
 from comments.stores import sqlite, sqlite_writer
 from comments.stores.sqlite import SQLiteStore
-from tests.app.conftest import ALICE, Serve, wait_until
+from tests.app.support import ALICE, Serve, wait_until
 from tests.client import ask, listed, post
 from tests.machine import needs
 

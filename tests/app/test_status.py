@@ -11,7 +11,7 @@ from comments.errors import StoreError
 from comments.schemas import NewComment, Status
 from comments.status import VERSION
 from comments.stores import CommentStore
-from tests.app.conftest import TOKEN, client_of
+from tests.app.support import TOKEN, client_of
 
 DIGEST = f"sha256:{'ab' * 32}"
 

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 from comments.cli import main
 from comments.records import StoredComment
 from comments.stores import CommentStore, open_store
-from tests.app.conftest import AUTH, TOKEN, UNKNOWN, Log, client_of, links, location
+from tests.app.support import AUTH, TOKEN, UNKNOWN, Log, client_of, links, location
 
 PAGE = "/posts/hello"
 NAMED = {"name": "Alice", "comment": "first post!", "page": PAGE}

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bench.report import Results, Row, Samples
-from tests.app.conftest import ROOT
+from tests.app.support import ROOT
 from tests.machine import needs
 
 

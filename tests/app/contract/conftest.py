@@ -6,8 +6,8 @@ import sys
 import pytest
 from aws_cdk.assertions import Template
 
-from tests.app.conftest import ROOT
 from tests.app.contract.synthesis import templates
+from tests.app.support import ROOT
 from tests.infra.synthesis import environment
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aws_cdk.assertions import Template
 
-from tests.app.conftest import ROOT
+from tests.app.support import ROOT
 from tests.infra.synthesis import Templates
 
 PACKAGE = "tests.app.deployment"

@@ -2,8 +2,8 @@
 
 import re
 
-from tests.app.conftest import ROOT
 from tests.app.contract.synthesis import run_module
+from tests.app.support import ROOT
 
 
 def totals(printed: str, label: str) -> list[list[int]]:

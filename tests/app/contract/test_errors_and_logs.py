@@ -15,8 +15,8 @@ from comments.stores import CommentStore
 from comments.stores.dynamodb import DynamoDBStore
 from infra.workload import WORKLOAD
 from release.explain import outage_causes, readable
-from tests.app.conftest import AUTH, TOKEN, Log, client_of, post
 from tests.app.contract.synthesis import templates
+from tests.app.support import AUTH, TOKEN, Log, client_of, post
 from tests.infra.synthesis import every, the
 
 INSIGHTS = {"fields", "filter", "sort", "limit", "stats", "by", "as", "asc", "desc", "in", "and", "ispresent"}

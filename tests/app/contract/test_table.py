@@ -7,8 +7,8 @@ from botocore.model import OperationModel
 from comments.schemas import NewComment
 from comments.stores.dynamodb import INDEX_SCHEMA, KEY_SCHEMA, RECENT, TTL_ATTRIBUTE, DynamoDBStore
 from infra.config import STAGES
-from tests.app.conftest import create_table
 from tests.app.contract.synthesis import templates
+from tests.app.support import create_table
 from tests.infra.synthesis import every, statements_of, the
 from tests.release.permission_table import rows
 

@@ -10,8 +10,8 @@ from aws_cdk.assertions import Template
 
 from comments.app import create_app
 from comments.config import Settings, load_settings, unknown_variables
-from tests.app.conftest import ROOT
 from tests.app.contract.synthesis import templates
+from tests.app.support import ROOT
 from tests.infra.synthesis import attributes, container, environment, every, the
 
 

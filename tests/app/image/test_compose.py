@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.app.conftest import ROOT, free_port
-from tests.app.image.conftest import docker, wait_for
+from tests.app.image.containers import docker, wait_for
+from tests.app.support import ROOT, free_port
 from tests.client import listed, post
 from tests.machine import needs
 

@@ -8,8 +8,8 @@ import pytest
 
 from comments.schemas import NewComment
 from comments.stores.sqlite import SQLiteStore
-from tests.app.conftest import free_port, wait_until
-from tests.app.image.conftest import docker, wait_for
+from tests.app.image.containers import docker, wait_for
+from tests.app.support import free_port, wait_until
 from tests.client import listed, post
 
 pytestmark = pytest.mark.usefixtures("docker")

@@ -5,7 +5,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.app import faults
-from tests.app.conftest import Serve, create_table, wait_until
+from tests.app.support import Serve, create_table, wait_until
 from tests.client import Answer, ask
 
 CLIENTS = 12

@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from tests.app.conftest import Server, wait_until
-from tests.app.resilience.conftest import comment, connect, framed, get, post
+from tests.app.resilience.connection import comment, connect, framed, get, post
+from tests.app.support import Server, wait_until
 
 MISSING = b"/api/comment/list/404"
 HELD = b"/api/moderation/held"

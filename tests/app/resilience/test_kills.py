@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from comments.paging import START
-from tests.app.conftest import Server, serving, wait_until
+from tests.app.support import Server, serving, wait_until
 from tests.client import Answer, ask
 from tests.machine import needs
 

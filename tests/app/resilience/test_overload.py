@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.app.conftest import Server
-from tests.app.resilience.conftest import HEALTH, comment, connect, framed, get, post
+from tests.app.resilience.connection import HEALTH, comment, connect, framed, get, post
+from tests.app.support import Server
 
 CLIENTS = 500
 PAGE = get(b"/api/comment/list/8?limit=110")

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.app.conftest import Server
-from tests.app.resilience.conftest import HEALTH, comment, connect, framed, get, post
+from tests.app.resilience.connection import HEALTH, comment, connect, framed, get, post
+from tests.app.support import Server
 from tests.machine import needs
 
 USERS, ROUNDS = 4, 20

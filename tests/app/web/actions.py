@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Locator, Page
 
-from tests.app.conftest import ROOT
+from tests.app.support import ROOT
 from tests.client import listed, post
 
 TOKEN = "a-token-for-tests-only"

@@ -1,33 +1,16 @@
-"""A real browser in front of real servers. CSP violations and script errors fail the test."""
+"""A browser, servers, and another site."""
 
-import itertools
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from threading import Thread
 
 import pytest
-from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import Browser, Page
 from werkzeug import Response
 from werkzeug.serving import make_server
 
-from tests.app.conftest import Server, serving
-from tests.app.web.actions import TOKEN, Article
-
-HERE = Path(__file__).parent
-
-WATCH = """
-addEventListener("securitypolicyviolation", (event) => report(`${event.violatedDirective}: ${event.blockedURI}`));
-window.alert = () => report("markup in a comment was executed");
-"""
-
-SETTINGS = {"COMMENTS_CORS_ORIGINS": "*", "COMMENTS_MODERATOR_TOKEN": TOKEN}
-
-Publish = Callable[[str, dict[str, str]], str]
-
-content_ids = itertools.count(100)
-
-interrupted: list[str] = []
-"""URLs of the requests that Chromium aborted because Docker, for another test, changed a network interface."""
+from tests.app.support import Server, serving
+from tests.app.web.actions import Article
+from tests.app.web.site import HERE, SETTINGS, WATCH, Publish, content_ids, interrupted, record_interruption
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -35,11 +18,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.is_relative_to(HERE) and not config.getoption("usepdb"):  # pytest-rerunfailures rejects both
             item.add_marker(pytest.mark.flaky(reruns=2, condition=lambda: bool(interrupted)))
-
-
-def record_interruption(request: Request) -> None:
-    if request.failure == "net::ERR_NETWORK_CHANGED":
-        interrupted.append(request.url)
 
 
 @pytest.fixture

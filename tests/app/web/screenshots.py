@@ -5,9 +5,9 @@ Without `test_` in its name, the file only runs when it is named.
 
 from playwright.sync_api import Page, expect
 
-from tests.app.conftest import ROOT, Server
+from tests.app.support import ROOT, Server
 from tests.app.web.actions import TOKEN, Article, sign_in
-from tests.app.web.conftest import Publish
+from tests.app.web.site import Publish
 from tests.client import ask, post
 
 IMAGES = ROOT / "docs/images"

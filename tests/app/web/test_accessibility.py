@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.app.conftest import Server
+from tests.app.support import Server
 from tests.app.web.actions import TOKEN, Article, Thread, axe, sign_in
 from tests.client import post
 

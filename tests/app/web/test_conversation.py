@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.app.conftest import Server
+from tests.app.support import Server
 from tests.app.web.actions import TOKEN, Article, Thread, axe
 from tests.client import ask
 

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.app.conftest import ROOT
+from tests.app.support import ROOT
 from tests.app.web.actions import Article
 from tests.client import ask
 

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.app.conftest import Server
+from tests.app.support import Server
 from tests.app.web.actions import TOKEN
 
 

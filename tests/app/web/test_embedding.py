@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.app.conftest import ROOT
+from tests.app.support import ROOT
 from tests.app.web.actions import Article, Thread, axe
 from tests.client import ask
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.app.conftest import Server
+from tests.app.support import Server
 from tests.app.web.actions import TOKEN, axe, sign_in
 from tests.client import ask, listed, post
 

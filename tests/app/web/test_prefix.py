@@ -12,9 +12,9 @@ from werkzeug import Response
 from werkzeug.middleware.http_proxy import ProxyMiddleware
 from werkzeug.serving import make_server
 
-from tests.app.conftest import LINK, serving
+from tests.app.support import LINK, serving
 from tests.app.web import actions
-from tests.app.web.conftest import SETTINGS
+from tests.app.web.site import SETTINGS
 from tests.app.web.test_docs import execute, expand
 from tests.client import ask, post
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.app.conftest import Server
+from tests.app.support import Server
 from tests.app.web.actions import TOKEN, Article, axe
 from tests.client import ask
 
