@@ -25,7 +25,7 @@ def test_schemathesis_finds_nothing(
     serve: Serve, store_url: str, settings: dict[str, str], tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     server = serve(COMMENTS_STORE=store_url, **settings)
-    examples = 3 if pytestconfig.getoption("--quick") else 20
+    examples = 3 if pytestconfig.getoption("--quick") else 8
     command = [SCHEMATHESIS, "--config-file", str(CONFIG), "run", f"{server.url}/openapi.json"]
     command += ["--checks", "all", "--max-examples", str(examples), "--seed", "1"]
     environ = os.environ | {"SCHEMATHESIS_HOOKS": "tests.app.schemathesis_hooks", "PYTHONPATH": str(ROOT)}

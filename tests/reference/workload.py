@@ -52,6 +52,7 @@ WORKLOAD = Workload(
     ),
     queries={
         "one request": f'fields @message | filter request_id = "{REQUEST_ID}"',
+        "one comment": 'filter id = "COMMENT-ID"',
         "failures": "filter status >= 500",
         "warnings and errors": 'filter level != "info"',
         "slowest requests": "sort duration_ms desc",

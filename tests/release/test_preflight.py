@@ -68,6 +68,7 @@ def test_a_rollback_names_each_commit_that_it_adds_or_undoes(tmp_path: Path) -> 
 
 def test_the_stages_of_an_example_are_only_deployed_to_the_playground(monkeypatch: pytest.MonkeyPatch) -> None:
     """CONFIG_PACKAGE, which these tests set, could be left over in a shell."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL_DYNAMODB", raising=False)  # set while tests of the comment service run
     sts = Mock(get_caller_identity=lambda: {"Account": ACCOUNT})
     monkeypatch.setattr("boto3.client", lambda *_, **__: sts)
     with pytest.raises(NotReadyError, match=r"CONFIG_PACKAGE is tests\.reference, so dev is not that of infra/stages"):

@@ -160,7 +160,9 @@ def make(copy: Path, tmp_path: Path) -> Callable[..., tuple[str, list[str]]]:
         environment = nobody(tmp_path) | {"CDK_OUTDIR": str(tmp_path / "out")} | variables
         done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode
-        return done.stderr, sorted(path.name for path in {*copy.iterdir(), *tmp_path.iterdir()} - before - {copy})
+        return done.stderr, sorted(
+            path.name for path in {*copy.iterdir(), *tmp_path.iterdir()} - before - {copy, copy / "build"}
+        )
 
     return run
 

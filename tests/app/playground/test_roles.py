@@ -67,7 +67,12 @@ def verified(cloud: Cloud) -> dict[str, str]:
     """Return the digests of images that the stage has run, by tag, oldest first."""
     images = cloud.client("ecr").describe_images(repositoryName="comments")["imageDetails"]
     images.sort(key=lambda image: image["imagePushedAt"])
-    return {tag: image["imageDigest"] for image in images for tag in image.get("imageTags", []) if "playground-" in tag}
+    return {
+        tag: image["imageDigest"]
+        for image in images
+        for tag in image.get("imageTags", [])
+        if tag.startswith("playground-")
+    }
 
 
 def test_the_prod_role_can_roll_back_but_not_push_images(cloud: Cloud, older: str) -> None:
@@ -127,6 +132,7 @@ def test_each_permission_is_used_or_documented_as_not_enforced(cloud: Cloud, pro
     assert post(cloud, **mine).body["id"] == comment
     url = f"{cloud.url}/api/comment/{THREAD}/{comment}"
     assert ask(url, "PATCH", {"comment": "edited"}, Author_Token="a" * 22).status == 200
+    assert comment in str(ask(f"{cloud.url}/api/moderation/recent", token=secret).body)
     assert ask(f"{cloud.url}/api/moderation/{THREAD}/{comment}", "DELETE", token=secret).status == 200
     read, dev = cloud.under(READ, "ref:refs/heads/main"), cloud.under(DEV, "environment:dev")
     for workflow, *command in ((read, "diff"), (read, "drift"), (read, "logs"), (dev, "sbom"), (dev, "logs")):
