@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.app.support import Server
+from tests.app.support import Server, wait_until
 from tests.app.web.actions import TOKEN, axe, sign_in
 from tests.client import ask, listed, post
 
@@ -32,7 +32,9 @@ def test_pending_comments_stay_until_they_are_approved_or_deleted(url: str, page
     items.filter(has_text="<b>bad</b>").get_by_role("button", name="Delete").click()
     expect(page.get_by_text("The comment was deleted.")).to_be_visible()
     assert listed(url, 5) == ["good"]
-    page.reload()  # which sends the deletion
+    page.reload()  # which sends the deletion, perhaps after the new page has read the list
+    wait_until(lambda: len(ask(f"{url}/api/moderation/held", token=TOKEN).body) == 1)
+    page.reload()
     expect(items).to_have_count(1)
     expect(items).to_contain_text("late")
     (late,) = ask(f"{url}/api/moderation/held", token=TOKEN).body
