@@ -380,13 +380,12 @@ class Stage:
     """WAF: $5 a month for the web ACL, $1 per rule and $0.60 per million requests; about $9 a month without traffic."""
     post_limit: int = 300
     """POST, PATCH, PUT and DELETE requests per client address in five minutes to the workload's `post_path`; beyond
-    that, the web ACL responds with 429. The workload's `environment` should set a limit of its own in stages without a
-    web ACL."""
+    that, the web ACL responds with 429. For stages without a web ACL, set a limit in the workload's `environment`."""
     max_reads: int = 1000
-    """Read units per second of a table; DynamoDB throttles what exceeds them. A ceiling on cost: 1,000 units, used all
-    month, are $329. In the comment service, a page takes two."""
+    """Read units per second of a table; DynamoDB throttles requests beyond them. A ceiling on cost: 1,000 units cost
+    $329 if they are used all month."""
     max_writes: int = 100
-    """Likewise, write units: 100 are $164. A comment takes four."""
+    """Write units per second of a table: 100 units cost $164 if they are used all month."""
     outside_check: bool = False
     """Let Route 53 request `health_path` from several continents every 30 seconds, with an alarm: $1.60 a month, or
     $0.60 without HTTPS. Requires region="us-east-1", because AWS has the metrics of such checks only there."""

@@ -25,6 +25,8 @@ from comments.stores.base import EDITED
 
 log = logging.getLogger(__name__)
 
+PERMANENT = 500
+"""SMTP: replies from this status on are permanent (RFC 5321, section 4.2.1)."""
 CONNECTION_SECONDS = 10.0
 """How long to wait for a connection, and for each part of a response."""
 MAIL_SECONDS = 60.0
@@ -164,9 +166,9 @@ class Mail:
             raise DeliveryError(f"SMTP authentication failed with {error.smtp_code}") from error
         except smtplib.SMTPRecipientsRefused as error:
             codes = [code for code, _ in error.recipients.values()]
-            raise (Refused if min(codes) >= 500 else DeliveryError)(f"SMTP status {codes[0]}") from error  # noqa: PLR2004
+            raise (Refused if min(codes) >= PERMANENT else DeliveryError)(f"SMTP status {codes[0]}") from error
         except smtplib.SMTPResponseException as error:
-            kind = Refused if error.smtp_code >= 500 else DeliveryError  # noqa: PLR2004  # permanent
+            kind = Refused if error.smtp_code >= PERMANENT else DeliveryError
             raise kind(f"SMTP status {error.smtp_code}") from error
         except OSError as error:  # also other errors of SMTP
             raise DeliveryError(type(error).__name__) from error
@@ -198,8 +200,8 @@ class Mail:
 
     def _send_with_ses(self, mail: EmailMessage) -> None:
         import boto3  # noqa: PLC0415  # slow to import
-        from botocore.config import Config  # noqa: PLC0415
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415  # slow to import
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415  # slow to import
 
         config = Config(
             connect_timeout=CONNECTION_SECONDS, read_timeout=CONNECTION_SECONDS, retries={"total_max_attempts": 1}

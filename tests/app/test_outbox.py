@@ -123,7 +123,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 class Clock:
-    """Time that passes only when a test says so."""
+    """A clock that only tests advance."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
