@@ -87,15 +87,27 @@ def remove_images(playground: Playground) -> int:
     if not playground.folder.exists():
         return 0
     registry = playground.read_environment().get("PLAYGROUND_REGISTRY", playground.registry)
+    found = left = image_names(registry)
+    deadline = time.monotonic() + REMOVAL_SECONDS
+    while left and time.monotonic() < deadline:
+        # Removing the last tag also removes the digest, so some names may be gone already; --force because an
+        # image with the same content may run under another playground's name
+        subprocess.run(["docker", "rmi", "--force", "--no-prune", *left], capture_output=True, check=False)
+        left = image_names(registry)
+    if left:
+        raise PlaygroundError(f"Docker did not remove the images {', '.join(left)}; restart it and run this again")
+    return len(found)
+
+
+def image_names(registry: str) -> list[str]:
+    """Return the tags and digests of a registry's images in this machine's Docker."""
     names = []
     for line in docker("image", "ls", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}"):
         repository, tag, digest = line.split(" ")
         if repository.startswith(f"{registry}/"):
             names += [f"{repository}:{tag}"] if tag != "<none>" else []
             names += [f"{repository}@{digest}"] if digest != "<none>" else []
-    if names:  # removing the last tag also removes the digest, so some names may already be gone
-        subprocess.run(["docker", "rmi", "--no-prune", *dict.fromkeys(names)], capture_output=True, check=False)
-    return len(set(names))
+    return list(dict.fromkeys(names))
 
 
 def remove_files(playground: Playground) -> None:
