@@ -210,4 +210,5 @@ byId("sign-out").addEventListener("click", async () => {
 });
 byId("more").addEventListener("click", async () => (await load())?.focus());
 addEventListener("hashchange", () => token && start());
+byId("sign-in").querySelector("button").disabled = false; // until now, it would have sent the form without the token
 if (token) start();

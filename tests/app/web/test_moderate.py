@@ -214,3 +214,12 @@ def test_a_second_click_sends_nothing_and_a_late_response_is_not_shown(url: str,
         late[-1].continue_()
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_role("listitem")).to_have_text("The comment was deleted.Undo")
+
+
+def test_signing_in_needs_the_script(url: str, page: Page) -> None:
+    page.route("**/moderate.js", lambda route: route.abort(), times=1)
+    page.goto(f"{url}/moderate")
+    button = page.get_by_role("button", name="Sign in")
+    expect(button).to_be_disabled()
+    page.reload()
+    expect(button).to_be_enabled()
