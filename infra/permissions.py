@@ -72,7 +72,12 @@ DEPLOY = Statement(
 RELEASE = (
     Statement(
         sid="Describe",
-        actions=("ecs:DescribeServices", "ecs:DescribeTasks", "ecs:ListTasks"),
+        actions=(
+            "ecs:DescribeServices",
+            "ecs:DescribeTasks",
+            "ecs:ListTasks",
+            "elasticloadbalancing:DescribeTargetHealth",
+        ),
         resources=("*",),
         why=UNSUPPORTED,
     ),

@@ -30,13 +30,12 @@ from release.command import (
     CommandError,
     DeploymentError,
     NotReadyError,
-    note,
     publish,
     run_command,
-    step,
 )
 from release.deploy import base_url, deploy, last_operation, running_digest, unprotected_stacks
 from release.destroy import destroy, reap
+from release.display import note, step
 from release.evidence import Evidence
 from release.explain import explain, publish_explanation
 from release.images import Images, require_releasable

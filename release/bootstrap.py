@@ -18,8 +18,9 @@ from infra.config import (
 from infra.model import Stage
 from infra.permissions import GRANTED_TAG, ISSUER, not_granted, workflow_roles
 from release.aws import Aws
-from release.command import CommandError, NotReadyError, note, run, step
+from release.command import CommandError, NotReadyError, run
 from release.deploy import cdk, deploy, describe, outputs
+from release.display import note, step
 from release.quotas import require_quotas
 
 SERVICE_LINKED_ROLES = (

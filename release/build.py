@@ -10,7 +10,8 @@ from pathlib import Path
 
 from infra.config import DEFAULT_STAGE, PROJECT, WORKLOAD
 from release.aws import Aws
-from release.command import ROOT, CommandError, NotReadyError, note, run
+from release.command import ROOT, CommandError, NotReadyError, run
+from release.display import note
 
 IMAGE_TAG = re.compile(r"(?:[a-z][a-z0-9-]*-)?(?P<commit>[0-9a-f]{12}(?:-dirty-[0-9a-f]{8})?)")
 _FILES_SHOWN = 10

@@ -1,11 +1,10 @@
-"""Shared by all commands: their errors and exit statuses, running tools, and printing steps."""
+"""Shared by all commands: their errors and exit statuses, and running tools."""
 
 import os
 import shlex
 import signal
 import subprocess
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -122,30 +121,6 @@ def _terminate(process: subprocess.Popen[str]) -> None:
         with suppress(OSError, subprocess.TimeoutExpired):  # macOS: EPERM if only zombies are left
             os.killpg(process.pid, sent)
             process.wait(GRACE_SECONDS)
-
-
-@contextmanager
-def step(title: str) -> Iterator[None]:
-    """Print a step, then its outcome and duration. In GitHub Actions, its lines form a group."""
-    started = time.monotonic()
-    outcome = "failed"
-    in_actions = os.environ.get("GITHUB_ACTIONS") == "true"
-    print("::group::" * in_actions + f"==> {title}", flush=True)
-    try:
-        yield
-        outcome = "done"
-    except KeyboardInterrupt:
-        outcome = "interrupted"
-        raise
-    finally:
-        note(f"{outcome} in {time.monotonic() - started:.1f} s")
-        if in_actions:
-            print("::endgroup::", flush=True)
-
-
-def note(line: str) -> None:
-    """Print a line within the current step. Several threads may do so, hence the single write."""
-    print(f"    {line}\n", end="", flush=True)
 
 
 def publish(**results: str) -> None:

@@ -20,7 +20,8 @@ from infra.config import DIGEST_PARAMETER, PROJECT, PROTECTION_PARAMETER, protec
 from release import playground
 from release.aws import Aws
 from release.aws_errors import explain_denial, missing_evidence
-from release.command import CommandError, DeploymentError, NotReadyError, note, run
+from release.command import CommandError, DeploymentError, NotReadyError, run
+from release.display import note, progress
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.type_defs import StackEventTypeDef, StackTypeDef
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 """Number of attempts to deploy while other releases update the same stack."""
 POLL_SECONDS = 3
-PROGRESS_SECONDS = 20.0
-"""Interval between events that show that CloudFormation is working."""
 NOISE = re.compile(
     r"^\s*$|(^|: )(start|success): |^Hold on while|^current credentials could not be used to assume|^Lookup role "
 )
@@ -85,7 +84,7 @@ def deploy(aws: Aws, *names: str, digest: str | None = None, protect: bool = Fal
         marks = {name: newest_event(aws, name) for name in names}
         protection = protection_parameters(aws, names, "true") if protect else protection_parameters(aws, new, "false")
         try:
-            cdk(aws, "deploy", *names, *options, *protection, on_line=_progress())
+            cdk(aws, "deploy", *names, *options, *protection, on_line=_show_event)
         except CommandError as error:
             output = "\n".join(error.details)
             if attempt < ATTEMPTS and _CONCURRENT_UPDATE.search(output):
@@ -105,24 +104,19 @@ def deploy(aws: Aws, *names: str, digest: str | None = None, protect: bool = Fal
         return
 
 
-def _progress() -> Callable[[str], None]:
-    """Return a function that prints CloudFormation's failures, and of all other events one now and then."""
-    printed = time.monotonic()
-
-    def on_line(line: str) -> None:
-        nonlocal printed
-        if "_FAILED" in line or "ROLLBACK" in line or time.monotonic() - printed > PROGRESS_SECONDS:
-            note(line.strip())
-            printed = time.monotonic()
-
-    return on_line
+def _show_event(line: str) -> None:
+    """Print CloudFormation's failures; other events only show that it is working."""
+    if "_FAILED" in line or "ROLLBACK" in line:
+        note(line.strip())
+    else:
+        progress("CloudFormation", " ".join(line.split()))
 
 
 def destroy(aws: Aws, name: str) -> None:
     """Delete a stack; raise DeploymentError with CloudFormation's reasons."""
     mark = newest_event(aws, name)
     try:
-        cdk(aws, "destroy", name, "--force", "--exclusively", on_line=_progress())
+        cdk(aws, "destroy", name, "--force", "--exclusively", on_line=_show_event)
     except CommandError as error:
         try:
             reasons = failures_since(aws, name, mark) or [*error.details]

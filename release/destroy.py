@@ -14,7 +14,8 @@ from infra.config import PREVIEW, TITLE, WORKLOAD, stage_named
 from infra.model import Stage
 from release import deploy
 from release.aws import Aws
-from release.command import FAILED, DeploymentError, NotReadyError, ReleaseError, explain_error, note, step
+from release.command import FAILED, DeploymentError, NotReadyError, ReleaseError, explain_error
+from release.display import note, step
 
 ATTEMPTS = 3
 """To delete the foundation stack: access logs arrive until minutes after the load balancer is deleted."""

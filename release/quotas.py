@@ -10,7 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.model import Egress, Stage
 from release.aws import Aws
 from release.aws_errors import explain_aws_error
-from release.command import NotReadyError, note
+from release.command import NotReadyError
+from release.display import note
 from release.playground import has_quotas
 
 

@@ -12,8 +12,9 @@ from infra.config import DNS_OUTPUT, WORKLOAD
 from infra.model import Response, SmokeTest
 from release.aws import Aws
 from release.aws_errors import evidence_of
-from release.command import ReleaseError, note
+from release.command import ReleaseError
 from release.deploy import base_url, not_deployed, outputs, running_digest
+from release.display import note
 from release.explain import outage_causes
 from release.images import Images
 from release.watch import error_lines, get

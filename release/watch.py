@@ -10,16 +10,20 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from infra.config import PROJECT, WORKLOAD
 from release.aws import Aws
-from release.command import note
+from release.display import note, progress
 from release.evidence import Evidence, StoppedTask, shorten_arns
 from release.logs import past_events
 
@@ -54,6 +58,7 @@ class Watch:
         self._oldest = datetime.fromtimestamp(since or 0, UTC)
         self._seen: set[str] = set()
         """IDs of events, failed deployments and stopped tasks."""
+        self._service: ServiceTypeDef | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._poll_until_the_end, name="watch", daemon=True)
 
@@ -81,6 +86,10 @@ class Watch:
         while not self._ended.wait(POLL_SECONDS):
             for line in self._poll():
                 note(line)
+            if self._service:
+                progress("tasks", describe_tasks(self._service))
+                with suppress(BotoCoreError, ClientError):  # only shown
+                    progress("targets", self._describe_targets(self._service))
 
     def _poll(self) -> list[str]:
         """Record what is new and return it. A failure doesn't stop the deployment; it is kept for the explanation."""
@@ -92,6 +101,7 @@ class Watch:
                 for service in ecs.describe_services(cluster=stage.cluster, services=[stage.service])["services"]:
                     if service["status"] == "ACTIVE":
                         news += self._record_service(service)
+                        self._service = service
                 pages = ecs.get_paginator("list_tasks").paginate(cluster=stage.cluster, desiredStatus="STOPPED")
                 for new in ([arn for arn in page["taskArns"] if arn not in self._seen] for page in pages):
                     for task in ecs.describe_tasks(cluster=stage.cluster, tasks=new)["tasks"] if new else ():
@@ -101,6 +111,14 @@ class Watch:
         except Exception as error:  # noqa: BLE001  # a failing read must not end the watch, nor hide what it explains
             self.evidence.failure = error
         return news
+
+    def _describe_targets(self, service: ServiceTypeDef) -> str:
+        """Return the number of targets by health, such as `2 healthy, 1 draining`."""
+        health: Counter[str] = Counter()
+        for group in (each["targetGroupArn"] for each in service["loadBalancers"]):
+            found = self._aws.untyped("elbv2").describe_target_health(TargetGroupArn=group)
+            health.update(each["TargetHealth"]["State"] for each in found["TargetHealthDescriptions"])
+        return ", ".join(f"{number} {state}" for state, number in health.most_common()) or "none"
 
     def _is_new(self, identifier: str) -> bool:
         is_new = identifier not in self._seen
@@ -150,13 +168,17 @@ def probe_traffic(base_url: str | None) -> Iterator[None]:
 
     The responses are ignored; the alarms evaluate them. A first deployment has no address yet.
     """
-    ended = threading.Event()
-
+    ended, lock = threading.Event(), threading.Lock()
     url = f"{base_url}{WORKLOAD.probe_path or WORKLOAD.health_path}"
+    responses: Counter[bool] = Counter()
 
     def send() -> None:
+        succeeded = False
         with suppress(OSError, http.client.HTTPException):
-            get(url)
+            succeeded = get(url)[0] < HTTPStatus.INTERNAL_SERVER_ERROR
+        with lock:
+            responses[succeeded] += 1
+            progress("probes", f"{responses[True]} succeeded, {responses[False]} failed")
 
     def send_until_the_end() -> None:
         with ThreadPoolExecutor(_PROBES, "probe") as pool:
@@ -169,6 +191,16 @@ def probe_traffic(base_url: str | None) -> Iterator[None]:
         yield
     finally:
         ended.set()
+
+
+def describe_tasks(service: ServiceTypeDef) -> str:
+    """Return the number of tasks of the newest deployment, and of older ones if there are any."""
+    new = next(each for each in service["deployments"] if each["status"] == "PRIMARY")
+    parts = [f"{new['runningCount']} of {new['desiredCount']} running"]
+    parts += [f"{new['pendingCount']} pending"] if new["pendingCount"] else []
+    parts += [f"{new['failedTasks']} failed"] if new.get("failedTasks") else []
+    old = sum(each["runningCount"] for each in service["deployments"] if each is not new)
+    return ", ".join(parts) + (f"; {old} of the previous version" if old else "")
 
 
 def get(url: str) -> tuple[int, bytes]:

@@ -1,0 +1,32 @@
+"""What a command prints, on a terminal and elsewhere."""
+
+import subprocess
+import sys
+
+from tests.release.terminal import run_in_terminal
+from tests.repository import ROOT
+
+SCRIPT = """
+import time
+from release.display import note, progress, step
+with step("service"):
+    progress("tasks", "1 of 2 running")
+    note("an event")
+    time.sleep(0.5)  # longer than the view's refresh
+"""
+COMMAND = [sys.executable, "-c", SCRIPT]
+
+
+def test_a_terminal_shows_rows_until_the_step_ends() -> None:
+    moments: list[str] = []
+    last = run_in_terminal(COMMAND, moments.append).splitlines()
+    assert any("tasks  1 of 2 running" in moment and "an event" in moment for moment in moments)
+    assert last[:2] == ["==> service", "    an event"]
+    assert len(last) == 3
+    assert "done in" in last[2]
+
+
+def test_a_file_gets_the_lines_that_stay() -> None:
+    printed = subprocess.check_output(COMMAND, cwd=ROOT, text=True).splitlines()
+    assert printed[:2] == ["==> service", "    an event"]
+    assert len(printed) == 3
