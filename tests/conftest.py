@@ -40,9 +40,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     tools = [str(Path(sys.executable).parent), str(HERE.parent / "node_modules/.bin")]  # as in the Makefile
     os.environ["PATH"] = os.pathsep.join([*tools, os.environ.get("PATH", os.defpath)])
-    # A shell script's `make test &` ignores SIGINT, which processes that tests start would inherit.
+    # A shell script's `make test &` ignores SIGINT, `nohup` SIGHUP, and processes that tests start would inherit that.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
