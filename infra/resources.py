@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ses as ses
 from constructs import Construct
@@ -14,6 +15,8 @@ from infra.model import Stage
 
 _USES = ("Read", "Write")
 _INDEX = "recent"
+_LATE_SECONDS = 15 * 60
+"""The service retries for ten minutes before the pauses become long."""
 
 
 def add_data_resources(scope: Construct, *, stage: Stage, removal_policy: cdk.RemovalPolicy) -> None:
@@ -50,7 +53,7 @@ def add_data_resources(scope: Construct, *, stage: Stage, removal_policy: cdk.Re
 
 
 def add_service_resources(scope: Construct, *, stage: Stage, alarms: Alarms) -> Sequence[Row]:
-    """Add alarms for throttling, by the stage's ceilings or of a very busy thread; return a row of the dashboard."""
+    """Add alarms for throttling, by the stage's ceilings or of a very busy thread; return rows of the dashboard."""
     table = dynamodb.Table.from_table_name(scope, "Comments", stage.service)
     # If the index is throttled, DynamoDB throttles writes to the table.
     of_index = {"TableName": stage.service, "GlobalSecondaryIndexName": _INDEX}
@@ -88,4 +91,31 @@ def add_service_resources(scope: Construct, *, stage: Stage, alarms: Alarms) -> 
         graph("p99 of DynamoDB, milliseconds", *latency),
         graph("Capacity units per minute", *capacity, index_capacity),
     )
-    return [Row("Is it the table?", graphs)]
+    rows = [Row("Is it the table?", graphs)]
+    if (workload.notifies(stage, "webhook") or workload.notifies(stage, "mail")) and stage.route_metrics:
+        rows.append(_add_outbox(stage, alarms))
+    return rows
+
+
+def _add_outbox(stage: Stage, alarms: Alarms) -> Row:
+    """Add an alarm for notifications that no target accepts. Its metric costs $0.30 a month."""
+    undelivered = cloudwatch.Metric(
+        namespace=stage.metrics_namespace, metric_name="undelivered_seconds", statistic="max", period=MINUTE
+    )
+    alarms.add(
+        "undelivered",
+        metric=undelivered,
+        threshold=_LATE_SECONDS,
+        impact="Moderators don't hear of new comments: the oldest notification has waited for 15 minutes.",
+        query="warnings and errors",
+        section="undelivered-notifications",
+    )
+    pending = cloudwatch.LogQueryWidget(
+        title="Pending comments, at most 100",
+        log_group_names=[stage.app_log_group],
+        query_lines=["filter ispresent(pending)", "stats max(pending) by bin(1m)"],
+        view=cloudwatch.LogQueryVisualizationType.LINE,
+        width=8,
+        height=6,
+    )
+    return Row("Do moderators hear of comments?", (graph("Oldest notification, seconds", undelivered), pending))

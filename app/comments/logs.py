@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -80,10 +81,14 @@ CONFIG = {
 """For logging.config.dictConfig."""
 
 
-def init_app(app: Flask, settings: "Settings") -> None:
-    metrics = [{"Name": "duration_ms", "Unit": "Milliseconds"}]
-    failed = [*metrics, {"Name": "failed", "Unit": "Count"}]
+def metrics(namespace: str, units: Mapping[str, str], *dimensions: str) -> dict[str, Any]:
+    """Return the field with which CloudWatch turns other fields of a log line into metrics."""
+    named = [{"Name": name, "Unit": unit} for name, unit in units.items()]
+    directive = {"Namespace": namespace, "Dimensions": [dimensions], "Metrics": named}
+    return {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}}
 
+
+def init_app(app: Flask, settings: "Settings") -> None:
     # Not before_request: this also runs before the variables of the route are validated.
     @app.url_value_preprocessor
     def start(*_: object) -> None:
@@ -122,14 +127,8 @@ def init_app(app: Flask, settings: "Settings") -> None:
         if "comment_id" in g:
             line["id"] = g.comment_id
         if settings.metrics:
-            # CloudWatch turns these into metrics. The route is the only dimension: each combination costs $0.30.
-            directive = {
-                "Namespace": settings.metrics,
-                "Dimensions": [["route"]],
-                "Metrics": failed if is_failure else metrics,
-            }
-            if is_failure:
-                line["failed"] = 1
-            line["_aws"] = {"Timestamp": int(now * 1000), "CloudWatchMetrics": [directive]}
+            line |= {"failed": 1} if is_failure else {}
+            units = {"duration_ms": "Milliseconds"} | ({"failed": "Count"} if is_failure else {})
+            line |= metrics(settings.metrics, units, "route")  # the only dimension: each combination costs $0.30
         log.log(level, orjson.dumps(line).decode())
         return response

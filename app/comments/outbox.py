@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ import gevent
 
 from comments.config import Settings
 from comments.ids import created_at, timestamp
+from comments.logs import metrics
 from comments.stores import CommentStore
 from comments.targets import TARGETS, DeliveryError, Message, Refused, Target
 
@@ -37,6 +39,11 @@ ATTEMPTS = 3
 
 LATE_SECONDS = 300.0
 """Age of an undelivered notification from which /status shows its target as failing."""
+
+REPORT_SECONDS = 60.0
+"""How often the holder logs what waits."""
+MAX_PENDING = 100
+"""Up to how many pending comments are counted, because each has to be read."""
 
 
 class Queue:
@@ -90,13 +97,13 @@ class Deliverer:
     """Delivers notifications while this process holds the lease."""
 
     def __init__(self, settings: Settings, store: CommentStore) -> None:
-        self._store = store
+        self._settings, self._store = settings, store
         base_url = settings.url.rstrip("/")
         self._queues = [Queue(TARGETS[name](settings), store, base_url) for name in settings.notify]
         self._is_holder = False
         self._lease = ""
         """The last known value of the lease."""
-        self._changed_at = self._checked_at = -LEASE_SECONDS
+        self._changed_at = self._checked_at = self._reported_at = -LEASE_SECONDS
 
     def run(self) -> None:
         while True:
@@ -109,7 +116,24 @@ class Deliverer:
     def deliver_all(self) -> None:
         """Deliver what is due, in turns, so that a slow target does not delay the others for long."""
         while any([self._has_lease() and queue.deliver() for queue in self._queues]):  # noqa: C419  # each has its turn
-            pass
+            self._report()
+        self._report()
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if not self._is_holder or now < self._reported_at + REPORT_SECONDS:
+            return
+        self._reported_at = now
+        oldest = [each["oldest"] for each in states(self._settings, self._store) if each["oldest"]]
+        age = datetime.now(UTC) - datetime.fromisoformat(min(oldest)) if oldest else timedelta()
+        waiting: dict[str, Any] = {
+            "message": "notifications",
+            "undelivered_seconds": max(round(age.total_seconds()), 0),
+            "pending": len(self._store.list_held(limit=MAX_PENDING).comments),
+        }
+        if self._settings.metrics:
+            waiting |= metrics(self._settings.metrics, {"undelivered_seconds": "Seconds"})
+        log.info(waiting)  # not extra, from which the formatter leaves out _aws
 
     def _has_lease(self) -> bool:
         now = time.monotonic()

@@ -20,7 +20,7 @@ class Row(NamedTuple):
     """A question, and the graphs that answer it."""
 
     question: str
-    graphs: Sequence[cloudwatch.GraphWidget]
+    graphs: Sequence[cloudwatch.IWidget]
 
 
 class SavedQueries(Construct):
@@ -132,7 +132,7 @@ class Dashboard(Construct):
                 ),
             )
 
-    def _add_row(self, question: str, *graphs: cloudwatch.GraphWidget) -> None:
+    def _add_row(self, question: str, *graphs: cloudwatch.IWidget) -> None:
         heading = cloudwatch.TextWidget(
             markdown=f"### {question}", width=_COLUMNS, height=1, background=cloudwatch.TextWidgetBackground.TRANSPARENT
         )

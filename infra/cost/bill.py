@@ -240,6 +240,8 @@ def _spot_tasks(tasks: int, strategy: list[Mapping[str, Any]]) -> float:
 def _alarm(properties: Properties, _: Month) -> Iterator[Line]:
     metrics = sum("MetricStat" in each for each in properties.get("Metrics", [])) or 1
     yield Line("alarms", prices.ALARM, metrics)
+    if not properties.get("Namespace", "AWS/").startswith("AWS/"):
+        yield Line("metrics of the workload", prices.METRIC, 1)
 
 
 def _scaling_policy(properties: Properties, _: Month) -> Iterator[Line]:

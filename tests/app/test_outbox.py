@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 import standardwebhooks
@@ -505,3 +506,30 @@ def test_the_status_shows_a_failing_target_without_its_address(
     assert status["status"] == "OK"  # the service itself works
     assert "Notifications by webhook are delayed since" in page
     assert "127.0.0.1" not in response.text + page
+
+
+def test_the_age_of_the_oldest_notification_is_a_metric_and_pending_comments_are_counted(
+    sqlite: CommentStore, receiver: Receiver, clock: Clock, log: Log
+) -> None:
+    settings = webhook_settings(receiver).model_copy(update={"metrics": "comments/test"})
+    delivery, other = (deliverer(sqlite, settings) for _ in range(2))
+    receiver.respond = lambda _: 503
+    for text in ("first", "second"):
+        add_comment(sqlite, text, held=True)
+    oldest = Mock(wraps=datetime, now=lambda zone: datetime.now(zone) + timedelta(seconds=1000))
+    with patch("comments.outbox.datetime", oldest):
+        delivery.deliver_all()
+    other.deliver_all()  # it hasn't got the lease
+    receiver.respond = lambda _: 204
+    for _ in range(3):
+        clock.seconds += 40
+        delivery.deliver_all()
+    reports = [each for each in log.entries if each["message"] == "notifications"]
+    assert [round(each["undelivered_seconds"], -2) for each in reports] == [1000, 0]
+    assert {each["pending"] for each in reports} == {2}
+    directive = {
+        "Namespace": "comments/test",
+        "Dimensions": [[]],
+        "Metrics": [{"Name": "undelivered_seconds", "Unit": "Seconds"}],
+    }
+    assert reports[0]["_aws"]["CloudWatchMetrics"] == [directive]

@@ -9,6 +9,7 @@ from comments.config import load_settings, unknown_variables
 from infra import workload
 from infra.model import Egress, Owned, Service, Stage
 from tests.app.contract.synthesis import run_module, templates
+from tests.app.support import ROOT
 from tests.infra.synthesis import container, environment, every, statements_of, the
 
 PACKAGE = "tests.app.notifying"
@@ -52,9 +53,25 @@ def test_a_stage_without_notifications_has_none_of_it() -> None:
     assert not environment(stage.service).keys() & {"COMMENTS_NOTIFY", "COMMENTS_URL", "COMMENTS_MAIL_SERVER"}
 
 
-def test_the_estimate_contains_email() -> None:
+def test_the_estimate_contains_email_and_the_metric_of_the_alarm() -> None:
     printed = {name: run_module("infra.cost", name, CONFIG_PACKAGE=PACKAGE) for name in ("dev", "prod")}
-    assert ["emails" in each for each in printed.values()] == [True, False]
+    for line in ("emails", "metrics of the workload"):
+        assert [line in each for each in printed.values()] == [True, False]
+
+
+def test_an_alarm_and_the_dashboard_know_notifications_that_wait() -> None:
+    dev, prod = (templates(name, PACKAGE).service for name in ("dev", "prod"))
+    (alarm,) = [each for each in every(dev, "AWS::CloudWatch::Alarm") if each["AlarmName"].endswith("-undelivered")]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("comments/dev", "undelivered_seconds")
+    assert alarm["Namespace"] == environment(dev)["COMMENTS_METRICS"]
+    assert "Dimensions" not in alarm
+    assert (alarm["Statistic"], alarm["Threshold"], alarm["TreatMissingData"]) == ("Maximum", 900, "notBreaching")
+    section = alarm["AlarmDescription"].rpartition("#")[2].replace("-", " ")
+    assert f"\n## {section.capitalize()}\n" in (ROOT / "docs/operations.md").read_text()
+    shown = [str(the(each, "AWS::CloudWatch::Dashboard")) for each in (dev, prod)]
+    for content in ("undelivered_seconds", "max(pending)"):
+        assert [content in each for each in shown] == [True, False]
+    assert "undelivered" not in str(every(prod, "AWS::CloudWatch::Alarm"))
 
 
 @pytest.mark.parametrize(
