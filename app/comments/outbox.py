@@ -1,13 +1,16 @@
 """Notifications: delivers what is in the store's outbox to a webhook and by email, at least once and in order.
 
-One process at a time delivers, the holder of a lease. It changes the value of the lease every few seconds. If the value
-stays the same, the holder has ended, and another process replaces it. Clocks of different machines are not compared.
+One process at a time delivers, the holder of a lease. It changes the value of the lease every few seconds, and empties
+it when it stops. If the value stays the same, the holder was killed, and another process replaces it. Clocks of
+different machines are not compared.
 """
 
+import atexit
 import logging
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -15,6 +18,7 @@ from uuid import uuid4
 import gevent
 
 from comments.config import Settings
+from comments.errors import StoreError
 from comments.ids import created_at, timestamp
 from comments.logs import metrics
 from comments.stores import CommentStore
@@ -100,7 +104,7 @@ class Deliverer:
         self._settings, self._store = settings, store
         base_url = settings.url.rstrip("/")
         self._queues = [Queue(TARGETS[name](settings), store, base_url) for name in settings.notify]
-        self._is_holder = False
+        self._is_holder = self._stopped = False
         self._lease = ""
         """The last known value of the lease."""
         self._changed_at = self._checked_at = self._reported_at = -LEASE_SECONDS
@@ -135,8 +139,17 @@ class Deliverer:
             waiting |= metrics(self._settings.metrics, {"undelivered_seconds": "Seconds"})
         log.info(waiting)  # not extra, from which the formatter leaves out _aws
 
+    def stop(self) -> None:
+        """Stop delivering, and let another process start at once."""
+        self._stopped = True
+        if self._is_holder:
+            with suppress(StoreError):  # then the lease expires
+                self._store.replace_lease(self._lease, "")
+
     def _has_lease(self) -> bool:
         now = time.monotonic()
+        if self._stopped:
+            return False
         if now < self._checked_at + RENEW_SECONDS:
             return self._is_holder
         self._checked_at = now
@@ -152,7 +165,9 @@ class Deliverer:
 def start(settings: Settings, store: CommentStore) -> None:
     """Deliver in a thread of this process, which is a greenlet under gunicorn. Requests never wait for a target."""
     if settings.notify:
-        threading.Thread(target=Deliverer(settings, store).run, name="outbox", daemon=True).start()
+        deliverer = Deliverer(settings, store)
+        threading.Thread(target=deliverer.run, name="outbox", daemon=True).start()
+        atexit.register(deliverer.stop)
 
 
 def states(settings: Settings, store: CommentStore) -> list[dict[str, Any]]:

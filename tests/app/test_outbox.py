@@ -147,6 +147,11 @@ def webhook_settings(receiver: Receiver) -> Settings:
     return load_settings(**{name.lower(): value for name, value in WEBHOOK.items()}, webhook_url=receiver.url)
 
 
+def variables_for(receiver: Receiver, store_url: str) -> dict[str, str]:
+    variables = {f"COMMENTS_{name}": value for name, value in WEBHOOK.items()}
+    return variables | {"COMMENTS_WEBHOOK_URL": receiver.url, "COMMENTS_STORE": store_url}
+
+
 def deliverer(store: CommentStore, settings: Settings) -> outbox.Deliverer:
     store.targets = settings.notify
     return outbox.Deliverer(settings, store)
@@ -276,19 +281,17 @@ def test_a_process_that_ends_or_hangs_is_replaced_and_nothing_is_missing(
     assert receiver.comments[-1] == "for the new holder"
 
 
-@pytest.mark.parametrize("processes", [2])
-def test_a_killed_process_loses_nothing_and_two_send_each_notification_once(
-    store_url: str, serve: Serve, receiver: Receiver, clock: Clock, processes: int
+def test_two_servers_or_tasks_send_each_notification_once_and_lose_none_if_they_are_killed(
+    store_url: str, serve: Serve, receiver: Receiver, clock: Clock
 ) -> None:
-    variables = {f"COMMENTS_{name}": value for name, value in WEBHOOK.items()}
-    variables |= {"COMMENTS_WEBHOOK_URL": receiver.url, "COMMENTS_STORE": store_url}
-    servers = [serve(**variables) for _ in range(processes)]
+    """Two servers on one DynamoDB table are what two tasks are: they share nothing else."""
+    servers = [serve(**variables_for(receiver, store_url)) for _ in range(2)]
     post = {"name": "Alice", "content_id": 1}
 
     def post_to_each(texts: Iterable[int]) -> None:
         with ThreadPoolExecutor(4) as pool:
             body = [post | {"comment": str(text)} for text in texts]
-            urls = [f"{servers[number % processes].url}/api/comment/new" for number in range(len(body))]
+            urls = [f"{servers[number % 2].url}/api/comment/new" for number in range(len(body))]
             assert {each.status for each in pool.map(lambda url, each: ask(url, "POST", each), urls, body)} == {200}
 
     post_to_each(range(20))
@@ -309,9 +312,28 @@ def test_a_killed_process_loses_nothing_and_two_send_each_notification_once(
     assert Counter(receiver.comments) == Counter(map(str, range(30)))
 
 
-def test_a_receiver_that_hangs_delays_no_request(serve: Serve, receiver: Receiver) -> None:
-    variables = {f"COMMENTS_{name}": value for name, value in WEBHOOK.items()}
-    server = serve(**variables, COMMENTS_WEBHOOK_URL=receiver.url)
+def test_a_server_that_stops_lets_the_next_one_deliver_immediately(
+    store_url: str, serve: Serve, receiver: Receiver, clock: Clock
+) -> None:
+    server = serve(**variables_for(receiver, store_url))
+    post = {"name": "Alice", "content_id": 1, "comment": "first"}
+    assert ask(f"{server.url}/api/comment/new", "POST", post).status == 200
+    with closing(open_store(store_url)) as store:
+        wait_until(lambda: receiver.comments == ["first"] and listed(store) == [])
+        receiver.respond = lambda _: 503  # so that the server does not deliver the second one
+        delivery = deliverer(store, webhook_settings(receiver))
+        add_comment(store, "second")
+        delivery.deliver_all()  # it hasn't got the lease yet
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(30) == 0
+        receiver.respond = lambda _: 204
+        clock.seconds += outbox.RENEW_SECONDS
+        delivery.deliver_all()
+    assert receiver.comments == ["first", "second"]
+
+
+def test_a_receiver_that_hangs_delays_no_request(serve: Serve, receiver: Receiver, tmp_path: Path) -> None:
+    server = serve(**variables_for(receiver, f"sqlite:///{tmp_path}/comments.db"))
     released = Event()
     receiver.respond = lambda _: 204 if released.wait(60) else 500
     url = f"{server.url}/api/comment/new"
