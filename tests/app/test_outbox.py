@@ -186,6 +186,18 @@ def test_a_deleted_comment_notifies_no_one(store: CommentStore, receiver: Receiv
     assert listed(store) == []
 
 
+def test_comments_that_move_to_another_page_still_notify(store: CommentStore, receiver: Receiver) -> None:
+    delivery = deliverer(store, webhook_settings(receiver))
+    add_comment(store, "published")
+    add_comment(store, "pending", held=True)
+    store.add(NewComment(name="Bob", comment="of another thread", content_id=2))
+    assert store.move(1, 3, "") == 2
+    assert store.move(1, 3, "") == 0
+    delivery.deliver_all()
+    delivered = [(each["data"]["comment"], each["data"]["content_id"]) for each in receiver.accepted]
+    assert delivered == [("published", 3), ("pending", 3), ("of another thread", 2)]
+
+
 def test_an_outage_delays_notifications_and_loses_none(
     store: CommentStore, receiver: Receiver, clock: Clock, log: Log
 ) -> None:

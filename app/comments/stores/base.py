@@ -122,9 +122,9 @@ class CommentStore(Protocol):
         ...
 
     def move(self, content_id: int, target: int, page: str) -> int:
-        """Move all comments of a thread to another one, with their ids. Safe to repeat. Returns their number.
+        """Move all comments of a thread to another one, with their ids and notifications. Safe to repeat.
 
-        `page` is the target's canonical address; empty for a thread without one.
+        Returns their number. `page` is the target's canonical address; empty for a thread without one.
         """
         ...
 

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from itertools import accumulate
@@ -31,6 +32,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from comments.config import NEEDS
 from comments.errors import KeyReused, StoreError, Throttled
 from comments.ids import id_at, now
 from comments.schemas import ANYONE, Author, Comment, NewComment, compact
@@ -101,6 +103,9 @@ COUNT_SECONDS = 60
 """How long a process keeps the counts that it has read."""
 MAX_COUNTS = 10_000
 """Counts that a process keeps."""
+
+MAX_OUTBOX = 5000
+"""Undelivered notifications of a target that move with their comments: those that one query returns (1 MB)."""
 
 THREADS = 8
 """Parallel writes of commands: few enough for one partition (a thread), which supports 1,000 writes per second."""
@@ -220,11 +225,18 @@ class DynamoDBStore:
 
     def move(self, content_id: int, target: int, page: str) -> int:
         comments = self._all_of(content_id)
+        undelivered = [(name, each) for name in NEEDS for each in self.list_outbox(name, limit=MAX_OUTBOX)]
         for comment in comments:
             changed = compact(comment | {"content_id": target, "page": page})
             put = {"Put": {"Item": _item(changed)}}
             key = _key(content_id, comment["id"], held=False)
-            self._transact(*([put] if comment.get("held") else [put, {"Delete": {"Key": key}}]))
+            notifications = [
+                # One that was delivered in the meantime is stored, and delivered, again.
+                {"Put": {"Item": _outbox_item(name, replace(each, content_id=target))}}
+                for name, each in undelivered
+                if (each.content_id, each.comment_id) == (content_id, comment["id"])
+            ]
+            self._transact(*([put] if comment.get("held") else [put, {"Delete": {"Key": key}}]), *notifications)
         published = sum(not comment.get("held") for comment in comments)
         self._add_to_count(content_id, -published)
         self._add_to_count(target, published)
@@ -299,8 +311,7 @@ class DynamoDBStore:
         ]
 
     def remove_from_outbox(self, target: str, notification_id: str) -> None:
-        key = {PARTITION_KEY: {"S": f"outbox#{target}"}, SORT_KEY: {"S": notification_id}}
-        self._call(self._client.delete_item, TableName=self._table, Key=key)
+        self._call(self._client.delete_item, TableName=self._table, Key=_outbox_key(target, notification_id))
 
     def replace_lease(self, old: str, new: str) -> str:
         key: Item = {PARTITION_KEY: {"S": "lease#outbox"}, SORT_KEY: {"S": "-"}}
@@ -403,14 +414,13 @@ class DynamoDBStore:
 
     def _notifications(self, event: str, comment: Comment) -> list[dict[str, Any]]:
         """Return the changes that put a comment into the outbox."""
-        values: Item = {
-            "event": {"S": event},
-            "content_id": {"N": str(comment["content_id"])},
-            "comment_id": {"S": comment["id"]},
-        }
         return [
-            {"Put": {"Item": {PARTITION_KEY: {"S": f"outbox#{each}"}, SORT_KEY: {"S": id_at(now())}} | values}}
-            for each in self.targets
+            {
+                "Put": {
+                    "Item": _outbox_item(name, Notification(id_at(now()), event, comment["content_id"], comment["id"]))
+                }
+            }
+            for name in self.targets
         ]
 
     def _find_approved(self, content_id: int, comment_id: str) -> Comment | None:
@@ -510,6 +520,18 @@ def _shard(comment_id: str) -> str:
 
 def _count_key(content_id: int) -> Item:
     return {PARTITION_KEY: {"S": f"count#{content_id}"}, SORT_KEY: {"S": "-"}}
+
+
+def _outbox_key(target: str, notification_id: str) -> Item:
+    return {PARTITION_KEY: {"S": f"outbox#{target}"}, SORT_KEY: {"S": notification_id}}
+
+
+def _outbox_item(target: str, notification: Notification) -> Item:
+    return _outbox_key(target, notification.id) | {
+        "event": {"S": notification.event},
+        "content_id": {"N": str(notification.content_id)},
+        "comment_id": {"S": notification.comment_id},
+    }
 
 
 def _merge(pages: Sequence[Page], limit: int, *, newest_first: bool = False) -> Page:

@@ -199,6 +199,7 @@ class SQLiteStore:
 
     def move(self, content_id: int, target: int, page: str) -> int:
         def change(db: sqlite3.Connection) -> int:
+            db.execute("UPDATE outbox SET content_id = ? WHERE content_id = ?", (target, content_id))
             return sum(
                 db.execute(
                     f"UPDATE {table} SET content_id = ?, more = json_patch(more, json_object('page', ?))"  # noqa: S608  # a constant
