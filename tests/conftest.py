@@ -1,10 +1,12 @@
-"""Test selection for make quick, and shared Docker and browser fixtures."""
+"""Test selection for make quick, and the fixtures of all tests: Docker, a browser and an emulator of AWS."""
 
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.machine import needs
+from tests.repository import nobody
 
 # CDK's validation takes three quarters of a synthesis, and `make check` runs it. jsii's process inherits the variable.
 os.environ["CDK_VALIDATION"] = "false"
@@ -99,3 +102,34 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """MiniStack as it comes, with nothing deployed, and the variables that lead to it as to a playground."""
+    python = HERE.parent / ".venv-playground/bin/python"
+    needs(python.exists(), "no .venv-playground: run `make test`, which makes it")
+    folder = tmp_path_factory.mktemp("engine")
+    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        file, port = listening.fileno(), listening.getsockname()[1]
+        settings = {"GATEWAY_PORT": str(port), "STATE_DIR": str(folder), "TMPDIR": str(folder)}
+        settings["IOT_MTLS_ENABLED"] = "0"  # it would listen on every address
+        options = ["--workers=0", "--graceful-timeout=0", f"--bind=fd://{file}"]
+        command = [str(python), "-m", "hypercorn", *options, "ministack.app:app"]
+        server = subprocess.Popen(command, env=nobody(folder) | credentials | settings, pass_fds=[file])
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=60).close()
+        yield credentials | {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+            "CDK_HOME": str(folder / "cdk"),
+            "PLAYGROUND_URL": "http://127.0.0.1:1",
+            "PLAYGROUND_REGISTRY": f"localhost:{port}",
+        }
+    finally:
+        server.kill()
+        server.wait()

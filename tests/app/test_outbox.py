@@ -1,7 +1,6 @@
 """Notifications: what stores put into the outbox, and what arrives at a webhook and by email, whatever fails."""
 
 import base64
-import json
 import os
 import signal
 import ssl
@@ -22,6 +21,7 @@ from threading import Event, Thread
 from typing import Any
 from unittest.mock import Mock, patch
 
+import boto3
 import pytest
 import standardwebhooks
 from aiosmtpd.controller import Controller
@@ -477,46 +477,31 @@ def test_a_password_is_only_sent_with_tls_to_the_certified_host(
     assert len(mailbox.mails) == 1
 
 
-def test_ses_sends_email_through_its_api(sqlite: CommentStore, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[tuple[str, dict[str, Any]]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            calls.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
-            code, body = (200, {"MessageId": "1"}) if len(calls) > 1 else (429, {"message": "slow down"})
-            self.send_response(code)
-            self.send_header("x-amzn-ErrorType", "TooManyRequestsException")
-            self.end_headers()
-            self.wfile.write(json.dumps(body).encode())
-
-        def log_message(self, *_: object) -> None:
-            """Print nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as ses:
-        Thread(target=ses.serve_forever, args=(0.02,), daemon=True).start()
-        for name, value in {
-            "AWS_ENDPOINT_URL_SESV2": f"http://127.0.0.1:{ses.server_port}",
-            "AWS_REGION": "eu-west-1",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)  # Fargate only sets AWS_REGION
-        delivery = deliverer(sqlite, mail_settings("ses:"))
-        add_comment(sqlite, "first")
+def test_ses_sends_email_of_a_verified_identity(
+    sqlite: CommentStore, clock: Clock, log: Log, engine: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in engine.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_DEFAULT_REGION")  # Fargate only sets AWS_REGION
+    delivery = deliverer(sqlite, mail_settings("ses:"))
+    add_comment(sqlite, "first")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    for _ in range(5):
         delivery.deliver_all()
-        assert listed(sqlite, "mail") != []
-        clock.seconds += 10
-        delivery.deliver_all()
-        ses.shutdown()
+        clock.seconds += 3600
+    assert listed(sqlite, "mail") != []  # an outage
+    monkeypatch.setenv("AWS_ENDPOINT_URL", engine["AWS_ENDPOINT_URL"])
+    delivery.deliver_all()
+    assert "SES: MessageRejected" in log.getvalue()  # not verified
+    assert "example.com" not in log.getvalue()
+    boto3.client("sesv2", region_name="us-east-1").create_email_identity(EmailIdentity="example.com")
+    clock.seconds += 3600
+    delivery.deliver_all()
     assert listed(sqlite, "mail") == []
-    assert len(calls) == 2
-    path, mail = calls[-1]
-    assert path == "/v2/email/outbound-emails"
-    assert mail["FromEmailAddress"] == "comments@example.com"
-    assert mail["Destination"] == {"ToAddresses": ["ann@example.com", "bob@example.com"]}
-    assert "first" in mail["Content"]["Simple"]["Body"]["Text"]["Data"]
+    ((mail,),) = ask(f"{engine['AWS_ENDPOINT_URL']}/_ministack/ses/messages").body["messages"].values()
+    assert (mail["Source"], mail["To"]) == ("comments@example.com", ["ann@example.com", "bob@example.com"])
+    assert mail["Subject"] == "Someone commented on thread 1"
+    assert "first" in mail["BodyText"]
 
 
 # The status page

@@ -3,9 +3,6 @@
 import json
 import os
 import shutil
-import socket
-import subprocess
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +12,6 @@ from infra.config import STAGES
 from release.aws import TOOL_SETTINGS, Aws
 from release.deploy import wait_until_stable
 from release.images import Images
-from tests.machine import needs
 from tests.release.account import ACCOUNT, REGION, TOPIC, Create
 from tests.repository import ROOT, commit_all, git, nobody
 
@@ -37,37 +33,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy(project: Path, tmp_path: Path) -> Path:
     """A copy of the project that a test may change."""
     return shutil.copytree(project, tmp_path / "copy")
-
-
-@pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """MiniStack as it comes, with nothing deployed, and the variables that lead to it as to a playground."""
-    python = ROOT / ".venv-playground/bin/python"
-    needs(python.exists(), "no .venv-playground: run `make test`, which makes it")
-    folder = tmp_path_factory.mktemp("engine")
-    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        file, port = listening.fileno(), listening.getsockname()[1]
-        settings = {"GATEWAY_PORT": str(port), "STATE_DIR": str(folder), "TMPDIR": str(folder)}
-        settings["IOT_MTLS_ENABLED"] = "0"  # it would listen on every address
-        options = ["--workers=0", "--graceful-timeout=0", f"--bind=fd://{file}"]
-        command = [str(python), "-m", "hypercorn", *options, "ministack.app:app"]
-        server = subprocess.Popen(command, env=nobody(folder) | credentials | settings, pass_fds=[file])
-    try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health", timeout=60).close()
-        yield credentials | {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
-            "CDK_HOME": str(folder / "cdk"),
-            "PLAYGROUND_URL": "http://127.0.0.1:1",
-            "PLAYGROUND_REGISTRY": f"localhost:{port}",
-        }
-    finally:
-        server.kill()
-        server.wait()
 
 
 @pytest.fixture
