@@ -17,5 +17,6 @@ def test_the_documentation_has_these_costs() -> None:
     documented = re.findall(r"^\| [^|]+\| (\d+) \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
     dev, prod = (run_module("infra.cost", stage) for stage in ("dev", "prod"))
     (mine, stock), (production, _) = totals(dev, "total"), totals(prod, "total")
+    notifying, _ = totals(run_module("infra.cost", "webhook", CONFIG_PACKAGE="tests.app.notifying"), "total")
     (behind_cloudfront,) = totals(prod, "with entrance cloudfront")
-    assert [list(map(int, row)) for row in documented] == [mine, production, behind_cloudfront, stock]
+    assert [list(map(int, row)) for row in documented] == [mine, notifying, production, behind_cloudfront, stock]

@@ -1,5 +1,8 @@
-"""A stage that notifies moderators, and one that doesn't."""
+"""A stage that notifies moderators, one that doesn't, and the default stage with a webhook, for its cost."""
 
+from dataclasses import replace
+
+from infra import stages
 from infra.model import Domain, Repository, Stage
 from tests.reference.stages import PREVIEW
 
@@ -17,4 +20,5 @@ STAGES = (
         ),
     ),
     Stage(name="prod", promotes_from="dev"),
+    replace(stages.STAGES[0], name="webhook", settings=(("COMMENTS_NOTIFY", "webhook"),)),
 )
