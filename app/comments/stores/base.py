@@ -1,7 +1,7 @@
 """The interface of all stores, and helpers that they share."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -157,10 +157,14 @@ class CommentStore(Protocol):
 
 
 def scan_held(store: CommentStore) -> Iterator[Comment]:
-    """Yield all held comments, reading page by page."""
+    return read_all(lambda after: store.list_held(after=after, limit=SCAN_PAGE))
+
+
+def read_all(read: Callable[[str], Page]) -> Iterator[Comment]:
+    """Yield the comments of all pages. `read` returns the page after an id."""
     after, more = "", True
     while more:
-        page = store.list_held(after=after, limit=SCAN_PAGE)
+        page = read(after)
         yield from page.comments
         more = page.more
         after = page.comments[-1]["id"] if more else ""

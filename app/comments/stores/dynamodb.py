@@ -46,6 +46,7 @@ from comments.stores.base import (
     Page,
     fingerprint,
     hash_of,
+    read_all,
     scan_held,
 )
 
@@ -144,13 +145,13 @@ class DynamoDBStore:
         if notifications := self._notifications(CREATED, comment):
             self._transact({"Put": {"Item": _item(comment)}}, *notifications)
         else:
-            self._call(self._client.put_item, TableName=self._table, Item=_item(comment))
+            self._on_table(self._client.put_item, Item=_item(comment))
         if not held:
             self._add_to_count(new.content_id, 1)
         return comment
 
     def find_replay(self, new: NewComment, key: str, *, by: Author = ANYONE) -> Comment | None:
-        seen = self._get(_key_item(hash_of(new.content_id, key)))
+        seen = self._get(_key_item(new.content_id, key))
         # DynamoDB deletes expired items up to days late, so compare the time as well.
         return _replayed(new, by, seen) if seen and int(seen[TTL_ATTRIBUTE]["N"]) > time.time() else None
 
@@ -188,7 +189,7 @@ class DynamoDBStore:
         while held := self._find(content_id, comment_id, held=True):
             published: Comment = held | {"id": id_at(now())}
             del published["held"]
-            approval = _key_item(hash_of("approve", content_id, comment_id)) | {"id": {"S": published["id"]}}
+            approval = _key_item("approve", content_id, comment_id) | {"id": {"S": published["id"]}}
             unchanged = {  # its author may edit it at the same time; this fails if it is gone, too
                 "Key": _key(content_id, comment_id, held=True),
                 "ConditionExpression": "#text = :text",
@@ -196,7 +197,7 @@ class DynamoDBStore:
                 "ExpressionAttributeValues": {":text": {"S": held["comment"]}},
             }
             author = held.get("author")
-            trust = [_key_item(hash_of("trust", author))] if author else []
+            trust = [_key_item("trust", author)] if author else []
             puts = [{"Put": {"Item": item}} for item in (_item(published), approval, *trust)]
             if self._transact({"Delete": unchanged}, *puts) is None:
                 self._add_to_count(content_id, 1)
@@ -224,7 +225,8 @@ class DynamoDBStore:
         return None
 
     def move(self, content_id: int, target: int, page: str) -> int:
-        comments = self._all_of(content_id)
+        comments = [comment for comment in scan_held(self) if comment["content_id"] == content_id]
+        comments += read_all(lambda after: self.list_comments(content_id, after=after, limit=SCAN_PAGE))
         undelivered = [(name, each) for name in NEEDS for each in self.list_outbox(name, limit=MAX_OUTBOX)]
         for comment in comments:
             changed = compact(comment | {"content_id": target, "page": page})
@@ -242,34 +244,23 @@ class DynamoDBStore:
         self._add_to_count(target, published)
         return len(comments)
 
-    def _all_of(self, content_id: int) -> list[Comment]:
-        """Return the published and held comments of a thread."""
-        comments = [comment for comment in scan_held(self) if comment["content_id"] == content_id]
-        after, more = "", True
-        while more:
-            page = self.list_comments(content_id, after=after, limit=SCAN_PAGE)
-            comments += page.comments
-            more, after = page.more, page.comments[-1]["id"] if page.comments else ""
-        return comments
-
     def delete(self, content_id: int, comment_id: str, *, distrust: bool = False) -> bool:
         for held in (True, False):
             comment = self._find(content_id, comment_id, held=held)
             if not comment:
                 continue
             if distrust and (author := comment.get("author")):
-                trust = _key_item(hash_of("trust", author))
-                self._call(self._client.delete_item, TableName=self._table, Key=trust)
+                self._on_table(self._client.delete_item, Key=_key_item("trust", author))
             key = _key(content_id, comment_id, held=held)
-            response = self._call(self._client.delete_item, TableName=self._table, Key=key, ReturnValues="ALL_OLD")
+            response = self._on_table(self._client.delete_item, Key=key, ReturnValues="ALL_OLD")
             if not held and "Attributes" in response:
                 self._add_to_count(content_id, -1)
             # If the item is gone, it was either approved concurrently or deleted by an attempt whose response was lost.
-            return "Attributes" in response or not self._get(_key_item(hash_of("approve", content_id, comment_id)))
+            return "Attributes" in response or not self._get(_key_item("approve", content_id, comment_id))
         return False
 
     def is_trusted(self, author: str) -> bool:
-        return self._get(_key_item(hash_of("trust", author))) is not None
+        return self._get(_key_item("trust", author)) is not None
 
     def scan(self) -> Iterator[Comment]:
         yield from scan_held(self)
@@ -297,28 +288,20 @@ class DynamoDBStore:
         return sum(counts.values())
 
     def list_outbox(self, target: str, *, limit: int) -> list[Notification]:
-        response = self._call(
-            self._client.query,
-            TableName=self._table,
-            KeyConditionExpression=f"{PARTITION_KEY} = :partition",
-            ExpressionAttributeValues={":partition": {"S": f"outbox#{target}"}},
-            ConsistentRead=True,
-            Limit=limit,
-        )
+        items = self._query_items(f"outbox#{target}", limit=limit)["Items"]
         return [
             Notification(item[SORT_KEY]["S"], item["event"]["S"], int(item["content_id"]["N"]), item["comment_id"]["S"])
-            for item in response["Items"]
+            for item in items
         ]
 
     def remove_from_outbox(self, target: str, notification_id: str) -> None:
-        self._call(self._client.delete_item, TableName=self._table, Key=_outbox_key(target, notification_id))
+        self._on_table(self._client.delete_item, Key=_outbox_key(target, notification_id))
 
     def replace_lease(self, old: str, new: str) -> str:
         key: Item = {PARTITION_KEY: {"S": "lease#outbox"}, SORT_KEY: {"S": "-"}}
         with suppress(ConditionFailed):  # another process holds it, or a lost response was that of this change
-            self._call(
+            self._on_table(
                 self._client.put_item,
-                TableName=self._table,
                 Item=key | {"value": {"S": new}},
                 ConditionExpression="#value = :old" + ("" if old else f" OR attribute_not_exists({PARTITION_KEY})"),
                 ExpressionAttributeNames={"#value": "value"},
@@ -338,9 +321,8 @@ class DynamoDBStore:
         """Yield all items of a kind, page by page."""
         start: dict[str, Any] | None = {}
         while start is not None:
-            response = self._call(
+            response = self._on_table(
                 self._client.scan,
-                TableName=self._table,
                 FilterExpression=f"begins_with({PARTITION_KEY}, :kind)",
                 ExpressionAttributeValues={":kind": {"S": f"{kind}#"}},
                 ConsistentRead=True,
@@ -352,9 +334,8 @@ class DynamoDBStore:
 
     def _add_to_index(self, item: Item) -> None:
         with suppress(ConditionFailed):  # it was deleted or approved in the meantime
-            self._call(
+            self._on_table(
                 self._client.update_item,
-                TableName=self._table,
                 Key={name: item[name] for name in (PARTITION_KEY, SORT_KEY)},
                 ConditionExpression=f"attribute_exists({PARTITION_KEY})",
                 UpdateExpression=f"SET {RECENT} = :shard",
@@ -364,9 +345,8 @@ class DynamoDBStore:
     def _add_to_count(self, content_id: int, change: int) -> None:
         """Change the counter of a thread. The comments themselves matter more: after a failure, it is wrong."""
         try:
-            self._call(
+            self._on_table(
                 self._client.update_item,
-                TableName=self._table,
                 Key=_count_key(content_id),
                 UpdateExpression="ADD published :change",
                 ExpressionAttributeValues={":change": {"N": str(change)}},
@@ -377,19 +357,19 @@ class DynamoDBStore:
     def _set_count(self, count: tuple[int, int]) -> None:
         content_id, published = count
         item = _count_key(content_id) | {"published": {"N": str(published)}}
-        self._call(self._client.put_item, TableName=self._table, Item=item)
+        self._on_table(self._client.put_item, Item=item)
 
     def _restore(self, comment: Comment, *, dry_run: bool) -> bool:
         """Store a comment unless its id exists, published or held, or existed until its approval."""
         content_id, comment_id, held = comment["content_id"], comment["id"], bool(comment.get("held"))
-        approval = _key_item(hash_of("approve", content_id, comment_id))
+        approval = _key_item("approve", content_id, comment_id)
         if self._find(content_id, comment_id, held=not held) or self._get(approval):
             return False
         if dry_run:
             return self._get(_key(content_id, comment_id, held=held)) is None
         condition = f"attribute_not_exists({PARTITION_KEY})"
         try:
-            self._call(self._client.put_item, TableName=self._table, Item=_item(comment), ConditionExpression=condition)
+            self._on_table(self._client.put_item, Item=_item(comment), ConditionExpression=condition)
         except ConditionFailed:
             return False
         return True
@@ -399,7 +379,7 @@ class DynamoDBStore:
         comment = new.stored(id_at(now()), held=held, by=by)
         remembered = {"fingerprint": {"S": fingerprint(new, by)}, "id": {"S": comment["id"]}, "held": {"BOOL": held}}
         put_key = {
-            "Item": _key_item(hash_of(new.content_id, key)) | remembered | {TTL_ATTRIBUTE: _expiry()},
+            "Item": _key_item(new.content_id, key) | remembered | {TTL_ATTRIBUTE: _expiry()},
             "ConditionExpression": f"attribute_not_exists({PARTITION_KEY}) OR {TTL_ATTRIBUTE} <= :now",
             "ExpressionAttributeValues": {":now": {"N": str(int(time.time()))}},
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
@@ -425,7 +405,7 @@ class DynamoDBStore:
 
     def _find_approved(self, content_id: int, comment_id: str) -> Comment | None:
         """Return the published comment that had this id while it was pending."""
-        approved = self._get(_key_item(hash_of("approve", content_id, comment_id)))
+        approved = self._get(_key_item("approve", content_id, comment_id))
         return self._find(content_id, approved["id"]["S"], held=False) if approved else None
 
     def _find(self, content_id: int, comment_id: str, *, held: bool) -> Comment | None:
@@ -435,7 +415,7 @@ class DynamoDBStore:
         return comment if comment and comment["content_id"] == content_id else None
 
     def _get(self, key: Item) -> Any:
-        return self._call(self._client.get_item, TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        return self._on_table(self._client.get_item, Key=key, ConsistentRead=True).get("Item")
 
     def _read(self, keys: Sequence[Item], *, consistent: bool = True) -> list[Item]:
         """Read items in any order. Those that don't exist are left out."""
@@ -447,22 +427,24 @@ class DynamoDBStore:
             keys = [*keys[BATCH:], *response["UnprocessedKeys"].get(self._table, {}).get("Keys", [])]
         return items
 
-    def _query(
-        self, partition: str, *, after: str, limit: int, newest_first: bool = False, index: bool = False
-    ) -> Page:
+    def _query(self, partition: str, *, limit: int, index: bool = False, **order: Any) -> Page:
         """Read comments of a partition, or only their keys from one of the index."""
+        response = self._query_items(partition, limit=limit + 1, index=index, **order)
+        comments = [_comment(item) for item in response["Items"]]
+        return Page(comments[:limit], more=len(comments) > limit or "LastEvaluatedKey" in response)
+
+    def _query_items(
+        self, partition: str, *, limit: int, after: str = "", newest_first: bool = False, index: bool = False
+    ) -> Any:
         behind = f" AND {SORT_KEY} {'<' if newest_first else '>'} :after" if after else ""
-        response = self._call(
+        return self._on_table(
             self._client.query,
-            TableName=self._table,
             KeyConditionExpression=f"{RECENT if index else PARTITION_KEY} = :partition{behind}",
             ExpressionAttributeValues={":partition": {"S": partition}} | ({":after": {"S": after}} if after else {}),
             ScanIndexForward=not newest_first,
-            Limit=limit + 1,
+            Limit=limit,
             **({"IndexName": RECENT} if index else {"ConsistentRead": True}),
         )
-        comments = [_comment(item) for item in response["Items"]]
-        return Page(comments[:limit], more=len(comments) > limit or "LastEvaluatedKey" in response)
 
     def _transact(self, *changes: dict[str, Any]) -> Any:
         """Apply all changes, each of which is {"Put": …}, {"Update": …} or {"Delete": …}, or none of them.
@@ -480,6 +462,9 @@ class DynamoDBStore:
                 return reasons[0].get("Item", {})
             raise
         return None
+
+    def _on_table(self, operation: Callable[..., Any], **parameters: Any) -> Any:
+        return self._call(operation, TableName=self._table, **parameters)
 
     def _call(self, operation: Callable[..., Any], **parameters: Any) -> Any:
         with self._connection():
@@ -548,8 +533,8 @@ def _up_to_a_megabyte(page: Page) -> Page:
     return Page(fitting, more=page.more or len(fitting) < len(page.comments))
 
 
-def _key_item(hashed: str) -> Item:
-    return {PARTITION_KEY: {"S": f"key#{hashed}"}, SORT_KEY: {"S": "-"}}
+def _key_item(*parts: object) -> Item:
+    return {PARTITION_KEY: {"S": f"key#{hash_of(*parts)}"}, SORT_KEY: {"S": "-"}}
 
 
 def _replayed(new: NewComment, by: Author, seen: Item) -> Comment:
