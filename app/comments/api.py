@@ -48,19 +48,7 @@ web.init_blueprint(api)
 EDIT_SECONDS = 15 * 60
 """How long authors can edit their comments."""
 
-PUBLIC = (
-    "id",
-    "content_id",
-    "page",
-    "name",
-    "email",
-    "comment",
-    "created_at",
-    "edited_at",
-    "parent",
-    "moderator",
-    "held",
-)
+PUBLIC = tuple(AnyComment.model_fields)
 """What responses contain of a comment, for moderators; stores keep other keys as well."""
 
 

@@ -20,7 +20,7 @@ import orjson
 
 from comments.config import UNSET_SECRET, Settings
 from comments.ids import created_at
-from comments.schemas import Comment
+from comments.schemas import AnyComment, Comment
 from comments.stores.base import EDITED
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ MAIL_COMMENTS = 100
 MAX_TEXT = 2000
 """Characters of a comment in the text of a webhook. Slack cuts off longer ones."""
 
-SHARED = ("id", "content_id", "page", "name", "comment", "created_at", "edited_at", "parent", "moderator", "held")
+SHARED = [name for name in AnyComment.model_fields if name != "email"]
 """What a webhook gets of a comment. Email addresses stay in the store."""
 
 

@@ -134,12 +134,11 @@ class SQLiteStore:
 
     def get(self, content_id: int, comment_id: str) -> Comment | None:
         query = "FROM comment WHERE content_id = ? AND id = ?"
-        found = self._page(query, (content_id, comment_id), limit=1).comments
-        if not found:
-            with self._reader() as db:
-                approved = _remembered_id(db, "approve", content_id, comment_id)
-            found = self._page(query, (content_id, approved), limit=1).comments if approved else []
-        return found[0] if found else None
+        if found := self._one(query, content_id, comment_id):
+            return found
+        with self._reader() as db:
+            approved = _remembered_id(db, "approve", content_id, comment_id)
+        return self._one(query, content_id, approved) if approved else None
 
     def list_comments(self, content_id: int, *, after: str = "", limit: int, newest_first: bool = False) -> Page:
         query = "FROM comment WHERE content_id = ? AND id > ? ORDER BY id"
@@ -179,9 +178,8 @@ class SQLiteStore:
         return self.get(content_id, published) if published else None
 
     def find(self, content_id: int, comment_id: str) -> Comment | None:
-        query = f"FROM ({HELD}) WHERE content_id = ? AND id = ?"
-        held = self._page(query, (content_id, comment_id), limit=1).comments
-        return held[0] if held else self.get(content_id, comment_id)
+        held = self._one(f"FROM ({HELD}) WHERE content_id = ? AND id = ?", content_id, comment_id)
+        return held or self.get(content_id, comment_id)
 
     def edit(self, content_id: int, comment_id: str, text: str, edited_at: str) -> Comment | None:
         def change(db: sqlite3.Connection) -> None:
@@ -335,6 +333,9 @@ class SQLiteStore:
     def _reader(self) -> Iterator[sqlite3.Connection]:
         with converted_errors("reading", self._path), self._reading:
             yield self._read
+
+    def _one(self, query: str, *parameters: Any) -> Comment | None:
+        return next(iter(self._page(query, parameters, limit=1).comments), None)
 
     def _page(self, query: str, parameters: tuple[Any, ...], *, limit: int) -> Page:
         """Read up to `limit` comments or about PAGE_BYTES."""
