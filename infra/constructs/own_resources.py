@@ -16,7 +16,10 @@ class OwnResources(Protocol):
     """The functions of the module infra/resources.py."""
 
     def add_data_resources(self, scope: Construct, *, stage: Stage, removal_policy: cdk.RemovalPolicy) -> None:
-        """Add resources with data, which outlive the service stack."""
+        """Add resources with data, which outlive the service stack.
+
+        Afterwards, the stack sets the deletion protection of tables according to `stage.protect`.
+        """
 
     def add_service_resources(self, scope: Construct, *, stage: Stage, alarms: Alarms) -> Sequence[Row]:
         """Add alarms of these resources to the service stack, and return rows of the dashboard."""

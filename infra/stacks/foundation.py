@@ -35,8 +35,7 @@ class FoundationStack(BaseStack):
             before = resource_paths(self)
             own.add_data_resources(self, stage=stage, removal_policy=self._removal)
             require_owned(self, before=before, owns=WORKLOAD.owns, stage=stage)
-        if stage.foundation_stack in protected_stacks(stage):
-            self._protect_tables_by_parameter()
+        self._protect_tables()
         for secret in WORKLOAD.secrets:
             if secret.needed_by(stage):
                 self._add_secret(secret)
@@ -47,11 +46,13 @@ class FoundationStack(BaseStack):
             cfn_resource(group).add_property_override("RetentionInDays", stage.log_days)
         self._add_access_log_bucket()
 
-    def _protect_tables_by_parameter(self) -> None:
-        """Let the parameter decide about the deletion protection of the workload's tables."""
-        given = cdk.Fn.condition_equals(self.add_protection_parameter().value_as_string, "true")
-        cdk.CfnCondition(self, "Protected", expression=given)
-        protected = cdk.Fn.condition_if("Protected", True, False)
+    def _protect_tables(self) -> None:
+        """Protect the workload's tables as the parameter says, or, in a stage without protection, not at all."""
+        protected: bool | cdk.IResolvable = False
+        if self.stack_name in protected_stacks(self._stage):
+            given = cdk.Fn.condition_equals(self.add_protection_parameter().value_as_string, "true")
+            cdk.CfnCondition(self, "Protected", expression=given)
+            protected = cdk.Fn.condition_if("Protected", True, False)
         for each in self.node.find_all():
             if isinstance(each, dynamodb.CfnTable):
                 each.deletion_protection_enabled = protected

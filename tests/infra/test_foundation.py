@@ -16,6 +16,8 @@ def test_prod_retains_everything_except_after_a_failed_first_creation_and_can_re
     data.has_condition("Protected", {"Fn::Equals": [{"Ref": "DeletionProtection"}, "true"]})
     data.has_parameter("DeletionProtection", {"Default": "true"})
     assert replica["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    (replica,) = the(templates("dev").data, TABLE)["Replicas"]
+    assert replica["DeletionProtectionEnabled"] is False, "so a stage that is no longer protected can be destroyed"
 
 
 @pytest.mark.parametrize(("stage", "days"), [("dev", 30), ("prod", 90), ("pr-1", 1)])

@@ -21,7 +21,6 @@ def add_data_resources(scope: Construct, *, stage: Stage, removal_policy: cdk.Re
         point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
             point_in_time_recovery_enabled=True
         ),
-        deletion_protection=stage.protect,
         removal_policy=removal_policy,
     )
 
