@@ -1,11 +1,16 @@
-"""The example in examples/hello: deployed, updated, broken and explained like the comment service."""
+"""The example in examples/hello: deployed, updated, broken and explained like the comment service.
+
+Its stage has a domain behind CloudFront, the variant that the playground supports.
+"""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 
 from playground.up import free_port
@@ -14,6 +19,12 @@ from tests.machine import needs
 
 PROJECT = Path(__file__).resolve().parents[2]
 APP = "examples/hello/app/hello.py"
+URL = "https://hello.example.com"
+CERTIFICATE = "arn:aws:acm:us-east-1:000000000000:certificate/01234567-89ab-cdef-0123-456789abcdef"
+DOMAIN = f"""max_tasks=6,
+    entrance=importlib.import_module("infra.model").Entrance.CLOUDFRONT,
+    domain=Domain(name="{URL.removeprefix("https://")}", certificate_arn="{CERTIFICATE}"),
+"""
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -22,7 +33,28 @@ def git(folder: Path, *arguments: str) -> None:
 
 
 @pytest.fixture
-def variables(docker: None, tmp_path: Path) -> Iterator[dict[str, str]]:  # noqa: ARG001  # needs Docker
+def clone(tmp_path: Path) -> Path:
+    """A clone of the project, whose playground has the domain."""
+    folder = tmp_path / "clone"
+    git(PROJECT, "clone", "--quiet", str(PROJECT), str(folder))
+    for tools in (".venv-playground", "node_modules"):
+        (folder / tools).symlink_to(PROJECT / tools)
+        with (folder / ".git/info/exclude").open("a") as ignored:
+            ignored.write(f"{tools}\n")
+    change(folder, "infra/config.py", "max_tasks=6,\n", DOMAIN)
+    return folder
+
+
+def change(clone: Path, file: str, old: str, new: str) -> None:
+    """Commit a change of a file."""
+    text = (clone / file).read_text()
+    assert old in text
+    (clone / file).write_text(text.replace(old, new))
+    git(clone, "commit", "--all", "--quiet", "--message", "A change")
+
+
+@pytest.fixture
+def variables(docker: None, tmp_path: Path, clone: Path) -> Iterator[dict[str, str]]:  # noqa: ARG001  # needs Docker
     """The environment of a person who has started a playground with the example."""
     needs((PROJECT / ".venv-playground/bin/python").exists(), "no .venv-playground: `make test` creates it")
     variables = {
@@ -34,10 +66,10 @@ def variables(docker: None, tmp_path: Path) -> Iterator[dict[str, str]]:  # noqa
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     try:
-        run("playground", "up", cwd=PROJECT, env=variables)
+        run("playground", "up", cwd=clone, env=variables)
         yield variables
     finally:
-        run("playground", "down", cwd=PROJECT, env=variables)
+        run("playground", "down", cwd=clone, env=variables)
 
 
 def run(*arguments: str, cwd: Path, env: dict[str, str], status: int = 0) -> str:
@@ -50,20 +82,25 @@ def run(*arguments: str, cwd: Path, env: dict[str, str], status: int = 0) -> str
     return done.stdout
 
 
-def test_a_flask_app_is_deployed_updated_and_rolled_back_with_the_cause(
-    variables: dict[str, str], tmp_path: Path
+def test_a_flask_app_behind_cloudfront_is_deployed_updated_and_rolled_back_with_the_cause(
+    variables: dict[str, str], clone: Path
 ) -> None:
     url = f"http://127.0.0.1:{variables['PLAYGROUND_PORT']}"
     assert ask(url).body == {"hello": "world", "signed": True}
-
-    clone = tmp_path / "clone"
-    git(PROJECT, "clone", "--quiet", str(PROJECT), str(clone))
+    cloudformation = boto3.client(
+        "cloudformation",
+        endpoint_url=f"http://127.0.0.1:{variables['PLAYGROUND_GATEWAY_PORT']}",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    (stack,) = cloudformation.describe_stacks(StackName="HelloService-playground")["Stacks"]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    assert outputs["BaseUrl"] == URL
+    assert re.fullmatch(r"hello\.example\.com CNAME \w+\.cloudfront\.net", outputs["DnsRecord"])
 
     def release(old: str, new: str, *, status: int = 0) -> str:
-        text = (clone / APP).read_text()
-        assert old in text
-        (clone / APP).write_text(text.replace(old, new))
-        git(clone, "commit", "--all", "--quiet", "--message", "A change")
+        change(clone, APP, old, new)
         return run("release", "deploy", "playground", cwd=clone, env=variables, status=status)
 
     release('"hello": os', '"greeting": "good day", "hello": os')
