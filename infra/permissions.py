@@ -83,6 +83,11 @@ RELEASE = (
     ),
     Statement(sid="ReadEvents", actions=("cloudformation:DescribeStackEvents",), resources=STACKS),
     Statement(
+        sid="CancelHopelessUpdates",
+        actions=("cloudformation:CancelUpdateStack",),
+        resources=(arn("cloudformation", f"stack/{TITLE}Service-*/*"),),
+    ),
+    Statement(
         sid="CountResources",
         actions=("ec2:DescribeAddresses", "ec2:DescribeVpcs"),
         resources=("*",),

@@ -33,7 +33,7 @@ from release.command import (
     publish,
     run_command,
 )
-from release.deploy import base_url, deploy, last_operation, running_digest, unprotected_stacks
+from release.deploy import base_url, deploy, last_operation, new_change_set, running_digest, unprotected_stacks
 from release.destroy import destroy, reap
 from release.display import note, step
 from release.evidence import Evidence
@@ -198,10 +198,11 @@ def check_scan(planned: Plan, digest: str) -> str:
 
 def deploy_and_watch(planned: Plan, *names: str, digest: str | None = None) -> None:
     """Deploy stacks; raise DeploymentError with the causes observed during the deployment."""
-    watch = Watch(planned.aws)
+    change_set = new_change_set()
+    watch = Watch(planned.aws, change_set=change_set)
     try:
         with watch, probe_traffic(base_url(planned.aws)):
-            deploy(planned.aws, *names, digest=digest)
+            deploy(planned.aws, *names, digest=digest, change_set=change_set)
     except DeploymentError as failure:
         # What happens in the service explains no failure of another stack.
         service = planned.aws.stage.service_stack

@@ -39,6 +39,8 @@ OUTCOMES = {
     "ROLLBACK_FAILED": "the first deployment failed, and so did its removal",
     "UPDATE_ROLLBACK_FAILED": "the deployment failed, and so did its rollback",
 }
+_CANCELLED = ("UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated")
+"""CloudFormation's status and reason of the stack whose update was cancelled."""
 _REASONS_SHOWN = 3
 _CONCURRENT_UPDATE = re.compile(
     r"_IN_PROGRESS state and can ?not be updated|InvalidChangeSetStatus|OperationInProgress|ChangeSetNotFound"
@@ -70,15 +72,21 @@ def _assembly(_stage: str) -> Path:
     return folder
 
 
-def deploy(aws: Aws, *names: str, digest: str | None = None, protect: bool = False) -> None:
+def new_change_set() -> str:
+    """Return a name that no other release uses. Before it creates a change set, cdk waits until none has its name."""
+    return f"release-{secrets.token_hex(8)}"
+
+
+def deploy(
+    aws: Aws, *names: str, digest: str | None = None, protect: bool = False, change_set: str | None = None
+) -> None:
     """Deploy stacks from this commit's templates, with the image `digest`, by default the running one.
 
     With `protect`, switch on deletion protection, which new stacks don't have, so that they can be rolled back. Raises
     DeploymentError with CloudFormation's reasons, or the last lines of the CLI if there are none.
     """
     options = ["--exclusively", "--require-approval=never", "--progress=events", *image_parameter(aws, digest)]
-    # cdk waits until there is no change set of this name: with the default name, forever for that of another release.
-    options.append(f"--change-set-name=release-{secrets.token_hex(8)}")
+    options.append(f"--change-set-name={change_set or new_change_set()}")
     for attempt in range(1, ATTEMPTS + 1):
         new = [name for name in names if wait_until_updatable(aws, name)]
         marks = {name: newest_event(aws, name) for name in names}
@@ -229,14 +237,14 @@ def failures_since(aws: Aws, name: str, mark: str | None) -> list[str]:
 
 
 def _failures(events: Iterable[StackEventTypeDef]) -> list[str]:
-    """Return the failures among events that are sorted by time, the newest first."""
-    found = [
-        f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}"
-        for event in events
-        if event.get("ResourceStatus", "").endswith("_FAILED")
-        and (reason := event.get("ResourceStatusReason", ""))
-        and "cancelled" not in reason
-    ]
+    """Return the failures among events that are sorted by time, the newest first, and the cancellation of an update."""
+    found = []
+    for event in events:
+        status, reason = event.get("ResourceStatus", ""), event.get("ResourceStatusReason", "")
+        if (status, reason) == _CANCELLED:
+            found.append("the update was cancelled")
+        elif status.endswith("_FAILED") and reason and "cancelled" not in reason:
+            found.append(f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}")
     return found[::-1]
 
 

@@ -25,7 +25,9 @@ class StoppedTask:
     exit_code: int | None
     """Of the service's container. A task is STOPPED before its containers have exited, so it may be missing."""
     log_lines: tuple[str, ...] = ()
-    """Its last log lines, oldest first, read once the deployment has failed."""
+    """Its last log lines, oldest first."""
+    deployment: str = ""
+    """ID of the ECS deployment that started it."""
 
     @classmethod
     def of(cls, task: TaskTypeDef) -> StoppedTask:
@@ -36,7 +38,12 @@ class StoppedTask:
             stop_code=task.get("stopCode", ""),
             reasons=tuple(shorten_arns(reason) for reason in reasons if reason),
             exit_code=container.get("exitCode"),
+            deployment=task.get("startedBy", ""),
         )
+
+    @property
+    def crashed(self) -> bool:
+        return self.stop_code == "EssentialContainerExited"
 
     @property
     def failed_health_checks(self) -> bool:
@@ -59,6 +66,8 @@ class Evidence:
     stopped: list[StoppedTask] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     """Log lines with the reasons for 5xx responses, of any task."""
+    cancelled: str | None = None
+    """Why the release cancelled the update, if it did."""
     failure: Exception | None = None
     """Why the last poll failed, if it did."""
 

@@ -54,6 +54,7 @@ def explain(evidence: Evidence, stack_failures: Sequence[str]) -> list[str]:
     """Return the causes of a failed deployment, then the messages of CloudFormation, ECS and the log."""
     rollouts = list(dict.fromkeys(evidence.rollouts_failed))
     lines = [f"{CAUSE}{cause}" for cause in dict.fromkeys(_causes(evidence, [*rollouts, *stack_failures]))]
+    lines += [f"release: cancelled the update: {evidence.cancelled}"] if evidence.cancelled else []
     lines += [f"CloudFormation: {reason}" for reason in stack_failures]
     lines += [f"ECS: {reason}" for reason in rollouts if reason.rstrip(".") not in " ".join(stack_failures)]
     lines += [f"load balancer: target is unhealthy: {reason}" for reason in _unhealthy_reasons(evidence)]
@@ -96,7 +97,8 @@ def _causes(evidence: Evidence, failures: Sequence[str]) -> list[str]:
     alarms = [match[1] for failure in failures if (match := _ALARMS.search(failure))]
     causes += [f"an alarm rolled the deployment back: look up {names} in docs/operations.md" for names in alarms]
     denials = [denial for failure in failures if (denial := explain_denial(failure))]
-    return causes or (denials or [*_recognized(CASES, failures)])[:1]
+    causes = causes or (denials or [*_recognized(CASES, failures)])[:1]
+    return causes or ([f"{evidence.cancelled}: see ECS's events below"] if evidence.cancelled else [])
 
 
 def _recognized(cases: Mapping[str, str], texts: Iterable[str]) -> Iterator[str]:
@@ -107,7 +109,7 @@ def _recognized(cases: Mapping[str, str], texts: Iterable[str]) -> Iterator[str]
 
 def _crashes(evidence: Evidence) -> Iterator[str]:
     """Yield each exit of a container with its last error. Status 0 means that its command is not a server."""
-    ended = [task for task in evidence.stopped if task.stop_code == "EssentialContainerExited"]
+    ended = [task for task in evidence.stopped if task.crashed]
     errors = [error for task in ended for line in task.log_lines if (error := _error_in(line))]
     why = errors[-1] if errors else "see its last log lines"
     for code, times in Counter(task.exit_code for task in ended if task.exit_code is not None).items():
@@ -128,7 +130,7 @@ def _exceptions(log_lines: Iterable[str]) -> Iterator[str]:
 
 def _failed_health_checks(evidence: Evidence) -> Iterator[str]:
     """Distinguish a wrong response, a slow one and none. A container that exits gives none either."""
-    if any(task.stop_code == "EssentialContainerExited" for task in evidence.stopped):
+    if any(task.crashed for task in evidence.stopped):
         return
     path, reasons = WORKLOAD.health_path, _unhealthy_reasons(evidence)
     for reason in reasons:

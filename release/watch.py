@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.config import PROJECT, WORKLOAD
 from release.aws import Aws
+from release.cancel import Guard
 from release.display import note, progress
 from release.evidence import Evidence, StoppedTask, shorten_arns
 from release.logs import past_events
@@ -47,13 +48,15 @@ _TASKS_READ = 3
 class Watch:
     """Collects evidence from `__enter__` to `__exit__`, excluding what was there before.
 
-    `look_back` collects what ECS still has of an earlier deployment: a hundred events, and tasks for an hour.
+    With the name of its change set, it cancels a deployment of the service that can't succeed. `look_back` collects
+    what ECS still has of an earlier deployment: a hundred events, and tasks for an hour.
     """
 
-    def __init__(self, aws: Aws, *, since: float | None = None) -> None:
+    def __init__(self, aws: Aws, *, since: float | None = None, change_set: str | None = None) -> None:
         """`since` is the Unix time at which the deployment began; None is now."""
         self.evidence = Evidence()
         self._aws = aws
+        self._guard = Guard(aws, change_set=change_set) if change_set else None
         self._began = since or time.time()
         self._oldest = datetime.fromtimestamp(since or 0, UTC)
         self._seen: set[str] = set()
@@ -63,7 +66,7 @@ class Watch:
         self._thread = threading.Thread(target=self._poll_until_the_end, name="watch", daemon=True)
 
     def __enter__(self) -> Self:
-        self._poll()
+        self._poll(final=True)
         if self.evidence.failure:  # without this baseline, earlier failures would look new
             raise self.evidence.failure
         self.evidence = Evidence()
@@ -74,11 +77,11 @@ class Watch:
         self._ended.set()
         self._thread.join()
         if kind is not None and issubclass(kind, Exception):  # not after Ctrl-C
-            self._poll()
+            self._poll(final=True)
             self._read_logs()
 
     def look_back(self) -> Evidence:
-        self._poll()
+        self._poll(final=True)
         self._read_logs()
         return self.evidence
 
@@ -91,22 +94,34 @@ class Watch:
                 with suppress(BotoCoreError, ClientError):  # only shown
                     progress("targets", self._describe_targets(self._service))
 
-    def _poll(self) -> list[str]:
-        """Record what is new and return it. A failure doesn't stop the deployment; it is kept for the explanation."""
+    def _poll(self, *, final: bool = False) -> list[str]:
+        """Record what is new and return it. A failure doesn't stop the deployment; it is kept for the explanation.
+
+        Unless this is the `final` poll, a crashed task is recorded once its exit code is known.
+        """
         news: list[str] = []
         stage, ecs = self._aws.stage, self._aws.ecs
         try:
             # The cluster doesn't exist before the first deployment, nor after its rollback.
             with suppress(ecs.exceptions.ClusterNotFoundException):
-                for service in ecs.describe_services(cluster=stage.cluster, services=[stage.service])["services"]:
-                    if service["status"] == "ACTIVE":
-                        news += self._record_service(service)
-                        self._service = service
+                described = ecs.describe_services(cluster=stage.cluster, services=[stage.service])["services"]
+                active = [service for service in described if service["status"] == "ACTIVE"]
+                for service in active:
+                    news += self._record_service(service)
+                    self._service = service
                 pages = ecs.get_paginator("list_tasks").paginate(cluster=stage.cluster, desiredStatus="STOPPED")
                 for new in ([arn for arn in page["taskArns"] if arn not in self._seen] for page in pages):
                     for task in ecs.describe_tasks(cluster=stage.cluster, tasks=new)["tasks"] if new else ():
-                        self._seen.add(task["taskArn"])
-                        news += self._record_task(task)
+                        stopped = StoppedTask.of(task)
+                        if final or not stopped.crashed or stopped.exit_code is not None:
+                            self._seen.add(task["taskArn"])
+                            news += self._record_task(task, stopped)
+                if self._guard:
+                    for stopped in self.evidence.stopped[-_TASKS_READ:]:
+                        if stopped.crashed:
+                            stopped.log_lines = stopped.log_lines or last_log_lines(self._aws, stopped.id)
+                    for service in active:
+                        self._guard.check(service, self.evidence)
             self.evidence.failure = None
         except Exception as error:  # noqa: BLE001  # a failing read must not end the watch, nor hide what it explains
             self.evidence.failure = error
@@ -139,24 +154,18 @@ class Watch:
             if failed and self._is_new(deployment["id"]):
                 evidence.rollouts_failed.append(deployment.get("rolloutStateReason", "FAILED"))
 
-    def _record_task(self, task: TaskTypeDef) -> Iterator[str]:
+    def _record_task(self, task: TaskTypeDef, stopped: StoppedTask) -> Iterator[str]:
         """Record a task that has failed, rather than being stopped by the scheduler."""
         if task.get("stoppedAt", self._oldest) < self._oldest:
             return
-        stopped = StoppedTask.of(task)
         if stopped.stop_code != "ServiceSchedulerInitiated" or stopped.failed_health_checks:
             self.evidence.stopped.append(stopped)
             yield f"task {stopped.id} stopped: {stopped.ending}"
 
     def _read_logs(self) -> None:
-        logs, group, container = self._aws.logs, self._aws.stage.app_log_group, WORKLOAD.container
         try:
             for task in self.evidence.stopped[-_TASKS_READ:]:
-                # PREFIX/CONTAINER/TASK; infra/constructs/fargate_service.py uses the container's name as the prefix
-                stream = f"{container}/{container}/{task.id}"
-                with suppress(logs.exceptions.ResourceNotFoundException):  # a stream is created with its first line
-                    found = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=LOG_LINES)
-                    task.log_lines = tuple(event["message"].rstrip() for event in found["events"])
+                task.log_lines = last_log_lines(self._aws, task.id)
             self.evidence.errors = error_lines(self._aws, since=self._began)
         except Exception as error:  # noqa: BLE001  # as above
             self.evidence.failure = error
@@ -212,6 +221,15 @@ def get(url: str) -> tuple[int, bytes]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read()
+
+
+def last_log_lines(aws: Aws, task_id: str) -> tuple[str, ...]:
+    # PREFIX/CONTAINER/TASK; infra/constructs/fargate_service.py uses the container's name as the prefix
+    stream = f"{WORKLOAD.container}/{WORKLOAD.container}/{task_id}"
+    with suppress(aws.logs.exceptions.ResourceNotFoundException):  # a stream is created with its first line
+        found = aws.logs.get_log_events(logGroupName=aws.stage.app_log_group, logStreamName=stream, limit=LOG_LINES)
+        return tuple(event["message"].rstrip() for event in found["events"])
+    return ()
 
 
 def error_lines(aws: Aws, *, since: float) -> list[str]:

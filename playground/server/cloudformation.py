@@ -8,7 +8,7 @@ from typing import Any
 
 from ministack.core.responses import new_uuid
 from ministack.services import ec2, ecs
-from ministack.services.cloudformation import _stack_events, handlers, provisioners, stacks
+from ministack.services.cloudformation import _change_sets, _stack_events, _stacks, handlers, provisioners, stacks
 
 from playground.server import autoscaling, ecs_launch, iam
 from playground.server.patching import Record, patch
@@ -178,8 +178,12 @@ def create_service(logical_id: str, properties: Record, stack: str) -> Created:
 
 
 def update_service(physical_id: str, old: Record, new: Record, stack: str) -> Created:
+    """Update a service and wait for its deployment, or until the stack's update is cancelled.
+
+    MiniStack then rolls back before the next resource. AWS also marks the service as failed.
+    """
     updated: Created = stock_service_update(physical_id, old, new, stack)
-    wait_for_deployment(service_of(physical_id))
+    wait_for_deployment(service_of(physical_id), cancelled=lambda: bool(_stacks[stack].get("_cancel_requested")))
     return updated
 
 
@@ -196,7 +200,7 @@ def service_of(arn: str) -> Record:
     return service
 
 
-def wait_for_deployment(service: Record) -> None:
+def wait_for_deployment(service: Record, cancelled: Callable[[], bool] = lambda: False) -> None:
     """Wait for the primary deployment to complete; raises ValueError with CloudFormation's message if it fails."""
     deployment = ecs._primary_deployment(service)
     deadline = time.monotonic() + SERVICE_PATIENCE_SECONDS
@@ -204,7 +208,7 @@ def wait_for_deployment(service: Record) -> None:
         primary = ecs._primary_deployment(service)
         if primary and deployment["rolloutState"] != "FAILED":  # after a failure, the primary one is the rollback
             deployment = primary
-        if service["status"] != "ACTIVE" or deployment["rolloutState"] == "COMPLETED":
+        if service["status"] != "ACTIVE" or deployment["rolloutState"] == "COMPLETED" or cancelled():
             return
         if deployment["rolloutState"] == "FAILED":
             raise ValueError(
@@ -229,6 +233,20 @@ def rejected_during_update(action: str, message: str) -> None:
 for name in ("CreateChangeSet", "ExecuteChangeSet"):
     rejected_during_update(name, "Stack:{} is in {} state and can not be updated.")
 rejected_during_update("DeleteStack", "Stack [{}] cannot be deleted while in status {}")
+
+
+stock_describe_stacks = handlers._ACTION_HANDLERS["DescribeStacks"]
+
+
+@patch(handlers._ACTION_HANDLERS, "DescribeStacks", gap="stacks have no ChangeSetId")
+def describe_stacks(params: Record) -> Any:
+    """Add the ID of the last change set that was executed."""
+    status, headers, body = stock_describe_stacks(params)
+    for each in _change_sets.values():
+        if each["ExecutionStatus"].startswith("EXECUTE_"):
+            stack = f"<StackId>{each['StackId']}</StackId>"
+            body = body.replace(stack.encode(), f"{stack}<ChangeSetId>{each['ChangeSetId']}</ChangeSetId>".encode())
+    return status, headers, body
 
 
 stock_runs_on_worker_thread, stock_sends_back = stacks._runs_on_worker_thread, stacks._sends_back_failed_update

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
 from unittest.mock import Mock
 
 import pytest
@@ -44,6 +45,26 @@ def test_a_failed_deployment_gives_cloudformations_reasons_and_no_older_ones(
     _, outcome, failures = deploy.last_operation(aws, name)
     assert "the previous version still runs" in outcome
     assert failures == [reason]
+
+
+def test_a_cancelled_update_is_a_failure_with_its_outcome(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = {"StackName": "x", "StackStatus": "UPDATE_ROLLBACK_COMPLETE", "StackId": "arn/x"}
+    events = [
+        ("x", "UPDATE_ROLLBACK_COMPLETE", ""),
+        ("Service", "UPDATE_FAILED", "Resource update cancelled"),
+        ("x", "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated"),
+        ("x", "UPDATE_IN_PROGRESS", "User Initiated"),
+    ]
+    pages = [
+        {"EventId": str(number), "StackId": "arn/x", "PhysicalResourceId": "arn/x", "LogicalResourceId": name,
+         "ResourceType": "x", "ResourceStatus": status, "ResourceStatusReason": reason, "Timestamp": datetime.now(UTC)}
+        for number, (name, status, reason) in enumerate(events)
+    ]  # fmt: skip
+    monkeypatch.setattr(deploy, "describe", lambda *_: stack)
+    monkeypatch.setattr(deploy, "_events", lambda *_: iter(pages))
+    _, outcome, failures = deploy.last_operation(dev, "x")
+    assert "the previous version still runs" in outcome
+    assert failures == ["the update was cancelled"]
 
 
 @pytest.mark.parametrize("change", [deploy.deploy, deploy.destroy])

@@ -157,6 +157,14 @@ def test_a_store_that_fails_is_explained_by_the_services_log(error: str, cause: 
     assert str(explain(evidence, [])).count("error: no table") == 1
 
 
+def test_a_cancelled_update_says_why_beside_the_cause_that_a_task_gives() -> None:
+    evidence = Evidence(cancelled="the rollout made no progress for 15 minutes")
+    assert "no progress for 15 minutes" in causes(evidence)[0]
+    assert "release: cancelled the update: the rollout made no progress for 15 minutes" in explain(evidence, [])
+    evidence.stopped = [stopped(exit_code=3)] * 2
+    assert ["exits with status 3" in cause for cause in causes(evidence)] == [True]
+
+
 def test_an_unknown_failure_shows_the_last_events_and_cloudformations_reason() -> None:
     error = ClientError({"Error": {"Code": "ExpiredToken", "Message": ""}}, "DescribeServices")
     evidence = Evidence(events=[f"event {number}" for number in range(9)], failure=error)

@@ -68,6 +68,22 @@ def test_a_failed_deployment_is_explained_by_its_own_tasks_and_their_last_lines(
     assert explain(evidence, [])[-2:] == ["  the first line", "  the last line"]
 
 
+def test_a_crashed_task_is_recorded_once_its_exit_code_is_known(cluster: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same code in two tasks proves that a rollout can't succeed."""
+    crash = {"taskArn": "task/own", "stopCode": "EssentialContainerExited"}
+    early, late = ({"tasks": [crash | {"containers": [{"name": "web"} | code]}]} for code in ({}, {"exitCode": 3}))
+    listed, said = Mock(return_value={"taskArns": []}), Queue[str]()
+    monkeypatch.setattr(cluster.ecs, "list_tasks", listed)
+    monkeypatch.setattr(cluster.ecs, "describe_tasks", Mock(side_effect=[early, early, late]))
+    monkeypatch.setattr(watch, "note", said.put)
+
+    def meanwhile() -> None:
+        listed.return_value = {"taskArns": ["task/own"]}
+        assert said.get(timeout=30) == "task own stopped: web: exit code 3"
+
+    assert [each.exit_code for each in deployment_failed(cluster, meanwhile).stopped] == [3]
+
+
 def test_looking_back_leaves_out_what_an_earlier_deployment_did(cluster: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     began = time.time()
     times = {"older": datetime.fromtimestamp(began - 60, UTC), "own": datetime.fromtimestamp(began + 60, UTC)}
