@@ -1,4 +1,4 @@
-"""Reusable constructs. Each takes keyword arguments and exposes its resources; the stacks grant permissions."""
+"""Constructs of a stage. They read its fields and expose their resources; the stacks grant permissions."""
 
 import aws_cdk as cdk
 from constructs import IConstruct

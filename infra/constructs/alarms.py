@@ -1,7 +1,5 @@
 """CloudWatch alarms and their SNS topic."""
 
-from collections.abc import Collection
-
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
@@ -14,6 +12,8 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from infra.model import Stage, Workload, camel_case
+
 MINUTE = cdk.Duration.minutes(1)
 """Period of every alarm. CDK's default is five minutes, which is too long for deployment alarms."""
 
@@ -25,30 +25,16 @@ sends more (PROBE_SECONDS in release/watch.py)."""
 class Alarms(Construct):
     """Alarms of a stage, $0.10 a month each, and the SNS topic that they notify when they enter ALARM and OK."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        subject: str,
-        stage: str,
-        prefix: str,
-        queries: Collection[str],
-        runbook: str,
-        email: str | None,
-    ) -> None:
-        """Create the topic.
-
-        Descriptions are about `subject`, the workload's title, and contain commands for `stage`. Names start with
-        `prefix`, because people read them in notifications; the cluster and the service have it as a name. `queries`
-        are the names of saved queries. `runbook` is the URL of a page with a section for each alarm.
-        """
+    def __init__(self, scope: Construct, construct_id: str, *, stage: Stage, workload: Workload) -> None:
+        """Create the topic."""
         super().__init__(scope, construct_id)
-        self._subject = subject
         self._stage = stage
-        self._prefix = prefix
-        self._queries = queries
-        self._runbook = runbook
+        self._prefix = stage.service  # people read the names of alarms in notifications
+        self._subject = camel_case(workload.name)
+        self._queries = workload.queries
+        # A page with a section for each alarm; a link if the repository is known.
+        page = "docs/operations.md"
+        self._runbook = f"https://github.com/{stage.github.name}/blob/main/{page}" if stage.github else page
         self.all: list[cloudwatch.Alarm] = []
         self._topic = sns.Topic(self, "Topic", enforce_ssl=True)
         # This policy replaces the default one, which allows alarms to publish.
@@ -61,8 +47,8 @@ class Alarms(Construct):
                 conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
             )
         )
-        if email:
-            self._topic.add_subscription(subscriptions.EmailSubscription(email))
+        if stage.alarm_address:
+            self._topic.add_subscription(subscriptions.EmailSubscription(stage.alarm_address))
 
     def add_deployment_alarms(self, load_balancer: elbv2.ApplicationLoadBalancer) -> tuple[cloudwatch.Alarm, ...]:
         """Add and return the alarms that roll back a deployment, `5xx` and `latency`.
@@ -97,7 +83,6 @@ class Alarms(Construct):
         load_balancer: elbv2.ApplicationLoadBalancer,
         target_group: elbv2.ApplicationTargetGroup,
         service: ecs.FargateService,
-        min_tasks: int,
     ) -> None:
         """Add alarms for failed requests and unhealthy, missing or overloaded tasks."""
         requests = load_balancer.metrics.request_count(period=MINUTE)
@@ -132,10 +117,10 @@ class Alarms(Construct):
             # AWS: each running task sends one value a minute, so the sample count is the number of tasks. CPU
             # utilization isn't used because its resolution may be higher.
             metric=service.metric_memory_utilization(statistic="n", period=MINUTE),
-            threshold=min_tasks,
+            threshold=self._stage.min_tasks,
             periods=5,
-            impact=f"{self._subject} may be slow or down: fewer than {min_tasks} tasks have been running for five"
-            " minutes.",
+            impact=f"{self._subject} may be slow or down: fewer than {self._stage.min_tasks} tasks have been running"
+            " for five minutes.",
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             missing_data=cloudwatch.TreatMissingData.BREACHING,  # without tasks there is no data
         )
@@ -220,7 +205,7 @@ class Alarms(Construct):
         service = f"--cluster {self._prefix} --services {self._prefix} --query 'services[0].events[:5].message'"
         first = f"aws ecs describe-services {service}"
         if query in self._queries:
-            first = f"make logs ENV={self._stage} QUERY='{query}'"
+            first = f"make logs ENV={self._stage.name} QUERY='{query}'"
         return f"{impact} Run first: {first} Then: {self._runbook}#{section}"
 
 

@@ -1,7 +1,10 @@
 """Monthly budget of a stage, with notifications at 80 and 100 percent."""
 
+import aws_cdk as cdk
 from aws_cdk import aws_budgets as budgets
 from constructs import Construct
+
+from infra.model import Stage
 
 REGIONS_WITHOUT = frozenset(
     {
@@ -16,22 +19,26 @@ this list with cfn-lint's)."""
 
 
 class MonthlyBudget(Construct):
-    """Monthly AWS budget. Free, because it has no actions."""
+    """Monthly AWS budget of the resources with the stage's tag. Free, because it has no actions.
 
-    def __init__(self, scope: Construct, construct_id: str, *, dollars: int, email: str, tag: str) -> None:
-        """`tag` (`key$value`) limits the budget to resources with this tag.
+    No cost is counted until the key `stage` is activated as a cost allocation tag (docs/operations.md).
+    """
 
-        No cost is counted until the key is activated as a cost allocation tag (docs/operations.md).
-        """
+    def __init__(self, scope: Construct, construct_id: str, *, stage: Stage) -> None:
         super().__init__(scope, construct_id)
+        region = cdk.Stack.of(self).region
+        if region in REGIONS_WITHOUT:
+            warning = f"no budget: {region} lacks AWS::Budgets::Budget; create it as docs/operations.md describes"
+            cdk.Annotations.of(self).add_warning_v2(f"{stage.project}:no-budget", warning)
+            return
         budgets.CfnBudget(
             self,
             "Budget",
             budget={
                 "budgetType": "COST",
                 "timeUnit": "MONTHLY",
-                "budgetLimit": {"amount": dollars, "unit": "USD"},
-                "costFilters": {"TagKeyValue": [f"user:{tag}"]},
+                "budgetLimit": {"amount": stage.monthly_budget, "unit": "USD"},
+                "costFilters": {"TagKeyValue": [f"user:stage${stage.name}"]},
             },
             notifications_with_subscribers=[
                 {
@@ -41,7 +48,7 @@ class MonthlyBudget(Construct):
                         "threshold": percent,
                         "thresholdType": "PERCENTAGE",
                     },
-                    "subscribers": [{"subscriptionType": "EMAIL", "address": email}],
+                    "subscribers": [{"subscriptionType": "EMAIL", "address": stage.alarm_address}],
                 }
                 for percent in (80, 100)
             ],

@@ -14,7 +14,7 @@ from constructs import Construct
 from infra.constructs import cfn_resource
 from infra.constructs.load_balancer import hosted_zone
 from infra.findings import acknowledge
-from infra.model import Domain
+from infra.model import Domain, Stage
 
 VIEWER_ADDRESS_HEADER = "true-client-ip"
 """Request header that contains only the visitor's address. WAF reads the first address in a header, and visitors can
@@ -34,19 +34,14 @@ class CloudFrontEntrance(Construct):
     $0.085 a GB and $1 a million requests."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        name: str,
-        load_balancer: elbv2.IApplicationLoadBalancer,
-        domain: Domain | None,
+        self, scope: Construct, construct_id: str, *, stage: Stage, load_balancer: elbv2.IApplicationLoadBalancer
     ) -> None:
-        """`name` identifies the distribution in the console. The VPC of the load balancer needs an internet gateway.
+        """The VPC of the load balancer needs an internet gateway.
 
-        The certificate of `domain` must exist in us-east-1; creating it there would need another stack.
+        The certificate of a domain must exist in us-east-1; creating it there would need another stack.
         """
         super().__init__(scope, construct_id)
+        domain = stage.domain
         vpc_origin = cloudfront.VpcOrigin(
             self,
             "VpcOrigin",
@@ -70,7 +65,7 @@ class CloudFrontEntrance(Construct):
         self.distribution = cloudfront.Distribution(
             self,
             "Distribution",
-            comment=name,
+            comment=stage.service,
             default_behavior=cloudfront.BehaviorOptions(
                 origin=origin,
                 allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,

@@ -11,6 +11,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.alarms import MINUTE
+from infra.model import Stage, Workload
 
 _COLUMNS = 24
 """CloudWatch: width of the dashboard grid."""
@@ -26,17 +27,15 @@ class Row(NamedTuple):
 class SavedQueries(Construct):
     """Saved Logs Insights queries. Free until they run."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, queries: Mapping[str, str], folder: str, log_group_name: str
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, stage: Stage, queries: Mapping[str, str]) -> None:
         super().__init__(scope, construct_id)
         for name, query in queries.items():
             logs.CfnQueryDefinition(
                 self,
                 name.title().replace(" ", ""),
-                name=f"{folder}/{name}",
+                name=f"{stage.service}/{name}",
                 query_string=query.replace(" | ", "\n| "),  # one command per line, for Insights' editor
-                log_group_names=[log_group_name],
+                log_group_names=[stage.app_log_group],
             )
 
 
@@ -48,22 +47,19 @@ class Dashboard(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        name: str,
+        stage: Stage,
+        workload: Workload,
         alarms: Sequence[cloudwatch.Alarm],
         load_balancer: elbv2.ApplicationLoadBalancer,
         target_group: elbv2.ApplicationTargetGroup,
         service: ecs.FargateService,
-        min_tasks: int,
         rows: Sequence[Row],
-        route_namespace: str | None,
-        web_acl_metric: str | None,
     ) -> None:
-        """`rows` are those of the workload's resources.
-
-        `route_namespace` has the metrics by route, `web_acl_metric` is the web ACL's name; None omits the row.
-        """
+        """`rows` are those of the workload's resources."""
         super().__init__(scope, construct_id)
-        self._board = cloudwatch.Dashboard(self, "Board", dashboard_name=name, default_interval=cdk.Duration.hours(3))
+        self._board = cloudwatch.Dashboard(
+            self, "Board", dashboard_name=stage.service, default_interval=cdk.Duration.hours(3)
+        )
         self._board.add_widgets(
             cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=_COLUMNS, height=3)
         )
@@ -85,12 +81,13 @@ class Dashboard(Construct):
                 *(requests.target_response_time(statistic=of, period=MINUTE, label=of) for of in ("p50", "p90", "p99")),
             ),
         )
-        if route_namespace:
+        if stage.route_metrics and workload.metrics_variable:
+            namespace = stage.metrics_namespace
             self._add_row(
                 "If not, on which route?",
-                graph("Requests per minute, by route", _by_route(route_namespace, "duration_ms", "SampleCount")),
-                graph("Failures per minute, by route", _by_route(route_namespace, "failed", "Sum")),
-                graph("p99 in the task, milliseconds, by route", _by_route(route_namespace, "duration_ms", "p99")),
+                graph("Requests per minute, by route", _by_route(namespace, "duration_ms", "SampleCount")),
+                graph("Failures per minute, by route", _by_route(namespace, "failed", "Sum")),
+                graph("p99 in the task, milliseconds, by route", _by_route(namespace, "duration_ms", "p99")),
             )
         self._add_row(
             "Is it the tasks?",
@@ -98,7 +95,7 @@ class Dashboard(Construct):
                 "Tasks",
                 targets.healthy_host_count(statistic="min", period=MINUTE, label="healthy"),
                 targets.unhealthy_host_count(statistic="max", period=MINUTE, label="unhealthy"),
-                at_least=min_tasks,
+                at_least=stage.min_tasks,
             ),
             graph(
                 "CPU, percent",
@@ -111,7 +108,7 @@ class Dashboard(Construct):
         )
         for row in rows:
             self._add_row(row.question, *row.graphs)
-        if web_acl_metric:
+        if stage.web_acl:
             region = cdk.Stack.of(self).region
             self._add_row(
                 "Are clients blocked?",
@@ -121,7 +118,7 @@ class Dashboard(Construct):
                         cloudwatch.Metric(
                             namespace="AWS/WAFV2",
                             metric_name="BlockedRequests",
-                            dimensions_map={"WebACL": web_acl_metric, "Region": region, "Rule": rule},
+                            dimensions_map={"WebACL": stage.service, "Region": region, "Rule": rule},
                             statistic="sum",
                             period=MINUTE,
                             label=label,

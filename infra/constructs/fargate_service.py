@@ -13,7 +13,7 @@ from constructs import Construct, IConstruct
 from infra.constructs import cfn_resource
 from infra.constructs.network import Network
 from infra.findings import acknowledge
-from infra.model import Architecture
+from infra.model import Stage, Workload
 
 USER = "10001:10001"
 """Numeric, so that it needs no entry in /etc/passwd. The image sets the same user."""
@@ -37,48 +37,38 @@ class ApiService(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        name: str,
-        container: str,
-        port: int,
+        stage: Stage,
+        workload: Workload,
         network: Network,
         image: ecs.ContainerImage,
-        cpu: int,
-        memory: int,
-        architecture: Architecture,
-        spot_share: int,
         environment: Mapping[str, str],
         secrets: Mapping[str, ecs.Secret],
         log_group: logs.ILogGroup,
         rollback_alarms: Sequence[cloudwatch.Alarm],
-        failed_tasks: int,
-        container_insights: bool,
     ) -> None:
-        """`name` names the cluster, the service and the task family. `cpu` is in 1/1024 of a vCPU, `memory` in MiB.
-
-        `rollback_alarms` must not use metrics of the service, which would be a circular dependency. A deployment fails
-        after `failed_tasks` tasks in a row that don't become healthy.
-        """
+        """`rollback_alarms` must not use metrics of the service, which would be a circular dependency."""
         super().__init__(scope, construct_id)
+        self._stage = stage
         self.cluster = ecs.Cluster(
             self,
             "Cluster",
-            cluster_name=name,  # scaling, alarms and every `aws ecs` command refer to it
+            cluster_name=stage.cluster,  # scaling, alarms and every `aws ecs` command refer to it
             vpc=network.vpc,
             container_insights_v2=(
-                ecs.ContainerInsights.ENABLED if container_insights else ecs.ContainerInsights.DISABLED
+                ecs.ContainerInsights.ENABLED if stage.container_insights else ecs.ContainerInsights.DISABLED
             ),
             enable_fargate_capacity_providers=True,
         )
-        if not container_insights:
+        if not stage.container_insights:
             acknowledge(self.cluster, {"ECS4": "alarms and dashboard use free metrics and the application's own"})
         self.task_definition = ecs.FargateTaskDefinition(
             self,
             "Task",
-            family=name,  # keeps the revision history if the construct is renamed
-            cpu=cpu,
-            memory_limit_mib=memory,
+            family=stage.service,  # keeps the revision history if the construct is renamed
+            cpu=stage.cpu,
+            memory_limit_mib=stage.memory,
             runtime_platform=ecs.RuntimePlatform(
-                cpu_architecture=ecs.CpuArchitecture.of(architecture.name),
+                cpu_architecture=ecs.CpuArchitecture.of(stage.architecture.name),
                 operating_system_family=ecs.OperatingSystemFamily.LINUX,
             ),
         )
@@ -86,17 +76,17 @@ class ApiService(Construct):
         no_capabilities = ecs.LinuxParameters(self, "Linux")
         no_capabilities.drop_capabilities(ecs.Capability.ALL)
         self.task_definition.add_container(
-            container,
+            workload.container,
             image=image,
             user=USER,
             readonly_root_filesystem=True,
             linux_parameters=no_capabilities,
-            port_mappings=[ecs.PortMapping(container_port=port)],
+            port_mappings=[ecs.PortMapping(container_port=workload.port)],
             environment=dict(environment),
             secrets=dict(secrets),
             stop_timeout=STOP_TIMEOUT,
             logging=ecs.LogDrivers.aws_logs(
-                stream_prefix=container,  # release/watch.py reads a task's stream by its name
+                stream_prefix=workload.container,  # release/watch.py reads a task's stream by its name
                 log_group=log_group,
                 mode=ecs.AwsLogDriverMode.NON_BLOCKING,
                 max_buffer_size=LOG_BUFFER,
@@ -114,7 +104,7 @@ class ApiService(Construct):
         self.service = ecs.FargateService(
             self,
             "Service",
-            service_name=name,  # the release and `aws ecs` commands refer to it
+            service_name=stage.service,  # the release and `aws ecs` commands refer to it
             cluster=self.cluster,
             task_definition=self.task_definition,
             deployment_strategy=ecs.DeploymentStrategy.ROLLING,
@@ -128,17 +118,18 @@ class ApiService(Construct):
             ),
             health_check_grace_period=GRACE_PERIOD,
             availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
-            capacity_provider_strategies=_capacity(spot_share=spot_share),
+            capacity_provider_strategies=_capacity(spot_share=stage.spot_share),
             vpc_subnets=network.task_subnets,
             assign_public_ip=network.assign_public_ip,
             security_groups=[self.security_group],
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
             enable_ecs_managed_tags=True,
         )
-        # AWS: by default, three tasks must fail. The L2 construct doesn't support the property (aws-cdk#38243).
+        # A deployment fails after so many tasks in a row that don't become healthy. AWS: by default, three. The L2
+        # construct doesn't support the property (aws-cdk#38243).
         cfn_resource(self.service).add_property_override(
             "DeploymentConfiguration.DeploymentCircuitBreaker.ThresholdConfiguration",
-            {"Type": "COUNT", "Value": failed_tasks},
+            {"Type": "COUNT", "Value": 1 if stage.is_preview else 2},
         )
         # Create capacity providers before the service; delete them after it.
         self.service.node.add_dependency(self.cluster)
@@ -147,43 +138,36 @@ class ApiService(Construct):
         self.service.node.add_dependency(self.execution_role, network)
         _accept_redundant_dependencies(self.service)
 
-    def scale(
-        self,
-        *,
-        target_group: elbv2.ApplicationTargetGroup,
-        min_tasks: int,
-        max_tasks: int,
-        cpu_target: int,
-        cpu_seconds: int,
-        requests_per_target: int,
-    ) -> None:
+    def scale(self, target_group: elbv2.ApplicationTargetGroup) -> None:
         """Scale by CPU and by requests; the policy that wants more tasks wins.
 
         CPU reacts first but can't exceed 100%, so each step adds at most two thirds. The request count arrives minutes
         later and shows how large the spike is.
         """
-        tasks = self.service.auto_scale_task_count(min_capacity=min_tasks, max_capacity=max_tasks)
+        stage = self._stage
+        tasks = self.service.auto_scale_task_count(min_capacity=stage.min_tasks, max_capacity=stage.max_tasks)
         # Application Auto Scaling uses its service-linked role by default; setting it would require iam:PassRole.
         cfn_resource(tasks.node.find_child("Target")).add_property_deletion_override("RoleARN")
         _accept_redundant_dependencies(tasks.node.find_child("Target"))
         tasks.scale_on_cpu_utilization(
             "Cpu",
-            target_utilization_percent=cpu_target,
-            scale_out_cooldown=cdk.Duration.seconds(cpu_seconds),
+            target_utilization_percent=stage.cpu_target,
+            scale_out_cooldown=cdk.Duration.seconds(stage.cpu_seconds),
             scale_in_cooldown=SCALE_IN_COOLDOWN,
         )
         tasks.scale_on_request_count(
             "Requests",
-            requests_per_target=requests_per_target,
+            requests_per_target=stage.requests_per_target,
             target_group=target_group,
             scale_out_cooldown=cdk.Duration.minutes(1),
             scale_in_cooldown=SCALE_IN_COOLDOWN,
         )
-        if cpu_seconds == _STANDARD_SECONDS:
+        if stage.cpu_seconds == _STANDARD_SECONDS:
             return
         # Override properties that the L2 constructs don't support.
         cfn_resource(self.service).add_property_override(
-            "Monitoring.MetricConfigurations", [{"MetricNames": ["CPUUtilization"], "ResolutionSeconds": cpu_seconds}]
+            "Monitoring.MetricConfigurations",
+            [{"MetricNames": ["CPUUtilization"], "ResolutionSeconds": stage.cpu_seconds}],
         )
         cfn_resource(tasks.node.find_child("Target").node.find_child("Cpu")).add_property_override(
             "TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification.PredefinedMetricType",

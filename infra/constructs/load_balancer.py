@@ -2,20 +2,21 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_certificatemanager as acm
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
 
+from infra.constructs.network import Network
 from infra.findings import acknowledge
-from infra.model import Domain
+from infra.model import Domain, Stage
 
 IDLE_TIMEOUT = cdk.Duration.seconds(60)
 """Shorter than gunicorn's keepalive: if gunicorn closed an idle connection first, a request could fail with 502."""
 DRAIN = cdk.Duration.seconds(15)
 """Time for in-flight requests to finish when a task is removed. Even slow requests take a fraction of that."""
+ACCESS_LOG_PREFIX = "alb"
 _HSTS = "max-age=31536000"
 """A year, as in CloudFront's managed policy."""
 _REDIRECT = elbv2.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True)
@@ -29,24 +30,23 @@ class LoadBalancer(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        vpc: ec2.IVpc,
-        subnets: ec2.SubnetSelection,
-        internal: bool,
-        domain: Domain | None,
+        stage: Stage,
+        network: Network,
         deletion_protection: str,
-        log_bucket_name: str,
-        log_prefix: str,
     ) -> None:
-        """With `internal`, only the VPC and a VPC origin can connect, and `domain` must be None: it is CloudFront's.
+        """Behind CloudFront, it is internal: only the VPC and a VPC origin can connect, and the domain is CloudFront's.
 
         `deletion_protection` is "true", "false" or a reference to a parameter.
         """
         super().__init__(scope, construct_id)
+        internal = stage.behind_cloudfront
+        domain = None if internal else stage.domain
+        stack = cdk.Stack.of(self)
         self.load_balancer = elbv2.ApplicationLoadBalancer(
             self,
             "LoadBalancer",
-            vpc=vpc,
-            vpc_subnets=subnets,
+            vpc=network.vpc,
+            vpc_subnets=network.load_balancer_subnets,
             internet_facing=not internal,
             idle_timeout=IDLE_TIMEOUT,
             drop_invalid_header_fields=True,
@@ -54,7 +54,8 @@ class LoadBalancer(Construct):
         )
         self.load_balancer.set_attribute("deletion_protection.enabled", deletion_protection)
         # log_access_logs() requires a region at synthesis, so the attributes are set directly.
-        for name, value in (("enabled", "true"), ("bucket", log_bucket_name), ("prefix", log_prefix)):
+        bucket = stage.log_bucket(account=stack.account, region=stack.region)
+        for name, value in (("enabled", "true"), ("bucket", bucket), ("prefix", ACCESS_LOG_PREFIX)):
             self.load_balancer.set_attribute(f"access_logs.s3.{name}", value)
         # Requests of a VPC origin have CloudFront's public addresses, so an internal one accepts all addresses, too.
         why = "only the VPC and CloudFront have a route to it" if internal else "a public API accepts all connections"

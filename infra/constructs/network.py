@@ -6,7 +6,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.findings import acknowledge, wildcard_finding
-from infra.model import Egress, Vpc
+from infra.model import Egress, Stage, Vpc
 
 _AWS = ec2.InterfaceVpcEndpointAwsService
 _ENDPOINTS = {
@@ -21,29 +21,15 @@ _ENDPOINTS = {
 class Network(Construct):
     """A VPC with gateway endpoints for S3 and DynamoDB, which are free and keep images and data inside AWS."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        egress: Egress,
-        internal: bool,
-        cidr: str,
-        existing: Vpc | None,
-        flow_logs: logs.ILogGroup | None,
-    ) -> None:
-        """`internal` adds subnets for an internal load balancer, so that only CloudFront reaches it.
-
-        `flow_logs` receives rejected connections; None disables flow logs. For prices, see `Egress`. With `existing`,
-        nothing is created, and `cidr` and `flow_logs` are ignored.
-        """
+    def __init__(self, scope: Construct, construct_id: str, *, stage: Stage) -> None:
+        """Create a VPC, or nothing if the stage has an existing one. For prices, see `Egress`."""
         super().__init__(scope, construct_id)
-        self.assign_public_ip = egress is Egress.PUBLIC_IP
+        self.assign_public_ip = stage.egress is Egress.PUBLIC_IP
         self.vpc: ec2.IVpc
-        if existing:
-            self._use(existing)
+        if stage.vpc:
+            self._use(stage.vpc)
         else:
-            self._create(egress=egress, internal=internal, cidr=cidr, flow_logs=flow_logs)
+            self._create(stage)
 
     def _use(self, existing: Vpc) -> None:
         annotations = cdk.Annotations.of(self)
@@ -61,24 +47,27 @@ class Network(Construct):
             for name, ids in (("LoadBalancer", existing.load_balancer_subnets), ("Tasks", existing.task_subnets))
         )
 
-    def _create(self, *, egress: Egress, internal: bool, cidr: str, flow_logs: logs.ILogGroup | None) -> None:
+    def _create(self, stage: Stage) -> None:
         kind, subnet = ec2.SubnetType, ec2.SubnetConfiguration
         # CDK adds a NAT gateway in each zone for the first kind, so losing a zone does not affect the other.
-        tasks = kind.PRIVATE_WITH_EGRESS if egress is Egress.NAT else kind.PRIVATE_ISOLATED
+        tasks = kind.PRIVATE_WITH_EGRESS if stage.egress is Egress.NAT else kind.PRIVATE_ISOLATED
         # If a change of egress moved the CIDR block of the internal subnets, CloudFormation would fail: it creates new
         # subnets before it deletes those whose blocks they take. So blocks of subnets that aren't needed are reserved.
         subnets = [
             subnet(name="public", subnet_type=kind.PUBLIC, cidr_mask=24, map_public_ip_on_launch=False),
             subnet(name="tasks", subnet_type=tasks, cidr_mask=24, reserved=self.assign_public_ip),
             # AWS: those of a VPC origin have no route to a gateway
-            subnet(name="internal", subnet_type=kind.PRIVATE_ISOLATED, cidr_mask=24, reserved=not internal),
+            subnet(
+                name="internal", subnet_type=kind.PRIVATE_ISOLATED, cidr_mask=24, reserved=not stage.behind_cloudfront
+            ),
         ]
         self.task_subnets = ec2.SubnetSelection(subnet_group_name="public" if self.assign_public_ip else "tasks")
-        self.load_balancer_subnets = ec2.SubnetSelection(subnet_group_name="internal" if internal else "public")
+        balancing = "internal" if stage.behind_cloudfront else "public"
+        self.load_balancer_subnets = ec2.SubnetSelection(subnet_group_name=balancing)
         vpc = self.vpc = ec2.Vpc(
             self,
             "Vpc",
-            ip_addresses=ec2.IpAddresses.cidr(cidr),
+            ip_addresses=ec2.IpAddresses.cidr(stage.cidr),
             subnet_configuration=subnets,
             restrict_default_security_group=False,  # that takes a Lambda function, and nothing uses the group
             gateway_endpoints={
@@ -86,15 +75,16 @@ class Network(Construct):
                 "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
             },
         )
-        for name, service in _ENDPOINTS.items() if egress is Egress.ENDPOINTS else ():
+        for name, service in _ENDPOINTS.items() if stage.egress is Egress.ENDPOINTS else ():
             endpoint = vpc.add_interface_endpoint(name, service=service, subnets=self.task_subnets)
             acknowledge(endpoint, {"EC23": "open only to the VPC's CIDR block, which the rule can't resolve"})
-        if flow_logs:
+        if stage.flow_logs:
+            log_group = logs.LogGroup.from_log_group_name(self, "FlowLogs", stage.flow_log_group)
             flow_log = vpc.add_flow_log(
                 "Rejected",
-                destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_logs),
+                destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group),
                 traffic_type=ec2.FlowLogTrafficType.REJECT,
             )
-            acknowledge(flow_log, {wildcard_finding(self, flow_logs.log_group_arn): "the streams of one log group"})
+            acknowledge(flow_log, {wildcard_finding(self, log_group.log_group_arn): "the streams of one log group"})
         else:
             acknowledge(vpc, {"VPC7": "flow logs are disabled for this stage"})

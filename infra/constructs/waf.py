@@ -4,8 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import aws_cdk as cdk
 from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
+
+from infra.constructs.cloudfront import VIEWER_ADDRESS_HEADER
+from infra.model import Stage, Workload
 
 _BLOCKED = 403, "blocked"
 _TOO_MANY = 429, "too-many"
@@ -44,39 +48,22 @@ class WebAcl(Construct):
     """Web ACL of a load balancer: $5 a month, $1 per rule and $0.60 per million requests."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        metric: str,
-        resource_arn: str,
-        post_limit: int,
-        post_path: str,
-        address_header: str | None = None,
-        log_group_arn: str,
-        blocked_body: Mapping[str, str],
-        limited_body: Mapping[str, str],
+        self, scope: Construct, construct_id: str, *, stage: Stage, workload: Workload, resource_arn: str
     ) -> None:
-        """`metric` is its name in CloudWatch. `post_limit` is the number of requests per client in five minutes that
-        change something under `post_path`.
-
-        `address_header` is the header that a trusted proxy sets to the client's address; None uses the connecting
-        address. AWS: the log group's name must begin with aws-waf-logs-. The bodies are those of responses to blocked
-        and to too many requests.
-        """
         super().__init__(scope, construct_id)
+        address_header = VIEWER_ADDRESS_HEADER if stage.behind_cloudfront else None
         acl = waf.CfnWebACL(
             self,
             "Acl",
             scope="REGIONAL",
             default_action={"allow": {}},
-            visibility_config=_visibility(metric),
+            visibility_config=_visibility(stage.service),
             custom_response_bodies={
                 key: {"contentType": "APPLICATION_JSON", "content": json.dumps(body)}
-                for (_, key), body in ((_BLOCKED, blocked_body), (_TOO_MANY, limited_body))
+                for (_, key), body in ((_BLOCKED, workload.blocked_body), (_TOO_MANY, workload.limited_body))
             },
             rules=[
-                _post_rate(post_limit, post_path, address_header),
+                _post_rate(stage.post_limit, workload.post_path, address_header),
                 # AWS: this group only checks the connecting address, which behind a proxy is not the client's.
                 *([] if address_header else [_managed(1, "AWSManagedRulesAmazonIpReputationList", block=_REPUTATION)]),
                 _managed(2, "AWSManagedRulesKnownBadInputsRuleSet", block=_names(_BAD_INPUTS), count=_BAD_INPUT_BODIES),
@@ -84,11 +71,17 @@ class WebAcl(Construct):
             ],
         )
         waf.CfnWebACLAssociation(self, "Association", resource_arn=resource_arn, web_acl_arn=acl.attr_arn)
+        log_group = cdk.Stack.of(self).format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=stage.waf_log_group,
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
         waf.CfnLoggingConfiguration(
             self,
             "Logging",
             resource_arn=acl.attr_arn,
-            log_destination_configs=[log_group_arn],
+            log_destination_configs=[log_group],
             redacted_fields=[{"singleHeader": {"Name": "authorization"}}],  # such as a bearer token
             logging_filter={
                 "DefaultBehavior": "DROP",  # others are in the access log; a counted one would be logged with its text
@@ -122,6 +115,10 @@ def _matches(field: str, constraint: str, text: str, *, transformation: str) -> 
 
 
 def _post_rate(limit: int, path: str, address_header: str | None) -> dict[str, Any]:
+    """Limit the requests of a client in five minutes that change something under the path.
+
+    `address_header` is the one that a trusted proxy sets to the client's address; None is the connecting address.
+    """
     methods = [_matches("method", "EXACTLY", method, transformation="NONE") for method in _WRITES]
     writes = [
         {"orStatement": {"statements": methods}},

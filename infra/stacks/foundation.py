@@ -11,12 +11,11 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 
 from infra.config import WORKLOAD, own_resources, protected_stacks
 from infra.constructs import cfn_resource
+from infra.constructs.load_balancer import ACCESS_LOG_PREFIX
 from infra.constructs.own_resources import require_owned, resource_paths
 from infra.findings import acknowledge
 from infra.model import Secret, Stage, camel_case
 from infra.stacks.base import BaseStack
-
-ACCESS_LOG_PREFIX = "alb"
 
 
 class FoundationStack(BaseStack):

@@ -11,10 +11,10 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 from infra import owned
-from infra.config import DIGEST_PARAMETER, DNS_OUTPUT, PROJECT, TITLE, WORKLOAD, own_resources
-from infra.constructs import budget
+from infra.config import DIGEST_PARAMETER, DNS_OUTPUT, WORKLOAD, own_resources
 from infra.constructs.alarms import Alarms
-from infra.constructs.cloudfront import VIEWER_ADDRESS_HEADER, CloudFrontEntrance
+from infra.constructs.budget import MonthlyBudget
+from infra.constructs.cloudfront import CloudFrontEntrance
 from infra.constructs.dashboard import Dashboard, Row, SavedQueries
 from infra.constructs.fargate_service import ApiService
 from infra.constructs.load_balancer import LoadBalancer
@@ -26,7 +26,6 @@ from infra.findings import acknowledge, wildcard_finding
 from infra.model import Owned, Service, Stage, camel_case
 from infra.permissions import BOUNDARY_NAME, GUARDDUTY_AGENT, PULL, UNSUPPORTED
 from infra.stacks.base import BaseStack
-from infra.stacks.foundation import ACCESS_LOG_PREFIX
 
 _CPU_UNITS = 1024
 """CPU units of one vCPU, the most that a worker process can use."""
@@ -48,67 +47,30 @@ class ServiceStack(BaseStack):
         digest = self._add_digest_parameter()
         images = self._images()
         app_logs = logs.LogGroup.from_log_group_name(self, "AppLogs", stage.app_log_group)
-        network = Network(
-            self,
-            "Network",
-            egress=stage.egress,
-            internal=stage.behind_cloudfront,
-            cidr=stage.cidr,
-            existing=stage.vpc,
-            flow_logs=(
-                logs.LogGroup.from_log_group_name(self, "FlowLogs", stage.flow_log_group) if stage.flow_logs else None
-            ),
-        )
+        network = Network(self, "Network", stage=stage)
         edge = LoadBalancer(
             self,
             # A different ID replaces all resources: a target group can't belong to both load balancers, old and new.
             "InternalEdge" if stage.behind_cloudfront else "Edge",
-            vpc=network.vpc,
-            subnets=network.load_balancer_subnets,
-            internal=stage.behind_cloudfront,
-            domain=None if stage.behind_cloudfront else stage.domain,
+            stage=stage,
+            network=network,
             deletion_protection=self.add_protection_parameter().value_as_string if stage.protect else "false",
-            log_bucket_name=stage.log_bucket(account=self.account, region=self.region),
-            log_prefix=ACCESS_LOG_PREFIX,
         )
-        alarms = Alarms(
-            self,
-            "Alarms",
-            subject=TITLE,
-            stage=stage.name,
-            prefix=stage.service,
-            queries=WORKLOAD.queries,
-            runbook=_runbook(stage),
-            email=stage.alarm_address,
-        )
+        alarms = Alarms(self, "Alarms", stage=stage, workload=WORKLOAD)
         api = ApiService(
             self,
             "Api",
-            name=stage.service,
-            container=WORKLOAD.container,
-            port=WORKLOAD.port,
+            stage=stage,
+            workload=WORKLOAD,
             network=network,
             image=ecs.ContainerImage.from_registry(images.repository_uri_for_digest(digest)),
-            cpu=stage.cpu,
-            memory=stage.memory,
-            architecture=stage.architecture,
-            spot_share=stage.spot_share,
             environment=self._environment() | {"IMAGE_DIGEST": digest},
             secrets=self._secrets(),
             log_group=app_logs,
             rollback_alarms=alarms.add_deployment_alarms(edge.load_balancer),
-            failed_tasks=1 if stage.is_preview else 2,
-            container_insights=stage.container_insights,
         )
         target_group = edge.add_target(api.service, port=WORKLOAD.port, health_path=WORKLOAD.health_path)
-        api.scale(
-            target_group=target_group,
-            min_tasks=stage.min_tasks,
-            max_tasks=stage.max_tasks,
-            cpu_target=stage.cpu_target,
-            cpu_seconds=stage.cpu_seconds,
-            requests_per_target=stage.requests_per_target,
-        )
+        api.scale(target_group)
         self._grant_own_resources(api.task_definition.task_role)
         images.grant_pull(api.execution_role)
         agent = owned.filled_in(GUARDDUTY_AGENT, self)
@@ -122,39 +84,18 @@ class ServiceStack(BaseStack):
             },
         )
 
-        alarms.add_service_alarms(
-            load_balancer=edge.load_balancer, target_group=target_group, service=api.service, min_tasks=stage.min_tasks
-        )
+        alarms.add_service_alarms(load_balancer=edge.load_balancer, target_group=target_group, service=api.service)
         alarms.add_failed_deployment_rule()
         rows = self._add_own_resources(alarms)
-        SavedQueries(
-            self, "Queries", queries=WORKLOAD.queries, folder=stage.service, log_group_name=stage.app_log_group
-        )
+        SavedQueries(self, "Queries", stage=stage, queries=WORKLOAD.queries)
         if stage.web_acl:
-            WebAcl(
-                self,
-                "WebAcl",
-                metric=stage.service,
-                resource_arn=edge.load_balancer.load_balancer_arn,
-                post_limit=stage.post_limit,
-                post_path=WORKLOAD.post_path,
-                address_header=VIEWER_ADDRESS_HEADER if stage.behind_cloudfront else None,
-                log_group_arn=self.format_arn(
-                    service="logs",
-                    resource="log-group",
-                    resource_name=stage.waf_log_group,
-                    arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-                ),
-                blocked_body=WORKLOAD.blocked_body,
-                limited_body=WORKLOAD.limited_body,
-            )
+            balancer = edge.load_balancer.load_balancer_arn
+            WebAcl(self, "WebAcl", stage=stage, workload=WORKLOAD, resource_arn=balancer)
         if stage.alarm_address and stage.monthly_budget:
-            self._add_budget(dollars=stage.monthly_budget, email=stage.alarm_address)
+            MonthlyBudget(self, "Budget", stage=stage)
         base_url, host = edge.base_url, edge.load_balancer.load_balancer_dns_name
         if stage.behind_cloudfront:
-            cdn = CloudFrontEntrance(
-                self, "CloudFront", name=stage.service, load_balancer=edge.load_balancer, domain=stage.domain
-            )
+            cdn = CloudFrontEntrance(self, "CloudFront", stage=stage, load_balancer=edge.load_balancer)
             cdn.node.add_dependency(network)  # AWS: a VPC origin needs an internet gateway, although no traffic uses it
             base_url, host = cdn.base_url, cdn.distribution.distribution_domain_name
         if stage.outside_check:
@@ -171,29 +112,18 @@ class ServiceStack(BaseStack):
             Dashboard(
                 self,
                 "Dashboard",
-                name=stage.service,
+                stage=stage,
+                workload=WORKLOAD,
                 alarms=alarms.all,
                 load_balancer=edge.load_balancer,
                 target_group=target_group,
                 service=api.service,
-                min_tasks=stage.min_tasks,
                 rows=rows,
-                route_namespace=(
-                    stage.metrics_namespace if stage.route_metrics and WORKLOAD.metrics_variable else None
-                ),
-                web_acl_metric=stage.service if stage.web_acl else None,
             )
         cdk.CfnOutput(self, "BaseUrl", value=base_url)
         if stage.domain and not stage.domain.hosted_zone_id:
             cdk.CfnOutput(self, DNS_OUTPUT, value=f"{stage.domain.name} CNAME {host}")
         cdk.CfnOutput(self, "DeployedDigest", value=digest)
-
-    def _add_budget(self, *, dollars: int, email: str) -> None:
-        if self.region in budget.REGIONS_WITHOUT:
-            warning = f"no budget: {self.region} lacks AWS::Budgets::Budget; create it as docs/operations.md describes"
-            cdk.Annotations.of(self).add_warning_v2(f"{PROJECT}:no-budget", warning)
-            return
-        budget.MonthlyBudget(self, "Budget", dollars=dollars, email=email, tag=f"stage${self._stage.name}")
 
     def _add_digest_parameter(self) -> str:
         """Return the image's digest as a parameter, so that a deployment without it keeps the running image.
@@ -278,9 +208,3 @@ class ServiceStack(BaseStack):
         rows = own.add_service_resources(self, stage=self._stage, alarms=alarms)
         require_owned(self, before=before, owns=WORKLOAD.owns, stage=self._stage)
         return rows
-
-
-def _runbook(stage: Stage) -> str:
-    """Return the address of the runbook: a link if the repository is known."""
-    page = "docs/operations.md"
-    return f"https://github.com/{stage.github.name}/blob/main/{page}" if stage.github else page
