@@ -187,7 +187,8 @@ def _has_budget(template: Path) -> bool:
 def template_findings(templates: list[Path], *, regions: Sequence[str]) -> list[str]:
     """Return cfn-lint's findings in the templates."""
     command = [str(Path(sys.executable).with_name("cfn-lint")), "--format", "json", "--regions", *regions]
-    command += ["-t", *map(str, templates)]
+    # W3005: a dependency on a construct includes resources that the template refers to anyway.
+    command += ["--ignore-checks", "W3005", "-t", *map(str, templates)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     if ran.returncode and not ran.stdout.strip():
         sys.exit(f"error: cfn-lint failed: {ran.stderr.strip()}")

@@ -8,7 +8,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from aws_cdk import aws_logs as logs
-from constructs import Construct, IConstruct
+from constructs import Construct
 
 from infra.constructs import cfn_resource
 from infra.constructs.network import Network
@@ -136,7 +136,6 @@ class ApiService(Construct):
         # A task can't pull the image or read the secret before the execution role has its policy, or without a route to
         # AWS. The internet gateway can't be deleted while tasks have public addresses.
         self.service.node.add_dependency(self.execution_role, network)
-        _accept_redundant_dependencies(self.service)
 
     def scale(self, target_group: elbv2.ApplicationTargetGroup) -> None:
         """Scale by CPU and by requests; the policy that wants more tasks wins.
@@ -148,7 +147,6 @@ class ApiService(Construct):
         tasks = self.service.auto_scale_task_count(min_capacity=stage.min_tasks, max_capacity=stage.max_tasks)
         # Application Auto Scaling uses its service-linked role by default; setting it would require iam:PassRole.
         cfn_resource(tasks.node.find_child("Target")).add_property_deletion_override("RoleARN")
-        _accept_redundant_dependencies(tasks.node.find_child("Target"))
         tasks.scale_on_cpu_utilization(
             "Cpu",
             target_utilization_percent=stage.cpu_target,
@@ -173,11 +171,6 @@ class ApiService(Construct):
             "TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification.PredefinedMetricType",
             "ECSServiceAverageCPUUtilizationHighResolution",
         )
-
-
-def _accept_redundant_dependencies(construct: IConstruct) -> None:
-    """Acknowledge cfn-lint's W3005: a dependency on a construct includes resources that the template refers to."""
-    cfn_resource(construct).add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
 
 
 def _capacity(*, spot_share: int) -> list[ecs.CapacityProviderStrategy]:
