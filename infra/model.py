@@ -279,6 +279,11 @@ class Workload:
     metrics_variable: str | None = None
     """Environment variable that gets a namespace in stages with `route_metrics`. Log lines then embed the metrics
     `duration_ms` and `failed` with the dimension `route` (CloudWatch's embedded metric format)."""
+    counts_failures: bool = False
+    """Whether the log lines of failed requests also embed `failed` without a dimension, with a StorageResolution of 1.
+    Stages with `route_metrics` then have an alarm on it with a period of ten seconds, for $0.30 a month and again for
+    the metric once a request fails, and alarms are watched for one minute after a rollout instead of three
+    (docs/performance.md)."""
     settings_prefix: str = ""
     """Beginning of the variables that `Stage.settings` may set, such as MYAPP_."""
     problems: Callable[["Stage"], Iterable[str]] = lambda _: ()

@@ -125,6 +125,7 @@ WORKLOAD = Workload(
     health_path="/healthz",
     environment=environment,
     metrics_variable="COMMENTS_METRICS",
+    counts_failures=True,
     settings_prefix="COMMENTS_",
     problems=problems,
     secrets=(MODERATOR, *WEBHOOK),

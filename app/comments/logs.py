@@ -130,5 +130,10 @@ def init_app(app: Flask, settings: "Settings") -> None:
             line |= {"failed": 1} if is_failure else {}
             units = {"duration_ms": "Milliseconds"} | ({"failed": "Count"} if is_failure else {})
             line |= metrics(settings.metrics, units, "route")  # the only dimension: each combination costs $0.30
+            if is_failure:  # also without a dimension, for an alarm with a period of seconds
+                total = {"Name": "failed", "Unit": "Count", "StorageResolution": 1}
+                line["_aws"]["CloudWatchMetrics"].append(
+                    {"Namespace": settings.metrics, "Dimensions": [[]], "Metrics": [total]}
+                )
         log.log(level, orjson.dumps(line).decode())
         return response

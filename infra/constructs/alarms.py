@@ -15,7 +15,9 @@ from constructs import Construct
 from infra.model import Stage, Workload, camel_case
 
 MINUTE = cdk.Duration.minutes(1)
-"""Period of every alarm. CDK's default is five minutes, which is too long for deployment alarms."""
+"""Period of the alarms on AWS's metrics. CDK's default is five minutes, which is too long for deployment alarms."""
+FAILED_PERIOD = cdk.Duration.seconds(10)
+"""AWS: the shortest period of an alarm."""
 
 MIN_REQUESTS = 100
 """Requests in a minute below which shares and percentiles don't count: one slow request would be 1% of them. A release
@@ -50,9 +52,12 @@ class Alarms(Construct):
         if stage.alarm_address:
             self._topic.add_subscription(subscriptions.EmailSubscription(stage.alarm_address))
 
-    def add_deployment_alarms(self, load_balancer: elbv2.ApplicationLoadBalancer) -> tuple[cloudwatch.Alarm, ...]:
-        """Add and return the alarms that roll back a deployment, `5xx` and `latency`.
+    def add_deployment_alarms(
+        self, load_balancer: elbv2.ApplicationLoadBalancer, *, failed_namespace: str | None
+    ) -> tuple[cloudwatch.Alarm, ...]:
+        """Add and return the alarms that roll back a deployment: `5xx`, `latency` and, with a namespace, `failed`.
 
+        `failed_namespace` has the application's own metric, which arrives minutes before those of the load balancer.
         AWS: if one of them is in ALARM when a deployment starts, ECS monitors none of them for that deployment. Missing
         data is not breaching, so that a service without traffic can be deployed.
         """
@@ -75,6 +80,17 @@ class Alarms(Construct):
                 impact="Pages load slowly: at least 1% of requests take longer than a second.",
                 query="slowest routes",
             ),
+            *([self._add_failed(failed_namespace)] if failed_namespace else []),
+        )
+
+    def _add_failed(self, namespace: str) -> cloudwatch.Alarm:
+        return self.add(
+            "failed",
+            metric=cloudwatch.Metric(namespace=namespace, metric_name="failed", statistic="sum", period=FAILED_PERIOD),
+            threshold=3,
+            impact="Visitors see errors: at least three requests failed in ten seconds.",
+            query="failures",
+            section="5xx",
         )
 
     def add_service_alarms(

@@ -45,8 +45,12 @@ class ApiService(Construct):
         secrets: Mapping[str, ecs.Secret],
         log_group: logs.ILogGroup,
         rollback_alarms: Sequence[cloudwatch.Alarm],
+        bake_minutes: int,
     ) -> None:
-        """`rollback_alarms` must not use metrics of the service, which would be a circular dependency."""
+        """`rollback_alarms` must not use metrics of the service, which would be a circular dependency.
+
+        A deployment fails if one of them fires within `bake_minutes` after its rollout.
+        """
         super().__init__(scope, construct_id)
         self._stage = stage
         self.cluster = ecs.Cluster(
@@ -116,6 +120,9 @@ class ApiService(Construct):
                 alarm_names=[alarm.alarm_name for alarm in rollback_alarms],
                 behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM,
             ),
+            # AWS: by default, by an unpublished formula. An explicit time raises CloudFormation's time limit for the
+            # service to 36 hours; release/cancel.py ends rollouts without progress.
+            bake_time=cdk.Duration.minutes(bake_minutes),
             health_check_grace_period=GRACE_PERIOD,
             availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
             capacity_provider_strategies=_capacity(spot_share=stage.spot_share),

@@ -20,6 +20,8 @@ _YEAR_OF_DAYS = 365
 _DAYS = 30
 _IMAGES_GB = 2.0
 """About thirty images of 70 MB, compressed."""
+_STANDARD_PERIOD = 60
+"""AWS: an alarm with a shorter period, in seconds, is a high-resolution alarm."""
 _INSIGHTS_METRICS = 38
 """AWS: ten metrics each for cluster, service and family, three more for the cluster and five for the service."""
 
@@ -239,7 +241,8 @@ def _spot_tasks(tasks: int, strategy: list[Mapping[str, Any]]) -> float:
 
 def _alarm(properties: Properties, _: Month) -> Iterator[Line]:
     metrics = sum("MetricStat" in each for each in properties.get("Metrics", [])) or 1
-    yield Line("alarms", prices.ALARM, metrics)
+    high_resolution = int(properties.get("Period", _STANDARD_PERIOD)) < _STANDARD_PERIOD
+    yield Line("alarms", prices.HIGH_RESOLUTION_ALARM if high_resolution else prices.ALARM, metrics)
     if not properties.get("Namespace", "AWS/").startswith("AWS/"):
         yield Line("metrics of the workload", prices.METRIC, 1)
 

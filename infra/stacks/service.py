@@ -27,6 +27,9 @@ from infra.model import Owned, Service, Stage, camel_case
 from infra.permissions import BOUNDARY_NAME, GUARDDUTY_AGENT, PULL, UNSUPPORTED
 from infra.stacks.base import BaseStack
 
+_BAKE_MINUTES, _BAKE_MINUTES_OF_OWN_METRIC = 3, 1
+"""How long alarms are watched after a rollout: their period, plus the delay of the metrics. Those of the load balancer
+have a period of a minute and arrive up to two minutes late, those of tasks within half a minute."""
 _CPU_UNITS = 1024
 """CPU units of one vCPU, the most that a worker process can use."""
 
@@ -57,6 +60,7 @@ class ServiceStack(BaseStack):
             deletion_protection=self.add_protection_parameter().value_as_string if stage.protect else "false",
         )
         alarms = Alarms(self, "Alarms", stage=stage, workload=WORKLOAD)
+        own_metric = bool(stage.route_metrics and WORKLOAD.metrics_variable and WORKLOAD.counts_failures)
         api = ApiService(
             self,
             "Api",
@@ -67,7 +71,10 @@ class ServiceStack(BaseStack):
             environment=self._environment() | {"IMAGE_DIGEST": digest},
             secrets=self._secrets(),
             log_group=app_logs,
-            rollback_alarms=alarms.add_deployment_alarms(edge.load_balancer),
+            rollback_alarms=alarms.add_deployment_alarms(
+                edge.load_balancer, failed_namespace=stage.metrics_namespace if own_metric else None
+            ),
+            bake_minutes=_BAKE_MINUTES_OF_OWN_METRIC if own_metric else _BAKE_MINUTES,
         )
         target_group = edge.add_target(api.service, port=WORKLOAD.port, health_path=WORKLOAD.health_path)
         api.scale(target_group)

@@ -24,8 +24,11 @@ def lines_of(log: Log, logger: str) -> list[dict[str, Any]]:
 def check_metrics(line: dict[str, Any], **units: str) -> None:
     """Check the metrics of a route as CloudWatch reads them: each name must be a field of the line."""
     metrics = [{"Name": name, "Unit": unit} for name, unit in units.items()]
-    directive = {"Namespace": "comments/test", "Dimensions": [["route"]], "Metrics": metrics}
-    assert line["_aws"] == {"Timestamp": line["_aws"]["Timestamp"], "CloudWatchMetrics": [directive]}
+    directives: list[Any] = [{"Namespace": "comments/test", "Dimensions": [["route"]], "Metrics": metrics}]
+    if "failed" in units:  # also without a dimension, for an alarm on all routes
+        total = {"Name": "failed", "Unit": "Count", "StorageResolution": 1}
+        directives.append({"Namespace": "comments/test", "Dimensions": [[]], "Metrics": [total]})
+    assert line["_aws"] == {"Timestamp": line["_aws"]["Timestamp"], "CloudWatchMetrics": directives}
     assert isinstance(line["_aws"]["Timestamp"], int)
     assert units.keys() <= line.keys()
 

@@ -32,6 +32,7 @@ def test_alarms_fire_at_the_values_of_the_runbook_and_end_with_their_cause() -> 
     above, below = "GreaterThanOrEqualToThreshold", "LessThanThreshold"
     assert {name: values(alarm) for name, alarm in alarms().items()} == {
         "5xx": ("HTTPCode_Target_5XX_Count", "Sum", above, 5, 1),
+        "failed": ("failed", "Sum", above, 3, 1),
         "latency": ("IF(requests >= 100, p99, 0)", None, above, 1, 2),
         "error-rate": ("IF(requests >= 100, 100 * failed / requests, 0)", None, above, 1, 5),
         "load-balancer-5xx": ("HTTPCode_ELB_5XX_Count", "Sum", above, 5, 1),
@@ -44,7 +45,7 @@ def test_alarms_fire_at_the_values_of_the_runbook_and_end_with_their_cause() -> 
     }
     for name, alarm in alarms().items():
         periods = {each["MetricStat"]["Period"] for each in alarm.get("Metrics", []) if "MetricStat" in each}
-        assert (periods or {alarm["Period"]}) == {60}, name
+        assert (periods or {alarm["Period"]}) == {10 if name == "failed" else 60}, name
         silence = "breaching" if name == "tasks" else "notBreaching"  # without tasks there is no data
         assert alarm["TreatMissingData"] == silence, name
 

@@ -7,20 +7,23 @@ SERVICE = "AWS::ECS::Service"
 
 def test_a_deployment_keeps_all_tasks_until_their_successors_serve_and_is_rolled_back_if_it_fails() -> None:
     service = templates("prod").service
-    names = Match.string_like_regexp("^notes-prod-(5xx|latency)$")
+    names = Match.string_like_regexp("^notes-prod-(5xx|latency|failed)$")
     alarms = service.find_resources("AWS::CloudWatch::Alarm", {"Properties": {"AlarmName": names}})
-    assert len(alarms) == 2
+    assert len(alarms) == 3
     rolls_back = {"Enable": True, "Rollback": True}
     deployment = {
         "MinimumHealthyPercent": 100,
         "MaximumPercent": 200,
         "DeploymentCircuitBreaker": rolls_back | {"ThresholdConfiguration": {"Type": "COUNT", "Value": 2}},
         "Alarms": rolls_back | {"AlarmNames": [{"Ref": alarm} for alarm in alarms]},
+        "BakeTimeInMinutes": 1,
     }
     zones = {"AvailabilityZoneRebalancing": "ENABLED"}
     service.has_resource_properties(SERVICE, {"DeploymentConfiguration": deployment} | zones)
-    breaker = the(templates("pr-1").service, SERVICE)["DeploymentConfiguration"]["DeploymentCircuitBreaker"]
-    assert breaker["ThresholdConfiguration"]["Value"] == 1
+    preview = the(templates("pr-1").service, SERVICE)["DeploymentConfiguration"]
+    assert preview["DeploymentCircuitBreaker"]["ThresholdConfiguration"]["Value"] == 1
+    assert preview["BakeTimeInMinutes"] == 3, "without the service's own metric, alarms get their data later"
+    assert len(preview["Alarms"]["AlarmNames"]) == 2
 
 
 def test_a_service_waits_for_the_permissions_of_its_tasks_and_its_capacity() -> None:

@@ -33,6 +33,7 @@ WORKLOAD = Workload(
     health_path="/up",
     environment=environment,
     metrics_variable="NOTES_METRICS",
+    counts_failures=True,
     settings_prefix="NOTES_",
     problems=problems,
     secrets=(KEY,),
