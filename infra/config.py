@@ -60,6 +60,10 @@ PROTECTION_PARAMETER = "DeletionProtection"
 """CloudFormation parameter of `protected_stacks`: "true" or, until a release has verified the stage, "false"."""
 DNS_OUTPUT = "DnsRecord"
 """Output of the service stack: the DNS record to create, if the stage's domain has no zone in Route 53."""
+COPY = "confirm"
+"""Stage that `make confirm` deploys and deletes: a copy of another one."""
+COPY_VARIABLE = "CONFIRM_ENV"
+"""Environment variable with the name of the stage that COPY is a copy of; by default, the first stage."""
 _BUCKET_NAME_LENGTH = 63
 _LONGEST_REGION = "ap-southeast-1"
 _GLOBAL_REGION = "us-east-1"
@@ -112,6 +116,8 @@ def stage_named(name: str) -> Stage:
             raise StageError(f"previews are off: set account of PREVIEW in infra/stages.py to {OWN_ACCOUNT}")
     elif name in STAGES:
         stage = STAGES[name]
+    elif name == COPY:
+        stage = _copy()
     else:
         near = difflib.get_close_matches(name, STAGES, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
@@ -131,6 +137,29 @@ def stage_named(name: str) -> Stage:
                 f" images of {shared.name}, which are {shared.architecture.name}"
             )
     return stage
+
+
+def _copy() -> Stage:
+    """Return the stage COPY: unprotected, with a web ACL, and with two tasks or more, so that one can be replaced.
+
+    It has no domain, because that is taken, and no settings: some need HTTPS, and others would notify people.
+    """
+    original = os.environ.get(COPY_VARIABLE) or DEFAULT_STAGE
+    if not (stage := STAGES.get(original)):
+        raise StageError(f"{COPY_VARIABLE} is {original!r}; it must be one of {', '.join(STAGES)}")
+    return replace(
+        stage,
+        name=COPY,
+        copy_of=original,
+        protect=False,
+        promotes_from=None,
+        registry_account=None,
+        domain=None,
+        settings=(),
+        web_acl=True,
+        min_tasks=max(2, stage.min_tasks),
+        max_tasks=max(2, stage.max_tasks),
+    )
 
 
 def all_stages() -> list[Stage]:
@@ -252,7 +281,9 @@ def _problems_of_names(stage: Stage) -> Iterator[str]:
         yield "name must have at most 20 of a-z, 0-9 and hyphens, and not begin with pr-"
     if [other.name for other in (*_stages.STAGES, PLAYGROUND)].count(stage.name) > 1:
         yield "name is that of another stage, too"
-    for other in STAGES:
+    if stage.name == COPY and not stage.copy_of:
+        yield f"name is {COPY}, that of the copy that `make confirm` deploys and deletes; choose another one"
+    for other in (*STAGES, COPY):
         if stage.name.startswith(f"{other}-"):  # tags of images begin with it
             yield f"name must not begin with {other}-, which marks the images of {other}"
     if stage.promotes_from and stage.promotes_from not in STAGES.keys() - {stage.name}:

@@ -408,6 +408,8 @@ class Stage:
 
     project: str = field(default="", repr=False)
     """Name of the workload, set by infra/config.py."""
+    copy_of: str = field(default="", repr=False)
+    """Name of the stage that `make confirm` copies to this one, set by infra/config.py."""
 
     @property
     def foundation_stack(self) -> str:
@@ -493,7 +495,7 @@ class Stage:
 
     @property
     def is_playground(self) -> bool:
-        return self.name == "playground"
+        return "playground" in {self.name, self.copy_of}
 
     def missing_for_production(self) -> list[str]:
         """Return the requirements that a protected stage doesn't meet yet, one sentence each."""

@@ -50,6 +50,8 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, messag
         ({"min_tasks": 5, "max_tasks": 4}, "stage dev in infra/stages.py: min_tasks is 5"),
         ({"name": "My_Stage"}, "stage My_Stage in infra/stages.py: name must have"),
         ({"name": "pr-eview"}, "not begin with pr-"),
+        ({"name": "confirm"}, "name is confirm, that of the copy that `make confirm` deploys"),
+        ({"name": "confirm-eu"}, "must not begin with confirm-"),
         ({"name": "prod-eu"}, "must not begin with prod-, which marks the images of prod"),
         ({"cpu_seconds": 30}, "cpu_seconds is 30; ECS supports 20 and 60"),
         ({"log_days": 31}, "log_days is 31; it must be one of 1, 3, 5, 7"),
@@ -115,6 +117,20 @@ def test_a_field_that_cannot_work_is_named(
     with pytest.raises(StageError, match=message) as raised:
         stage_named("dev")
     assert "nobody-guesses-this" not in str(raised.value)
+
+
+def test_a_copy_touches_nothing_of_its_original(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = dataclasses.replace(STAGES["prod"], domain=DOMAIN, settings=(("NOTES_PRIVATE", "on"),), min_tasks=1)
+    monkeypatch.setitem(STAGES, "prod", original)
+    monkeypatch.setenv("CONFIRM_ENV", "prod")
+    copy = stage_named("confirm")
+    assert (copy.service, copy.service_stack) == ("notes-confirm", "NotesService-confirm")
+    assert (copy.domain, copy.settings, copy.promotes_from) == (None, (), None)
+    assert (copy.protect, copy.web_acl, copy.min_tasks) == (False, True, 2)
+    assert copy.cpu_seconds == original.cpu_seconds
+    monkeypatch.setenv("CONFIRM_ENV", "confirm")
+    with pytest.raises(StageError, match="CONFIRM_ENV is 'confirm'; it must be one of dev, prod, playground"):
+        stage_named("confirm")
 
 
 @pytest.mark.parametrize(
