@@ -136,7 +136,7 @@ def configuration_problems() -> Iterator[str]:
             yield f"WORKLOAD in infra/workload.py: owns allows {action}, with which tasks could give others access"
 
 
-def policy_problems(template: dict[str, Any]) -> Iterator[str]:
+def policy_problems(template: Mapping[str, Any]) -> Iterator[str]:
     """Yield managed policies of the access stack that are too long."""
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::IAM::ManagedPolicy":

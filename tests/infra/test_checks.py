@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,13 @@ def test_a_finding_without_acknowledgement_is_reported_with_its_place(
     assert any("NotesFoundation-dev/Key" in finding for finding in found)
 
 
-def test_a_finding_of_cfn_lint_names_rule_and_place(tmp_path: Path) -> None:
+def test_a_finding_of_cfn_lint_names_rule_place_and_region(tmp_path: Path) -> None:
     template = tmp_path / "Service.template.json"
-    template.write_text('{"Resources": {"Table": {"Type": "AWS::SNS::Topic", "Properties": {"Colour": "red"}}}}')
-    (finding,) = checks.lint_findings([template])
-    assert finding.startswith("E3002 Service.template.json Resources/Table/Properties/Colour: ")
-
-
-def test_a_template_is_linted_in_each_region_that_it_is_deployed_to(tmp_path: Path) -> None:
-    template = tmp_path / "Service.template.json"
-    template.write_text('{"Resources": {"Kendra": {"Type": "AWS::Kendra::Index"}}}')
-    assert any("does not exist in 'sa-east-1'" in finding for finding in checks.lint_findings([template]))
+    topic = {"Type": "AWS::SNS::Topic", "Properties": {"Colour": "red"}}
+    template.write_text(json.dumps({"Resources": {"Topic": topic, "Kendra": {"Type": "AWS::Kendra::Index"}}}))
+    found = checks.lint_findings([template])
+    assert any(each.startswith("E3002 Service.template.json Resources/Topic/Properties/Colour: ") for each in found)
+    assert any("does not exist in 'sa-east-1'" in each for each in found)
 
 
 @pytest.mark.parametrize(

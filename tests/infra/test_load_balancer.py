@@ -22,7 +22,7 @@ def test_with_a_domain_it_serves_https_with_hsts_and_http_only_redirects() -> No
     assert plain["Fn::Join"][1][0] == "http://"
 
 
-def test_with_a_certificate_and_dns_elsewhere_an_output_is_the_record_to_create() -> None:
+def test_with_a_certificate_none_is_created_and_an_output_is_the_record_to_create_elsewhere() -> None:
     service = templates(EXISTING_VPC).service
     (https,) = (each for each in every(service, LISTENER) if each["Port"] == 443)
     assert https["Certificates"] == [{"CertificateArn": CERTIFICATE}]
@@ -32,13 +32,10 @@ def test_with_a_certificate_and_dns_elsewhere_an_output_is_the_record_to_create(
     record = ["notes.example.com CNAME ", {"Fn::GetAtt": [balancer, "DNSName"]}]
     assert service.find_outputs("DnsRecord")["DnsRecord"]["Value"] == {"Fn::Join": ["", record]}
     assert service.find_outputs("BaseUrl")["BaseUrl"]["Value"] == "https://notes.example.com"
-    assert templates(TLS).service.find_outputs("DnsRecord") == {}
-
-
-def test_a_certificate_and_a_zone_give_a_record_and_no_other_certificate() -> None:
-    service = templates(TLS, domain=replace(DOMAIN, certificate_arn=CERTIFICATE)).service
-    service.resource_count_is("AWS::CertificateManager::Certificate", 0)
-    assert the(service, "AWS::Route53::RecordSet")["Name"] == "notes.example.com."
+    with_zone = templates(TLS, domain=replace(DOMAIN, certificate_arn=CERTIFICATE)).service
+    with_zone.resource_count_is("AWS::CertificateManager::Certificate", 0)
+    assert the(with_zone, "AWS::Route53::RecordSet")["Name"] == "notes.example.com."
+    assert with_zone.find_outputs("DnsRecord") == {}
 
 
 def test_a_stage_can_get_a_domain_later() -> None:

@@ -145,7 +145,7 @@ def test_no_job_with_credentials_restores_a_cache() -> None:
             assert "id-token" not in job["permissions"] or "cache" not in str(job), name
 
 
-INJECTIONS = ("$(shell touch made)", "$$(touch ran)", "$(touch ran)", "`touch ran`", "; touch ran", "'; touch ran; '")
+INJECTION = "$(shell touch made) $$(touch ran) $(touch ran) `touch ran`; touch ran; '; touch ran; '"
 
 
 @pytest.fixture
@@ -167,24 +167,21 @@ def make(copy: Path, tmp_path: Path) -> Callable[..., tuple[str, list[str]]]:
     return run
 
 
-@pytest.mark.parametrize("value", INJECTIONS)
-def test_make_and_the_shell_expand_neither_a_stage_nor_a_tag(
-    make: Callable[..., tuple[str, list[str]]], value: str
-) -> None:
+def test_make_and_the_shell_expand_neither_a_stage_nor_a_tag(make: Callable[..., tuple[str, list[str]]]) -> None:
     """Whoever may run a workflow chooses its inputs, but must not run commands with the role of a stage."""
     for command in ("deploy", "destroy"):
-        error, files = make(command, f"ENV={value}")
-        assert f"unknown stage {value!r}" in error
+        error, files = make(command, f"ENV={INJECTION}")
+        assert f"unknown stage {INJECTION!r}" in error
         assert files == []
     for arguments, variables in (
-        ((f"TAG={value}",), {}),
-        ((f"RELEASE_TAG={value}",), {}),
-        ((), {"RELEASE_TAG": value}),
+        ((f"TAG={INJECTION}",), {}),
+        ((f"RELEASE_TAG={INJECTION}",), {}),
+        ((), {"RELEASE_TAG": INJECTION}),
     ):
         error, files = make("deploy", "ENV=pr-1", *arguments, **variables)
-        assert f"--tag {value}: expected" in error
+        assert f"--tag {INJECTION}: expected" in error
         assert files == []
-    error, files = make("destroy", "ENV=dev", f"CONFIRM={value}")
+    error, files = make("destroy", "ENV=dev", f"CONFIRM={INJECTION}")
     assert "dev was not destroyed" in error
     assert files == []
 
