@@ -149,7 +149,7 @@ def test_what_happens_in_the_service_explains_no_failure_of_another_stack(
 ) -> None:
     watch = MagicMock(evidence=Evidence(events=["has started 2 tasks"]))
     watch.__exit__.return_value = False
-    monkeypatch.setattr(command, "Watch", lambda _, **__: watch)
+    monkeypatch.setattr(command, "Watch", lambda *_, **__: watch)
     monkeypatch.setattr(command, "deploy", Mock(side_effect=DeploymentError(f"{stack}: it failed", "Table: reason")))
     plan = plan_of(aws)
     with pytest.raises(DeploymentError) as failed:
