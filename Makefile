@@ -170,7 +170,7 @@ export override CONFIRM := $(value CONFIRM)
 export override RELEASE_TAG := $(if $(findstring command,$(origin TAG)),$(value TAG),$(value RELEASE_TAG))
 override STAGE = $(if $(findstring environment,$(origin ENV)),$(error ENV in the environment selects no stage:\
   unset it, or run make $(firstword $(MAKECMDGOALS)) ENV=STAGE))$(if $(findstring command,$(origin ENV)),"$$STAGE_NAME")
-synth bootstrap diff deploy status explain endpoint logs cost drift sbom destroy scan: export STAGE_NAME = $(value ENV)
+synth bootstrap diff deploy status explain endpoint logs cost drift sbom confirm destroy scan: export STAGE_NAME = $(value ENV)
 
 .PHONY: synth
 synth: $(STAGE_TOOLS)  ## write the templates of ENV to cdk.out, without an AWS account
@@ -220,6 +220,10 @@ sbom: $(STAGE_TOOLS)  ## write the SBOM of the image in ENV (CycloneDX) to build
 .PHONY: report
 report: $(STAGE_TOOLS)  ## compare templates and cost with those of BASE, also in build/report.md
 	@python -m infra.report $(BASE)
+
+.PHONY: confirm
+confirm: $(STAGE_TOOLS)  ## check a copy of ENV on AWS and delete it, in about an hour (YES=1 to be asked nothing)
+	@python -m release confirm $(STAGE) $(if $(YES),--yes)
 
 .PHONY: reap
 reap: $(STAGE_TOOLS)  ## destroy previews that have not been deployed for three days

@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.config import DEFAULT_STAGE, STAGE_NAMES, stage_named
+from infra.config import COPY, DEFAULT_STAGE, STAGE_NAMES, stage_named
 from infra.model import Stage
 from release.aws import Aws
 from release.aws_errors import explain_aws_error
@@ -33,6 +33,7 @@ from release.command import (
     publish,
     run_command,
 )
+from release.confirm import confirm, remember_original
 from release.deploy import base_url, deploy, last_operation, new_change_set, running_digest, unprotected_stacks
 from release.destroy import destroy, reap
 from release.display import note, step
@@ -233,6 +234,10 @@ COMMANDS: dict[str, tuple[str, Callable[[Stage, argparse.Namespace], int | None]
     "sbom": ("write the bill of materials of the running image", lambda stage, _: sbom(stage)),
     "scan": ("scan the image that `make image` built", lambda stage, _: scan_local(stage)),
     "logs": ("print the log", show),
+    "confirm": (
+        "check a copy of the stage on AWS, and delete it",
+        lambda stage, given: confirm(stage, release=release, yes=given.yes),
+    ),
     "destroy": ("delete the stage", lambda stage, _: destroy(stage, confirmed=os.environ.get("CONFIRM", ""))),
 }
 """Purpose and function of the commands that take a stage."""
@@ -255,6 +260,9 @@ def main() -> None:
     options["bootstrap"].add_argument(
         "--github", metavar="OWNER/NAME", help="check that this repository and its IDs are in infra/stages.py"
     )
+    options["confirm"].add_argument(
+        "--yes", action="store_true", help="ask nothing (checks that need a person are not made)"
+    )
     add_options(options["logs"])
     reaping = commands.add_parser("reap", help="destroy previews that have not been deployed for some days")
     reaping.add_argument("days", type=int)
@@ -270,6 +278,8 @@ def execute(given: argparse.Namespace) -> int | None:
     """Run the command and return its exit status."""
     if given.command == "reap":
         return reap(days=given.days)
+    if given.stage == COPY:
+        remember_original()
     _, command = COMMANDS[given.command]
     return command(stage_named(given.stage), given)
 

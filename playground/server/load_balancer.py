@@ -194,7 +194,7 @@ async def respond(scope: Record, body: bytes) -> Response:
     load_balancers = sorted(alb._lbs.values(), key=lambda entry: str(entry["CreatedTime"]))
     if not load_balancers:
         return error_response(503, "No load balancer yet: deploy the service")
-    load_balancer = load_balancers[0]
+    load_balancer = load_balancers[-1]  # that of the copy, while `make confirm` runs
     _load_balancer.set(load_balancer["LoadBalancerArn"].split("loadbalancer/", 1)[1])
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:

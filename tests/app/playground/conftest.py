@@ -13,7 +13,7 @@ from tests.app.playground.traffic import TALLIES
 from tests.machine import needs
 from tests.repository import ROOT
 
-RELEASES = ("failures", "interruptions", "roles")
+RELEASES = ("failures", "interruptions", "roles", "confirm")
 OPERATIONS = ("runbook", "cdk", "rollouts", "lifecycle")
 """Two groups of test files. The files of a group share a playground, in this order: later ones reuse earlier
 deployments, and lifecycle removes it. Other tests come last, because these take longest."""

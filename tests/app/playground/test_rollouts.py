@@ -1,4 +1,4 @@
-"""Rollbacks, upgrades, lost tasks and scaling cause no failed requests."""
+"""Rollbacks, upgrades and scaling cause no failed requests."""
 
 import io
 import subprocess
@@ -6,8 +6,8 @@ import tarfile
 
 import pytest
 
-from tests.app.playground.cloud import NAME, Clone, Cloud, wait_until
-from tests.app.playground.traffic import CLIENTS, Traffic, missing
+from tests.app.playground.cloud import Clone, Cloud, wait_until
+from tests.app.playground.traffic import Traffic, missing
 from tests.client import ask
 from tests.repository import ROOT
 
@@ -30,32 +30,6 @@ def with_the_previous_image(project: Clone) -> None:
     with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
         archive.extractall(project.folder, filter="data")
     project.commit()
-
-
-def test_a_killed_task_fails_at_most_what_it_held_and_is_replaced(cloud: Cloud) -> None:
-    cloud.settle()
-    before = cloud.containers()
-    with Traffic(cloud.url, cloud.acknowledged) as traffic:
-        traffic.flow_for(1)
-        subprocess.run(["docker", "kill", before[0]], check=True, capture_output=True)
-        wait_until(lambda: before[0] not in cloud.containers(), "the killed container is gone")
-        cloud.settle()
-        traffic.flow_for(1)
-    assert len(set(cloud.containers()) - set(before)) == 1
-    held = [failure.client for failure in traffic.failures]
-    assert len(held) == len(set(held)) <= CLIENTS, f"a client has one request under way: {traffic.failures}"
-    assert all(failure.what.startswith("ValueError: 502") for failure in traffic.failures), traffic.failures
-    assert missing(cloud.url, cloud.acknowledged) == set()
-    reason = "Essential container in task exited"
-    wait_until(lambda: (reason, 137) in stopped(cloud), "the killed task is described as stopped")
-
-
-def stopped(cloud: Cloud) -> set[tuple[str, int]]:
-    """Return the reason and the exit code of each stopped task."""
-    ecs = cloud.client("ecs")
-    arns = ecs.list_tasks(cluster=NAME, desiredStatus="STOPPED")["taskArns"]
-    tasks = ecs.describe_tasks(cluster=NAME, tasks=arns)["tasks"] if arns else []
-    return {(task["stoppedReason"], task["containers"][0].get("exitCode")) for task in tasks}
 
 
 def test_a_rollback_to_the_previous_release_fails_no_request(cloud: Cloud, project: Clone) -> None:
