@@ -113,11 +113,8 @@ def deploy(
 
 
 def _show_event(line: str) -> None:
-    """Print CloudFormation's failures; other events only show that it is working."""
-    if "_FAILED" in line or "ROLLBACK" in line:
-        note(line.strip())
-    else:
-        progress("CloudFormation", " ".join(line.split()))
+    """Show that CloudFormation is working. The explanation of a failed deployment has its failures."""
+    progress("CloudFormation", " ".join(line.split()))
 
 
 def destroy(aws: Aws, name: str) -> None:

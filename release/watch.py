@@ -24,7 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.config import PROJECT, WORKLOAD
 from release.aws import Aws
 from release.cancel import Guard
-from release.display import note, progress
+from release.display import progress
 from release.evidence import Evidence, StoppedTask, shorten_arns
 from release.logs import past_events
 
@@ -62,6 +62,7 @@ class Watch:
         self._seen: set[str] = set()
         """IDs of events, failed deployments and stopped tasks."""
         self._service: ServiceTypeDef | None = None
+        self._baking_since: float | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._poll_until_the_end, name="watch", daemon=True)
 
@@ -87,10 +88,12 @@ class Watch:
 
     def _poll_until_the_end(self) -> None:
         while not self._ended.wait(POLL_SECONDS):
-            for line in self._poll():
-                note(line)
+            for line in self._poll()[-1:]:
+                progress("ECS", line)
             if self._service:
                 progress("tasks", describe_tasks(self._service))
+                if bake := self._describe_bake(self._service):
+                    progress("bake", bake)
                 with suppress(BotoCoreError, ClientError):  # only shown
                     progress("targets", self._describe_targets(self._service))
 
@@ -126,6 +129,16 @@ class Watch:
         except Exception as error:  # noqa: BLE001  # a failing read must not end the watch, nor hide what it explains
             self.evidence.failure = error
         return news
+
+    def _describe_bake(self, service: ServiceTypeDef) -> str | None:
+        """Return how long alarms are still watched after the rollout; None during it."""
+        (new,) = (each for each in service["deployments"] if each["status"] == "PRIMARY")
+        if new.get("rolloutState") != "IN_PROGRESS" or len(service["deployments"]) > 1:
+            self._baking_since = None
+            return None
+        self._baking_since = self._baking_since or time.monotonic()
+        seconds = 60 * service["deploymentConfiguration"].get("bakeTimeInMinutes", 0)
+        return f"alarms are watched for another {max(0, seconds - time.monotonic() + self._baking_since):.0f} s"
 
     def _describe_targets(self, service: ServiceTypeDef) -> str:
         """Return the number of targets by health, such as `2 healthy, 1 draining`."""

@@ -1,6 +1,7 @@
 """Runs a command in a pseudoterminal and reads its screen, or saves it as a picture for the docs.
 
-`python -m tests.release.terminal PICTURE.svg COMMAND...` also saves the screen while it showed the most.
+`python -m tests.release.terminal PICTURE.svg COMMAND...` also saves the screen when it showed most lines that were gone
+at the end.
 """
 
 import os
@@ -49,7 +50,8 @@ def main(picture: Path, *command: str) -> None:
     moments: list[str] = []
     last = run_in_terminal([*command], moments.append)
     save(last, picture, " ".join(command))
-    save(max(moments, key=len), picture.with_stem(f"{picture.stem}-live"), " ".join(command))
+    live = max(moments, key=lambda screen: len({*screen.splitlines()} - {*last.splitlines()}))
+    save(live, picture.with_stem(f"{picture.stem}-live"), " ".join(command))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def test_a_failed_deployment_is_explained_by_its_own_tasks_and_their_last_lines(
     listed, said = Mock(return_value={"taskArns": [f"{arn}older"]}), Queue[str]()
     monkeypatch.setattr(cluster.ecs, "list_tasks", listed)
     monkeypatch.setattr(cluster.ecs, "describe_tasks", Mock(side_effect=[older, throttled, throttled, own]))
-    monkeypatch.setattr(watch, "note", said.put)
+    monkeypatch.setattr(watch, "progress", lambda row, text: said.put(text) if row == "ECS" else None)
 
     def meanwhile() -> None:
         listed.return_value = {"taskArns": [f"{arn}older", f"{arn}own"]}
@@ -75,7 +75,7 @@ def test_a_crashed_task_is_recorded_once_its_exit_code_is_known(cluster: Aws, mo
     listed, said = Mock(return_value={"taskArns": []}), Queue[str]()
     monkeypatch.setattr(cluster.ecs, "list_tasks", listed)
     monkeypatch.setattr(cluster.ecs, "describe_tasks", Mock(side_effect=[early, early, late]))
-    monkeypatch.setattr(watch, "note", said.put)
+    monkeypatch.setattr(watch, "progress", lambda row, text: said.put(text) if row == "ECS" else None)
 
     def meanwhile() -> None:
         listed.return_value = {"taskArns": ["task/own"]}

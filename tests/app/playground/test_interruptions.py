@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable
 
-from tests.app.playground.cloud import Clone, Cloud
+from tests.app.playground.cloud import Clone, Cloud, wait_until
 from tests.app.playground.traffic import Traffic
 
 STEPS = {
@@ -11,10 +11,10 @@ STEPS = {
     "build": "==> image",
     "push": "pushing ",
     "stacks": "==> service at ",
-    "service": "has started",
+    "service": "==> service at ",
     "verify": "==> verify",
 }
-"""Output printed at the start of each step; for the service step, in the middle of the ECS deployment."""
+"""Output printed at the start of each step. The service step is interrupted in the middle of the rollout."""
 INTERRUPTED = 130
 
 
@@ -24,6 +24,8 @@ def test_a_release_that_is_interrupted_at_any_step_is_finished_by_the_next(cloud
         for step, mark in STEPS.items():
             running = cloud.start_release(project.folder)
             running.until(mark)
+            if step == "service":
+                wait_until(lambda: len(cloud.service()["deployments"]) > 1, "the rollout has started")
             running.process.send_signal(signal.SIGINT)
             ended = running.finished()
             assert (step, ended.returncode) == (step, INTERRUPTED), ended.stdout + ended.stderr
