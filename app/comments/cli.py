@@ -313,7 +313,7 @@ def _store(url: str | None, *, read_only: bool = False, or_empty: bool = False) 
     except StoreError as error:
         raise click.ClickException(error.message.replace("COMMENTS_STORE", name)) from error
     except (KeyboardInterrupt, RuntimeError) as error:
-        # Interrupted while it takes a lock, ThreadPoolExecutor raises a RuntimeError instead.
+        # Interrupted while it takes a lock, a Future raises a RuntimeError instead.
         if not isinstance(error, KeyboardInterrupt) and not isinstance(error.__context__, KeyboardInterrupt):
             raise
         raise click.ClickException("interrupted; run the same command again") from None

@@ -14,10 +14,11 @@ The attribute `recent` of comments is the shard of an index, which sorts the com
 import json
 import logging
 import random
+import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -25,7 +26,7 @@ from decimal import Decimal
 from functools import partial
 from itertools import accumulate
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -52,6 +53,8 @@ from comments.stores.base import (
 
 log = logging.getLogger(__name__)
 
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 Item = dict[str, dict[str, Any]]
 """The value of each attribute, with its type: {"pk": {"S": "thread#1"}}."""
 
@@ -268,8 +271,7 @@ class DynamoDBStore:
             yield from map(_comment, items)
 
     def restore(self, comments: Sequence[Comment], *, dry_run: bool = False) -> int:
-        with ThreadPoolExecutor(THREADS) as pool:
-            stored = [*pool.map(partial(self._restore, dry_run=dry_run), comments)]
+        stored = _in_parallel(partial(self._restore, dry_run=dry_run), comments)
         if not dry_run:
             new = [comment for comment, is_stored in zip(comments, stored, strict=True) if is_stored]
             for content_id, count in Counter(each["content_id"] for each in new if not each.get("held")).items():
@@ -278,13 +280,12 @@ class DynamoDBStore:
 
     def rebuild(self) -> int:
         counts = {int(item[PARTITION_KEY]["S"].partition("#")[2]): 0 for items in self._scan("count") for item in items}
-        with ThreadPoolExecutor(THREADS) as pool:
-            for kind in ("held", "thread"):
-                for items in self._scan(kind):
-                    list(pool.map(self._add_to_index, [item for item in items if RECENT not in item]))
-                    for comment in map(_comment, items if kind == "thread" else ()):
-                        counts[comment["content_id"]] = counts.get(comment["content_id"], 0) + 1
-            list(pool.map(self._set_count, counts.items()))
+        for kind in ("held", "thread"):
+            for items in self._scan(kind):
+                _in_parallel(self._add_to_index, [item for item in items if RECENT not in item])
+                for comment in map(_comment, items if kind == "thread" else ()):
+                    counts[comment["content_id"]] = counts.get(comment["content_id"], 0) + 1
+        _in_parallel(self._set_count, counts.items())
         return sum(counts.values())
 
     def list_outbox(self, target: str, *, limit: int) -> list[Notification]:
@@ -492,6 +493,21 @@ class DynamoDBStore:
             yield
         finally:
             self._connections.release()
+
+
+def _in_parallel(call: Callable[[Argument], Result], arguments: Iterable[Argument]) -> list[Result]:
+    """Call a function in threads, from the main thread. Ctrl-C waits for them: otherwise, it may leave a lock of theirs
+    locked, so that the command never ends."""
+    interrupts: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    try:
+        with ThreadPoolExecutor(THREADS) as pool:
+            results = [*pool.map(call, arguments)]
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if interrupts:
+        signal.raise_signal(signal.SIGINT)
+    return results
 
 
 def _key(content_id: int, comment_id: str, *, held: bool) -> Item:
