@@ -6,13 +6,12 @@ acknowledged findings; `--write` updates it.
 
 import argparse
 import importlib.resources
-import itertools
 import json
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -173,20 +172,15 @@ def lint_findings(templates: Iterable[Path]) -> list[str]:
 
     All regions take little longer than one: most resource types have the same schema in each.
     """
-    found: list[str] = []
-    budgets = {True: REGIONS - REGIONS_WITHOUT, False: REGIONS}
-    for has_budget, group in itertools.groupby(sorted(templates, key=_has_budget), _has_budget):
-        found += template_findings([*group], regions=sorted(budgets[has_budget]))
-    return found
+    groups: dict[bool, list[Path]] = {True: [], False: []}
+    for template in templates:
+        groups['"AWS::Budgets::Budget"' in template.read_text()].append(template)
+    regions = {True: REGIONS - REGIONS_WITHOUT, False: REGIONS}
+    return [line for has_budget, group in groups.items() if group for line in _lint(group, regions[has_budget])]
 
 
-def _has_budget(template: Path) -> bool:
-    return '"AWS::Budgets::Budget"' in template.read_text()
-
-
-def template_findings(templates: list[Path], *, regions: Sequence[str]) -> list[str]:
-    """Return cfn-lint's findings in the templates."""
-    command = [str(Path(sys.executable).with_name("cfn-lint")), "--format", "json", "--regions", *regions]
+def _lint(templates: Iterable[Path], regions: Iterable[str]) -> list[str]:
+    command = [str(Path(sys.executable).with_name("cfn-lint")), "--format", "json", "--regions", *sorted(regions)]
     # W3005: a dependency on a construct includes resources that the template refers to anyway.
     command += ["--ignore-checks", "W3005", "-t", *map(str, templates)]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
