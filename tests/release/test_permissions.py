@@ -1,6 +1,6 @@
 """Roles of workflows: how they differ from each other, and that docs/permissions.md lists their permissions.
 
-tests/playground/test_roles.py shows that they are sufficient and used.
+tests/app/playground/test_roles.py shows that they are sufficient and used.
 """
 
 from infra.permissions import WORKFLOW_ROLES

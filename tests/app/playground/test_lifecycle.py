@@ -1,7 +1,6 @@
 """Starting and removing a playground: actionable errors, and complete removal even of a partial playground."""
 
 import ipaddress
-import json
 import os
 import signal
 import socket
@@ -15,7 +14,7 @@ import pytest
 from playground.down import processes_of
 from playground.state import Playground
 from playground.up import free_port
-from tests.app.playground.cloud import NAME, Cloud, Running, playground_command, wait_until
+from tests.app.playground.cloud import Running, playground_command
 from tests.machine import needs
 
 LISTEN = "0A"  # Linux: value of the state column in /proc/net/tcp
@@ -142,29 +141,6 @@ def test_it_listens_on_loopback_and_the_bridge_alone(shared: Playground) -> None
     assert "127.0.0.1" in addresses
     bridge = ipaddress.ip_network(subnet)
     assert [one for one in addresses - {"127.0.0.1"} if ipaddress.ip_address(one) not in bridge] == []
-
-
-@pytest.mark.usefixtures("shared")
-def test_unsupported_settings_and_actions_fail(cloud: Cloud) -> None:
-    cloudformation = cloud.client("cloudformation")
-    container = {"Name": "api", "Image": "api", "HealthCheck": {"Command": ["CMD", "true"]}}
-    task = {
-        "Type": "AWS::ECS::TaskDefinition",
-        "Properties": {"Family": "refused", "ContainerDefinitions": [container]},
-    }
-    cloudformation.create_stack(StackName="refused", TemplateBody=json.dumps({"Resources": {"Task": task}}))
-    wait_until(
-        lambda: "ROLLBACK_COMPLETE" in cloudformation.describe_stacks(StackName="refused")["Stacks"][0]["StackStatus"],
-        "the stack is rolled back",
-    )
-    events = cloudformation.describe_stack_events(StackName="refused")["StackEvents"]
-    assert any(
-        "container api: the playground does not support healthCheck" in event.get("ResourceStatusReason", "")
-        for event in events
-    )
-    ecs = cloud.client("ecs")
-    with pytest.raises(ecs.exceptions.ClientError, match="the playground does not support ExecuteCommand"):
-        ecs.execute_command(cluster=NAME, task="any", command="sh", interactive=True)
 
 
 def test_down_removes_a_partial_playground(shared: Playground) -> None:
