@@ -273,6 +273,16 @@ class Workload:
     health_path: str = "/"
     """Path that must respond with 200 before a new task gets requests, and every five seconds from then on."""
 
+    before_rollout: tuple[str, ...] = ()
+    """Command, such as a migration, that runs once in a new image before the service gets that image. It replaces the
+    Dockerfile's CMD. If it fails, the release stops, and the previous version keeps running.
+
+    It has the service's network, roles, size, environment and secrets as they are deployed, so a new variable is
+    missing until the next release. It must be safe to repeat, and to run twice at a time. On the first deployment, it
+    runs after the service has started. Images that the stage has verified before, as in a rollback, skip it. Each run
+    costs less than $0.001 and adds about a minute to the release. After setting it, run `make bootstrap` for the
+    permissions."""
+
     environment: Callable[["Stage"], Mapping[str, str]] = lambda _: {}
     """Environment variables of a stage, which override `Stage.settings`. Tasks also get the image's digest as
     IMAGE_DIGEST and, with more than one vCPU, the number of whole ones as WEB_CONCURRENCY."""

@@ -208,6 +208,23 @@ READ = WorkflowRole(
 )
 
 
+def _run_command(stage: Stage) -> tuple[Statement, ...]:
+    """Return the permissions for `before_rollout`."""
+    name = replace(stage, name="pr-*").service if stage.is_preview else stage.service
+    definitions = arn("ecs", f"task-definition/{name}-command:*")
+    return (
+        Statement(sid="DescribeTasksToRun", actions=("ecs:DescribeTaskDefinition",), resources=("*",), why=UNSUPPORTED),
+        Statement(sid="RunCommands", actions=("ecs:RegisterTaskDefinition", "ecs:RunTask"), resources=(definitions,)),
+        Statement(
+            sid="PassRolesToCommands",
+            actions=("iam:PassRole",),
+            resources=(arn("iam", f"role/{TITLE}Service-*", regional=False),),
+            condition=Condition("iam:PassedToService", ("ecs-tasks.amazonaws.com",)),
+            why="CloudFormation names the roles of service stacks, which all have the boundary",
+        ),
+    )
+
+
 def workflow_roles(stages: Sequence[Stage]) -> list[WorkflowRole]:
     """Return the roles of an account with these stages. It gets no roles for stages in other accounts."""
     return [*map(_deployer, stages), *([READ] if any(not stage.is_preview for stage in stages) else [])]
@@ -224,6 +241,7 @@ def _deployer(stage: Stage) -> WorkflowRole:
     statements = (
         DEPLOY,
         *([replace_failed] if stage.protect else []),
+        *(_run_command(stage) if WORKLOAD.before_rollout else ()),
         Statement(sid="UseImages", actions=actions, resources=(images,)),
         Statement(sid="LogIn", actions=("ecr:GetAuthorizationToken",), resources=("*",), why=UNSUPPORTED),
         *RELEASE,

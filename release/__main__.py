@@ -10,6 +10,7 @@ Exit status: 0 released, 1 failed, 2 stopped before changing anything (such as i
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from enum import StrEnum
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.config import COPY, DEFAULT_STAGE, STAGE_NAMES, stage_named
+from infra.config import COPY, DEFAULT_STAGE, STAGE_NAMES, WORKLOAD, stage_named
 from infra.model import Stage
 from release.aws import Aws
 from release.aws_errors import explain_aws_error
@@ -41,6 +42,7 @@ from release.evidence import Evidence
 from release.explain import explain, publish_explanation
 from release.images import Images, require_releasable
 from release.logs import add_options, show
+from release.one_off import run_before_rollout
 from release.playground import scans_images, takes_uncommitted_changes
 from release.quotas import require_quotas
 from release.scan import check_exceptions, sbom, scan, scan_local
@@ -108,11 +110,7 @@ def release(stage: Stage, *, tag: str | None, only: str | None = None) -> None:
         with step("scan"):
             note(check_scan(planned, digest))
     if Phase.DEPLOY in phases:
-        planned.images.add_tag(digest, planned.tried_tag)
-        with step(f"service at {digest}"):
-            deploy_and_watch(
-                planned, *planned.aws.registry_stacks, stage.foundation_stack, stage.service_stack, digest=digest
-            )
+        deploy_image(planned, digest)
     if Phase.VERIFY in phases:
         with step("verify"):
             address = verify(planned.aws, digest, before=planned.running, images=planned.images)
@@ -195,6 +193,30 @@ def check_scan(planned: Plan, digest: str) -> str:
     with registry_login(aws) as variables:
         image = f"{aws.image_name}@{digest}"
         return scan("image", "--image-src=remote", image, severity=stage.blocking_severity, variables=variables)
+
+
+def deploy_image(planned: Plan, digest: str) -> None:
+    """Deploy the stacks with an image. Before its first deployment, a stage has no network and roles for a command."""
+    aws, stage = planned.aws, planned.aws.stage
+    planned.images.add_tag(digest, planned.tried_tag)
+    if planned.running:
+        run_command_once(planned, digest)
+    with step(f"service at {digest}"):
+        deploy_and_watch(planned, *aws.registry_stacks, stage.foundation_stack, stage.service_stack, digest=digest)
+    if not planned.running:
+        run_command_once(planned, digest)
+
+
+def run_command_once(planned: Plan, digest: str) -> None:
+    """Run the workload's command before a rollout, unless the stage has run this image before."""
+    if not WORKLOAD.before_rollout or planned.verified_tag in planned.images.tags(digest):
+        return
+    with step(f"before the rollout: {shlex.join(WORKLOAD.before_rollout)}"):
+        try:
+            run_before_rollout(planned.aws, digest)
+        except DeploymentError as failure:
+            publish_explanation(planned.aws.stage.name, failure.summary, failure.details)
+            raise
 
 
 def deploy_and_watch(planned: Plan, *names: str, digest: str | None = None) -> None:

@@ -169,8 +169,8 @@ class Watch:
 
     def _record_task(self, task: TaskTypeDef, stopped: StoppedTask) -> Iterator[str]:
         """Record a task that has failed, rather than being stopped by the scheduler."""
-        if task.get("stoppedAt", self._oldest) < self._oldest:
-            return
+        if task.get("stoppedAt", self._oldest) < self._oldest or task.get("group", "").startswith("family:"):
+            return  # it stopped earlier, or is none of the service's
         if stopped.stop_code != "ServiceSchedulerInitiated" or stopped.failed_health_checks:
             self.evidence.stopped.append(stopped)
             yield f"task {stopped.id} stopped: {stopped.ending}"

@@ -9,6 +9,7 @@ WORKLOAD = Workload(
     image_files=("app", "requirements.txt", "Dockerfile"),
     port=5000,
     health_path="/up",
+    before_rollout=("python3", "-m", "flask", "--app=hello", "migrate"),
     settings_prefix="HELLO_",
     secrets=(Secret(name="key", variable="HELLO_KEY", description="Key that signs cookies"),),
     smoke_tests=(SmokeTest(path="/", expected=(Response(200, '"hello"'),)),),

@@ -103,8 +103,15 @@ def test_a_flask_app_behind_cloudfront_is_deployed_updated_and_rolled_back_with_
         change(clone, APP, old, new)
         return run("release", "deploy", "playground", cwd=clone, env=variables, status=status)
 
-    release('"hello": os', '"greeting": "good day", "hello": os')
+    released = release('"hello": os', '"greeting": "good day", "hello": os')
+    assert "nothing to migrate" in released
     assert ask(url).body["greeting"] == "good day"
+
+    unprepared = release('print("nothing to migrate")', 'raise RuntimeError("cannot migrate")', status=1)
+    assert "migrate` failed before the rollout" in unprepared
+    assert "cause: the container app exits with status 1: RuntimeError: cannot migrate" in unprepared
+    assert "==> service" not in unprepared, "nothing is deployed"
+    (clone / APP).write_text((clone / APP).read_text().replace("raise RuntimeError", "print"))
 
     failed = release('return "up"', 'raise RuntimeError("not up")', status=1)
     assert "rolled back" in failed

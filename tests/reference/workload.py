@@ -31,6 +31,7 @@ WORKLOAD = Workload(
     container="web",
     port=5000,
     health_path="/up",
+    before_rollout=("notes", "migrate"),
     environment=environment,
     metrics_variable="NOTES_METRICS",
     counts_failures=True,

@@ -4,6 +4,8 @@ AWS's APIs are MiniStack's. Docker and the CDK CLI only record how they were cal
 """
 
 from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock, Mock, call
 
@@ -11,7 +13,7 @@ import pytest
 
 from infra.config import TOOLKIT_STACK
 from release import __main__ as command
-from release import build, deploy
+from release import build, deploy, explain
 from release.__main__ import Phase, Plan, check_scan, release
 from release.aws import Aws
 from release.command import CommandError, DeploymentError, NotReadyError, ReleaseError, run
@@ -51,6 +53,7 @@ def called(aws: Aws, docker_push: Mock, create: Create, monkeypatch: pytest.Monk
     monkeypatch.setattr(build, "run", record)
     monkeypatch.setattr(build, "source_of_image", lambda: (COMMIT, "0"))  # a workflow's clone may be shallow
     monkeypatch.setattr(deploy, "run", record)
+    monkeypatch.setattr(command, "run_before_rollout", lambda *_: calls.append("the workload's command"))
     monkeypatch.setattr(command, "verify", lambda *_, **__: "http://example.com")
     return calls
 
@@ -66,13 +69,46 @@ def tags(aws: Aws) -> list[str]:
 
 def test_a_second_release_of_a_commit_builds_nothing_and_changes_nothing(aws: Aws, called: list[str]) -> None:
     release(aws.stage, tag=None)
-    first, tagged = [*called], tags(aws)
+    deployed, tagged = called[-2], tags(aws)
     called.clear()
     release(aws.stage, tag=None)
-    assert called == first[-1:], "the same templates with the same digest, which CloudFormation does not change"
+    assert called == [deployed], "the same templates with the same digest, which CloudFormation does not change"
     assert tags(aws) == tagged
     commit, verified, tried = tagged
     assert (verified, tried) == (f"playground-{commit}", f"try.playground-{commit}")
+
+
+@pytest.mark.parametrize(
+    ("running", "verified", "expected"),
+    [
+        (None, False, ["cdk", "the workload's command"]),  # a new stage has no network and roles yet
+        ("sha256:2", False, ["the workload's command", "cdk"]),
+        ("sha256:2", True, ["cdk"]),
+    ],
+    ids=["first deployment", "new image", "rollback"],
+)
+def test_a_new_image_runs_the_workloads_command_before_its_rollout(
+    aws: Aws, called: list[str], running: str | None, *, verified: bool, expected: list[str]
+) -> None:
+    plan = replace(plan_of(aws), digest=store_image(aws, COMMIT), running=running)
+    if verified:
+        plan.images.add_tag(str(plan.digest), plan.verified_tag)
+    command.deploy_image(plan, str(plan.digest))
+    assert [each if each.startswith("the") else each.split()[0] for each in called] == expected
+
+
+@pytest.mark.usefixtures("called")
+def test_a_command_that_fails_stops_the_release(aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(explain, "EXPLANATION", tmp_path / "explanation.json")
+    failure = DeploymentError("`notes migrate` failed before the rollout", "cause: no column")
+    monkeypatch.setattr(command, "run_before_rollout", Mock(side_effect=failure))
+    rollout = Mock()
+    monkeypatch.setattr(command, "deploy_and_watch", rollout)
+    digest = store_image(aws, COMMIT)
+    with pytest.raises(DeploymentError, match="notes migrate"):
+        command.deploy_image(replace(plan_of(aws), running="sha256:2"), digest)
+    rollout.assert_not_called()
+    assert "no column" in explain.EXPLANATION.read_text()
 
 
 def test_a_push_deploys_the_registry_only_if_the_repository_is_missing(
@@ -109,8 +145,7 @@ def test_a_deployment_alone_needs_an_image_in_the_registry(aws: Aws, called: lis
 def test_a_rollback_deploys_the_image_of_its_tag(aws: Aws, called: list[str]) -> None:
     digest = store_image(aws, COMMIT)
     release(aws.stage, tag=COMMIT)
-    (deployed,) = called
-    assert f"ImageDigest={digest}" in deployed
+    assert f"ImageDigest={digest}" in called[0]
     assert tags(aws) == [COMMIT, f"playground-{COMMIT}", f"try.playground-{COMMIT}"]
     with pytest.raises(NotReadyError, match="no image dev-ffffffffffff") as refused:
         release(aws.stage, tag="dev-ffffffffffff")
