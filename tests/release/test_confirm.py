@@ -70,26 +70,25 @@ def run(dev: Aws, deployed: Mock, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_an_interrupted_run_names_both_ways_out_and_does_not_repeat_what_held(
     run: Run, deployed: Mock, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run.outcomes["drift"] = KeyboardInterrupt()
-    with pytest.raises(KeyboardInterrupt):
-        run()
-    assert "run `make confirm ENV=dev` again to continue, or `make destroy ENV=confirm`" in capsys.readouterr().err
+    for name in ("deploy", "drift"):
+        run.outcomes = {name: KeyboardInterrupt()}
+        with pytest.raises(KeyboardInterrupt):
+            run("prod")
+        assert "run `make confirm ENV=prod` again to continue, or `make destroy ENV=confirm`" in capsys.readouterr().err
+        deployed.return_value = "a stack"
     monkeypatch.delenv("CONFIRM_ENV")
     remember_original()  # as `make destroy ENV=confirm` does
-    assert stage_named("confirm").copy_of == "dev"
+    assert stage_named("confirm").copy_of == "prod"
 
-    deployed.return_value = "a stack"
-    run.outcomes["drift"] = NotCheckedError("the reason")
-    assert run() == 0
+    run.outcomes = {"drift": NotCheckedError("the reason")}
+    assert run("prod") == 0
     assert run.made == ["drift", "destroy"]
     said = capsys.readouterr().out
     assert re.search(r"^not checked +0 +60  drift: the reason$", said, re.MULTILINE)
     assert said.endswith("3 held, 0 did not hold, 1 not checked\n")
     assert (tmp_path / "confirm" / "report.txt").read_text() in said
-
-    deployed.return_value = None
-    run()
-    assert run.made == ["deploy", "rollout", "drift", "destroy"], "a finished run is not resumed"
+    with pytest.raises(NotReadyError, match="another stage or commit"):  # a finished run is not resumed
+        run("prod")
 
 
 def test_a_check_that_does_not_hold_fails_the_command_and_leaves_no_copy(
@@ -123,6 +122,20 @@ def test_nothing_is_changed_without_consent_nor_over_another_copy(run: Run, depl
     with pytest.raises(NotReadyError, match="another stage or commit: run `make destroy ENV=confirm` first"):
         run()
     assert run.made == []
+
+
+def test_a_run_for_another_commit_or_stage_is_not_resumed(
+    run: Run, deployed: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.outcomes["drift"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    deployed.return_value = "a stack"
+    with pytest.raises(NotReadyError, match="another stage or commit"):
+        run("prod")
+    monkeypatch.setattr(module, "tag_of_working_tree", lambda **_: "ffffffffffff")
+    with pytest.raises(NotReadyError, match="another stage or commit"):
+        run()
 
 
 @pytest.fixture
@@ -179,6 +192,7 @@ def test_a_restored_table_has_what_was_written_before_and_is_deleted(
         assert checks.restore(copy_of(dev)) == "an item was restored from notes-dev-pages"
     called = [name for name, *_ in dynamodb.method_calls if name != "describe_continuous_backups"]
     assert called.index("put_item") < called.index("restore_table_to_point_in_time") < called.index("delete_table")
+    assert dynamodb.describe_continuous_backups.call_count == 2, "the first one was older than the item"
     dynamodb.delete_table.assert_called_once_with(TableName="notes-dev-pages-restored")
     dynamodb.get_item.assert_called_with(TableName="notes-dev-pages-restored", Key={"id": {"S": "confirm"}})
 
