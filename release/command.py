@@ -153,7 +153,7 @@ def run_command(name: str, command: Callable[[], int | None], *, failed: int = F
     except (ReleaseError, ConfigurationError, BotoCoreError, ClientError) as error:
         _print_error(f"{name} failed: " + "\n    ".join(explain_error(error)))
         if isinstance(error, CommandError | DeploymentError):
-            _print_error(f"    all output of docker, cdk and other tools: {OUTPUT}")
+            _print_error(f"    all output of docker, cdk and other tools: {os.path.relpath(OUTPUT)}")
         status = NOTHING_CHANGED if isinstance(error, NotReadyError | ConfigurationError) else failed
     except Exception:  # noqa: BLE001  # a bug, so the developer needs the whole stack
         _print_error(f"{name} failed because of a bug:\n{traceback.format_exc().rstrip()}")

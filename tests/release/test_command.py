@@ -75,6 +75,6 @@ def test_a_failed_tool_leaves_its_complete_output_in_a_file_that_the_error_names
     with pytest.raises(SystemExit, match=r"^1$"):
         command.run_command("release", lambda: len(command.run(tool)))
     said = capsys.readouterr().err.splitlines()
-    assert said[-1].endswith(str(output))
+    assert said[-1].endswith(os.path.relpath(output))
     assert "exited with status 3" in said[0]
     assert output.read_text().splitlines()[1:] == [str(number) for number in range(100)]
