@@ -14,7 +14,7 @@ from pydantic import AfterValidator, StrictBool, ValidationError
 
 from comments import ids
 from comments.errors import FieldError, InvalidRequest, field_errors
-from comments.schemas import Author, Comment, CommentId, ContentId, NewComment, compact, matches
+from comments.schemas import Comment, CommentId, ContentId, NewComment, compact, matches
 
 MAX_AHEAD = 366 * 86_400
 """Seconds by which an id may be in the future: a store whose clock was wrong must be able to import its own export.
@@ -49,12 +49,9 @@ class StoredComment(NewComment, extra="allow"):
     @classmethod
     def parse(cls, data: Any) -> Comment:
         try:
-            comment = cls.model_validate(data)
+            return compact(cls.model_validate(data).model_dump())
         except ValidationError as invalid:
             raise InvalidRequest(*field_errors(invalid)) from None
-        stored = comment.stored(comment.id, held=comment.held, by=Author(comment.author, comment.moderator))
-        known = {"content_id": comment.content_id, "created_at": comment.created_at, "edited_at": comment.edited_at}
-        return compact({**(comment.model_extra or {}), **stored, **known})
 
 
 class Skipped(Exception):

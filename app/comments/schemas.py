@@ -253,21 +253,8 @@ class NewComment(Model):
 
     def stored(self, comment_id: str, *, held: bool, by: Author = ANYONE) -> Comment:
         """Return the comment under an id, which also contains the time of its creation."""
-        return compact(
-            {
-                "id": comment_id,
-                "content_id": self.content_id,
-                "page": self.page,
-                "name": self.name,
-                "email": self.email,
-                "comment": self.comment,
-                "created_at": ids.created_at(comment_id),
-                "parent": self.parent,
-                "author": by.token_hash,
-                "moderator": by.moderator,
-                "held": held,
-            }
-        )
+        added = {"author": by.token_hash, "moderator": by.moderator, "held": held}
+        return compact(self.model_dump() | {"id": comment_id, "created_at": ids.created_at(comment_id)} | added)
 
 
 def compact(comment: Any) -> Comment:
