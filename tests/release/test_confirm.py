@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -195,6 +196,19 @@ def test_a_restored_table_has_what_was_written_before_and_is_deleted(
     assert dynamodb.describe_continuous_backups.call_count == 2, "the first one was older than the item"
     dynamodb.delete_table.assert_called_once_with(TableName="notes-dev-pages-restored")
     dynamodb.get_item.assert_called_with(TableName="notes-dev-pages-restored", Key={"id": {"S": "confirm"}})
+
+
+def test_a_workload_without_tables_queries_and_an_address_has_less_to_check(
+    dev: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "WORKLOAD", replace(WORKLOAD, owns=(), queries={}))
+    for check, reason in (
+        (checks.restore, "owns no table"),
+        (checks.run_queries, "no saved queries"),
+        (checks.send_alarm, "no alarm_email"),
+    ):
+        with pytest.raises(NotCheckedError, match=reason):
+            check(copy_of(dev))
 
 
 # ---- the recording ----
