@@ -208,7 +208,7 @@ class Clone:
 
     def without_circuit_breaker(self) -> None:
         """Let ECS retry failing tasks, so that only the release ends the deployment."""
-        self.replace("infra/stacks/service.py", "failed_tasks=1 if stage.is_preview else 2", "failed_tasks=99")
+        self.replace("infra/constructs/fargate_service.py", "1 if stage.is_preview else 2", "99")
 
     def commit(self) -> None:
         self.git("add", "--all")
