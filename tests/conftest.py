@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 NOT_QUICK = {
     *("infra", "playground"),
     *(f"app/{name}" for name in ("bench", "contract", "image", "playground", "resilience", "web")),
+    "app/test_schemathesis.py",
     *(f"release/test_{name}.py" for name in ("bootstrap", "destroy", "permissions", "scan")),
 }
 """Folders and files that `make quick` leaves out: they need Docker, a browser, Node or Trivy, or minutes."""
