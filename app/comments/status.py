@@ -15,8 +15,7 @@ from comments.stores import CommentStore
 
 log = logging.getLogger(__name__)
 
-VERSION = "0.2.0"
-"""As in pyproject.toml, which is not part of the image."""
+VERSION = "1.0.0"
 
 MESSAGES = 20
 """Number of messages shown, newest first."""
