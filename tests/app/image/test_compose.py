@@ -56,3 +56,5 @@ def test_the_image_runs_on_dynamodb_local(compose: tuple[str, Compose]) -> None:
     wait_for(url)
     post(url, "composed")
     assert listed(url, 1) == ["composed"]
+    newest = "from comments.stores import open_store; open_store('dynamodb://comments').list_recent(limit=1)"
+    call("--profile", "dynamodb", "exec", "-T", "api-dynamodb", "python3", "-c", newest)
