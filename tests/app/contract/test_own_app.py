@@ -56,8 +56,8 @@ def test_the_steps_of_the_readme_make_the_platform_yours(copy: Path) -> None:
     assert steps in (ROOT / "README.pt-BR.md").read_text()
     lines = [line for line in steps.splitlines() if not line.startswith("make ")]
     assert len(lines) == 7
+    assert ".venv/bin/python -m infra.checks --write" in lines, "which is part of `make check`"
     run(copy, "bash", "-euc", "\n".join(lines))
-    run(copy, sys.executable, "-m", "infra.checks")
     for name in ("stages", "workload", "resources"):
         (copy / "infra" / f"{name}.py").write_text(
             "raise SystemExit('tests of the platform read the adopter's files')\n"
