@@ -190,12 +190,13 @@ def test_comments_that_move_to_another_page_still_notify(store: CommentStore, re
     delivery = deliverer(store, webhook_settings(receiver))
     add_comment(store, "published")
     add_comment(store, "pending", held=True)
+    assert store.approve(1, add_comment(store, "approved", held=True)["id"])
     store.add(NewComment(name="Bob", comment="of another thread", content_id=2))
-    assert store.move(1, 3, "") == 2
+    assert store.move(1, 3, "") == 3
     assert store.move(1, 3, "") == 0
     delivery.deliver_all()
     delivered = [(each["data"]["comment"], each["data"]["content_id"]) for each in receiver.accepted]
-    assert delivered == [("published", 3), ("pending", 3), ("of another thread", 2)]
+    assert delivered == [("published", 3), ("pending", 3), ("approved", 3), ("of another thread", 2)]
 
 
 def test_an_outage_delays_notifications_and_loses_none(

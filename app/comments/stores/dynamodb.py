@@ -230,7 +230,12 @@ class DynamoDBStore:
     def move(self, content_id: int, target: int, page: str) -> int:
         comments = [comment for comment in scan_held(self) if comment["content_id"] == content_id]
         comments += read_all(lambda after: self.list_comments(content_id, after=after, limit=SCAN_PAGE))
-        undelivered = [(name, each) for name in NEEDS for each in self.list_outbox(name, limit=MAX_OUTBOX)]
+        undelivered = [
+            (name, replace(each, comment_id=comment["id"]))  # the other thread knows no ids from before an approval
+            for name in NEEDS
+            for each in self.list_outbox(name, limit=MAX_OUTBOX)
+            if each.content_id == content_id and (comment := self.find(content_id, each.comment_id))
+        ]
         for comment in comments:
             changed = compact(comment | {"content_id": target, "page": page})
             put = {"Put": {"Item": _item(changed)}}
@@ -239,7 +244,7 @@ class DynamoDBStore:
                 # One that was delivered in the meantime is stored, and delivered, again.
                 {"Put": {"Item": _outbox_item(name, replace(each, content_id=target))}}
                 for name, each in undelivered
-                if (each.content_id, each.comment_id) == (content_id, comment["id"])
+                if each.comment_id == comment["id"]
             ]
             self._transact(*([put] if comment.get("held") else [put, {"Delete": {"Key": key}}]), *notifications)
         published = sum(not comment.get("held") for comment in comments)

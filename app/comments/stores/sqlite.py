@@ -197,7 +197,13 @@ class SQLiteStore:
 
     def move(self, content_id: int, target: int, page: str) -> int:
         def change(db: sqlite3.Connection) -> int:
-            db.execute("UPDATE outbox SET content_id = ? WHERE content_id = ?", (target, content_id))
+            waiting = db.execute(
+                "SELECT DISTINCT comment_id FROM outbox WHERE content_id = ?", (content_id,)
+            ).fetchall()
+            for (old,) in waiting:
+                new = _remembered_id(db, "approve", content_id, old) or old  # the other thread knows no former ids
+                changed = "UPDATE outbox SET content_id = ?, comment_id = ? WHERE content_id = ? AND comment_id = ?"
+                db.execute(changed, (target, new, content_id, old))
             return sum(
                 db.execute(
                     f"UPDATE {table} SET content_id = ?, more = json_patch(more, json_object('page', ?))"  # noqa: S608  # a constant
