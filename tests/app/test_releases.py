@@ -27,11 +27,17 @@ RECORDED = {
 """What record_release.py recorded; of 0.2.0, by hand. Only the times at which keys expire are not original."""
 
 
-@pytest.fixture(params=[(release, kind) for release in RECORDED for kind in ("sqlite", "dynamodb")], ids="-".join)
-def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[CommentStore, dict[str, Any]]]:
-    """A store that a release has filled, and the comments in it."""
-    release, kind = request.param
-    if kind == "sqlite":
+@pytest.fixture(params=RECORDED)
+def release(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def recorded(
+    request: pytest.FixtureRequest, release: str, tmp_path: Path
+) -> Iterator[tuple[CommentStore, dict[str, Any]]]:
+    """A store that the release has filled, and the comments in it."""
+    if request.param == "sqlite":
         url = f"sqlite:///{shutil.copy(DATA / f'release-{release}.db', tmp_path)}"
     else:
         request.getfixturevalue("dynamodb")
@@ -40,7 +46,7 @@ def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[C
             boto3.client("dynamodb").put_item(TableName=table, Item=item)
         url = f"dynamodb://{table}"
     with closing(open_store(url)) as store:
-        yield store, RECORDED[release][kind]
+        yield store, RECORDED[release][request.param]
 
 
 def listed(store: CommentStore, content_id: int) -> list[Comment]:

@@ -150,8 +150,8 @@ class SQLiteStore:
         return self._page(f"FROM ({HELD}) WHERE id > ? ORDER BY id", (after,), limit=limit)
 
     def list_recent(self, *, after: str = "", limit: int) -> Page:
-        query = f"FROM comment WHERE id < ?1 UNION ALL {HELD} WHERE id < ?1 ORDER BY id DESC"
-        return self._page(query, (after or "~",), limit=limit)
+        query = f"FROM comment WHERE id < ? UNION ALL {HELD} WHERE id < ? ORDER BY id DESC"
+        return self._page(query, (after or "~",) * 2, limit=limit)
 
     def count(self, content_ids: Collection[int]) -> dict[int, int]:
         query = "SELECT count(*) FROM comment WHERE content_id = ?"
@@ -444,13 +444,12 @@ def _remember(
 def _is_known(db: sqlite3.Connection, comment: Comment) -> bool:
     """Return whether the thread has the id, or had it until its approval."""
     query = (
-        "SELECT EXISTS (SELECT 1 FROM comment WHERE content_id = ?1 AND id = ?2)"
-        " OR EXISTS (SELECT 1 FROM held WHERE id = ?2 AND (content_id = ?1 OR ?3))"  # ids of held ones are unique
-        " OR EXISTS (SELECT 1 FROM idempotency_key WHERE key = ?4)"
+        "SELECT EXISTS (SELECT 1 FROM comment WHERE content_id = :content_id AND id = :id)"
+        " OR EXISTS (SELECT 1 FROM held WHERE id = :id AND (content_id = :content_id OR :held))"  # their ids are unique
+        " OR EXISTS (SELECT 1 FROM idempotency_key WHERE key = :approval)"
     )
-    content_id, comment_id, held = comment["content_id"], comment["id"], comment.get("held", False)
-    approval = hash_of("approve", content_id, comment_id)
-    return bool(db.execute(query, (content_id, comment_id, held, approval)).fetchone()[0])
+    approval = hash_of("approve", comment["content_id"], comment["id"])
+    return bool(db.execute(query, {"held": False, **comment, "approval": approval}).fetchone()[0])
 
 
 def _restore(db: sqlite3.Connection, comment: Comment) -> bool:
