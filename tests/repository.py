@@ -1,6 +1,7 @@
-"""Repositories with git, and commands as a person without AWS settings runs them."""
+"""Copies of this repository, git, and commands as a person without AWS settings runs them."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,41 @@ def commit_all(folder: Path) -> str:
     return git(folder, "rev-parse", "--short=12", "HEAD")
 
 
+def copy_working_tree(folder: Path) -> Path:
+    """Make a clean repository with the files of the working tree, committed or not."""
+    for path in git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
+        if (ROOT / path).is_file():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / path, folder / path)
+    git(folder, "init", "--quiet")
+    commit_all(folder)
+    return folder
+
+
+class Clone:
+    """A clone of the project, to which tests commit changes for another version."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        git(ROOT, "clone", "--quiet", str(ROOT), str(folder))
+
+    def append(self, file: str, ending: str) -> None:
+        path = self.folder / file
+        path.write_text(path.read_text() + ending)
+        commit_all(self.folder)
+
+    def replace(self, file: str, old: str, new: str) -> None:
+        path = self.folder / file
+        text = path.read_text()
+        assert old in text, f"{file} no longer holds {old!r}"
+        path.write_text(text.replace(old, new))
+        commit_all(self.folder)
+
+    def without_circuit_breaker(self) -> None:
+        """Let ECS retry failing tasks, so that only the release ends the deployment."""
+        self.replace("infra/constructs/fargate_service.py", "1 if stage.is_preview else 2", "99")
+
+
 def nobody(home: Path) -> dict[str, str]:
     """The environment of a person without AWS settings, and with no way out of this machine."""
     return {
@@ -36,4 +72,4 @@ def run(module: str, *arguments: str, cwd: Path = ROOT, **options: Any) -> subpr
     """The command as make calls it; both streams are one, as a person sees them."""
     command = [sys.executable, "-m", module, *arguments]
     options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.run(command, cwd=cwd, text=True, timeout=300, check=False, **options)
+    return subprocess.run(command, cwd=cwd, text=True, timeout=600, check=False, **options)

@@ -5,8 +5,6 @@ Its stage has a domain behind CloudFront, the variant that the playground suppor
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +13,9 @@ import pytest
 from playground.up import free_port
 from tests.client import ask
 from tests.machine import needs
+from tests.repository import ROOT, Clone
+from tests.repository import run as run_module
 
-PROJECT = Path(__file__).resolve().parents[2]
 APP = "examples/hello/app/hello.py"
 CERTIFICATE = "arn:aws:acm:us-east-1:000000000000:certificate/01234567-89ab-cdef-0123-456789abcdef"
 DOMAIN = f"""max_tasks=6,
@@ -25,36 +24,22 @@ DOMAIN = f"""max_tasks=6,
 """
 
 
-def git(folder: Path, *arguments: str) -> None:
-    identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
-
-
 @pytest.fixture
-def clone(tmp_path: Path) -> Path:
+def clone(tmp_path: Path) -> Clone:
     """A clone of the project, whose playground has the domain."""
-    folder = tmp_path / "clone"
-    git(PROJECT, "clone", "--quiet", str(PROJECT), str(folder))
+    clone = Clone(tmp_path / "clone")
     for tools in (".venv-playground", "node_modules"):
-        (folder / tools).symlink_to(PROJECT / tools)
-        with (folder / ".git/info/exclude").open("a") as ignored:
+        (clone.folder / tools).symlink_to(ROOT / tools)
+        with (clone.folder / ".git/info/exclude").open("a") as ignored:
             ignored.write(f"{tools}\n")
-    change(folder, "infra/config.py", "max_tasks=6,\n", DOMAIN)
-    return folder
-
-
-def change(clone: Path, file: str, old: str, new: str) -> None:
-    """Commit a change of a file."""
-    text = (clone / file).read_text()
-    assert old in text
-    (clone / file).write_text(text.replace(old, new))
-    git(clone, "commit", "--all", "--quiet", "--message", "A change")
+    clone.replace("infra/config.py", "max_tasks=6,\n", DOMAIN)
+    return clone
 
 
 @pytest.fixture
-def variables(docker: None, tmp_path: Path, clone: Path) -> Iterator[dict[str, str]]:  # noqa: ARG001  # needs Docker
+def variables(docker: None, tmp_path: Path, clone: Clone) -> Iterator[dict[str, str]]:  # noqa: ARG001  # needs Docker
     """The environment of a person who has started a playground with the example."""
-    needs((PROJECT / ".venv-playground/bin/python").exists(), "no .venv-playground: `make test` creates it")
+    needs((ROOT / ".venv-playground/bin/python").exists(), "no .venv-playground: `make test` creates it")
     variables = {
         **os.environ,
         "CONFIG_PACKAGE": "examples.hello",
@@ -64,32 +49,29 @@ def variables(docker: None, tmp_path: Path, clone: Path) -> Iterator[dict[str, s
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     try:
-        started = run("playground", "up", cwd=clone, env=variables)
+        started = run("playground", "up", clone=clone, variables=variables)
         assert re.search(r"exist in the DNS: hello\.example\.com CNAME \w+\.cloudfront\.net", started), started
         yield variables
     finally:
-        run("playground", "down", cwd=clone, env=variables)
+        run("playground", "down", clone=clone, variables=variables)
 
 
-def run(*arguments: str, cwd: Path, env: dict[str, str], status: int = 0) -> str:
+def run(*arguments: str, clone: Clone, variables: dict[str, str], status: int = 0) -> str:
     """Run a module, check its exit status, and return its output."""
-    command = [sys.executable, "-m", *arguments]
-    done = subprocess.run(
-        command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, check=False
-    )
+    done = run_module(*arguments, cwd=clone.folder, env=variables)
     assert done.returncode == status, done.stdout
     return done.stdout
 
 
 def test_a_flask_app_behind_cloudfront_is_deployed_updated_and_rolled_back_with_the_cause(
-    variables: dict[str, str], clone: Path
+    variables: dict[str, str], clone: Clone
 ) -> None:
     url = f"http://127.0.0.1:{variables['PLAYGROUND_PORT']}"
     assert ask(url).body == {"hello": "world", "signed": True}
 
     def release(old: str, new: str, *, status: int = 0) -> str:
-        change(clone, APP, old, new)
-        return run("release", "deploy", "playground", cwd=clone, env=variables, status=status)
+        clone.replace(APP, old, new)
+        return run("release", "deploy", "playground", clone=clone, variables=variables, status=status)
 
     released = release('"hello": os', '"greeting": "good day", "hello": os')
     assert "nothing to migrate" in released
@@ -99,7 +81,7 @@ def test_a_flask_app_behind_cloudfront_is_deployed_updated_and_rolled_back_with_
     assert "migrate` failed before the rollout" in unprepared
     assert "cause: the container app exits with status 1: RuntimeError: cannot migrate" in unprepared
     assert "==> service" not in unprepared, "nothing is deployed"
-    (clone / APP).write_text((clone / APP).read_text().replace("raise RuntimeError", "print"))
+    clone.replace(APP, "raise RuntimeError", "print")
 
     failed = release('return "up"', 'raise RuntimeError("not up")', status=1)
     assert "rolled back" in failed

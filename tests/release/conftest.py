@@ -13,20 +13,13 @@ from release.aws import TOOL_SETTINGS, Aws
 from release.deploy import wait_until_stable
 from release.images import Images
 from tests.release.account import ACCOUNT, REGION, TOPIC, Create
-from tests.repository import ROOT, commit_all, git, nobody
+from tests.repository import copy_working_tree, nobody
 
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clean repository with the files of the working tree, committed or not."""
-    folder = tmp_path_factory.mktemp("project")
-    for path in git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
-        if (ROOT / path).is_file():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / path, folder / path)
-    git(folder, "init", "--quiet")
-    commit_all(folder)
-    return folder
+    return copy_working_tree(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture

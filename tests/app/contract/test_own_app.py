@@ -2,41 +2,23 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.app.support import ROOT
+from tests.repository import ROOT, copy_working_tree
 
-TESTS = (
-    "-m",
-    "pytest",
-    "-q",
-    "-n0",
-    "tests/infra/test_config.py",
-    "tests/infra/test_app.py",
-    "tests/release/test_explain.py",
-)
+TESTS = ("tests/infra/test_config.py", "tests/infra/test_app.py", "tests/release/test_explain.py")
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A repository with the files of the working tree, and links to the tools."""
-    folder = tmp_path / "copy"
-    listed = subprocess.check_output(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
-    )
-    for path in listed.splitlines():
-        if (ROOT / path).is_file():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / path, folder / path)
-    (folder / ".venv").symlink_to(ROOT / ".venv")
-    (folder / "node_modules").symlink_to(ROOT / "node_modules")
-    for command in (("init",), ("add", "--all"), ("-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-mA copy")):
-        subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
+    folder = copy_working_tree(tmp_path / "copy")
+    for tools in (".venv", "node_modules"):
+        (folder / tools).symlink_to(ROOT / tools)
     return folder
 
 
@@ -62,4 +44,4 @@ def test_the_steps_of_the_readme_make_the_platform_yours(copy: Path) -> None:
         (copy / "infra" / f"{name}.py").write_text(
             "raise SystemExit('tests of the platform read the adopter's files')\n"
         )
-    run(copy, sys.executable, *TESTS)
+    run(copy, sys.executable, "-m", "pytest", "-q", "-n0", *TESTS)

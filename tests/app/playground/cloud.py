@@ -1,4 +1,4 @@
-"""The deployed service as tests use it: commands, clients of the AWS API, tokens of workflows, and clones to change."""
+"""The deployed service as tests use it: commands, clients of the AWS API, and tokens of workflows."""
 
 import base64
 import json
@@ -186,34 +186,3 @@ def token(run: str, **changed: str) -> str:
     claims |= {"repository_id": str(GITHUB.repository_id), "repository": GITHUB.name} | changed
     parts = ({"alg": "RS256", "typ": "JWT"}, claims | {"exp": int(time.time()) + 3600}, "signature")
     return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
-
-
-@dataclass
-class Clone:
-    """A clone of the project, to which tests commit changes for another version."""
-
-    folder: Path
-
-    def append(self, file: str, ending: str) -> None:
-        path = self.folder / file
-        path.write_text(path.read_text() + ending)
-        self.commit()
-
-    def replace(self, file: str, old: str, new: str) -> None:
-        path = self.folder / file
-        text = path.read_text()
-        assert old in text, f"{file} no longer holds {old!r}"
-        path.write_text(text.replace(old, new))
-        self.commit()
-
-    def without_circuit_breaker(self) -> None:
-        """Let ECS retry failing tasks, so that only the release ends the deployment."""
-        self.replace("infra/constructs/fargate_service.py", "1 if stage.is_preview else 2", "99")
-
-    def commit(self) -> None:
-        self.git("add", "--all")
-        identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
-        self.git(*identity, "commit", "--quiet", "--allow-empty", "--message", "A change")
-
-    def git(self, *arguments: str) -> None:
-        subprocess.run(["git", *arguments], cwd=self.folder, check=True, capture_output=True)

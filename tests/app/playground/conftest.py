@@ -1,17 +1,16 @@
 """Shared fixtures: a playground with the comment service."""
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from playground.state import PlaygroundError, load_environment
-from tests.app.playground.cloud import Clone, Cloud, playground_command
+from tests.app.playground.cloud import Cloud, playground_command
 from tests.app.playground.traffic import TALLIES
 from tests.machine import needs
-from tests.repository import ROOT
+from tests.repository import ROOT, Clone
 
 RELEASES = ("failures", "interruptions", "roles", "confirm")
 OPERATIONS = ("runbook", "cdk", "rollouts", "lifecycle")
@@ -78,12 +77,7 @@ def cloud(playground: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def clone(tmp_path: Path) -> Callable[[str], Clone]:
     """Return a function that clones the project into a folder with the given name."""
-
-    def make(name: str = "project") -> Clone:
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tmp_path / name)], check=True)
-        return Clone(tmp_path / name)
-
-    return make
+    return lambda name: Clone(tmp_path / name)
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.app.playground.cloud import NAME, Clone, Cloud, wait_until
+from tests.app.playground.cloud import NAME, Cloud, wait_until
 from tests.app.playground.traffic import CLIENTS, Traffic
+from tests.repository import Clone
 
 FAILED, NOTHING_CHANGED = 1, 2
 """Exit statuses of the release command."""

@@ -3,8 +3,9 @@
 import signal
 from collections.abc import Callable
 
-from tests.app.playground.cloud import Clone, Cloud, wait_until
+from tests.app.playground.cloud import Cloud, wait_until
 from tests.app.playground.traffic import Traffic
+from tests.repository import Clone
 
 STEPS = {
     "preflight": "==> preflight",

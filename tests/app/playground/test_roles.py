@@ -15,10 +15,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from playground.state import ACCOUNT, REGION, Playground
-from tests.app.playground.cloud import NAME, Clone, Cloud, Running, run, token, wait_until
+from tests.app.playground.cloud import NAME, Cloud, Running, run, token, wait_until
 from tests.client import Answer, ask
 from tests.release.permission_table import not_enforced
-from tests.repository import ROOT
+from tests.repository import ROOT, Clone
 
 THREAD = 4711
 DEV, PROD, PREVIEW, READ = (f"comments-{name}" for name in ("deploy-dev", "deploy-prod", "preview", "read"))

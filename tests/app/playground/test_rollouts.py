@@ -6,10 +6,10 @@ import tarfile
 
 import pytest
 
-from tests.app.playground.cloud import Clone, Cloud, wait_until
+from tests.app.playground.cloud import Cloud, wait_until
 from tests.app.playground.traffic import Traffic, missing
 from tests.client import ask
-from tests.repository import ROOT
+from tests.repository import ROOT, Clone, commit_all, git
 
 PREVIOUS = "be5f1a025cfbf010afcd67ea52f9a2f0fc29970e"
 """Last commit of version 0.2."""
@@ -26,10 +26,10 @@ def with_the_previous_image(project: Clone) -> None:
         if subprocess.check_output(shallow, cwd=ROOT, text=True).strip() == "true":  # as in a badly set up workflow
             pytest.fail(f"this clone lacks the previous release, {PREVIOUS[:7]}: run git fetch --unshallow")
         pytest.skip(f"imported without the previous release, {PREVIOUS[:7]}")  # adopters' repositories have no history
-    project.git("rm", "-r", "--quiet", *IMAGE_FILES)
+    git(project.folder, "rm", "-r", "--quiet", *IMAGE_FILES)
     with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
         archive.extractall(project.folder, filter="data")
-    project.commit()
+    commit_all(project.folder)
 
 
 def test_a_rollback_to_the_previous_release_fails_no_request(cloud: Cloud, project: Clone) -> None:

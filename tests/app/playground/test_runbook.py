@@ -8,11 +8,11 @@ from contextlib import suppress
 import pytest
 
 from playground.state import Playground
-from tests.app.playground.cloud import NAME, Clone, Cloud, run
+from tests.app.playground.cloud import NAME, Cloud, run
 from tests.app.playground.traffic import listed
 from tests.client import ask
 from tests.machine import needs
-from tests.repository import ROOT
+from tests.repository import ROOT, Clone
 
 RUNBOOK = ROOT / "docs" / "operations.md"
 AWS_ONLY = "aws-only"
