@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 
 from comments.cli import main
 from comments.records import StoredComment
+from comments.schemas import NewComment
 from comments.stores import CommentStore, open_store
 from tests.app.support import AUTH, TOKEN, UNKNOWN, Log, client_of, links, location
 
@@ -293,16 +294,20 @@ def test_edits_and_deletions_count_in_the_posting_limit(sqlite: CommentStore) ->
     assert client.delete(url_of(posted), headers=MINE).status_code == 429
 
 
-def test_a_retry_has_the_same_name_parent_and_author(client: FlaskClient) -> None:
+def test_every_field_is_returned_and_a_retry_must_have_the_same(client: FlaskClient) -> None:
+    """Posts the examples in schemas.py: a new field needs one."""
+    schema = NewComment.model_json_schema()["properties"]
+    given = {name: field["examples"][0] for name, field in schema.items() if name != "content_id"}
+    given["parent"] = new(client, page=given["page"]).get_json()["id"]
     key = {"Idempotency-Key": "k"}
-    parent = new(client).get_json()
-    given = {"parent": parent["id"], "email": "a@example.com"}
     first = new(client, key | MINE, **given).get_json()
+    assert {**first, "email": given["email"]}.items() >= given.items()
     client.patch(url_of(first), json={"comment": "changed"}, headers=MINE)
     assert new(client, key | MINE, **given).get_json() == first
-    for headers, changes in ((OTHER, {}), ({}, {}), (MINE, {"name": "Bob"}), (MINE, {"parent": None})):
-        assert new(client, key | headers, **given | changes).status_code == 422
-    assert len(listed(client)) == 2
+    without = [(MINE, {name: None}) for name in given if name not in {"comment", "page"}]
+    for headers, changes in ((OTHER, {}), ({}, {}), (MINE, {"comment": "other"}), *without):
+        assert new(client, key | headers, **given | changes).status_code == 422, changes
+    assert len(listed(client, given["page"])) == 2
 
 
 def test_a_retry_succeeds_although_the_parent_was_deleted_since(store: CommentStore) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import orjson
 
-from comments.schemas import ANYONE, Author, Comment, NewComment
+from comments.schemas import ANYONE, Author, Comment, NewComment, compact
 
 PAGE_BYTES = 1024 * 1024
 """Approximate size of a page in bytes of addresses and texts: DynamoDB returns no more than 1 MB per query."""
@@ -180,6 +180,7 @@ def hash_of(*parts: object) -> str:
 
 def fingerprint(new: NewComment, by: Author) -> str:
     """Identify the content of a comment without storing it: a retry must have the same one."""
-    more = [new.name, new.parent, by.token_hash]
-    content = [new.content_id, new.email, new.comment, *(more if any(more) else ())]  # as release 0.2 without these
+    content: list[object] = [new.content_id, new.email, new.comment]  # as release 0.2
+    if more := compact(new.model_dump(exclude={"content_id", "email", "comment"}) | {"author": by.token_hash}):
+        content.append(more)
     return hashlib.sha256(orjson.dumps(content)).hexdigest()
