@@ -171,7 +171,7 @@ def comment_not_found(content_id: int, comment_id: str) -> NotFound:
 
 
 @api.get("/api/comment/list/<content_id>")
-@api.input(ThreadQuery, location="query", arg_name="query")
+@web.takes_query(api, ThreadQuery)
 @api.output(CommentList, description="A page of comments.")
 @api.doc(operation_id="listComments", responses=LISTED)
 def list_comments(content_id: int, query: ThreadQuery) -> Response:
@@ -180,7 +180,7 @@ def list_comments(content_id: int, query: ThreadQuery) -> Response:
 
 
 @api.get("/api/comment/list")
-@api.input(PageThreadQuery, location="query", arg_name="query")
+@web.takes_query(api, PageThreadQuery)
 @api.output(CommentList, description="A page of comments.")
 @api.doc(operation_id="listCommentsOfPage", responses=LISTED)
 def list_page(query: PageThreadQuery) -> Response:
@@ -208,7 +208,7 @@ def list_thread(content_id: int, query: ThreadQuery, not_found: str, **parameter
 
 
 @api.get("/api/comment/counts")
-@api.input(CountQuery, location="query", arg_name="query")
+@web.takes_query(api, CountQuery)
 @api.output(CountList, description="A count for each parameter, first those of content_id.")
 @api.doc(operation_id="countComments", responses=responses(503))
 def count_comments(query: CountQuery) -> Response:

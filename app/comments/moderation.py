@@ -21,7 +21,7 @@ SEARCHED = ("name", "email", "page", "comment")
 
 @moderation.get("/held")
 @moderation.auth_required(moderator)
-@moderation.input(PageQuery, location="query", arg_name="query")
+@web.takes_query(moderation, PageQuery)
 @moderation.output(HeldList, description="A page of comments.")
 @moderation.doc(operation_id="listHeld", responses=responses(503, ok=LINK))
 def list_held(query: PageQuery) -> Response:
@@ -34,7 +34,7 @@ def list_held(query: PageQuery) -> Response:
 
 @moderation.get("/recent")
 @moderation.auth_required(moderator)
-@moderation.input(RecentQuery, location="query", arg_name="query")
+@web.takes_query(moderation, RecentQuery)
 @moderation.output(RecentList, description="A page of comments.")
 @moderation.doc(operation_id="listRecent", responses=responses(503, ok=LINK))
 def list_recent(query: RecentQuery) -> Response:

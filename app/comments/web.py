@@ -16,7 +16,7 @@ from werkzeug.routing import BaseConverter
 
 from comments.config import Settings
 from comments.errors import MAX_BODY, FieldError, InvalidRequest, Unauthorized, field_errors
-from comments.schemas import PATH
+from comments.schemas import PATH, CountQuery, Model
 from comments.stores import CommentStore
 
 BODY_TIMEOUT = 30
@@ -25,11 +25,8 @@ BODY_TIMEOUT = 30
 PUBLIC_PATHS = r"/api/(comment/.*|status)"
 """Paths that pages of other sites may call. Moderation is not one of them."""
 
-REPEATABLE = "api.count_comments"
-"""The endpoint whose query parameters may be repeated."""
-
-WITH_QUERY = {"api.list_comments", "api.list_page", "moderation.list_held", "moderation.list_recent", REPEATABLE}
-"""Endpoints with query parameters; their models reject unknown ones."""
+QUERIES: dict[str, type[Model]] = {}
+"""Models of query parameters by endpoint; they reject unknown parameters. Other endpoints have none."""
 
 INCOMPLETE = FieldError(field="body", message="is incomplete or its chunks are malformed")
 
@@ -62,7 +59,7 @@ moderator.verify_token(is_moderator)
 
 
 class ThreadConverter(BaseConverter):
-    """A content_id in the path of a comment, which is not that of a list: /api/comment/list/1."""
+    """A content_id in the path of a comment. Words of other routes, as in /api/comment/list/1, are excluded."""
 
     part_isolating = True  # it matches no slash
     regex = r"(?!list\b)[^/]+"
@@ -117,15 +114,26 @@ def parse_path(_: str | None, values: dict[str, Any] | None) -> None:
 
 def check_query() -> None:
     """Reject query parameters that are repeated, or that the route does not have."""
-    lists = [] if request.endpoint == REPEATABLE else request.args.lists()
+    model = QUERIES.get(request.endpoint or "")
+    lists = [] if model is CountQuery else request.args.lists()
     repeated = [name for name, values in lists if len(values) > 1]
-    unknown = [] if request.endpoint in WITH_QUERY else [name for name in request.args if name not in repeated]
+    unknown = [] if model else [name for name in request.args if name not in repeated]
     if repeated or unknown:
         problems = [(name, "must be given once") for name in repeated] + [(name, "is unknown") for name in unknown]
         raise InvalidRequest(*(FieldError(field=name or '""', message=message) for name, message in problems))
 
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+
+def takes_query(blueprint: APIBlueprint, model: type[Model]) -> Callable[[View], View]:
+    """Decorate a view that receives the query parameters as `query`."""
+
+    def decorate(view: View) -> View:
+        QUERIES[f"{blueprint.name}.{view.__name__}"] = model
+        return blueprint.input(model, location="query", arg_name="query")(view)
+
+    return decorate
 
 
 def receives_json(view: View) -> View:
