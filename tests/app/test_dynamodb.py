@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from threading import Event, Lock
+from threading import Event
 from typing import Any
 
 import boto3
@@ -155,30 +155,6 @@ def test_lists_repeat_comments_for_as_long_as_the_slowest_write(store: DynamoDBS
     """A follower that is past the id of a slow write would never see its comment."""
     config: Any = store._client.meta.config
     assert store.overlap > config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
-
-
-def test_no_more_calls_at_a_time_than_connections(
-    table: str, proxy: faults.Faults, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(dynamodb, "CONNECTIONS", 4)
-    lock, waiting, peak = Lock(), 0, 0
-
-    def count(exchange: faults.Exchange) -> None:
-        nonlocal waiting, peak
-        with lock:
-            waiting += 1
-            peak = max(peak, waiting)
-        Event().wait(0.01)
-        with lock:
-            waiting -= 1
-        faults.well(exchange)
-
-    proxy.always = count
-    with closing(DynamoDBStore(table)) as store, ThreadPoolExecutor(40) as pool:
-        pages = list(pool.map(lambda _: store.list_comments(1, limit=10), range(40)))
-    assert [page.comments for page in pages] == [[]] * 40
-    assert peak == 4
-    assert caplog.records == []
 
 
 def test_a_call_that_finds_no_connection_in_time_fails(

@@ -251,14 +251,3 @@ def test_a_restore_does_not_repeat_an_approved_comment(store: CommentStore) -> N
     assert store.delete(1, published["id"])
     assert store.restore([waiting]) == 0
     assert store.restore([published]) == 1
-
-
-def test_a_dry_run_counts_what_a_restore_would_store(store: CommentStore) -> None:
-    waiting, published = add_comment(store, "waiting", held=True), add_comment(store, "published")
-    approved = add_comment(store, "approved", held=True)
-    store.approve(1, approved["id"])
-    before = list(store.scan())
-    other: Comment = {**published, "content_id": 2}
-    assert store.restore([waiting, published, approved], dry_run=True) == 0
-    assert store.restore([other], dry_run=True) == 1
-    assert list(store.scan()) == before

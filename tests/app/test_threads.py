@@ -157,26 +157,6 @@ def test_with_a_name_no_reader_receives_the_address(store: CommentStore, log: Lo
     assert "a" * 22 not in log.getvalue()
 
 
-def test_an_address_is_optional_with_a_name_and_shown_without_one_as_configured(on_sqlite: FlaskClient) -> None:
-    assert new(on_sqlite).get_json()["name"] == "Alice"
-    assert new(on_sqlite, name=None, email="bob@example.com").get_json()["email"] == "bob@example.com"
-    first, second = listed(on_sqlite)
-    assert "email" not in first
-    assert "name" not in second
-
-
-def test_the_moderator_sees_names_addresses_and_pages(moderated: FlaskClient) -> None:
-    new(moderated, email="alice@example.com")
-    (held,) = moderated.get("/api/moderation/held", headers=AUTH).get_json()
-    assert held.items() >= {"name": "Alice", "email": "alice@example.com", "page": PAGE}.items()
-
-
-def test_comments_of_the_moderator_are_marked(moderated: FlaskClient) -> None:
-    assert new(moderated, AUTH).get_json()["moderator"] is True
-    assert "moderator" not in new(moderated).get_json()
-    assert [comment["moderator"] for comment in listed(moderated)] == [True]
-
-
 # Replies
 
 

@@ -2,7 +2,6 @@
 
 from playwright.sync_api import expect
 
-from tests.app.support import ROOT
 from tests.app.web.actions import Article
 from tests.client import ask
 
@@ -36,9 +35,3 @@ def test_elements_keep_their_text_if_the_service_is_unreachable(article: Article
     with article.page.expect_event("requestfailed"):
         article.open(f'<a href="/a" data-comment-count>Comments</a><script src="{article.url}/counts.js"></script>')
     expect(article.page.locator("a")).to_have_text("Comments")
-
-
-def test_the_documented_tags_are_those_of_the_script() -> None:
-    documented = (ROOT / "docs/embedding.md").read_text()
-    assert '<script src="https://comments.example.com/counts.js" async></script>' in documented
-    assert "data-comment-count" in documented
