@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.app.support import Server
 from tests.app.web.actions import TOKEN, Article, Thread, axe
 from tests.client import ask
 
@@ -288,22 +286,6 @@ def test_nothing_is_stored_before_the_first_post(article: Article) -> None:
     (stored,) = article.page.evaluate("Object.values(localStorage)")
     assert "Alice" not in stored
     assert 22 <= len(json.loads(stored)["token"]) <= 128
-
-
-def test_the_author_of_an_approved_comment_can_delete_it(moderated: Server, article: Article) -> None:
-    """Approval changes the id of a comment."""
-    article = replace(article, url=moderated.url)
-    thread = article.open()
-    thread.post("please approve me")
-    expect(thread.status("Your comment awaits approval.")).to_be_visible()
-    held = ask(f"{article.url}/api/moderation/held", token=TOKEN).body
-    (pending,) = [each for each in held if each["content_id"] == article.content_id]
-    ask(f"{article.url}/api/moderation/{article.content_id}/{pending['id']}/approve", "POST", token=TOKEN)
-    article.page.reload()
-    article.page.once("dialog", lambda dialog: dialog.accept())
-    thread.button("Delete: Alice", "please approve me").click()
-    expect(thread.items).to_have_count(0)
-    assert article.listed() == []
 
 
 def test_new_comments_appear_while_the_page_is_visible(article: Article, post: Callable[..., Stored]) -> None:
