@@ -13,21 +13,18 @@ from aws_cdk.assertions import Template
 from tests.app.support import ROOT
 from tests.infra.synthesis import Templates
 
-PACKAGE = "tests.app.deployment"
+DEPLOYMENT = "tests.app.deployment"
+NOTIFYING = "tests.app.notifying"
 STACKS = ("CommentsAccess", "CommentsRegistry", "CommentsFoundation-{}", "CommentsService-{}")
 
 
-def run_module(module: str, *arguments: str, **variables: str) -> str:
-    """Run a module of the platform with the comment service as its workload, and return its output."""
-    nobody = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
-    environment = nobody | {"CONFIG_PACKAGE": PACKAGE, "CDK_VALIDATION": "false"} | variables
-    return subprocess.check_output([sys.executable, "-m", module, *arguments], cwd=ROOT, env=environment, text=True)
-
-
 @functools.cache
-def templates(stage: str, package: str = PACKAGE) -> Templates:
+def templates(stage: str, package: str = DEPLOYMENT) -> Templates:
+    """Return the templates of a stage of the package, which has the comment service as its workload."""
+    nobody = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
     with tempfile.TemporaryDirectory() as folder:
-        context = json.dumps({"stage": stage})
-        run_module("infra.app", CDK_CONTEXT_JSON=context, CDK_OUTDIR=folder, CONFIG_PACKAGE=package)
+        cdk = {"CDK_CONTEXT_JSON": json.dumps({"stage": stage}), "CDK_OUTDIR": folder, "CDK_VALIDATION": "false"}
+        variables = nobody | {"CONFIG_PACKAGE": package} | cdk
+        subprocess.run([sys.executable, "-m", "infra.app"], cwd=ROOT, env=variables, check=True)
         files = [Path(folder) / f"{name.format(stage)}.template.json" for name in STACKS]
         return Templates(*(Template.from_json(json.loads(file.read_text())) for file in files))

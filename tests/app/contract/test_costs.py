@@ -2,21 +2,22 @@
 
 import re
 
-from tests.app.contract.synthesis import run_module
+import pytest
+
+from infra.config import STAGES
+from infra.cost.__main__ import stock_templates
+from infra.cost.bill import bills
+from infra.workload import WORKLOAD
+from tests.app.contract.synthesis import NOTIFYING, templates
 from tests.app.support import ROOT
 
 
-def totals(printed: str, label: str) -> list[list[int]]:
-    """Return the columns of each line that begins with the label."""
-    lines = [line for line in printed.splitlines() if line.startswith(label)]
-    return [[round(float(column)) for column in re.findall(r"\d+\.\d\d", line)] for line in lines]
-
-
-def test_the_documentation_has_these_costs() -> None:
+def test_the_documentation_has_these_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.cost.__main__.WORKLOAD", WORKLOAD)  # tests of the platform have another workload
+    monkeypatch.setattr("infra.cost.bill.WORKLOAD", WORKLOAD)
+    monkeypatch.setattr("infra.cost.bill._TRAFFIC", WORKLOAD.traffic)
+    stages = templates("dev"), templates("webhook", NOTIFYING), templates("prod"), templates("cloudfront", NOTIFYING)
+    priced = [*([each.to_json() for each in stage.all] for stage in stages), stock_templates(STAGES["dev"])]
     text = (ROOT / "docs/deployment.md").read_text()
     documented = re.findall(r"^\| [^|]+\| (\d+) \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
-    dev, prod = (run_module("infra.cost", stage) for stage in ("dev", "prod"))
-    (mine, stock), (production, _) = totals(dev, "total"), totals(prod, "total")
-    notifying, _ = totals(run_module("infra.cost", "webhook", CONFIG_PACKAGE="tests.app.notifying"), "total")
-    (behind_cloudfront,) = totals(prod, "with entrance cloudfront")
-    assert [list(map(int, row)) for row in documented] == [mine, notifying, production, behind_cloudfront, stock]
+    assert documented == [tuple(str(round(column.total)) for column in bills(each)) for each in priced]

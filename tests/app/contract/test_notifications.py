@@ -1,6 +1,5 @@
 """Stages that notify moderators: secrets, permissions and settings, and what is refused."""
 
-import re
 from dataclasses import replace
 
 import pytest
@@ -8,12 +7,12 @@ from aws_cdk.assertions import Template
 
 from comments.config import load_settings, unknown_variables
 from infra import workload
+from infra.cost.bill import bill
 from infra.model import Egress, Owned, Service, Stage
-from tests.app.contract.synthesis import run_module, templates
+from tests.app.contract.synthesis import NOTIFYING, templates
 from tests.app.support import ROOT
 from tests.infra.synthesis import container, environment, every, statements_of, the
 
-PACKAGE = "tests.app.notifying"
 MAIL = (("COMMENTS_MAIL_FROM", "comments@example.com"), ("COMMENTS_MAIL_TO", "ann@example.com"))
 
 
@@ -26,7 +25,7 @@ def secrets(template: Template) -> dict[str, str | None]:
 def test_a_stage_with_notifications_has_the_secrets_the_identity_and_the_permission(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stage = templates("dev", PACKAGE)
+    stage = templates("dev", NOTIFYING)
     named = {"comments/dev/moderator": None, "comments/dev/webhook-key": None, "comments/dev/webhook-url": "none"}
     assert secrets(stage.data) == named
     assert the(stage.data, "AWS::SES::EmailIdentity")["EmailIdentity"] == "example.com"
@@ -48,21 +47,22 @@ def test_a_stage_with_notifications_has_the_secrets_the_identity_and_the_permiss
 
 
 def test_a_stage_without_notifications_has_none_of_it() -> None:
-    stage = templates("prod", PACKAGE)
+    stage = templates("prod", NOTIFYING)
     assert secrets(stage.data) == {"comments/prod/moderator": None}
     assert every(stage.data, "AWS::SES::EmailIdentity") == []
     assert not environment(stage.service).keys() & {"COMMENTS_NOTIFY", "COMMENTS_URL", "COMMENTS_MAIL_SERVER"}
 
 
 def test_the_estimate_contains_email_and_the_metric_of_the_alarm() -> None:
-    printed = [run_module("infra.cost", name, CONFIG_PACKAGE=PACKAGE) for name in ("dev", "prod")]
-    assert ["emails" in each for each in printed] == [True, False]
-    metrics = [re.findall(r"metrics of the workload .* (\S+)\n", each) for each in printed]
-    assert metrics == [["0.60"], ["0.30"]], "`failed`, and with notifications `undelivered_seconds`"
+    bills = [bill([each.to_json() for each in templates(name, NOTIFYING).all], 0) for name in ("dev", "prod")]
+    dev, prod = ({line.label: line.dollars for line in each.lines} for each in bills)
+    assert ("emails" in dev, "emails" in prod) == (True, False)
+    metrics = "metrics of the workload"
+    assert (dev[metrics], prod[metrics]) == (0.60, 0.30), "`failed`, and with notifications `undelivered_seconds`"
 
 
 def test_an_alarm_and_the_dashboard_know_notifications_that_wait() -> None:
-    dev, prod = (templates(name, PACKAGE).service for name in ("dev", "prod"))
+    dev, prod = (templates(name, NOTIFYING).service for name in ("dev", "prod"))
     (alarm,) = [each for each in every(dev, "AWS::CloudWatch::Alarm") if each["AlarmName"].endswith("-undelivered")]
     assert (alarm["Namespace"], alarm["MetricName"]) == ("comments/dev", "undelivered_seconds")
     assert alarm["Namespace"] == environment(dev)["COMMENTS_METRICS"]

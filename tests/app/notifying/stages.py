@@ -1,10 +1,11 @@
-"""A stage that notifies moderators, one that doesn't, and the default stage with a webhook, for its cost."""
+"""A stage that notifies moderators, one that doesn't, and two for their cost: with a webhook, and with CloudFront."""
 
 from dataclasses import replace
 
 from infra import stages
-from infra.model import Domain, Repository, Stage
+from infra.model import Domain, Entrance, Repository, Stage
 from tests.reference.stages import PREVIEW
+from tests.reference.stages import STAGES as REFERENCE
 
 __all__ = ["GITHUB", "PREVIEW", "STAGES"]
 
@@ -21,4 +22,5 @@ STAGES = (
     ),
     Stage(name="prod", promotes_from="dev"),
     replace(stages.STAGES[0], name="webhook", settings=(("COMMENTS_NOTIFY", "webhook"),)),
+    replace(REFERENCE[1], name="cloudfront", entrance=Entrance.CLOUDFRONT),
 )
