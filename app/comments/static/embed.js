@@ -11,7 +11,7 @@
 
   const styles = `
 :host { display: block }
-.thread { all: initial; display: block; color-scheme: light dark; text-align: start;
+.thread { all: initial; display: block; text-align: start;
   --ink: var(--comments-ink, light-dark(#23211d, #ebe8e1));
   --soft: var(--comments-soft, light-dark(#5d594f, #aaa598));
   --line: var(--comments-line, light-dark(#8a8578, #7d796e));
@@ -21,7 +21,6 @@
   --wrong: var(--comments-wrong, light-dark(#a3261b, #ff9d91));
   font: var(--comments-font, medium/1.55 system-ui, sans-serif); color: var(--ink); background: var(--paper);
   padding: 1em; border-radius: 8px }
-.thread[data-theme=light] { color-scheme: light } .thread[data-theme=dark] { color-scheme: dark }
 * { box-sizing: border-box; font: inherit; color: inherit; margin: 0 }
 [hidden] { display: none }
 h2 { font: 600 1.3em/1.3 ui-serif, Charter, Georgia, serif; margin-bottom: .5em }
@@ -451,7 +450,10 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       if (to) nodes.get(response.body.id).item.focus();
     });
 
-    const box = make("div", { class: "thread", lang: t.lang, dir: "ltr", "data-theme": theme || "" });
+    const box = make("div", { class: "thread", lang: t.lang, dir: "ltr" });
+    // Pages that don't declare their color scheme may still follow the system's.
+    const declared = getComputedStyle(host).colorScheme !== "normal";
+    box.style.colorScheme = theme || (declared ? "inherit" : "light dark");
     box.append(title, list, state, more, form);
     const root = host.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [sheet];
@@ -462,7 +464,8 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       state.textContent = "data-content-id must be the number of a thread. Without it, the page has its own thread.";
       return;
     }
-    load();
+    await load();
+    if (location.hash === `#${host.id}`) host.scrollIntoView();
     const timer = setInterval(() => {
       if (!box.isConnected) clearInterval(timer);
       else if (!document.hidden && more.hidden) load(true);
@@ -472,6 +475,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
   const start = () => {
     if (script.closest("head")) document.body.append(host);
     else script.after(host);
+    if (!document.getElementById("comments")) host.id = "comments";
     mount();
   };
   if (document.body) start();

@@ -74,12 +74,23 @@ def test_threads_on_one_page_are_independent_and_a_tag_may_be_in_the_head(articl
     assert second.texts() == ["on the other"]
 
 
-def test_the_theme_attribute_overrides_the_color_scheme(article: Article) -> None:
-    for theme in ("", "light", "dark"):
-        thread = article.open(article.tag(f'data-theme="{theme}"' if theme else ""))
+def test_the_theme_attribute_or_the_page_overrides_the_color_scheme(article: Article) -> None:
+    for theme, declared in (("", ""), ("light", ""), ("dark", "light"), ("", "light"), ("", "light dark")):
+        tag = article.tag(f'data-theme="{theme}"' if theme else "")
+        thread = article.open(tag, head=f"<style>:root {{ color-scheme: {declared or 'normal'} }}</style>")
         for scheme in ("light", "dark"):
             article.page.emulate_media(color_scheme=scheme)
-            expect(thread.box.locator(".thread")).to_have_css("background-color", BACKGROUND[theme or scheme])
+            expected = BACKGROUND[theme or ("light" if declared == "light" else scheme)]
+            expect(thread.box.locator(".thread")).to_have_css("background-color", expected)
+
+
+def test_links_from_index_pages_lead_to_the_thread(article: Article) -> None:
+    article.post("at the end")
+    thread = article.open("<p style='height: 300vh'>text</p>", path="/#comments")
+    article.page.add_script_tag(content=f"""const script = document.createElement("script");
+      Object.assign(script, {{ src: "{article.url}/embed.js" }}).dataset.contentId = {article.content_id};
+      document.querySelector("main").append(script)""")  # a script that loads late
+    expect(thread.items).to_be_in_viewport()
 
 
 def test_shortcuts_of_the_page_do_not_take_what_is_typed_into_the_form(article: Article) -> None:
