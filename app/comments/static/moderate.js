@@ -20,7 +20,7 @@ const request = async (url, method = "GET", options = {}) => {
     const response = await fetch(url, { method, ...options, headers });
     const body = await response.json().catch(() => ({ message: `the service responded with ${response.status}` }));
     if (response.ok) return { body, link: response.headers.get("Link") || "" };
-    if (response.status === 404 && method !== "GET") return { gone: true };
+    if (body.status === "NOT-FOUND") return { gone: true };
     if (response.status === 401) signOut("The token is wrong.");
     else showStatus(`The request failed: ${body.message}.`);
   } catch {
@@ -84,11 +84,19 @@ const deleteLater = (item, author, url) => {
   remove(item, notice);
 };
 
-let signature = "Moderator"; // the name of the last answer
-const answerForm = (comment, opener) => {
-  const name = make("input", { "aria-label": "Name", maxlength: "50", value: signature, required: "" });
-  const text = make("textarea", { "aria-label": "Answer", rows: "4", maxlength: "10000", required: "" });
-  const form = make("form", {}, text, make("div", { class: "row" }, name, make("button", {}, "Publish answer")));
+let signature = "Moderator"; // the name of the last reply
+const replyForm = (comment, opener) => {
+  const name = make("input", { maxlength: "50", value: signature, required: "" });
+  const text = make("textarea", { "aria-label": "Reply", rows: "4", maxlength: "10000", required: "" });
+  const close = () => {
+    form.remove();
+    opener.hidden = false;
+    opener.focus();
+  };
+  const cancel = make("button", { type: "button", class: "quiet" }, "Cancel");
+  cancel.addEventListener("click", close);
+  const form = make("form", {}, text, make("label", { class: "row" }, "Name", name),
+    make("div", { class: "row" }, make("button", {}, "Publish reply"), cancel));
   const key = crypto.getRandomValues(new Uint32Array(4)).join("-"); // a second click stores nothing
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -99,10 +107,8 @@ const answerForm = (comment, opener) => {
     const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
     const response = await request("api/comment/new", "POST", { headers, body });
     if (!response?.body) return;
-    form.remove();
-    opener.hidden = false;
-    opener.focus();
-    showStatus("Your answer was published.");
+    close();
+    showStatus("Your reply was published.");
   });
   return form;
 };
@@ -118,7 +124,7 @@ const entry = (comment) => {
   const marks = [comment.held && "pending", comment.moderator && "moderator"].filter(Boolean);
   const item = make("li", { tabindex: "-1" },
     make("div", { class: "by" }, make("b", { dir: "auto" }, author),
-      make("span", { class: "soft" }, comment.name && comment.email || ""), make("span", { class: "soft" }, thread),
+      ...[comment.name && comment.email, thread].filter(Boolean).map((text) => make("span", { class: "soft" }, text)),
       make("a", { href: `moderate#${path}` }, make("time", { datetime: comment.created_at }, when)),
       ...marks.map((mark) => make("strong", { class: "soft" }, mark))),
     make("p", { dir: "auto" }, comment.comment), row);
@@ -134,9 +140,9 @@ const entry = (comment) => {
       showStatus(response.gone ? GONE : "The comment was approved.");
     }));
   } else {
-    row.append(button("Answer", "quiet", author, (event) => {
+    row.append(button("Reply", "quiet", author, (event) => {
       event.target.hidden = true;
-      row.after(answerForm(comment, event.target));
+      row.after(replyForm(comment, event.target));
       row.nextElementSibling.querySelector("textarea").focus();
     }));
   }
@@ -151,7 +157,7 @@ const load = async () => {
   const response = await request(current.url);
   current.busy = false;
   if (!response || current !== next) return; // another list is shown by now, or nobody is signed in
-  const items = [response.body].flat().map(entry);
+  const items = [response.body || []].flat().map(entry);
   byId("entries").append(...items);
   const page = /<([^>]+)>; rel="next"/.exec(response.link);
   if (page) next.url = new URL(page[1], new URL(next.url, location));
@@ -178,7 +184,7 @@ const listRecent = () => list("Newest comments", "api/moderation/recent?limit=50
 /** Show the comment of the address, or pending comments, or the newest ones. Nothing is changed without a click. */
 const start = async () => {
   const comment = /^#([0-9]+\/[0-9a-f-]{36})$/.exec(location.hash);
-  if (comment) return list("One comment", `api/moderation/${comment[1]}`);
+  if (comment) return list("One comment", `api/moderation/${comment[1]}`, "The comment was deleted.");
   if (!await listPending() && next?.none === NONE && byId("state").textContent === NONE) {
     await listRecent();
     if (token) showStatus(NONE);
@@ -194,13 +200,19 @@ byId("sign-in").addEventListener("submit", async (event) => {
   await start();
   byId("heading").focus(); // has no effect while it is hidden
 });
-byId("find").addEventListener("submit", (event) => {
+const listPage = (page) => list(`Comments on ${page}`, `api/comment/list?page=${encodeURIComponent(page)}&limit=50`);
+byId("find").addEventListener("submit", async (event) => {
   event.preventDefault();
   const wanted = byId("wanted").value.trim();
-  const encoded = encodeURIComponent(wanted);
   if (/^[0-9]+$/.test(wanted)) return list(`Comments in thread ${wanted}`, `api/comment/list/${wanted}?limit=50`);
-  if (/^(https?:)?\//.test(wanted)) return list(`Comments on ${wanted}`, `api/comment/list?page=${encoded}&limit=50`);
-  list(`Newest comments with “${wanted}”`, `api/moderation/recent?text=${encoded}`);
+  if (/^\//.test(wanted)) return listPage(wanted);
+  if (!/^https?:/.test(wanted)) {
+    return list(`Newest comments with “${wanted}”`, `api/moderation/recent?text=${encodeURIComponent(wanted)}`);
+  }
+  const listed = listPage(wanted);
+  const current = next;
+  // Threads have no host unless pages set data-host.
+  if (!await listed && current === next && URL.canParse(wanted)) listPage(new URL(wanted).pathname);
 });
 byId("recent").addEventListener("click", listRecent);
 byId("pending").addEventListener("click", listPending);

@@ -64,7 +64,11 @@ def test_moderators_see_name_address_and_page(url: str, page: Page) -> None:
     for text in ("Zoë", "zoe@example.com", "/posts/hello"):
         expect(item).to_contain_text(text)
     item.get_by_role("button", name="Approve the comment by Zoë").click()
-    page.get_by_label("Thread, page or text").fill("/posts/hello/")
+    for wanted in ("/posts/nothing", "https://blog.example/posts/nothing"):
+        page.get_by_label("Thread, page or text").fill(wanted)
+        page.get_by_role("button", name="Show", exact=True).click()
+        expect(page.get_by_text("No comments.")).to_be_visible()
+    page.get_by_label("Thread, page or text").fill("https://blog.example/posts/hello/#comments")
     page.get_by_role("button", name="Show", exact=True).click()
     expect(page.get_by_role("heading", name="Comments on /posts/hello/")).to_be_visible()
     expect(page.get_by_role("listitem")).to_contain_text("hello")
@@ -126,18 +130,22 @@ def test_the_newest_comments_of_all_threads_can_be_searched(url: str, page: Page
     expect(page.get_by_text("pending in thread 14")).to_have_count(0)
 
 
-def test_a_moderator_answers(url: str, page: Page) -> None:
-    post(url, "a question", content_id=15, token=TOKEN)
+def test_a_moderator_replies(url: str, page: Page) -> None:
+    for number in range(20):
+        post(url, f"a question {number}", content_id=15, token=TOKEN)
     sign_in(page, url)
-    question = page.get_by_role("listitem").filter(has_text="a question")
-    question.get_by_role("button", name="Answer").click()
-    expect(page.get_by_label("Answer", exact=True)).to_be_focused()
+    reply = page.get_by_role("listitem").first.get_by_role("button", name="Reply")
+    reply.click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(reply).to_be_focused()
+    reply.click()
+    expect(page.get_by_label("Reply", exact=True)).to_be_focused()
     assert axe(page) == []
     page.keyboard.type("an answer")
     page.get_by_label("Name").fill("The editors")
-    page.get_by_role("button", name="Publish answer").click()
-    expect(page.get_by_text("Your answer was published.")).to_be_visible()
-    first, answer = ask(f"{url}/api/comment/list/15").body
+    page.get_by_role("button", name="Publish reply").click()
+    expect(page.get_by_text("Your reply was published.")).to_be_in_viewport()
+    *_, first, answer = ask(f"{url}/api/comment/list/15").body
     assert answer.items() >= {
         "comment": "an answer", "name": "The editors", "moderator": True, "parent": first["id"]
     }.items()  # fmt: skip
