@@ -284,8 +284,8 @@ def test_every_field_is_returned_and_a_retry_must_have_the_same(client: FlaskCli
     assert {**first, "email": given["email"]}.items() >= given.items()
     client.patch(url_of(first), json={"comment": "changed"}, headers=MINE)
     assert new(client, key | MINE, **given).get_json() == first
-    without = [(MINE, {name: None}) for name in given if name not in {"comment", "page"}]
-    for headers, changes in ((OTHER, {}), ({}, {}), (MINE, {"comment": "other"}), *without):
+    changed: list[dict[str, Any]] = [{name: None} for name in given if name not in {"comment", "page"}]
+    for headers, changes in ((OTHER, {}), ({}, {}), (MINE, {"comment": "other"}), *((MINE, each) for each in changed)):
         assert new(client, key | headers, **given | changes).status_code == 422, changes
     assert len(listed(client, given["page"])) == 2
 
