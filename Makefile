@@ -132,7 +132,7 @@ check: $(CHECKS)  ## run ruff, mypy, hadolint, actionlint, zizmor, cdk-nag and c
 
 check-format: $(DEV)
 	@ruff check
-	@ruff format --check
+	@ruff format --check || { echo 'run .venv/bin/ruff format' >&2; exit 1; }
 
 # Two runs, because MiniStack's packages pin other versions than the application's.
 check-types: $(DEV) $(PLAYGROUND)

@@ -59,6 +59,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
         "SERVERS": [{"url": ".", "description": "Where this document is served."}],
     }
     is_possible = {"202": settings.hold, "429": settings.post_limit}
+    different = DIFFERENT_FOR_MODERATORS if settings.moderator_token.get_secret_value() else set()
 
     @app.spec_processor
     def complete(spec: Any) -> Any:
@@ -70,7 +71,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
                 _complete(operation)
                 described = operation["responses"].items()
                 operation["responses"] = {code: each for code, each in described if is_possible.get(code, True)}
-                if operation["operationId"] in DIFFERENT_FOR_MODERATORS and settings.moderator_token.get_secret_value():
+                if operation.get("operationId") in different:
                     operation["security"] = [{}, {"moderator": []}]  # optional
         return spec
 

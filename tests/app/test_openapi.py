@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from comments.app import create_app
 from comments.config import Settings
 from comments.openapi import DIFFERENT_FOR_MODERATORS
+from comments.schemas import CommentOut, NewComment
 from comments.stores import CommentStore
 from tests.app.support import ROOT, TOKEN
 
@@ -43,16 +44,25 @@ def test_the_document_is_valid_and_describes_every_route_and_nothing_else(
     create = described["POST", "/api/comment/new"]
     assert {"202", "429"} & create["responses"].keys() == ({"202", "429"} if everything else set())
     for (_, path), operation in described.items():
-        assert "401" in operation["responses"]  # a wrong token is rejected on every route
+        assert operation.get("operationId"), f"{path}: add @api.doc(operation_id=…)"
+        # A wrong token is rejected on every route.
+        assert "401" in operation["responses"], f"{path}: add @api.doc(responses=responses(…))"
         expected: Any = [{"moderator": []}] if "/moderation/" in path else None
         if everything and operation["operationId"] in DIFFERENT_FOR_MODERATORS:
             expected = [{}, {"moderator": []}]  # for example, the moderator sees all addresses in lists
         assert operation.get("security") == expected
 
 
-def test_every_route_is_documented_and_no_other(sqlite: CommentStore) -> None:
+def test_every_route_and_field_is_documented_and_no_other(sqlite: CommentStore) -> None:
     document: Any = create_app(EVERYTHING, sqlite).test_client().get("/openapi.json").get_json()
     routes = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    rows = re.findall(r"^\| `([A-Z]+) ([^?`]+)[^`]*` \|", (ROOT / "docs/api.md").read_text(), re.MULTILINE)
+    text = (ROOT / "docs/api.md").read_text()
+    rows = re.findall(r"^\| `([A-Z]+) ([^?`]+)[^`]*` \|", text, re.MULTILINE)
     names = {"<content_id>": "{content_id}", "<id>": "{comment_id}"}
-    assert {(method, re.sub("<[a-z_]+>", lambda name: names[name[0]], path)) for method, path in rows} == routes
+    documented = {(method, re.sub("<[a-z_]+>", lambda name: names[name[0]], path)) for method, path in rows}
+    assert documented ^ routes == set(), "differs between the service and docs/api.md"
+    fields = text.partition("\n## Comments\n")[2].partition("\n## ")[0]
+    posted = set(re.findall(r"^\| `([a-z_]+)` \|", fields, re.MULTILINE))
+    assert posted ^ NewComment.model_fields.keys() == set(), "differs between NewComment and docs/api.md"
+    returned = set(re.findall(r"`([a-z_]+)(?:: true)?`", fields))
+    assert CommentOut.model_fields.keys() - returned == set(), "missing in docs/api.md"
