@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -81,14 +81,27 @@ CONFIG = {
 """For logging.config.dictConfig."""
 
 
-def metrics(namespace: str, units: Mapping[str, str], *dimensions: str) -> dict[str, Any]:
-    """Return the field with which CloudWatch turns other fields of a log line into metrics."""
-    named = [{"Name": name, "Unit": unit} for name, unit in units.items()]
-    directive = {"Namespace": namespace, "Dimensions": [dimensions], "Metrics": named}
-    return {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}}
+def directive(namespace: str, units: Mapping[str, str], *dimensions: str, **options: int) -> dict[str, Any]:
+    """Describe metrics for CloudWatch: the names and units of fields of a log line, and options of each metric."""
+    metrics = [{"Name": name, "Unit": unit, **options} for name, unit in units.items()]
+    return {"Namespace": namespace, "Dimensions": [dimensions], "Metrics": metrics}
+
+
+def embedded(directives: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the field of a log line with which CloudWatch turns other fields into metrics."""
+    return {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": directives}}
 
 
 def init_app(app: Flask, settings: "Settings") -> None:
+    duration, failed = {"duration_ms": "Milliseconds"}, {"failed": "Count"}
+    # The route is the only dimension: each combination costs $0.30. Failures are also counted without it, for an alarm
+    # with a period of seconds.
+    of_successes = [directive(settings.metrics, duration, "route")]
+    of_failures = [
+        directive(settings.metrics, duration | failed, "route"),
+        directive(settings.metrics, failed, StorageResolution=1),
+    ]
+
     # Not before_request: this also runs before the variables of the route are validated.
     @app.url_value_preprocessor
     def start(*_: object) -> None:
@@ -127,13 +140,6 @@ def init_app(app: Flask, settings: "Settings") -> None:
         if "comment_id" in g:
             line["id"] = g.comment_id
         if settings.metrics:
-            line |= {"failed": 1} if is_failure else {}
-            units = {"duration_ms": "Milliseconds"} | ({"failed": "Count"} if is_failure else {})
-            line |= metrics(settings.metrics, units, "route")  # the only dimension: each combination costs $0.30
-            if is_failure:  # also without a dimension, for an alarm with a period of seconds
-                total = {"Name": "failed", "Unit": "Count", "StorageResolution": 1}
-                line["_aws"]["CloudWatchMetrics"].append(
-                    {"Namespace": settings.metrics, "Dimensions": [[]], "Metrics": [total]}
-                )
+            line |= ({"failed": 1} | embedded(of_failures)) if is_failure else embedded(of_successes)
         log.log(level, orjson.dumps(line).decode())
         return response

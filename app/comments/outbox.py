@@ -20,7 +20,7 @@ import gevent
 from comments.config import Settings
 from comments.errors import StoreError
 from comments.ids import created_at, timestamp
-from comments.logs import metrics
+from comments.logs import directive, embedded
 from comments.stores import CommentStore
 from comments.targets import TARGETS, DeliveryError, Message, Refused, Target
 
@@ -136,7 +136,7 @@ class Deliverer:
             "pending": len(self._store.list_held(limit=MAX_PENDING).comments),
         }
         if self._settings.metrics:
-            waiting |= metrics(self._settings.metrics, {"undelivered_seconds": "Seconds"})
+            waiting |= embedded([directive(self._settings.metrics, {"undelivered_seconds": "Seconds"})])
         log.info(waiting)  # not extra, from which the formatter leaves out _aws
 
     def stop(self) -> None:
