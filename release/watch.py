@@ -58,7 +58,7 @@ class Watch:
         self._aws = aws
         self._guard = Guard(aws, change_set=change_set) if change_set else None
         self._began = since or time.time()
-        self._oldest = datetime.fromtimestamp(since or 0, UTC)
+        self._oldest = datetime.fromtimestamp(int(since or 0), UTC)  # a task's times may lack fractions
         self._seen: set[str] = set()
         """IDs of events, failed deployments and stopped tasks."""
         self._service: ServiceTypeDef | None = None

@@ -85,8 +85,9 @@ def test_a_crashed_task_is_recorded_once_its_exit_code_is_known(cluster: Aws, mo
 
 
 def test_looking_back_leaves_out_what_an_earlier_deployment_did(cluster: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    began = time.time()
-    times = {"older": datetime.fromtimestamp(began - 60, UTC), "own": datetime.fromtimestamp(began + 60, UTC)}
+    """A task may fail within the second in which the deployment began, and its times may be whole seconds."""
+    began = int(time.time()) + 0.5
+    times = {"older": datetime.fromtimestamp(began - 60, UTC), "own": datetime.fromtimestamp(int(began), UTC)}
     events = [{"id": f"event {each}", "createdAt": times[each], "message": each} for each in times]
     deployments = [
         {"id": each, "createdAt": times[each], "rolloutState": "FAILED", "rolloutStateReason": each} for each in times
