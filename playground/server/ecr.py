@@ -30,6 +30,10 @@ def repository_of(image: str, registry: str) -> str | None:
     return re.split(r"[@:]", rest, maxsplit=1)[0] if host == registry else None
 
 
+def has_image(repository: str, digest: str) -> bool:
+    return any(image["imageDigest"] == digest for image in ecr._images.get(repository, ()))
+
+
 def install() -> None:
     extend("ecr", {"GetAuthorizationToken": get_authorization_token})
 

@@ -44,7 +44,7 @@ def reject_unsupported(definition: Record) -> None:
 stock_start_task_worker = ecs._start_task_worker
 
 
-@patch(ecs, "_start_task_worker", gap="the execution role is not checked; ECR's host names go to the Docker daemon")
+@patch(ecs, "_start_task_worker", gap="role and image are not checked; ECR's host names go to the Docker daemon")
 def start_task_worker(task: Record, td: Record, container_overrides: list[Record], docker_client: Any) -> None:
     role = td.get("executionRoleArn") or ""
     for container in td.get("containerDefinitions", []):
@@ -66,6 +66,9 @@ def check_image_access(role: str, image: str) -> None:
         iam.require(role, "ecr:GetDownloadUrlForLayer", arn)
     except iam.NotAuthorized as error:
         raise ecs._ImagePullError(str(error)) from error
+    if "@" in image and not ecr.has_image(repository, image.partition("@")[2]):
+        failure = f"pull image manifest has been retried 1 time(s): failed to resolve ref {image}: not found"
+        raise ecs._ImagePullError(failure)
 
 
 def check_secret_access(role: str, secrets: list[Record]) -> None:

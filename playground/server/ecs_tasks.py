@@ -17,6 +17,8 @@ STOP_SECONDS = 30  # AWS: default stopTimeout
 KEPT_SECONDS = 3600  # AWS: stopped tasks remain visible for about an hour
 LOG_TAIL_SECONDS = 3.0
 KILLED = 137
+SPOT_REASON = "Your Spot Task was interrupted."
+"""AWS: stoppedReason after a Spot interruption. StopTask with this reason stands in for one."""
 
 _targets: dict[str, list[Target]] = {}
 _log_threads: dict[str, threading.Thread] = {}
@@ -154,7 +156,8 @@ def stop_task(data: Record) -> Any:
     task = ecs._resolve_task(data.get("task", ""), cluster)
     if not task:
         return error_response_json("InvalidParameterException", "The referenced task was not found.", 400)
-    stop(task, reason=data.get("reason", "Task stopped by user"), code="UserInitiated")
+    reason = data.get("reason", "Task stopped by user")
+    stop(task, reason=reason, code="SpotInterruption" if reason == SPOT_REASON else "UserInitiated")
     return json_response({"task": ecs._sanitize(task)})
 
 

@@ -94,6 +94,13 @@ class Cloud:
         described = self.client("ecs").describe_services(cluster=NAME, services=[NAME])
         return dict(described["services"][0])
 
+    def new_tasks(self, status: str) -> list[dict[str, Any]]:
+        """Return the tasks of the newest deployment with this desired status."""
+        ecs, (newest, *_) = self.client("ecs"), self.service()["deployments"]
+        arns = ecs.list_tasks(cluster=NAME, desiredStatus=status)["taskArns"]
+        tasks = ecs.describe_tasks(cluster=NAME, tasks=arns)["tasks"] if arns else []
+        return [task for task in tasks if task["startedBy"] == newest["id"]]
+
     def task_definition(self) -> dict[str, Any]:
         described = self.client("ecs").describe_task_definition(taskDefinition=self.service()["taskDefinition"])
         return dict(described["taskDefinition"])

@@ -1,6 +1,7 @@
 """Failed releases: the previous version continues to serve, and the message names the cause and evidence."""
 
 import json
+import random
 import re
 import subprocess
 from collections.abc import Callable
@@ -8,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.app.playground.cloud import NAME, Cloud, wait_until
-from tests.app.playground.traffic import CLIENTS, Traffic
+from tests.app.playground.traffic import CLIENTS, MAX_CONTENT_ID, Traffic
+from tests.client import post
 from tests.repository import Clone
 
 FAILED, NOTHING_CHANGED = 1, 2
@@ -24,6 +26,22 @@ for at in range(0, len(hoard), 4096):
     hoard[at] = 1
 """
 """Runs in the master process, so that the whole container is killed and not only a worker."""
+NOT_EXECUTABLE = """FROM scratch
+COPY requirements.txt /bin/server
+CMD ["/bin/server"]
+"""
+"""An image with a file that the kernel can't execute, like a program for another CPU architecture."""
+STARTS = """
+
+@app.before_request
+def starting():
+    from flask import request
+    if request.path == "/healthz" and not app.extensions["store"].list_comments({}, limit=1).comments:
+        return "starting", 503
+"""
+"""Fails its health checks until a thread has a comment."""
+SPOT = "Your Spot Task was interrupted."
+"""With this reason of StopTask, the playground reports a Spot interruption."""
 
 
 def crashes(project: Clone) -> None:
@@ -31,9 +49,25 @@ def crashes(project: Clone) -> None:
     project.without_circuit_breaker()
 
 
+def cannot_execute(project: Clone) -> None:
+    (project.folder / "Dockerfile").write_text(NOT_EXECUTABLE)
+    (project.folder / "requirements.txt").chmod(0o755)
+    project.without_circuit_breaker()
+
+
+def vanishes(project: Clone) -> None:
+    """The test deletes the image from the registry before the rollout."""
+    project.append("app/api.py", "\n# soon gone\n")
+    project.without_circuit_breaker()
+
+
 def never_listens(project: Clone) -> None:
-    """Also shorten the grace period to speed up the test; gunicorn logs its port within seconds, even under load."""
     project.replace("Dockerfile", "0.0.0.0:8000", "0.0.0.0:8001")
+    with_a_short_grace_period(project)
+
+
+def with_a_short_grace_period(project: Clone) -> None:
+    """Speed up a test; gunicorn logs its port within seconds, even under load."""
     file, grace_period = "infra/constructs/fargate_service.py", "GRACE_PERIOD = cdk.Duration.seconds({})"
     project.replace(file, grace_period.format(30), grace_period.format(8))
 
@@ -59,6 +93,9 @@ def test_a_version_that_fails_to_post_is_rolled_back_by_its_alarm(cloud: Cloud, 
         during = len(traffic.failures)
         traffic.flow_for(1)
     failed_with(failed, "cause: .*alarm", f"{NAME}-5xx", "cause: .*lacks dynamodb:PutItem")
+    shown = cloud.make("status", "ENV=playground").stdout
+    assert re.search(r"deployments .* UPDATE_ROLLBACK_COMPLETE after \d+ s", shown)
+    assert re.search(r"tasks +(\d+) of \1 running, completed", shown)
     assert cloud.service()["taskDefinition"] == before
     assert during
     assert len(traffic.failures) == during
@@ -68,10 +105,16 @@ def test_a_version_that_fails_to_post_is_rolled_back_by_its_alarm(cloud: Cloud, 
     ("spoil", "cause", "evidence"),
     [
         (crashes, "exits", "cancelled the update: .*(.|\n)*this version cannot start"),
+        (cannot_execute, "another CPU architecture", "cancelled the update: no task can start: .*exec format error"),
+        (
+            vanishes,
+            "no longer in the registry",
+            "cancelled the update: no task can start: CannotPullContainer.*not found",
+        ),
         (lambda project: project.append("app/gunicorn.conf.py", HOARDS), "memory", "137"),
         (never_listens, "health check", "8001"),
     ],
-    ids=["crash", "out of memory", "wrong port"],
+    ids=["crash", "exec format error", "image gone", "out of memory", "wrong port"],
 )
 def test_a_version_that_does_not_come_up_is_rolled_back_and_named(
     cloud: Cloud, project: Clone, spoil: Callable[[Clone], None], cause: str, evidence: str
@@ -79,19 +122,52 @@ def test_a_version_that_does_not_come_up_is_rolled_back_and_named(
     before = cloud.service()["taskDefinition"]
     spoil(project)
     with Traffic(cloud.url, cloud.acknowledged) as traffic:
-        failed = cloud.release(project.folder)
+        running = cloud.start_release(project.folder)
+        digest = running.until("==> service at ").split()[-1]
+        if spoil is vanishes:
+            image = {"repositoryName": "comments", "imageIds": [{"imageDigest": digest}]}
+            assert not cloud.client("ecr").batch_delete_image(**image)["failures"]
+        failed = running.finished()
     failed_with(failed, "rolled back", "cause: ", cause, evidence)
     later = cloud.release(project.folder, "explain", "playground")
     assert later.returncode == 0, later.stderr
     assert re.search(f"rolled back(.|\n)*cause: .*{cause}", later.stdout)
-    shown = cloud.make("status", "ENV=playground").stdout
-    assert re.search(r"deployments .* UPDATE_ROLLBACK_COMPLETE after \d+ s", shown)
-    assert re.search(r"tasks +(\d+) of \1 running, completed", shown)
     explanation = json.loads((project.folder / "build" / "explanation.json").read_text())
     assert re.search(cause, " ".join(explanation["causes"]))
     assert cloud.service()["taskDefinition"] == before
     assert traffic.failures == []
     assert traffic.answered > CLIENTS
+
+
+def test_a_slow_start_and_spot_interruptions_do_not_end_a_release(cloud: Cloud, project: Clone) -> None:
+    """Without the circuit breaker, only the release could cancel the update."""
+    thread = random.randrange(1, MAX_CONTENT_ID)
+    project.append("app/api.py", STARTS.format(thread))
+    with_a_short_grace_period(project)
+    project.without_circuit_breaker()
+    with Traffic(cloud.url, cloud.acknowledged) as traffic:
+        running = cloud.start_release(project.folder)
+        running.until("==> service at ")
+        wait_until(lambda: len(cloud.service()["deployments"]) > 1, "the rollout has started")
+        wait_until(lambda: stopped(cloud, "ELB health checks") >= 2, "the first tasks have failed their health checks")
+        wait_until(lambda: interrupt(cloud) >= 2, "two tasks have been interrupted")
+        post(cloud.url, "ready", content_id=thread)
+        released = running.finished()
+    assert released.returncode == 0, released.stdout + released.stderr
+    assert "cancel" not in released.stdout + released.stderr
+    assert traffic.failures == []
+
+
+def stopped(cloud: Cloud, reason: str) -> int:
+    """Return how many tasks of the newest deployment have stopped for this reason."""
+    return sum(reason in task["stoppedReason"] for task in cloud.new_tasks("STOPPED"))
+
+
+def interrupt(cloud: Cloud) -> int:
+    """Interrupt the running tasks of the newest deployment, and return how many have been so far."""
+    for task in cloud.new_tasks("RUNNING"):
+        cloud.client("ecs").stop_task(cluster=NAME, task=task["taskArn"], reason=SPOT)
+    return stopped(cloud, SPOT)
 
 
 def test_credentials_of_another_account_are_refused(cloud: Cloud, project: Clone) -> None:
