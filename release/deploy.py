@@ -41,6 +41,7 @@ OUTCOMES = {
 }
 _CANCELLED = ("UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated")
 """CloudFormation's status and reason of the stack whose update was cancelled."""
+_HOOK_FAILURES = {"HOOK_FAILED", "HOOK_COMPLETE_FAILED"}
 _REASONS_SHOWN = 3
 _CONCURRENT_UPDATE = re.compile(
     r"_IN_PROGRESS state and can ?not be updated|InvalidChangeSetStatus|OperationInProgress|ChangeSetNotFound"
@@ -238,10 +239,13 @@ def _failures(events: Iterable[StackEventTypeDef]) -> list[str]:
     found = []
     for event in events:
         status, reason = event.get("ResourceStatus", ""), event.get("ResourceStatusReason", "")
+        resource = f"{event['LogicalResourceId']} ({event['ResourceType']})"
         if (status, reason) == _CANCELLED:
             found.append("the update was cancelled")
+        elif event.get("HookStatus") in _HOOK_FAILURES and event.get("HookFailureMode") != "WARN":
+            found.append(f"{resource}: hook {event['HookType']} failed: {event.get('HookStatusReason')}")
         elif status.endswith("_FAILED") and reason and "cancelled" not in reason:
-            found.append(f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}")
+            found.append(f"{resource}: {reason}")
     return found[::-1]
 
 

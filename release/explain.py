@@ -21,6 +21,8 @@ EXPLANATION = ROOT / "build" / "explanation.json"
 LOGGED = {
     r"exec format error|descriptor matching platform|no matching manifest": "the image is built for another CPU"
     " architecture: Stage.architecture in infra/stages.py must match that of the stage that built it",
+    r"executable file not found|exec:? \S+: (no such file|permission denied)|: stat \S+: no such file": "the image"
+    " can't run its command: check CMD in the Dockerfile, and that file's permissions and line endings",
     r"out ?of ?memory": "the container ran out of memory: raise Stage.memory in infra/stages.py, or fix what uses it",
 }
 """Patterns of messages that also appear in the log of a task, with their meaning and the next step."""
@@ -40,9 +42,16 @@ CASES = LOGGED | {
     r"reached the limit on|maximum number of|limit ?exceeded": "a quota of the account is exhausted: destroy previews"
     " (make reap), or request an increase in Service Quotas",
     r"capacity is unavailable": "AWS has no capacity right now: deploy again later, or lower Stage.spot_share",
-    r"CannotPull|ResourceInitializationError|unable to place a task": "ECS can't start the task: see the reason below",
+    r"Cannot(Pull|Create|Start)|ResourceInitializationError|unable to place a task": "ECS can't start the task: see the"
+    " reason below",
     r"security token included in the request is expired|ExpiredToken": "the AWS credentials have expired: sign in again"
     " (aws sso login), then deploy again",
+    r"hook\(s\) failed|hook \S+ failed": "a CloudFormation hook of the account rejects the change: fix what its message"
+    " below names, or ask the account's administrator",
+    r"(?<!\]) already exists": "a resource of this name exists outside of the stack: import it (`cdk import`), or"
+    " delete it if nothing needs it",
+    r"Template (format )?error|Failed to create change ?set \S+: .|\(at /Resources/": "CloudFormation rejects the"
+    " template: fix in infra/ what its message below names",
 }
 """More specific patterns come first."""
 _ALARMS = re.compile(r"alarm\(s\)(?: detected:)? ([\w-]+(?:, [\w-]+)*)")

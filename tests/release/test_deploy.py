@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -47,24 +48,46 @@ def test_a_failed_deployment_gives_cloudformations_reasons_and_no_older_ones(
     assert failures == [reason]
 
 
-def test_a_cancelled_update_is_a_failure_with_its_outcome(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+# Events of hooks: https://github.com/aws/aws-cdk-cli/pull/1198
+HOOK = {"HookType": "Guard", "HookStatus": "HOOK_COMPLETE_FAILED", "HookStatusReason": "not encrypted"}
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        (
+            [
+                ("Service", "UPDATE_FAILED", "Resource update cancelled", {}),
+                ("x", "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated", {}),
+            ],
+            ["the update was cancelled"],
+        ),
+        (
+            [
+                ("Table", "UPDATE_FAILED", "The following hook(s) failed: [Guard]", {}),
+                ("Table", "UPDATE_IN_PROGRESS", "Hook invocations complete.", HOOK | {"HookFailureMode": "FAIL"}),
+                ("Topic", "UPDATE_IN_PROGRESS", "Hook invocations complete.", HOOK | {"HookFailureMode": "WARN"}),
+            ],
+            ["Table (x): hook Guard failed: not encrypted", "Table (x): The following hook(s) failed: [Guard]"],
+        ),
+    ],
+    ids=["cancelled", "rejected by a hook"],
+)
+def test_an_update_that_is_cancelled_or_rejected_by_a_hook_says_so(
+    dev: Aws, monkeypatch: pytest.MonkeyPatch, events: list[Any], expected: list[str]
+) -> None:
     stack = {"StackName": "x", "StackStatus": "UPDATE_ROLLBACK_COMPLETE", "StackId": "arn/x"}
-    events = [
-        ("x", "UPDATE_ROLLBACK_COMPLETE", ""),
-        ("Service", "UPDATE_FAILED", "Resource update cancelled"),
-        ("x", "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated"),
-        ("x", "UPDATE_IN_PROGRESS", "User Initiated"),
-    ]
     pages = [
         {"EventId": str(number), "StackId": "arn/x", "PhysicalResourceId": "arn/x", "LogicalResourceId": name,
-         "ResourceType": "x", "ResourceStatus": status, "ResourceStatusReason": reason, "Timestamp": datetime.now(UTC)}
-        for number, (name, status, reason) in enumerate(events)
+         "ResourceType": "x", "ResourceStatus": status, "ResourceStatusReason": reason, "Timestamp": datetime.now(UTC),
+         **more}
+        for number, (name, status, reason, more) in enumerate([*events, ("x", "UPDATE_IN_PROGRESS", "", {})])
     ]  # fmt: skip
     monkeypatch.setattr(deploy, "describe", lambda *_: stack)
     monkeypatch.setattr(deploy, "_events", lambda *_: iter(pages))
     _, outcome, failures = deploy.last_operation(dev, "x")
     assert "the previous version still runs" in outcome
-    assert failures == ["the update was cancelled"]
+    assert failures == expected
 
 
 @pytest.mark.parametrize("change", [deploy.deploy, deploy.destroy])
