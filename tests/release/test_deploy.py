@@ -78,7 +78,7 @@ def test_an_update_that_is_cancelled_or_rejected_by_a_hook_says_so(
 ) -> None:
     stack = {"StackName": "x", "StackStatus": "UPDATE_ROLLBACK_COMPLETE", "StackId": "arn/x"}
     pages = [
-        {"EventId": str(number), "StackId": "arn/x", "PhysicalResourceId": "arn/x", "LogicalResourceId": name,
+        {"EventId": str(number), "StackId": "arn/x", "PhysicalResourceId": f"arn/{name}", "LogicalResourceId": name,
          "ResourceType": "x", "ResourceStatus": status, "ResourceStatusReason": reason, "Timestamp": datetime.now(UTC),
          **more}
         for number, (name, status, reason, more) in enumerate([*events, ("x", "UPDATE_IN_PROGRESS", "", {})])
