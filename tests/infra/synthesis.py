@@ -3,7 +3,11 @@
 import functools
 import importlib.resources
 import json
+import os
 import re
+import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -57,6 +61,19 @@ def synthesize(stage: Stage) -> Templates:
 def templates(name: str = "dev", **fields: Any) -> Templates:
     """Return the templates of a preview, or of a stage by its name in `make check`, with other fields."""
     return synthesize(replace(CHECKED.get(name) or stage_named(name), **({"github": GITHUB} | fields)))
+
+
+@functools.cache
+def templates_of(package: str, title: str, stage: str) -> Templates:
+    """Return the templates of a stage of another package, synthesized by `infra.app` without credentials."""
+    nobody = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CDK_"))}
+    with tempfile.TemporaryDirectory() as folder:
+        cdk = {"CDK_CONTEXT_JSON": json.dumps({"stage": stage}), "CDK_OUTDIR": folder, "CDK_VALIDATION": "false"}
+        variables = nobody | {"CONFIG_PACKAGE": package} | cdk
+        subprocess.run([sys.executable, "-m", "infra.app"], cwd=ROOT, env=variables, check=True)
+        names = "Access", "Registry", f"Foundation-{stage}", f"Service-{stage}"
+        files = [Path(folder) / f"{title}{name}.template.json" for name in names]
+        return Templates(*(Template.from_json(json.loads(file.read_text())) for file in files))
 
 
 def the(template: Template, resource_type: str, properties: Resource | None = None) -> Resource:

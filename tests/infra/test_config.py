@@ -25,7 +25,7 @@ from infra.model import (
     TargetError,
 )
 from infra.permissions import workflow_roles
-from tests.infra.synthesis import CERTIFICATE, CHECKED, DOMAIN, EMAIL, ROOT, VPC
+from tests.infra.synthesis import CERTIFICATE, DOMAIN, EMAIL, ROOT, VPC
 from tests.reference.workload import TABLE, WORKLOAD
 
 DEV = STAGES["dev"]
@@ -64,21 +64,15 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, messag
         ({"account": int(ONE)}, f"account is {ONE}; it must be 12 digits in quotes"),
         *(
             ({"github": Repository(name=name, owner_id=1, repository_id=2)}, "it must be owner/name")
-            for name in ("notes", "https://github.com/a/b", "a/*", "-a/b", "a/b/c")
+            for name in ("notes", "a/*", "a/b/c")
         ),
         (
             {"domain": DOMAIN, "entrance": Entrance.CLOUDFRONT},
             "domain requires certificate_arn with Entrance.CLOUDFRONT",
         ),
         ({"domain": Domain(name="a.example")}, "domain requires certificate_arn, or hosted_zone_id"),
-        (
-            {"domain": dataclasses.replace(DOMAIN, zone_name=None)},
-            "domain has only one of hosted_zone_id",
-        ),
-        (
-            {"domain": dataclasses.replace(DOMAIN, name="www.ample.com")},
-            "domain has the name www.ample.com,",
-        ),
+        ({"domain": dataclasses.replace(DOMAIN, zone_name=None)}, "domain has only one of hosted_zone_id"),
+        ({"domain": dataclasses.replace(DOMAIN, name="www.ample.com")}, "domain has the name www.ample.com,"),
         *(
             (
                 {"domain": Domain(name="a.example", certificate_arn=arn), **other},
@@ -92,7 +86,7 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, messag
         ),
         *(
             ({"cidr": cidr}, f"cidr is {cidr!r}; it must be a block from /16 to /21 in 10.0.0.0/8")
-            for cidr in ("10.0.0.0", "10.0.0.0/8", "10.0.0.0/22", "10.0.0.1/16", "8.8.0.0/16", "fd00::/16", "x")
+            for cidr in ("10.0.0.0/8", "10.0.0.0/22", "10.0.0.1/16", "8.8.0.0/16")
         ),
         ({"vpc": VPC}, "flow_logs must be False with vpc"),
         ({"vpc": VPC, "cidr": "10.1.0.0/16"}, "cidr has no effect with vpc"),
@@ -159,14 +153,6 @@ def test_without_an_account_for_previews_no_role_trusts_a_pull_request(monkeypat
         roles = workflow_roles(stages_in_account_of(stage))
         assert roles
         assert "pull_request" not in str(roles)
-
-
-@pytest.mark.parametrize("stage", CHECKED.values(), ids=CHECKED)
-def test_every_checked_variant_is_valid(monkeypatch: pytest.MonkeyPatch, stage: Stage) -> None:
-    others = {} if stage.is_preview else {stage.name: dataclasses.replace(stage, promotes_from=None)}
-    monkeypatch.setattr(config, "STAGES", others)
-    monkeypatch.setattr(config, "PREVIEW", dataclasses.replace(stage, name="pr-N"))
-    assert stage_named(stage.name)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,12 @@
 """Resources of a workload: their permissions, names and prices follow from `owns`."""
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_ec2, aws_sns, aws_sqs
-from aws_cdk.assertions import Template
 from constructs import Construct
 
 from infra.checks import policy_problems
@@ -21,25 +15,16 @@ from infra.constructs.own_resources import require_owned
 from infra.cost.bill import bill
 from infra.model import ConfigurationError
 from infra.permissions import granted, not_granted
-from tests.infra.every_service.workload import JOBS
-from tests.infra.synthesis import ROOT, environment, every, grants, statements_of, the
-
-VARIABLES = os.environ | {"CONFIG_PACKAGE": "tests.infra.every_service", "CDK_VALIDATION": "false"}
+from tests.infra.every_service.workload import JOBS, WORKLOAD
+from tests.infra.synthesis import Templates, environment, every, grants, statements_of, templates_of, the
 
 
-@pytest.fixture(scope="module")
-def synthesized(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
-    """The templates of the stage dev of that workload, by what they are for."""
-    folder = tmp_path_factory.mktemp("every_service")
-    variables = VARIABLES | {"CDK_OUTDIR": str(folder)}
-    subprocess.run([sys.executable, "-m", "infra.app"], cwd=ROOT, env=variables, check=True)
-    names = {"access": "Access", "data": "Foundation-dev", "service": "Service-dev"}
-    files = {key: folder / f"EveryService{name}.template.json" for key, name in names.items()}
-    return {key: Template.from_json(json.loads(file.read_text())) for key, file in files.items()}
+def synthesized() -> Templates:
+    return templates_of("tests.infra.every_service", "EveryService", "dev")
 
 
-def test_tasks_may_do_with_each_resource_what_its_entry_says(synthesized: dict[str, Template]) -> None:
-    service = synthesized["service"]
+def test_tasks_may_do_with_each_resource_what_its_entry_says() -> None:
+    service = synthesized().service
     task = the(service, "AWS::ECS::TaskDefinition")["TaskRoleArn"]["Fn::GetAtt"][0]
     allowed = grants(statements_of(service, task))
     name = "arn:aws:{}:*:*:every-service-dev"
@@ -59,9 +44,10 @@ def test_tasks_may_do_with_each_resource_what_its_entry_says(synthesized: dict[s
     assert variables["SENDER"] == "mail.example.com"
 
 
-def test_the_policies_allow_them_and_are_not_too_large(synthesized: dict[str, Template]) -> None:
-    assert list(policy_problems(synthesized["access"].to_json())) == []
-    policies = {each["ManagedPolicyName"]: each for each in every(synthesized["access"], "AWS::IAM::ManagedPolicy")}
+def test_the_policies_allow_them_and_are_not_too_large() -> None:
+    access = synthesized().access
+    assert list(policy_problems(access.to_json())) == []
+    policies = {each["ManagedPolicyName"]: each for each in every(access, "AWS::IAM::ManagedPolicy")}
     queue = "arn:aws:sqs:eu-west-1:111122223333:every-service-dev-jobs"
     bucket = "arn:aws:s3:::every-service-dev-uploads-111122223333-eu-west-1"
     needed = {
@@ -85,33 +71,13 @@ def test_the_policies_allow_them_and_are_not_too_large(synthesized: dict[str, Te
     assert not any(fnmatch(logs, pattern) for action, pattern in boundary if action.startswith("s3:"))
 
 
-PRINT_BILLS = """
-import json, sys
-from pathlib import Path
-from infra.cost.bill import bills, rows
-
-print(*rows(bills([json.loads(path.read_text()) for path in Path(sys.argv[1]).glob("*.template.json")])), sep="\\n")
-"""
-
-
-def test_usage_has_a_price_and_a_type_without_one_is_listed(synthesized: dict[str, Template], tmp_path: Path) -> None:
+def test_usage_has_a_price_and_a_type_without_one_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request of this workload writes 1 and reads 2 units, sends half a message, and so on."""
-    for name, template in synthesized.items():
-        (tmp_path / f"{name}.template.json").write_text(json.dumps(template.to_json()))
-    command = [sys.executable, "-c", PRINT_BILLS, str(tmp_path)]  # another process, because it is another workload
-    printed = subprocess.check_output(command, cwd=ROOT, env=VARIABLES, text=True)
-    million = {line[:39].strip(): float(line.split()[-2]) for line in printed.splitlines()}
-    assert (
-        million.items()
-        >= {
-            "table: writes": 0.62,
-            "table: reads": 0.25,
-            "bucket: storage": 13.80,
-            "queue: requests": 0.20,
-            "topic: messages": 0.25,
-            "emails": 10.00,
-        }.items()
-    )
+    monkeypatch.setattr("infra.cost.bill.WORKLOAD", WORKLOAD)
+    found = bill([each.to_json() for each in synthesized().all], 1_000_000)
+    storage = {"table: writes": 0.62, "table: reads": 0.25, "bucket: storage": 13.80}
+    messages = {"queue: requests": 0.20, "topic: messages": 0.25, "emails": 10.00}
+    assert {line.label: round(line.dollars, 2) for line in found.lines}.items() >= (storage | messages).items()
     (line,) = bill([{"Resources": {"Stream": {"Type": "AWS::Kinesis::Stream"}}}], 0).lines
     assert line.label == "not priced: AWS::Kinesis::Stream"
 
