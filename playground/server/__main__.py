@@ -25,6 +25,7 @@ from playground.server import (
     ecr,
     ecs_service,
     ecs_tasks,
+    health_checks,
     load_balancer,
 )
 from playground.server.cloudwatch import METRICS
@@ -84,7 +85,7 @@ def run_load_balancer() -> None:
     """Serve the load balancer on a separate event loop, so that a busy API doesn't delay requests."""
 
     async def main() -> None:
-        checks = asyncio.create_task(load_balancer.check_forever())
+        checks = asyncio.create_task(health_checks.check_forever())
         never = asyncio.Event()
         await serve(
             cast(Framework, load_balancer.serve),
@@ -113,7 +114,7 @@ def main() -> None:
     every(1, watch_alarms)
     every(2, autoscaling.step)
     every(2, cloudwatch.measure_usage)  # at least once in each period of target tracking
-    every(5, load_balancer.measure_hosts)
+    every(5, health_checks.measure_hosts)
     every(600, METRICS.forget_old)
     port = SETTINGS.gateway_port
     config = configured(f"127.0.0.1:{port}", f"{bridge_address()}:{port}")
