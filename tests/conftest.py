@@ -30,6 +30,8 @@ NOT_QUICK = {
     *(f"release/test_{name}.py" for name in ("bootstrap", "destroy", "permissions", "scan")),
 }
 """Folders and files that `make quick` leaves out: they need Docker, a browser, Node or Trivy, or minutes."""
+ONE_GROUP = {"infra", "app/contract"}
+"""Folders whose files share templates that take seconds to synthesize, so that one process of `make test` runs them."""
 NOT_QUICK_FIXTURES = {"browser", "docker", "dynamodb", "engine"}
 """Fixtures, and values of parametrized ones, that start a browser, a container, DynamoDB Local or MiniStack."""
 
@@ -61,7 +63,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:  # `make test` runs each group in one process
         if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(HERE).as_posix()))
+            path = item.path.relative_to(HERE)
+            group = path.parent if path.parent.as_posix() in ONE_GROUP else path
+            item.add_marker(pytest.mark.xdist_group(group.as_posix()))
     if not config.getoption("--quick"):
         return
     slow = [item for item in items if isinstance(item, pytest.Function) and _used(item) & NOT_QUICK_FIXTURES]

@@ -109,22 +109,6 @@ def test_a_write_that_waits_too_long_fails_and_is_never_applied(
     assert texts(store) == ["before", "after"]
 
 
-@pytest.mark.parametrize("lock", [lock_of_another_process, lock_of_another_program])
-def test_a_locked_file_delays_writes_only(serve: Serve, path: Path, lock: Lock) -> None:
-    server = serve()
-    post(server.url, "first")
-    with ThreadPoolExecutor(100) as pool:
-        with lock(path):
-            writes = [pool.submit(post, server.url, str(number)) for number in range(100)]
-            for _ in range(20):
-                assert listed(server.url, 1) == ["first"]
-                assert server.healthy()
-            assert not any(write.done() for write in writes)
-        for write in writes:
-            write.result()
-    assert len(listed(server.url, 1)) == 101
-
-
 def test_reads_are_served_while_a_commit_waits_for_the_disk(serve: Serve, tmp_path: Path) -> None:
     needs(shutil.which("gcc"), "gcc is not installed")
     hang = tmp_path / "hang"
