@@ -6,10 +6,12 @@ SHELL := /bin/bash
 PORT ?= 8000
 BASE ?= origin/main
 PYTHON ?= python3
+# Many containers set it. Each synthesis would compile the CDK again, which takes three seconds.
+unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 
 UV := .venv/bin/uv
-INSTALL := $(UV) pip install -q --require-hashes --compile-bytecode --python
+INSTALL := $(UV) pip install -q --require-hashes --python
 APP := .venv/.app
 RELEASE := .venv/.release
 DEV := .venv/.dev
@@ -33,8 +35,7 @@ define venv
 	@test -x $(1)/bin/python || { echo 'setting up $(1)' >&2; $(PYTHON) -m venv $(1); }
 endef
 
-# uv installs everything else in seconds. Like pip, it verifies the hashes in the lock files. Bytecode is compiled here,
-# because with PYTHONDONTWRITEBYTECODE, as in many containers, each synthesis would compile the CDK again: three seconds.
+# uv installs everything else in seconds. Like pip, it verifies the hashes in the lock files.
 $(UV): requirements-infra.txt
 	$(call venv,.venv)
 	@sed -n '/^uv==/,/# via/p' requirements-infra.txt | .venv/bin/python -m pip install -q --disable-pip-version-check -r /dev/stdin
