@@ -90,11 +90,11 @@ def move(url: str | None, source: str, target: str) -> None:
 
     Comments keep their ids. Clients that follow TO may miss them, because they have old ids.
     """
-    (old, _), (new, page) = _thread("FROM", source), _thread("TO", target)
+    (old, old_page), (new, page) = _thread("FROM", source), _thread("TO", target)
     if old == new:
         raise click.UsageError("FROM and TO are the same thread")
     with _store(url) as store:
-        echo(f"{store.move(old, new, page):,} moved")
+        echo(f"{store.move(old, new, page):,} moved from {old_page or old} to {page or new}")
 
 
 @cli.command()
@@ -194,9 +194,10 @@ def import_(
                 raise click.UsageError("--host and --threads are for files of other systems than this service")
             return _import(url, _read_lines(stream, source), steps=size, report=report, dry_run=dry_run)
         if source == "-" and (kind == "isso" or not report):
-            raise click.UsageError("the database of Isso must be a file" if report else "- needs --report")
+            raise click.UsageError("the database of Isso must be a file" if report else "- needs --report REPORT")
         if not kind:
-            raise click.ClickException(f"{source} has none of the supported formats; if it should, name it with --from")
+            hint = "unpack archives such as .zip, or name the format with --from"
+            raise click.ClickException(f"{source} has none of the supported formats; {hint}")
         records = isso.read(Path(source)) if kind == "isso" else [*importers.READERS[kind](stream.read(), source)]
     candidates = foreign.Converter(records, host=host, mapping=threads).candidates()
     report = report or Path(f"{source}.report.jsonl")

@@ -156,7 +156,7 @@ def _xml(data: bytes, source: str, root: str) -> ElementTree.Element:
         line, column = error.position
         line += data.count(b"\n", 0, start)
         message = f"line {line}, column {column + 1}: {ErrorString(error.code)}; nothing was imported"
-        raise click.ClickException(f"{source}: {message}") from None
+        raise click.ClickException(f"{source}: {message}. Download the file again, or correct it") from None
     except (LookupError, ValueError) as error:
         raise click.ClickException(f"{source}: line 1: {error}; nothing was imported") from None
     if _name(element) != root:

@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 from comments.schemas import MAX_COMMENT
 
@@ -12,6 +13,9 @@ END = MARKS | BLOCKS | {"pre": "\n```\n\n"}
 
 MAX_HTML = 5 * MAX_COMMENT
 """Characters. Longer HTML stays as it is, too long to import."""
+
+REDIRECT = re.compile(r"https?://disq\.us/url\?url=([^&]+)%3A[\w-]{27}(&|$)")
+"""Disqus links to this instead of the address in it, which a signature follows."""
 
 NOT_A_TAG = re.compile("<(?!/?[A-Za-z][^<>]*>|!--[^<>]*-->)")
 """html.parser would take minutes for some texts with many of them."""
@@ -78,6 +82,8 @@ class _Converter(HTMLParser):
 
     def end_link(self) -> None:
         (address, start), self.link = self.link, ("", 0)
+        if redirect := REDIRECT.match(address):
+            address = unquote(redirect[1])
         if not re.match("https?://", address):
             return
         label = " ".join("".join(self.levels[-1][start:]).split())

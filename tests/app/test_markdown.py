@@ -4,6 +4,9 @@ import pytest
 
 from comments.markdown import MAX_HTML, from_html
 
+SIGNATURE = "%3AiUXptXQ1sOYPoKxW4w8KQr_-twE"
+"""Disqus appends one to each address."""
+
 
 @pytest.mark.parametrize(
     ("html", "markdown"),
@@ -14,6 +17,11 @@ from comments.markdown import MAX_HTML, from_html
         ("<ul><li>a</li>\n<li>b</li></ul>", "- a\n- b"),
         ('<a href="https://x.org/a_(b)">a [b]</a>', "[a (b)](https://x.org/a_%28b%29)"),
         ('<a href="https://x.org/long/address">https://x.org/long/…</a>', "https://x.org/long/address"),
+        (
+            f'<a href="http://disq.us/url?url=http%3A%2F%2Fx.org%3Fa{SIGNATURE}&amp;cuid=1">http://x.o...</a>',
+            "http://x.org?a",
+        ),
+        (f'<a href="https://disq.us/url?url=javascript%3Aalert(1){SIGNATURE}">label</a>', "label"),
         ('<a href="javascript:alert(1)">label</a> <a>b</a>', "label b"),
         ('<img src="https://x.org/a.png">', "https://x.org/a.png"),
         ("1 < 2 &lt;script&gt; <", "1 < 2 <script> <"),

@@ -103,7 +103,13 @@ def test_an_invalid_field_is_named(on_sqlite: FlaskClient, changes: dict[str, ob
 
 @pytest.mark.parametrize(("source", "target"), [(PAGE, "/renamed/"), (PAGE, "7"), ("1", PAGE)])
 def test_the_thread_of_a_renamed_page_is_moved(
-    store: CommentStore, store_url: str, monkeypatch: pytest.MonkeyPatch, source: str, target: str
+    store: CommentStore,
+    store_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    source: str,
+    target: str,
 ) -> None:
     client = client_of(store, moderator_token=TOKEN, hold="all")
     where: dict[str, Any] = {"page": None, "content_id": 1} if source == "1" else {"page": source}
@@ -116,6 +122,7 @@ def test_the_thread_of_a_renamed_page_is_moved(
         with pytest.raises(SystemExit) as ended:
             main()
         assert not ended.value.code
+    assert f"0 moved from {source} to {target.rstrip('/')}\n" in capsys.readouterr().err
     moved = client.get("/api/comment/list/7").get_json() if target == "7" else listed(client, target)
     assert [(comment["id"], comment.get("parent")) for comment in moved] == [
         (first["id"], None),

@@ -87,9 +87,11 @@ def test_the_theme_attribute_or_the_page_overrides_the_color_scheme(article: Art
 def test_links_from_index_pages_lead_to_the_thread(article: Article) -> None:
     article.post("at the end")
     thread = article.open("<p style='height: 300vh'>text</p>", path="/#comments")
-    article.page.add_script_tag(content=f"""const script = document.createElement("script");
+    article.page.add_script_tag(
+        content=f"""const script = document.createElement("script");
       Object.assign(script, {{ src: "{article.url}/embed.js" }}).dataset.contentId = {article.content_id};
-      document.querySelector("main").append(script)""")  # a script that loads late
+      document.querySelector("main").append(script)"""
+    )  # a script that loads late
     expect(thread.items).to_be_in_viewport()
 
 
