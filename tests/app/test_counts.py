@@ -61,7 +61,7 @@ def test_on_dynamodb_a_process_reads_a_count_once_a_minute(monkeypatch: pytest.M
 def test_a_comment_is_stored_even_if_it_cannot_be_counted(log: Log) -> None:
     store = DynamoDBStore(create_table())
     client = client_of(store)
-    with Stubber(store._client) as stubber:
+    with Stubber(store._table.client) as stubber:
         stubber.add_response("put_item", {})
         stubber.add_client_error("update_item", "AccessDeniedException", "no")
         assert post(client).status_code == 200

@@ -12,8 +12,9 @@ import pytest
 
 from comments.errors import StoreError
 from comments.schemas import Comment, NewComment
-from comments.stores import dynamodb, open_store
-from comments.stores.dynamodb import ATTEMPTS, DynamoDBStore
+from comments.stores import dynamodb_table, open_store
+from comments.stores.dynamodb import DynamoDBStore
+from comments.stores.dynamodb_table import ATTEMPTS
 from tests.app import faults
 from tests.app.support import Log, client_of, create_table, post
 
@@ -121,7 +122,7 @@ def test_throttling_is_429_fires_no_alarm_and_loses_nothing_acknowledged(
     store: DynamoDBStore, proxy: faults.Faults, log: Log, monkeypatch: pytest.MonkeyPatch, fault: faults.Fault
 ) -> None:
     """The alarms that roll back a deployment count 5xx responses and log lines with `failed`."""
-    monkeypatch.setattr(dynamodb, "CONFLICT_SECONDS", 0)
+    monkeypatch.setattr(dynamodb_table, "CONFLICT_SECONDS", 0)
     client = client_of(store, metrics="notes/dev")
     assert post(client, {"Idempotency-Key": "one"}, comment="before").status_code == 200
     proxy.always = fault
@@ -145,7 +146,7 @@ def test_throttling_is_429_fires_no_alarm_and_loses_nothing_acknowledged(
 def test_conflicts_that_last_end_with_an_error(
     store: DynamoDBStore, proxy: faults.Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dynamodb, "CONFLICT_SECONDS", 0.1)
+    monkeypatch.setattr(dynamodb_table, "CONFLICT_SECONDS", 0.1)
     proxy.always = faults.cancelled("TransactionConflict")
     with pytest.raises(StoreError, match="TransactionCanceledException"):
         store.add(ALICE, key="k")
@@ -153,15 +154,15 @@ def test_conflicts_that_last_end_with_an_error(
 
 def test_lists_repeat_comments_for_as_long_as_the_slowest_write(store: DynamoDBStore) -> None:
     """A follower that is past the id of a slow write would never see its comment."""
-    config: Any = store._client.meta.config
+    config: Any = store._table.client.meta.config
     assert store.overlap > config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
 
 
 def test_a_call_that_finds_no_connection_in_time_fails(
     table: str, proxy: faults.Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dynamodb, "CONNECTIONS", 1)
-    monkeypatch.setattr(dynamodb, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(dynamodb_table, "CONNECTIONS", 1)
+    monkeypatch.setattr(dynamodb_table, "BUSY_SECONDS", 0.01)
     arrived, leave = Event(), Event()
 
     def wait(exchange: faults.Exchange) -> None:

@@ -13,14 +13,12 @@ The attribute `recent` of comments is the shard of an index, which sorts the com
 
 import json
 import logging
-import random
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -28,13 +26,10 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import Any, Literal, TypeVar
 
-import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 from comments.config import NEEDS
-from comments.errors import KeyReused, StoreError, Throttled
+from comments.errors import KeyReused, StoreError
 from comments.ids import id_at, now
 from comments.schemas import ANYONE, Author, Comment, NewComment, compact
 from comments.stores.base import (
@@ -50,42 +45,15 @@ from comments.stores.base import (
     read_all,
     scan_held,
 )
+from comments.stores.dynamodb_table import LONGEST_WRITE, ConditionFailed, Item, Table
 
 log = logging.getLogger(__name__)
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
-Item = dict[str, dict[str, Any]]
-"""The value of each attribute, with its type: {"pk": {"S": "thread#1"}}."""
-
-CONNECT_TIMEOUT, READ_TIMEOUT, ATTEMPTS = 1, 2, 3
-"""Seconds and attempts of one call. DynamoDB responds in milliseconds, so a slow attempt is better retried."""
-
-LONGEST_CALL = ATTEMPTS * (CONNECT_TIMEOUT + READ_TIMEOUT) + (1 + 5) + (2 + 5)
-"""Seconds of the slowest call. Between attempts, boto3's standard retry mode waits up to 1 s, then up to 2 s, and up to
-5 s more if DynamoDB asks for it (`x-amz-retry-after`). Without name lookups and refreshed credentials, which take
-milliseconds on Fargate."""
 
 CLOCK_SKEW = 5
 """Seconds by which the clocks of tasks may differ. Fargate keeps them within milliseconds."""
-
-CONNECTIONS = 100
-"""Calls at a time, and connections to DynamoDB. Other calls wait: a task with a quarter of a vCPU handles fewer."""
-
-BUSY_SECONDS = 2
-"""How long a call waits for a connection. Longer waits would delay writes whose ids already exist."""
-
-CONFLICT_SECONDS = 1
-"""How long to retry a write that conflicts with a transaction, such as a concurrent retry with the same key."""
-
-CONFLICTS = {"TransactionConflictException", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
-"""Error codes and cancellation reasons that boto3 does not retry."""
-
-THROTTLED = {
-    *("ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"),
-    *("ThrottlingError", "ProvisionedThroughputExceeded"),
-}
-"""Error codes, and cancellation reasons, of requests beyond the table's ceiling or a partition's limit."""
 
 SERIALIZER, DESERIALIZER = TypeSerializer(), TypeDeserializer()
 
@@ -100,9 +68,6 @@ RECENT = "recent"
 """Name of the index, and of its partition key."""
 INDEX_SCHEMA: tuple[tuple[str, Literal["HASH", "RANGE"]], ...] = ((RECENT, "HASH"), (SORT_KEY, "RANGE"))
 
-BATCH = 100
-"""AWS: keys of a BatchGetItem."""
-
 COUNT_SECONDS = 60
 """How long a process keeps the counts that it has read."""
 MAX_COUNTS = 10_000
@@ -115,46 +80,32 @@ THREADS = 8
 """Parallel writes of commands: few enough for one partition (a thread), which supports 1,000 writes per second."""
 
 
-class ConditionFailed(StoreError):
-    """The item has changed in the meantime."""
-
-
 class DynamoDBStore:
-    """A CommentStore on a table that exists. Region, credentials and endpoint come from boto3's usual sources."""
+    """A CommentStore on a table that exists."""
 
-    overlap = float(BUSY_SECONDS + CONFLICT_SECONDS + LONGEST_CALL + CLOCK_SKEW)
+    overlap = float(LONGEST_WRITE + CLOCK_SKEW)
     targets: Collection[str] = ()
 
     def __init__(self, table: str, *, region: str | None = None) -> None:
-        self._table = table
-        self._connections = threading.BoundedSemaphore(CONNECTIONS)
+        self._table = Table(table, region=region)
         self._counts: dict[int, tuple[int, float]] = {}
         """Counts of threads, and when they were read."""
-        config = Config(
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            max_pool_connections=CONNECTIONS,
-        )
-        try:
-            self._client = boto3.client("dynamodb", region_name=region, config=config)
-        except (BotoCoreError, ValueError) as error:  # ValueError: the endpoint is not a URL
-            raise StoreError(f"COMMENTS_STORE: cannot connect to DynamoDB: {error}") from error
 
     def add(self, new: NewComment, *, key: str = "", held: bool = False, by: Author = ANYONE) -> Comment:
-        if key:
-            return self._add_once(new, key, by, held=held)
         comment = new.stored(id_at(now()), held=held, by=by)
-        if notifications := self._notifications(CREATED, comment):
-            self._transact({"Put": {"Item": _item(comment)}}, *notifications)
-        else:
-            self._on_table(self._client.put_item, Item=_item(comment))
+        changes = [_put(_item(comment)), *self._notifications(CREATED, comment)]
+        if key:  # in one transaction, whose condition lets only one of several attempts succeed
+            changes.insert(0, _put_key(new, key, by, comment))
+        if len(changes) == 1:
+            self._table.put(_item(comment))  # costs half of a transaction
+        elif (seen := self._table.transact(*changes)) is not None:
+            return _replayed(new, by, seen)
         if not held:
             self._add_to_count(new.content_id, 1)
         return comment
 
     def find_replay(self, new: NewComment, key: str, *, by: Author = ANYONE) -> Comment | None:
-        seen = self._get(_key_item(new.content_id, key))
+        seen = self._table.get(_hashed_key(new.content_id, key))
         # DynamoDB deletes expired items up to days late, so compare the time as well.
         return _replayed(new, by, seen) if seen and int(seen[TTL_ATTRIBUTE]["N"]) > time.time() else None
 
@@ -174,15 +125,15 @@ class DynamoDBStore:
             self._query(str(shard), after=after, limit=limit, newest_first=True, index=True) for shard in range(SHARDS)
         ]
         found = _merge(pages, limit, newest_first=True)
-        keys = [_key(each.get("content_id", 0), each["id"], held="held" in each) for each in found.comments]
-        comments = sorted(map(_comment, self._read(keys)), key=itemgetter("id"), reverse=True)
+        keys = [_comment_key(each.get("content_id", 0), each["id"], held="held" in each) for each in found.comments]
+        comments = sorted(map(_comment, self._table.read(keys)), key=itemgetter("id"), reverse=True)
         return _up_to_a_megabyte(Page(comments, more=found.more and bool(comments)))
 
     def count(self, content_ids: Collection[int]) -> dict[int, int]:
         oldest = time.monotonic() - COUNT_SECONDS
         known = {each: self._counts[each] for each in content_ids if self._counts.get(each, (0, 0.0))[1] > oldest}
         if unknown := [each for each in dict.fromkeys(content_ids) if each not in known]:
-            items = self._read([_count_key(each) for each in unknown], consistent=False)
+            items = self._table.read([_key(f"count#{each}") for each in unknown], consistent=False)
             counts = {item[PARTITION_KEY]["S"]: int(item["published"]["N"]) for item in items}
             known |= {each: (max(counts.get(f"count#{each}", 0), 0), time.monotonic()) for each in unknown}
             self._counts = (self._counts if len(self._counts) < MAX_COUNTS else {}) | known
@@ -192,17 +143,17 @@ class DynamoDBStore:
         while held := self._find(content_id, comment_id, held=True):
             published: Comment = held | {"id": id_at(now())}
             del published["held"]
-            approval = _key_item("approve", content_id, comment_id) | {"id": {"S": published["id"]}}
+            approval = _hashed_key("approve", content_id, comment_id) | {"id": {"S": published["id"]}}
             unchanged = {  # its author may edit it at the same time; this fails if it is gone, too
-                "Key": _key(content_id, comment_id, held=True),
+                "Key": _comment_key(content_id, comment_id, held=True),
                 "ConditionExpression": "#text = :text",
                 "ExpressionAttributeNames": {"#text": "comment"},
                 "ExpressionAttributeValues": {":text": {"S": held["comment"]}},
             }
             author = held.get("author")
-            trust = [_key_item("trust", author)] if author else []
-            puts = [{"Put": {"Item": item}} for item in (_item(published), approval, *trust)]
-            if self._transact({"Delete": unchanged}, *puts) is None:
+            trust = [_hashed_key("trust", author)] if author else []
+            puts = map(_put, (_item(published), approval, *trust))
+            if self._table.transact({"Delete": unchanged}, *puts) is None:
                 self._add_to_count(content_id, 1)
                 return published
         return self._find_approved(content_id, comment_id)  # possibly by a concurrent request
@@ -216,13 +167,13 @@ class DynamoDBStore:
             if not comment:
                 continue
             update = {
-                "Key": _key(content_id, comment_id, held=held),
+                "Key": _comment_key(content_id, comment_id, held=held),
                 "ConditionExpression": f"attribute_exists({PARTITION_KEY})",
                 "UpdateExpression": "SET #text = :text, edited_at = :edited_at",
                 "ExpressionAttributeNames": {"#text": "comment"},
                 "ExpressionAttributeValues": {":text": {"S": text}, ":edited_at": {"S": edited_at}},
             }
-            if self._transact({"Update": update}, *self._notifications(EDITED, comment)) is None:
+            if self._table.transact({"Update": update}, *self._notifications(EDITED, comment)) is None:
                 return comment | {"comment": text, "edited_at": edited_at}
             # It was deleted or approved in the meantime.
         return None
@@ -238,15 +189,15 @@ class DynamoDBStore:
         ]
         for comment in comments:
             changed = compact(comment | {"content_id": target, "page": page})
-            put = {"Put": {"Item": _item(changed)}}
-            key = _key(content_id, comment["id"], held=False)
+            put = _put(_item(changed))
+            key = _comment_key(content_id, comment["id"], held=False)
             notifications = [
                 # One that was delivered in the meantime is stored, and delivered, again.
-                {"Put": {"Item": _outbox_item(name, replace(each, content_id=target))}}
+                _put(_outbox_item(name, replace(each, content_id=target)))
                 for name, each in undelivered
                 if each.comment_id == comment["id"]
             ]
-            self._transact(*([put] if comment.get("held") else [put, {"Delete": {"Key": key}}]), *notifications)
+            self._table.transact(*([put] if comment.get("held") else [put, {"Delete": {"Key": key}}]), *notifications)
         published = sum(not comment.get("held") for comment in comments)
         self._add_to_count(content_id, -published)
         self._add_to_count(target, published)
@@ -258,17 +209,16 @@ class DynamoDBStore:
             if not comment:
                 continue
             if distrust and (author := comment.get("author")):
-                self._on_table(self._client.delete_item, Key=_key_item("trust", author))
-            key = _key(content_id, comment_id, held=held)
-            response = self._on_table(self._client.delete_item, Key=key, ReturnValues="ALL_OLD")
-            if not held and "Attributes" in response:
+                self._table.delete(_hashed_key("trust", author))
+            deleted = self._table.delete(_comment_key(content_id, comment_id, held=held))
+            if deleted and not held:
                 self._add_to_count(content_id, -1)
             # If the item is gone, it was either approved concurrently or deleted by an attempt whose response was lost.
-            return "Attributes" in response or not self._get(_key_item("approve", content_id, comment_id))
+            return deleted or not self._table.get(_hashed_key("approve", content_id, comment_id))
         return False
 
     def is_trusted(self, author: str) -> bool:
-        return self._get(_key_item("trust", author)) is not None
+        return self._table.get(_hashed_key("trust", author)) is not None
 
     def scan(self) -> Iterator[Comment]:
         yield from scan_held(self)
@@ -301,137 +251,83 @@ class DynamoDBStore:
         ]
 
     def remove_from_outbox(self, target: str, notification_id: str) -> None:
-        self._on_table(self._client.delete_item, Key=_outbox_key(target, notification_id))
+        self._table.delete(_key(f"outbox#{target}", notification_id))
 
     def replace_lease(self, old: str, new: str) -> str:
-        key: Item = {PARTITION_KEY: {"S": "lease#outbox"}, SORT_KEY: {"S": "-"}}
+        key = _key("lease#outbox")
         with suppress(ConditionFailed):  # another process holds it, or a lost response was that of this change
-            self._on_table(
-                self._client.put_item,
-                Item=key | {"value": {"S": new}},
+            self._table.put(
+                key | {"value": {"S": new}},
                 ConditionExpression="#value = :old" + ("" if old else f" OR attribute_not_exists({PARTITION_KEY})"),
                 ExpressionAttributeNames={"#value": "value"},
                 ExpressionAttributeValues={":old": {"S": old}},
             )
             return new
-        item = self._get(key)
+        item = self._table.get(key)
         return str(item["value"]["S"]) if item else ""
 
     def ping(self) -> None:
-        self._get({PARTITION_KEY: {"S": "ping"}, SORT_KEY: {"S": "-"}})
+        self._table.get(_key("ping"))
 
     def close(self) -> None:
-        self._client.close()
+        self._table.close()
 
     def _scan(self, kind: str) -> Iterator[list[Item]]:
         """Yield all items of a kind, page by page."""
-        start: dict[str, Any] | None = {}
-        while start is not None:
-            response = self._on_table(
-                self._client.scan,
-                FilterExpression=f"begins_with({PARTITION_KEY}, :kind)",
-                ExpressionAttributeValues={":kind": {"S": f"{kind}#"}},
-                ConsistentRead=True,
-                **start,
-            )
-            yield response["Items"]
-            last = response.get("LastEvaluatedKey")
-            start = {"ExclusiveStartKey": last} if last else None
+        return self._table.scan(f"begins_with({PARTITION_KEY}, :kind)", {":kind": {"S": f"{kind}#"}})
 
     def _add_to_index(self, item: Item) -> None:
         with suppress(ConditionFailed):  # it was deleted or approved in the meantime
-            self._on_table(
-                self._client.update_item,
-                Key={name: item[name] for name in (PARTITION_KEY, SORT_KEY)},
+            self._table.update(
+                {name: item[name] for name in (PARTITION_KEY, SORT_KEY)},
+                f"SET {RECENT} = :shard",
+                {":shard": {"S": _shard(item[SORT_KEY]["S"])}},
                 ConditionExpression=f"attribute_exists({PARTITION_KEY})",
-                UpdateExpression=f"SET {RECENT} = :shard",
-                ExpressionAttributeValues={":shard": {"S": _shard(item[SORT_KEY]["S"])}},
             )
 
     def _add_to_count(self, content_id: int, change: int) -> None:
         """Change the counter of a thread. The comments themselves matter more: after a failure, it is wrong."""
         try:
-            self._on_table(
-                self._client.update_item,
-                Key=_count_key(content_id),
-                UpdateExpression="ADD published :change",
-                ExpressionAttributeValues={":change": {"N": str(change)}},
-            )
+            change_by = {":change": {"N": str(change)}}
+            self._table.update(_key(f"count#{content_id}"), "ADD published :change", change_by)
         except StoreError as error:
             log.warning("the count of content_id %s is wrong: %s", content_id, error.message)
 
     def _set_count(self, count: tuple[int, int]) -> None:
         content_id, published = count
-        item = _count_key(content_id) | {"published": {"N": str(published)}}
-        self._on_table(self._client.put_item, Item=item)
+        self._table.put(_key(f"count#{content_id}") | {"published": {"N": str(published)}})
 
     def _restore(self, comment: Comment, *, dry_run: bool) -> bool:
         """Store a comment unless its id exists, published or held, or existed until its approval."""
         content_id, comment_id, held = comment["content_id"], comment["id"], bool(comment.get("held"))
-        approval = _key_item("approve", content_id, comment_id)
-        if self._find(content_id, comment_id, held=not held) or self._get(approval):
+        approval = _hashed_key("approve", content_id, comment_id)
+        if self._find(content_id, comment_id, held=not held) or self._table.get(approval):
             return False
         if dry_run:
-            return self._get(_key(content_id, comment_id, held=held)) is None
-        condition = f"attribute_not_exists({PARTITION_KEY})"
+            return self._table.get(_comment_key(content_id, comment_id, held=held)) is None
         try:
-            self._on_table(self._client.put_item, Item=_item(comment), ConditionExpression=condition)
+            self._table.put(_item(comment), ConditionExpression=f"attribute_not_exists({PARTITION_KEY})")
         except ConditionFailed:
             return False
         return True
 
-    def _add_once(self, new: NewComment, key: str, by: Author, *, held: bool) -> Comment:
-        """Store comment and key in one transaction. Its condition lets only one of several attempts succeed."""
-        comment = new.stored(id_at(now()), held=held, by=by)
-        remembered = {"fingerprint": {"S": fingerprint(new, by)}, "id": {"S": comment["id"]}, "held": {"BOOL": held}}
-        put_key = {
-            "Item": _key_item(new.content_id, key) | remembered | {TTL_ATTRIBUTE: _expiry()},
-            "ConditionExpression": f"attribute_not_exists({PARTITION_KEY}) OR {TTL_ATTRIBUTE} <= :now",
-            "ExpressionAttributeValues": {":now": {"N": str(int(time.time()))}},
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-        notifications = self._notifications(CREATED, comment)
-        seen = self._transact({"Put": put_key}, {"Put": {"Item": _item(comment)}}, *notifications)
-        if seen is not None:
-            return _replayed(new, by, seen)
-        if not held:
-            self._add_to_count(new.content_id, 1)
-        return comment
-
     def _notifications(self, event: str, comment: Comment) -> list[dict[str, Any]]:
         """Return the changes that put a comment into the outbox."""
+        content_id, comment_id = comment["content_id"], comment["id"]
         return [
-            {
-                "Put": {
-                    "Item": _outbox_item(name, Notification(id_at(now()), event, comment["content_id"], comment["id"]))
-                }
-            }
-            for name in self.targets
+            _put(_outbox_item(name, Notification(id_at(now()), event, content_id, comment_id))) for name in self.targets
         ]
 
     def _find_approved(self, content_id: int, comment_id: str) -> Comment | None:
         """Return the published comment that had this id while it was pending."""
-        approved = self._get(_key_item("approve", content_id, comment_id))
+        approved = self._table.get(_hashed_key("approve", content_id, comment_id))
         return self._find(content_id, approved["id"]["S"], held=False) if approved else None
 
     def _find(self, content_id: int, comment_id: str, *, held: bool) -> Comment | None:
-        item = self._get(_key(content_id, comment_id, held=held))
+        item = self._table.get(_comment_key(content_id, comment_id, held=held))
         comment = _comment(item) if item else None
         # The key of a held comment does not contain the thread.
         return comment if comment and comment["content_id"] == content_id else None
-
-    def _get(self, key: Item) -> Any:
-        return self._on_table(self._client.get_item, Key=key, ConsistentRead=True).get("Item")
-
-    def _read(self, keys: Sequence[Item], *, consistent: bool = True) -> list[Item]:
-        """Read items in any order. Those that don't exist are left out."""
-        items: list[Item] = []
-        while keys:
-            request = {"Keys": keys[:BATCH], "ConsistentRead": consistent}
-            response = self._call(self._client.batch_get_item, RequestItems={self._table: request})
-            items += response["Responses"][self._table]
-            keys = [*keys[BATCH:], *response["UnprocessedKeys"].get(self._table, {}).get("Keys", [])]
-        return items
 
     def _query(self, partition: str, *, limit: int, index: bool = False, **order: Any) -> Page:
         """Read comments of a partition, or only their keys from one of the index."""
@@ -443,61 +339,13 @@ class DynamoDBStore:
         self, partition: str, *, limit: int, after: str = "", newest_first: bool = False, index: bool = False
     ) -> Any:
         behind = f" AND {SORT_KEY} {'<' if newest_first else '>'} :after" if after else ""
-        return self._on_table(
-            self._client.query,
-            KeyConditionExpression=f"{RECENT if index else PARTITION_KEY} = :partition{behind}",
-            ExpressionAttributeValues={":partition": {"S": partition}} | ({":after": {"S": after}} if after else {}),
+        return self._table.query(
+            f"{RECENT if index else PARTITION_KEY} = :partition{behind}",
+            {":partition": {"S": partition}} | ({":after": {"S": after}} if after else {}),
             ScanIndexForward=not newest_first,
             Limit=limit,
             **({"IndexName": RECENT} if index else {"ConsistentRead": True}),
         )
-
-    def _transact(self, *changes: dict[str, Any]) -> Any:
-        """Apply all changes, each of which is {"Put": …}, {"Update": …} or {"Delete": …}, or none of them.
-
-        Returns None, or the stored item of the first change if its condition failed.
-        """
-        items = [{kind: {"TableName": self._table, **change}} for each in changes for kind, change in each.items()]
-        try:
-            # boto3 adds a ClientRequestToken, so its own retries apply the changes once.
-            self._call(self._client.transact_write_items, TransactItems=items)
-        except StoreError as error:
-            cause = error.__cause__
-            reasons = cause.response.get("CancellationReasons") if isinstance(cause, ClientError) else None
-            if reasons and reasons[0]["Code"] == "ConditionalCheckFailed":
-                return reasons[0].get("Item", {})
-            raise
-        return None
-
-    def _on_table(self, operation: Callable[..., Any], **parameters: Any) -> Any:
-        return self._call(operation, TableName=self._table, **parameters)
-
-    def _call(self, operation: Callable[..., Any], **parameters: Any) -> Any:
-        with self._connection():
-            end = time.monotonic() + CONFLICT_SECONDS
-            while True:
-                try:
-                    return operation(**parameters)
-                except ClientError as error:
-                    reason = error.response["Error"]["Code"]
-                    codes = {reason, *(each["Code"] for each in error.response.get("CancellationReasons", []))}
-                    if time.monotonic() > end or codes.isdisjoint(CONFLICTS) or "ConditionalCheckFailed" in codes:
-                        kind = Throttled if codes & THROTTLED else StoreError
-                        kind = ConditionFailed if reason == "ConditionalCheckFailedException" else kind
-                        raise kind(f"table {self._table}: {error}", reason=reason) from error
-                except BotoCoreError as error:
-                    raise StoreError(f"table {self._table}: {error}", reason=type(error).__name__) from error
-                time.sleep(random.uniform(0, 0.1))  # noqa: S311  # jitter is not a secret
-
-    @contextmanager
-    def _connection(self) -> Iterator[None]:
-        """Wait for a connection of the pool. boto3 would open more, and log a warning for each."""
-        if not self._connections.acquire(timeout=BUSY_SECONDS):
-            raise StoreError(f"table {self._table}: all {CONNECTIONS} connections are busy", reason="Busy")
-        try:
-            yield
-        finally:
-            self._connections.release()
 
 
 def _in_parallel(call: Callable[[Argument], Result], arguments: Iterable[Argument]) -> list[Result]:
@@ -515,29 +363,33 @@ def _in_parallel(call: Callable[[Argument], Result], arguments: Iterable[Argumen
     return results
 
 
-def _key(content_id: int, comment_id: str, *, held: bool) -> Item:
-    partition = f"held#{_shard(comment_id)}" if held else f"thread#{content_id}"
-    return {PARTITION_KEY: {"S": partition}, SORT_KEY: {"S": comment_id}}
+def _key(partition: str, sort: str = "-") -> Item:
+    return {PARTITION_KEY: {"S": partition}, SORT_KEY: {"S": sort}}
+
+
+def _comment_key(content_id: int, comment_id: str, *, held: bool) -> Item:
+    return _key(f"held#{_shard(comment_id)}" if held else f"thread#{content_id}", comment_id)
+
+
+def _hashed_key(*parts: object) -> Item:
+    return _key(f"key#{hash_of(*parts)}")
 
 
 def _shard(comment_id: str) -> str:
     return str(int(comment_id[-1], 16) % SHARDS)
 
 
-def _count_key(content_id: int) -> Item:
-    return {PARTITION_KEY: {"S": f"count#{content_id}"}, SORT_KEY: {"S": "-"}}
-
-
-def _outbox_key(target: str, notification_id: str) -> Item:
-    return {PARTITION_KEY: {"S": f"outbox#{target}"}, SORT_KEY: {"S": notification_id}}
-
-
 def _outbox_item(target: str, notification: Notification) -> Item:
-    return _outbox_key(target, notification.id) | {
+    return _key(f"outbox#{target}", notification.id) | {
         "event": {"S": notification.event},
         "content_id": {"N": str(notification.content_id)},
         "comment_id": {"S": notification.comment_id},
     }
+
+
+def _put(item: Item) -> dict[str, Any]:
+    """Return a change of a transaction."""
+    return {"Put": {"Item": item}}
 
 
 def _merge(pages: Sequence[Page], limit: int, *, newest_first: bool = False) -> Page:
@@ -554,8 +406,23 @@ def _up_to_a_megabyte(page: Page) -> Page:
     return Page(fitting, more=page.more or len(fitting) < len(page.comments))
 
 
-def _key_item(*parts: object) -> Item:
-    return {PARTITION_KEY: {"S": f"key#{hash_of(*parts)}"}, SORT_KEY: {"S": "-"}}
+def _put_key(new: NewComment, key: str, by: Author, comment: Comment) -> dict[str, Any]:
+    """Return the change that stores an idempotency key, unless it is in use."""
+    seconds = int(time.time())
+    values = {
+        "fingerprint": {"S": fingerprint(new, by)},
+        "id": {"S": comment["id"]},
+        "held": {"BOOL": "held" in comment},
+        TTL_ATTRIBUTE: {"N": str(seconds + KEY_SECONDS)},
+    }
+    return {
+        "Put": {
+            "Item": _hashed_key(new.content_id, key) | values,
+            "ConditionExpression": f"attribute_not_exists({PARTITION_KEY}) OR {TTL_ATTRIBUTE} <= :now",
+            "ExpressionAttributeValues": {":now": {"N": str(seconds)}},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+    }
 
 
 def _replayed(new: NewComment, by: Author, seen: Item) -> Comment:
@@ -565,14 +432,10 @@ def _replayed(new: NewComment, by: Author, seen: Item) -> Comment:
     return new.stored(seen["id"]["S"], held=seen["held"]["BOOL"], by=by)
 
 
-def _expiry() -> dict[str, str]:
-    return {"N": str(int(time.time()) + KEY_SECONDS)}
-
-
 def _item(comment: Comment) -> Item:
     """Return the item of a comment: its key, and an attribute for each other value."""
     held = bool(comment.get("held"))
-    key = _key(comment["content_id"], comment["id"], held=held)
+    key = _comment_key(comment["content_id"], comment["id"], held=held)
     values: dict[str, Any] = {"email": "", **comment}  # release 0.2 needs an address
     for name in ("id", "held", *(() if held else ("content_id",))):
         values.pop(name, None)

@@ -45,7 +45,7 @@ def test_the_task_role_allows_exactly_the_calls_of_the_store(service: Template) 
             assert params["ConsistentRead"], "without it, a confirmed comment may be missing"
 
     store = DynamoDBStore(create_table())
-    store._client.meta.events.register("before-parameter-build.dynamodb", record)
+    store._table.client.meta.events.register("before-parameter-build.dynamodb", record)
     new = NewComment(content_id=1, email="alice@example.com", comment="first")
     first = store.add(new)
     store.add(new, key="key")
