@@ -100,20 +100,21 @@ def _causes(evidence: Evidence, failures: Sequence[str]) -> list[str]:
     reasons = [reason for task in evidence.stopped for reason in task.reasons]
     logged = [line for task in evidence.stopped for line in task.log_lines]
     unplaced = [event for event in evidence.events if "unable to place a task" in event]
-    causes = [*_recognized(CASES, [*reasons, *unplaced[-1:]]), *_recognized(LOGGED, logged)]
+    causes = [*_recognized([*reasons, *unplaced[-1:]]), *_recognized(logged, LOGGED)]
     causes = causes or [*_crashes(evidence), *_failed_health_checks(evidence)]
     causes += [*_exceptions(evidence.errors), *outage_causes(evidence.errors)]
     alarms = [match[1] for failure in failures if (match := _ALARMS.search(failure))]
     causes += [f"an alarm rolled the deployment back: look up {names} in docs/operations.md" for names in alarms]
-    denials = [denial for failure in failures if (denial := explain_denial(failure))]
-    causes = causes or (denials or [*_recognized(CASES, failures)])[:1]
+    causes = causes or [*_recognized(failures)][:1]
     return causes or ([f"{evidence.cancelled}: see ECS's events below"] if evidence.cancelled else [])
 
 
-def _recognized(cases: Mapping[str, str], texts: Iterable[str]) -> Iterator[str]:
-    """Yield the meaning of each text that matches a pattern."""
+def _recognized(texts: Iterable[str], cases: Mapping[str, str] = CASES) -> Iterator[str]:
+    """Yield the meaning of each text: the missing permission, or that of the first pattern that it matches."""
     for text in dict.fromkeys(texts):
-        yield from [meaning for pattern, meaning in cases.items() if re.search(pattern, text, re.IGNORECASE)][:1]
+        meanings = (meaning for pattern, meaning in cases.items() if re.search(pattern, text, re.IGNORECASE))
+        if meaning := explain_denial(text) or next(meanings, None):
+            yield meaning
 
 
 def _crashes(evidence: Evidence) -> Iterator[str]:

@@ -200,6 +200,7 @@ def test_a_denial_names_role_permission_and_where_to_grant_it(
     assert f"{action} on arn:x" in summary
     assert next_step in summary
     assert causes(Evidence(), f"Table (AWS::DynamoDB::Table): {message}") == [summary], "CloudFormation may say so too"
+    assert causes(Evidence(stopped=[stopped(f"ResourceInitializationError: {message}")])) == [summary], "or ECS"
 
 
 @pytest.mark.parametrize(
