@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from release.aws import Aws
 from release.aws_errors import explain_aws_error
 from release.display import note
-from release.evidence import Evidence, StoppedTask
+from release.evidence import IMAGE_GONE, WRONG_PLATFORM, Evidence, StoppedTask
 
 if TYPE_CHECKING:
     from types_boto3_ecs.type_defs import ServiceTypeDef
@@ -27,13 +27,9 @@ STALLED_SECONDS = 15 * 60.0
 """A rollout without progress for this long is cancelled. A task starts within a minute; the bake takes up to three."""
 _CRASHES = 2
 """Tasks with the same exit code. One may have met a failure that passes."""
-_UNUSABLE_IMAGE = re.compile(
-    r"exec format error|CannotPull.*(descriptor matching platform|no matching manifest|not found|manifest unknown"
-    r"|does not exist)",
-    re.IGNORECASE,
-)
-"""What a task says about an image that no retry can start. A denied pull may succeed once new permissions take effect,
-and an unreachable registry once it responds; the circuit breaker counts those."""
+_UNUSABLE_IMAGE = re.compile(f"{WRONG_PLATFORM}|{IMAGE_GONE}", re.IGNORECASE)
+"""A denied pull may succeed once new permissions take effect, and an unreachable registry once it responds; the circuit
+breaker counts those."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from infra.config import WORKLOAD
 if TYPE_CHECKING:
     from types_boto3_ecs.type_defs import TaskTypeDef
 
+WRONG_PLATFORM = r"exec format error|descriptor matching platform|no matching manifest"
+IMAGE_GONE = r"CannotPull.*(not found|manifest unknown|does not exist)"
+"""Patterns of what a task says about an image that no retry can start."""
 _TARGET_GROUP = re.compile(r"arn:\S+:targetgroup/([^/\s)]+)/\w+")
 
 

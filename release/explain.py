@@ -14,13 +14,13 @@ from typing import Any
 from infra.config import WORKLOAD
 from release.aws_errors import explain_denial, missing_evidence
 from release.command import ROOT
-from release.evidence import Evidence, StoppedTask
+from release.evidence import IMAGE_GONE, WRONG_PLATFORM, Evidence, StoppedTask
 
 CAUSE = "cause: "
 EXPLANATION = ROOT / "build" / "explanation.json"
 LOGGED = {
-    r"exec format error|descriptor matching platform|no matching manifest": "the image is built for another CPU"
-    " architecture: Stage.architecture in infra/stages.py must match that of the stage that built it",
+    WRONG_PLATFORM: "the image is built for another CPU architecture: Stage.architecture in infra/stages.py must match"
+    " that of the stage that built it",
     r"executable file not found|exec:? \S+: (no such file|permission denied)|: stat \S+: no such file": "the image"
     " can't run its command: check CMD in the Dockerfile, and that file's permissions and line endings",
     r"out ?of ?memory": "the container ran out of memory: raise Stage.memory in infra/stages.py, or fix what uses it",
@@ -35,8 +35,7 @@ CASES = LOGGED | {
     " policy; `make drift` shows changes made by hand",
     r"can't find the specified secret|secrets.*ResourceNotFoundException": "a secret is missing: restore it with"
     " `aws secretsmanager restore-secret` within 30 days",
-    r"CannotPull.*(not found|manifest unknown|does not exist)": "the image is no longer in the registry: deploy"
-    " again to build it, or deploy another TAG",
+    IMAGE_GONE: "the image is no longer in the registry: deploy again to build it, or deploy another TAG",
     r"logger args.*does not exist": "the log group is missing: create it again with `aws logs create-log-group`, then"
     " deploy again",
     r"reached the limit on|maximum number of|limit ?exceeded": "a quota of the account is exhausted: destroy previews"
