@@ -8,11 +8,9 @@ import secrets
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +28,7 @@ from release.logs import past_events, run_query
 from release.recording import record
 from release.status import NO_CHANGES, drift
 from release.verify import running_tasks
-from release.watch import REQUEST_SECONDS, Watch, get
+from release.watch import Watch, fetch
 
 CLIENTS, PAUSE_SECONDS = 4, 0.2
 """Of the load; a client pauses between requests."""
@@ -172,7 +170,7 @@ def load(url: str) -> Iterator[Requests]:
     def send_until_the_end() -> None:
         while not ended.wait(PAUSE_SECONDS):
             try:
-                status, _ = get(url)
+                status, _ = fetch(url)
                 problem = f"status {status}" if status >= http.client.INTERNAL_SERVER_ERROR else ""
             except (OSError, http.client.HTTPException) as error:
                 problem = str(error) or type(error).__name__
@@ -237,16 +235,9 @@ def limit_posts(copy: Copy) -> str:
 
 def post(url: str) -> str:
     """Send a request without a body, which stores nothing, and return the response's body."""
-    request = urllib.request.Request(url, b"", {"User-Agent": f"{PROJECT}-release"})  # noqa: S310  # http or https
-    try:
-        with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:  # noqa: S310  # http or https
-            body = response.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            body = error.read()
-    except OSError:
-        return ""
-    return str(body, "utf-8", "replace")
+    with suppress(OSError, http.client.HTTPException):
+        return str(fetch(url, post=b"")[1], "utf-8", "replace")
+    return ""
 
 
 def compare(copy: Copy) -> str:

@@ -17,7 +17,7 @@ from release.deploy import base_url, not_deployed, outputs, running_digest
 from release.display import note
 from release.explain import outage_causes
 from release.images import Images
-from release.watch import error_lines, get
+from release.watch import error_lines, fetch
 
 TASKS_SECONDS = 120
 """The deployment is complete by now, but autoscaling may be changing the number of tasks."""
@@ -108,7 +108,7 @@ def wait_for(address: str, test: SmokeTest) -> str | None:
     while True:
         timeout = RESPONSE_SECONDS
         try:
-            code, content = get(address + test.path)
+            code, content = fetch(address + test.path)
             body = content.decode("utf-8", "replace")
             if _is_one_of(test.expected, code, body):
                 return None

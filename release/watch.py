@@ -78,8 +78,7 @@ class Watch:
         self._ended.set()
         self._thread.join()
         if kind is not None and issubclass(kind, Exception):  # not after Ctrl-C
-            self._poll(final=True)
-            self._read_logs()
+            self.look_back()
 
     def look_back(self) -> Evidence:
         self._poll(final=True)
@@ -197,7 +196,7 @@ def probe_traffic(base_url: str | None) -> Iterator[None]:
     def send() -> None:
         succeeded = False
         with suppress(OSError, http.client.HTTPException):
-            succeeded = get(url)[0] < HTTPStatus.INTERNAL_SERVER_ERROR
+            succeeded = fetch(url)[0] < HTTPStatus.INTERNAL_SERVER_ERROR
         with lock:
             responses[succeeded] += 1
             progress("probes", f"{responses[True]} succeeded, {responses[False]} failed")
@@ -225,9 +224,12 @@ def describe_tasks(service: ServiceTypeDef) -> str:
     return ", ".join(parts) + (f"; {old} of the previous version" if old else "")
 
 
-def get(url: str) -> tuple[int, bytes]:
-    """Return status and body of a response; raise OSError or HTTPException if there is none."""
-    request = urllib.request.Request(url, headers={"User-Agent": f"{PROJECT}-release"})  # noqa: S310  # http or https
+def fetch(url: str, *, post: bytes | None = None) -> tuple[int, bytes]:
+    """Return status and body of the response to a GET, or to a POST with this body.
+
+    Raises OSError or HTTPException if there is no response.
+    """
+    request = urllib.request.Request(url, post, {"User-Agent": f"{PROJECT}-release"})  # noqa: S310  # http or https
     try:
         with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as response:  # noqa: S310  # http or https
             return response.status, response.read()

@@ -48,7 +48,7 @@ def deployed(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
 def test_the_service_must_respond_and_a_failing_table_is_not_waited_for_as_long(
     deployed: Aws, monkeypatch: pytest.MonkeyPatch, responses: list[object], seconds: float, problem: str
 ) -> None:
-    monkeypatch.setattr(verify, "get", Mock(side_effect=responses))
+    monkeypatch.setattr(verify, "fetch", Mock(side_effect=responses))
     monkeypatch.setattr(verify, "base_url", lambda _: URL)
     monkeypatch.setattr(verify, "RESPONSE_SECONDS", seconds)
     monkeypatch.setattr(verify, "OUTAGE_SECONDS", 0)
@@ -67,7 +67,7 @@ def test_causes_that_cannot_be_read_do_not_hide_the_failed_request(
     deployed: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DescribeImages")
-    monkeypatch.setattr(verify, "get", Mock(side_effect=ConnectionRefusedError("refused")))
+    monkeypatch.setattr(verify, "fetch", Mock(side_effect=ConnectionRefusedError("refused")))
     monkeypatch.setattr(verify, "base_url", lambda _: URL)
     monkeypatch.setattr(verify, "RESPONSE_SECONDS", 0)
     monkeypatch.setattr(verify, "error_lines", Mock(side_effect=denied))
@@ -85,7 +85,7 @@ def test_the_dns_record_that_must_exist_is_printed_before_the_url_is_requested(
     record = "www.example.com CNAME 1.elb.amazonaws.com"
     monkeypatch.setattr(verify, "outputs", lambda *_: {"DnsRecord": record})
     monkeypatch.setattr(verify, "base_url", lambda _: URL)
-    monkeypatch.setattr(verify, "get", Mock(side_effect=OSError("unknown name")))
+    monkeypatch.setattr(verify, "fetch", Mock(side_effect=OSError("unknown name")))
     monkeypatch.setattr(verify, "RESPONSE_SECONDS", 0)
     monkeypatch.setattr(verify, "rollback_hint", lambda *_: "")
     aws = Aws(stage, deployed.account, deployed.region)

@@ -131,7 +131,7 @@ def test_probe_traffic_continues_during_a_deployment_despite_errors(monkeypatch:
         reads.put(url)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(watch, "get", refuse)
+    monkeypatch.setattr(watch, "fetch", refuse)
     with probe_traffic("http://example.com"):
         for _ in range(2):
             assert reads.get(timeout=10) == "http://example.com/notes/none"
@@ -142,7 +142,7 @@ def test_probes_keep_their_rate_when_responses_are_slow(monkeypatch: pytest.Monk
     assert 60 / watch.PROBE_SECONDS > MIN_REQUESTS
     monkeypatch.setattr(watch, "PROBE_SECONDS", 0.01)
     together = Barrier(12)  # as many as start within the timeout of one
-    monkeypatch.setattr(watch, "get", lambda _: together.wait(10))
+    monkeypatch.setattr(watch, "fetch", lambda _: together.wait(10))
     with probe_traffic("http://example.com"):
         together.wait(10)
     together.abort()
