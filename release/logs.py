@@ -11,7 +11,6 @@ from infra.config import WORKLOAD
 from infra.model import PLACEHOLDER, Stage
 from release.aws import Aws
 from release.command import NotReadyError, ReleaseError
-from release.playground import has_saved_queries
 
 POLL_SECONDS = 0.5
 INGESTION_SECONDS = 15.0
@@ -106,7 +105,7 @@ def show(stage: Stage, arguments: argparse.Namespace) -> None:
     """Print the result of a query, the lines of one request, or all lines. `add_options` explains the arguments."""
     if arguments.query and arguments.follow:
         raise NotReadyError("a query can't be followed: omit --follow (FOLLOW=1) or --query (QUERY=…)")
-    if arguments.query and not has_saved_queries(stage):
+    if arguments.query and stage.is_playground:
         raise NotReadyError("saved queries need CloudWatch Logs Insights, which the playground does not have")
     aws = Aws.of(stage)
     default = "1h" if arguments.query else "1d" if arguments.request else "10m"

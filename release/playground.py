@@ -29,18 +29,3 @@ def base_url() -> str:
 
 def takes_uncommitted_changes(stage: Stage) -> bool:
     return stage.is_playground or stage.is_preview
-
-
-def scans_images(stage: Stage) -> bool:
-    """Return whether a release scans its image: Trivy can't read the playground's registry."""
-    return not stage.is_playground
-
-
-def has_quotas(stage: Stage) -> bool:
-    """Return whether the stage is in an account with Service Quotas."""
-    return not stage.is_playground
-
-
-def has_saved_queries(stage: Stage) -> bool:
-    """Return whether the stage has CloudWatch Logs Insights."""
-    return not stage.is_playground

@@ -12,7 +12,6 @@ from release.aws import Aws
 from release.aws_errors import explain_aws_error
 from release.command import NotReadyError
 from release.display import note
-from release.playground import has_quotas
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,7 @@ class Quota:
 
 def require_quotas(aws: Aws) -> None:
     """Print a warning for each quota that the stage may exceed; raise NotReadyError if its first tasks don't fit."""
-    if not has_quotas(aws.stage):
+    if aws.stage.is_playground:  # it has no Service Quotas
         return
     reader = aws.untyped("service-quotas")
     for quota in quotas(aws.stage):
