@@ -1,6 +1,6 @@
 """The configuration: the only module that reads infra/stages.py, workload.py and resources.py.
 
-It looks up stages, validates both files with errors that name the field, and derives names from them.
+It looks up stages, once infra/validation.py finds no problem with their fields, and derives names from them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
-import ipaddress
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -16,12 +15,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from infra.model import (
-    LOG_DAYS,
     Architecture,
     ConfigurationError,
-    Domain,
-    Egress,
-    Owned,
     Repository,
     Service,
     Stage,
@@ -30,6 +25,7 @@ from infra.model import (
     Workload,
     camel_case,
 )
+from infra.validation import problems_of_stage, problems_of_workload
 
 if TYPE_CHECKING:
     from infra.constructs.own_resources import OwnResources
@@ -64,19 +60,6 @@ COPY = "confirm"
 """Stage that `make confirm` deploys and deletes: a copy of another one."""
 COPY_VARIABLE = "CONFIRM_ENV"
 """Environment variable with the name of the stage that COPY is a copy of; by default, the first stage."""
-_BUCKET_NAME_LENGTH = 63
-_LONGEST_REGION = "ap-southeast-1"
-_GLOBAL_REGION = "us-east-1"
-"""AWS: region of CloudFront's certificates and of the metrics of Route 53."""
-_PRIVATE_BLOCKS = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
-"""Other addresses would be unreachable on the internet."""
-_PREFIX_LENGTHS = range(16, 22)
-"""AWS: at most a /16. Six subnets need a /21."""
-_MIN_ZONES = 2
-"""AWS: of a load balancer."""
-_PERMISSIONS = 36
-"""Of each service. AWS: the tag of the access stack with their hashes has at most 256 characters."""
-
 PLAYGROUND = Stage(
     name="playground",
     account="000000000000",
@@ -97,6 +80,8 @@ PREVIEW = _bound(_stages.PREVIEW)
 """Template of the stages pr-N, one for each pull request, if it has an account."""
 DEFAULT_STAGE = next(iter(STAGES))
 """Stage of `cdk` commands without `-c stage=NAME`: the first one."""
+_NAMES = [stage.name for stage in (*_stages.STAGES, PLAYGROUND)]
+"""Those of STAGES, but a name twice if two stages have it."""
 STAGE_NAMES = f"{', '.join(STAGES)} or pr-N"
 REPOSITORY, PREVIEW_REPOSITORY = STAGES[DEFAULT_STAGE].image_repository, PREVIEW.image_repository
 """ECR repositories: one that all stages share, except previews."""
@@ -122,9 +107,9 @@ def stage_named(name: str) -> Stage:
         near = difflib.get_close_matches(name, STAGES, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise StageError(f"unknown stage {name!r}: use {STAGE_NAMES} for pull request N{hint}")
-    if problem := next(_problems_of_workload(), None):
+    if problem := next(problems_of_workload(WORKLOAD, (*STAGES.values(), replace(PREVIEW, name="pr-999999"))), None):
         raise ConfigurationError(f"WORKLOAD in infra/workload.py: {problem}")
-    if problem := next(_problems(stage), None):
+    if problem := next(problems_of_stage(stage, workload=WORKLOAD, names=_NAMES, copy=COPY), None):
         raise StageError(f"stage {stage.name} in infra/stages.py: {problem}")
     if problem := next(_problems_of_previews(), None):
         raise StageError(f"PREVIEW in infra/stages.py: {problem}")
@@ -200,151 +185,6 @@ def _problems_of_previews() -> Iterator[str]:
             yield f"account is {PREVIEW.account}, that of {stage.name} or of its images; it must be {OWN_ACCOUNT}"
     if PREVIEW.registry_account not in {None, PREVIEW.account}:
         yield f"registry_account is {PREVIEW.registry_account}; remove it, because previews share no registry"
-
-
-def _problems(stage: Stage) -> Iterator[str]:
-    """Yield the fields that AWS would reject during the deployment, each with what it must be."""
-    yield from _problems_of_names(stage)
-    yield from _problems_of_numbers(stage)
-    if stage.egress is Egress.ENDPOINTS and not stage.vpc:
-        for owned in WORKLOAD.owns:
-            if owned.service not in {Service.DYNAMODB, Service.S3}:
-                yield f"egress is ENDPOINTS, which has no route to {owned.service.value}; use Egress.PUBLIC_IP or NAT"
-    if stage.outside_check and stage.region != _GLOBAL_REGION:
-        yield f"outside_check requires region={_GLOBAL_REGION!r}: AWS has the metrics of such checks only there"
-    if stage.domain:
-        yield from _problems_of_domain(stage, stage.domain)
-    yield from _problems_of_network(stage)
-    yield from _problems_of_settings(stage)
-
-
-def _problems_of_numbers(stage: Stage) -> Iterator[str]:
-    if not 1 <= stage.min_tasks <= stage.max_tasks:
-        yield f"min_tasks is {stage.min_tasks}; it must be from 1 to max_tasks, {stage.max_tasks}"
-    for name in ("max_reads", "max_writes"):
-        if getattr(stage, name) < 1:
-            yield f"{name} is {getattr(stage, name)}; it must be 1 or more"
-    if stage.cpu_seconds not in (20, 60):
-        yield f"cpu_seconds is {stage.cpu_seconds}; ECS supports 20 and 60"
-    if stage.log_days not in LOG_DAYS:
-        yield f"log_days is {stage.log_days}; it must be one of {', '.join(map(str, LOG_DAYS))}"
-    if stage.spot_share not in range(101):
-        yield f"spot_share is {stage.spot_share}; it must be from 0 to 100 percent"
-
-
-def _problems_of_domain(stage: Stage, domain: Domain) -> Iterator[str]:
-    region = _GLOBAL_REGION if stage.behind_cloudfront else stage.region
-    form = rf"arn:aws[a-z-]*:acm:{region or '[^:]+'}:[0-9]{{12}}:certificate/.+"
-    if bool(domain.hosted_zone_id) != bool(domain.zone_name):
-        yield "domain has only one of hosted_zone_id and zone_name; set both or, if the DNS is elsewhere, neither"
-    if domain.zone_name and not f".{domain.name}".endswith(f".{domain.zone_name}"):
-        yield f"domain has the name {domain.name}, which is not in its zone_name, {domain.zone_name}"
-    if not domain.certificate_arn:
-        if stage.behind_cloudfront:
-            yield f"domain requires certificate_arn with Entrance.CLOUDFRONT: a certificate in {_GLOBAL_REGION}"
-        elif not domain.hosted_zone_id:
-            yield "domain requires certificate_arn, or hosted_zone_id and zone_name to create the certificate"
-    elif not re.fullmatch(form, domain.certificate_arn):
-        where = region or "the region of the stage"
-        yield f"domain has the certificate_arn {domain.certificate_arn!r}; it must be that of a certificate in {where}"
-
-
-def _problems_of_network(stage: Stage) -> Iterator[str]:
-    try:
-        block = ipaddress.IPv4Network(stage.cidr)
-    except ValueError:
-        block = None
-    sized = block and block.prefixlen in _PREFIX_LENGTHS
-    if not block or not sized or not any(block.subnet_of(each) for each in _PRIVATE_BLOCKS):
-        private = ", ".join(map(str, _PRIVATE_BLOCKS))
-        yield f"cidr is {stage.cidr!r}; it must be a block from /16 to /21 in {private}, such as 10.1.0.0/16"
-    if not (vpc := stage.vpc):
-        return
-    if stage.cidr != Stage.cidr:
-        yield "cidr has no effect with vpc, an existing VPC; remove it"
-    if stage.flow_logs:
-        yield "flow_logs must be False with vpc; those of an existing VPC belong to its owner"
-    for name, ids, form in (
-        ("vpc_id", (vpc.vpc_id,), "vpc-[0-9a-f]+"),
-        ("zones", vpc.zones, rf"{stage.region or '[a-z]+(-[a-z]+)+-[0-9]+'}[a-z]"),
-        ("load_balancer_subnets", vpc.load_balancer_subnets, "subnet-[0-9a-f]+"),
-        ("task_subnets", vpc.task_subnets, "subnet-[0-9a-f]+"),
-    ):
-        if wrong := [each for each in ids if not re.fullmatch(form, each)]:
-            yield f"vpc has {wrong[0]!r} in {name}; it must match {form}"
-        if len(set(ids)) < len(ids) or (name != "vpc_id" and len(ids) != max(len(vpc.zones), _MIN_ZONES)):
-            yield f"vpc has {len(set(ids))} {name}; it needs two zones or more, and in each a subnet of both kinds"
-
-
-def _problems_of_names(stage: Stage) -> Iterator[str]:
-    if not re.fullmatch(r"pr-\d+|(?!pr-)[a-z]([a-z0-9-]{0,18}[a-z0-9])?", stage.name):  # it is part of a bucket's name
-        yield "name must have at most 20 of a-z, 0-9 and hyphens, and not begin with pr-"
-    if [other.name for other in (*_stages.STAGES, PLAYGROUND)].count(stage.name) > 1:
-        yield "name is that of another stage, too"
-    if stage.name == COPY and not stage.copy_of:
-        yield f"name is {COPY}, that of the copy that `make confirm` deploys and deletes; choose another one"
-    for other in (*STAGES, COPY):
-        if stage.name.startswith(f"{other}-"):  # tags of images begin with it
-            yield f"name must not begin with {other}-, which marks the images of {other}"
-    if stage.promotes_from and stage.promotes_from not in STAGES.keys() - {stage.name}:
-        yield f"promotes_from is {stage.promotes_from!r}; it must name another stage"
-    for name in ("account", "registry_account"):
-        account = getattr(stage, name)
-        if account is not None and not (isinstance(account, str) and re.fullmatch(r"\d{12}", account)):
-            yield f"{name} is {account!r}; it must be 12 digits in quotes"
-    if stage.github and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", stage.github.name):
-        yield f"github has the name {stage.github.name!r}; it must be owner/name"
-
-
-def _problems_of_settings(stage: Stage) -> Iterator[str]:
-    prefix = WORKLOAD.settings_prefix
-    secret = {each.variable for each in WORKLOAD.secrets}
-    for name, _ in stage.settings:
-        if (
-            not re.fullmatch(rf"{prefix}[A-Z][A-Z0-9_]*", name)
-            or name in secret
-            or re.search("TOKEN|SECRET|PASSWORD", name)
-        ):
-            yield f"settings has {name}; only {prefix or 'upper-case'} variables without secrets are allowed"
-    yield from WORKLOAD.problems(stage)
-
-
-def _problems_of_workload() -> Iterator[str]:
-    """Yield the fields of the workload that AWS or CDK would reject, each with what it must be."""
-    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", WORKLOAD.name):
-        yield f"name is {WORKLOAD.name!r}; it must consist of a-z, 0-9 and single hyphens, and begin with a letter"
-    longest = max((*STAGES.values(), replace(PREVIEW, name="pr-999999")), key=lambda stage: len(stage.name))
-    for bucket in longest.buckets(WORKLOAD, account="0" * 12, region=_LONGEST_REGION):
-        if len(bucket) > _BUCKET_NAME_LENGTH:
-            yield f"name is too long: S3 allows {_BUCKET_NAME_LENGTH} characters, but a bucket would be named {bucket}"
-    for name in ("health_path", "probe_path", "post_path"):
-        if (path := getattr(WORKLOAD, name)) and not path.startswith("/"):
-            yield f"{name} is {path!r}; it must begin with /"
-    for test in WORKLOAD.smoke_tests:
-        if not test.path.startswith("/"):
-            yield f"smoke_tests has the path {test.path!r}; it must begin with /"
-    if not 0 < WORKLOAD.port < 65536:  # noqa: PLR2004  # range of TCP ports
-        yield f"port is {WORKLOAD.port}; it must be from 1 to 65535"
-    yield from _problems_of_owns(WORKLOAD.owns)
-
-
-def _problems_of_owns(owns: tuple[Owned, ...]) -> Iterator[str]:
-    for service in Service:
-        if sum(2 + len(owned.actions) for owned in owns if owned.service is service) > _PERMISSIONS:
-            yield f"owns has too many resources and actions of {service.value}: together, at most {_PERMISSIONS}"
-    names = [owned.name for owned in owns]
-    for owned in owns:
-        where = f"owns has a resource of {owned.service.value}"
-        if names.count(owned.name) > 1:
-            yield f"{where} named {owned.name!r}, like another one; names must be unique"
-        form = r"[a-z0-9.@_+-]+" if owned.service is Service.SES else r"([a-z][a-z0-9]*(-[a-z0-9]+)*)?"
-        if not re.fullmatch(form, owned.name):
-            yield f"{where} named {owned.name!r}; the name must match {form}"
-        if owned.service is Service.S3 and owned.name in {"", "logs"}:
-            yield f"{where} named {owned.name!r}; that of a bucket must be another one than logs"
-        for action in owned.actions:
-            if not re.fullmatch(rf"{owned.service.value}:[A-Za-z]+", action):
-                yield f"{where} with the action {action}; expected {owned.service.value}:NAME without wildcards"
 
 
 @dataclass(frozen=True)
