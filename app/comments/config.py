@@ -107,7 +107,7 @@ def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     for origin in origins if origins != ("*",) else ():
         if not ORIGIN.fullmatch(origin):
             raise ValueError(
-                f"has the invalid origin {origin!r}; write https://HOST in lower case without a path or"
+                f"has the invalid origin {origin!r}; write https://HOST in lower case without a final /, path or"
                 " default port, or *"
             )
     return origins

@@ -34,7 +34,7 @@ def test_by_default_comments_are_stored_beside_the_code_and_everything_else_is_o
         ("EMAILS", "Mask", "must be 'show', 'mask' or 'hide'"),
         ("POST_LIMIT", "0/minute", "minute, hour or day: 10/minute"),
         ("POST_LIMIT", "10/minute;1/second", "minute, hour or day: 10/minute"),
-        ("CORS_ORIGINS", "https://a.example/", "without a path"),
+        ("CORS_ORIGINS", "https://a.example/", "without a final /"),
         ("CORS_ORIGINS", "https://a.example:443", "default port"),
         ("CORS_ORIGINS", "https://a.example *", "invalid origin '*'"),
         ("CORS_ORIGINS", "https://*.example", "invalid origin 'https://*.example'"),

@@ -24,7 +24,7 @@ def compose() -> Iterator[tuple[str, Compose]]:
     needs(plugin or shutil.which("docker-compose"), "Docker Compose is not installed")
     command = ["docker", "compose"] if plugin else ["docker-compose"]
     port = free_port()
-    environ = os.environ | {"PORT": str(port), "COMPOSE_PROJECT_NAME": f"test{port}"}
+    environ = os.environ | {"PORT": str(port), "COMPOSE_FILE": "compose.yaml", "COMPOSE_PROJECT_NAME": f"test{port}"}
 
     def call(*arguments: str) -> None:
         done = subprocess.run(
