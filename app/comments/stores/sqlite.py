@@ -206,7 +206,7 @@ class SQLiteStore:
                 db.execute(changed, (target, new, content_id, old))
             return sum(
                 db.execute(
-                    f"UPDATE {table} SET content_id = ?, more = json_patch(more, json_object('page', ?))"  # noqa: S608  # a constant
+                    f"UPDATE OR REPLACE {table} SET content_id = ?, more = json_patch(more, json_object('page', ?))"  # noqa: S608  # a constant
                     " WHERE content_id = ?",
                     (target, page or None, content_id),
                 ).rowcount
