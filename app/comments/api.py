@@ -250,7 +250,7 @@ def edit_comment(content_id: int, comment_id: str, edited: EditedComment, header
     if datetime.now(UTC) - datetime.fromisoformat(comment["created_at"]) > timedelta(seconds=EDIT_SECONDS):
         raise Forbidden(f"comments can be edited for {EDIT_SECONDS // 60} minutes")
     if "held" not in comment and is_held(comment.get("name", ""), edited.comment, comment["author"]):
-        raise Conflict(FieldError(field="comment", message="would need approval, so it cannot be edited"))
+        raise Conflict(FieldError(field="comment", message="would need approval with this text"))
     changed = store().edit(content_id, comment["id"], edited.comment, ids.timestamp(time.time()))
     if changed is None:
         raise comment_not_found(content_id, comment_id)

@@ -305,6 +305,7 @@ def test_the_comments_of_an_author_without_an_address_are_found_by_one_of_them(s
     assert [orjson.loads(line) for line in exported.splitlines()] == [first, second]
     assert run("person", "--comment", first["id"], "--erase", "--store", store_url)[2] == ["2 erased"]
     assert run("person", "--comment", last["id"], "--erase", "--store", store_url)[2] == ["1 erased"]
+    assert "no comment has the id" in fail("person", "--comment", last["id"], "--erase", "--store", store_url)
     with closing(open_store(store_url)) as store:
         assert list(store.scan()) == [other, anonymous]
 
