@@ -23,8 +23,9 @@ from pydantic import TypeAdapter, ValidationError
 from comments import canonical, foreign, importers, isso
 from comments.config import ConfigError, load_settings
 from comments.errors import FieldError, InvalidRequest, StoreError, field_errors
+from comments.fields import PATH_VARIABLES, Page
 from comments.records import Candidate, Skipped, StoredComment, file_errors, text_or_base64
-from comments.schemas import PATH, Comment, Page, compact
+from comments.schemas import Comment, compact
 from comments.stores import CommentStore, open_store
 from comments.strict_json import parse_json
 
@@ -148,7 +149,7 @@ def _thread(name: str, value: str) -> tuple[int, str]:
     """Return the content_id, and the canonical address if it is one."""
     try:
         if value.isdecimal():
-            return PATH["content_id"].validate_python(value), ""
+            return PATH_VARIABLES["content_id"].validate_python(value), ""
         page = TypeAdapter(Page).validate_python(value)
     except ValidationError as invalid:
         raise click.UsageError(f"{name} {field_errors(invalid)[0]['message']}") from None

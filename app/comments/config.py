@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from comments.errors import field_errors
-from comments.schemas import MAX_CONTENT_ID, matches
+from comments.fields import MAX_CONTENT_ID, matches
 
 PREFIX = "COMMENTS_"
 DATA = Path(__file__).resolve().parent.parent / "data"

@@ -17,8 +17,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from comments import canonical, ids
 from comments.errors import FieldError, InvalidRequest, field_errors
+from comments.fields import MAX_NAME, VISIBLE, ContentId, Email, Page
 from comments.records import Candidate, Skipped, StoredComment, file_errors
-from comments.schemas import MAX_NAME, VISIBLE, Comment, ContentId, Email, Page
+from comments.schemas import Comment
 from comments.strict_json import parse_json
 
 ANONYMOUS = "Anonymous"

@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 from urllib.parse import unquote
 
-from comments.schemas import MAX_COMMENT
+from comments.fields import MAX_COMMENT
 
 MARKS = {"b": "**", "strong": "**", "i": "*", "em": "*", "code": "`"}
 BLOCKS = dict.fromkeys(("p", "div", "ul", "ol", "blockquote"), "\n\n")

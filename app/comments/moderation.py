@@ -7,8 +7,9 @@ from flask import Response, jsonify, request
 
 from comments import paging, web
 from comments.api import LINKS, comment_not_found, deleted, for_moderator, listing, published
+from comments.fields import MAX_LIMIT
 from comments.openapi import LINK, LOCATION, responses
-from comments.schemas import MAX_LIMIT, AnyComment, Deleted, HeldList, PageQuery, Published, RecentList, RecentQuery
+from comments.schemas import AnyComment, Deleted, HeldList, PageQuery, Published, RecentList, RecentQuery
 from comments.web import moderator, store
 
 moderation = APIBlueprint("moderation", __name__, url_prefix="/api/moderation", tag="Moderation")

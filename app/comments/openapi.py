@@ -6,7 +6,8 @@ from apiflask import APIFlask
 
 from comments.config import Settings
 from comments.errors import ERRORS
-from comments.schemas import PATH, Error, Held
+from comments.fields import PATH_VARIABLES
+from comments.schemas import Error, Held
 
 DESCRIPTION = (
     "Post, list and moderate comments. Each `content_id` identifies one thread. All errors share one JSON format,"
@@ -79,7 +80,7 @@ def init_app(app: APIFlask, settings: Settings) -> None:
 def _complete(operation: dict[str, Any]) -> None:
     for parameter in operation["parameters"]:
         if parameter["in"] == "path":
-            parameter["schema"] = PATH[parameter["name"]].json_schema()
+            parameter["schema"] = PATH_VARIABLES[parameter["name"]].json_schema()
         if parameter["in"] == "header":
             parameter["name"] = parameter["name"].title()
         if description := parameter["schema"].pop("description", None):

@@ -14,7 +14,8 @@ from pydantic import AfterValidator, StrictBool, ValidationError
 
 from comments import ids
 from comments.errors import FieldError, InvalidRequest, field_errors
-from comments.schemas import Comment, CommentId, ContentId, NewComment, compact, matches
+from comments.fields import CommentId, ContentId, matches
+from comments.schemas import Comment, NewComment, compact
 
 MAX_AHEAD = 366 * 86_400
 """Seconds by which an id may be in the future: a store whose clock was wrong must be able to import its own export.

@@ -16,7 +16,8 @@ from werkzeug.routing import BaseConverter
 
 from comments.config import Settings
 from comments.errors import MAX_BODY, FieldError, InvalidRequest, Unauthorized, field_errors
-from comments.schemas import PATH, CountQuery, Model
+from comments.fields import PATH_VARIABLES
+from comments.schemas import CountQuery, Model
 from comments.stores import CommentStore
 
 BODY_TIMEOUT = 30
@@ -106,7 +107,7 @@ def parse_path(_: str | None, values: dict[str, Any] | None) -> None:
     values = values or {}
     for name, value in values.items():
         try:
-            values[name] = PATH[name].validate_python(value)
+            values[name] = PATH_VARIABLES[name].validate_python(value)
         except ValidationError as invalid:
             field = "id" if name == "comment_id" else name
             raise InvalidRequest(FieldError(field=field, message=field_errors(invalid)[0]["message"])) from None

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comments.canonical import FIRST_ID, MAX_PAGE, PAGE, normalize, thread_of
-from comments.schemas import MAX_CONTENT_ID
+from comments.fields import MAX_CONTENT_ID
 from tests.app.support import ROOT
 
 EXAMPLES = json.loads((ROOT / "tests/app/data/pages.json").read_text())

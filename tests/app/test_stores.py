@@ -10,8 +10,9 @@ from operator import itemgetter
 
 import pytest
 
+from comments.fields import MAX_COMMENT
 from comments.records import StoredComment
-from comments.schemas import MAX_COMMENT, Comment, NewComment
+from comments.schemas import Comment, NewComment
 from comments.stores import CommentStore, Page, open_store
 from comments.stores.base import KEY_SECONDS, PAGE_BYTES
 

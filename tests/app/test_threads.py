@@ -285,7 +285,7 @@ def test_edits_and_deletions_count_in_the_posting_limit(sqlite: CommentStore) ->
 
 
 def test_every_field_is_returned_and_a_retry_must_have_the_same(client: FlaskClient) -> None:
-    """Posts the examples in schemas.py: a new field needs one."""
+    """Posts the example of each field, so a new field needs one."""
     schema = NewComment.model_json_schema()["properties"]
     given = {name: field["examples"][0] for name, field in schema.items() if name != "content_id"}
     given["parent"] = new(client, page=given["page"]).get_json()["id"]
