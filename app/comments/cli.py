@@ -8,7 +8,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from io import BufferedReader
 from itertools import islice
@@ -24,7 +24,8 @@ from comments import canonical, foreign, importers, isso
 from comments.config import ConfigError, load_settings
 from comments.errors import FieldError, InvalidRequest, StoreError, field_errors
 from comments.fields import PATH_VARIABLES, Page
-from comments.records import Candidate, Skipped, StoredComment, file_errors, text_or_base64
+from comments.files import file_errors, open_binary, open_output
+from comments.records import Candidate, Skipped, StoredComment, text_or_base64
 from comments.schemas import Comment, compact
 from comments.stores import CommentStore, open_store
 from comments.strict_json import parse_json
@@ -73,7 +74,7 @@ def export(url: str | None, output: Path | None) -> None:
     exported = 0
     with (
         _store(url, read_only=True) as store,
-        _output(output or Path("-")) as file,
+        open_output(output or Path("-")) as file,
         progressbar(store.scan(), show_pos=True, label="Exporting", hidden=not sys.stderr.isatty()) as comments,
     ):
         for comment in comments:
@@ -124,7 +125,7 @@ def person(*, url: str | None, address: str, comment_id: str, action: str | None
     if bool(address) == bool(comment_id) or not action:
         raise click.UsageError("give either ADDRESS or --comment ID, and either --export or --erase")
     found = 0
-    with _store(url, read_only=action == "export") as store, _output(Path("-")) as file:
+    with _store(url, read_only=action == "export") as store, open_output(Path("-")) as file:
         for comment in _comments_of(store, address.strip().casefold(), comment_id):
             if action == "export":
                 file.write(orjson.dumps(comment, option=orjson.OPT_APPEND_NEWLINE))
@@ -186,7 +187,7 @@ def import_(
     Without a report, the import of an export stops at the first invalid line. Other files are imported as a whole, and
     their report is FILE.report.jsonl unless you choose another one.
     """
-    with _open(source, "rb") as file:
+    with open_binary(source, "rb") as file:
         size = os.fstat(file.fileno()).st_size  # 0 for a pipe
         stream = cast(BufferedReader, file)
         if stream.peek(2).startswith(b"\x1f\x8b"):
@@ -209,11 +210,10 @@ def import_(
 
 def _import(url: str | None, candidates: Iterable[Candidate], *, steps: int, report: Path | None, dry_run: bool) -> int:
     valid = stored = 0
-    counted: set[tuple[int, str]] = set()
-    """Comments that a dry run would have stored by now."""
+    counted: set[tuple[int, str]] = set()  # what a dry run would have stored by now
     with (
         _store(url, read_only=dry_run, or_empty=dry_run) as store,
-        _output(report, REPORT_HEADER) if report else nullcontext() as file,
+        open_output(report, REPORT_HEADER) if report else nullcontext() as file,
         progressbar(length=steps, label="Importing", hidden=not (steps and sys.stderr.isatty())) as progress,
     ):
         log = _Report(file)
@@ -321,42 +321,3 @@ def _store(url: str | None, *, read_only: bool = False, or_empty: bool = False) 
         if not isinstance(error, KeyboardInterrupt) and not isinstance(error.__context__, KeyboardInterrupt):
             raise
         raise click.ClickException("interrupted; run the same command again") from None
-
-
-@contextmanager
-def _open(name: str, mode: str) -> Iterator[IO[bytes]]:
-    """Open a file, or stdin or stdout for -."""
-    standard = sys.stdin if mode == "rb" else sys.stdout
-    if name == "-" and standard is None:  # its descriptor may belong to another file by now
-        raise click.ClickException("stdin or stdout is closed")
-    # At exit sys.stdout would try to flush a closed pipe again, so this does not use its buffer.
-    file: IO[bytes]
-    with file_errors(name), open(standard.fileno() if name == "-" else name, mode, closefd=name != "-") as file:
-        yield file
-
-
-def _output(path: Path, header: bytes = b"") -> AbstractContextManager[IO[bytes]]:
-    """Open a new file, or stdout for -."""
-    return _open("-", "wb") if str(path) == "-" else _new_file(path, header)
-
-
-@contextmanager
-def _new_file(path: Path, header: bytes = b"") -> Iterator[IO[bytes]]:
-    """Write to PATH.part, then rename it once it is complete and on disk. Only an earlier report is overwritten."""
-    part = Path(f"{path}.part")
-    with file_errors(path):
-        if path.exists():
-            with path.open("rb") as existing:
-                if not header or existing.read(len(header)) != header:
-                    raise click.ClickException(f"{path} exists; choose another file")
-        try:
-            # The file contains email addresses, so only its owner may read it.
-            with open(part, "wb", opener=partial(os.open, mode=0o600)) as file:
-                file.write(header)
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            part.rename(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise

@@ -18,7 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 from comments import canonical, ids
 from comments.errors import FieldError, InvalidRequest, field_errors
 from comments.fields import MAX_NAME, VISIBLE, ContentId, Email, Page
-from comments.records import Candidate, Skipped, StoredComment, file_errors
+from comments.files import file_errors
+from comments.records import Candidate, Skipped, StoredComment
 from comments.schemas import Comment
 from comments.strict_json import parse_json
 

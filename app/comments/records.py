@@ -1,15 +1,11 @@
 """Records that may be imported, and the comments that they become."""
 
 import base64
-import gzip
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import click
 from pydantic import AfterValidator, StrictBool, ValidationError
 
 from comments import ids
@@ -19,7 +15,7 @@ from comments.schemas import Comment, NewComment, compact
 
 MAX_AHEAD = 366 * 86_400
 """Seconds by which an id may be in the future: a store whose clock was wrong must be able to import its own export.
-Later comments of the thread get ids, and so times, after it; ids of the year 9999 would end there."""
+Later comments of a thread get later ids and times, so an id of the year 9999 would leave no room for them."""
 
 
 def _not_in_future(comment_id: str) -> str:
@@ -78,15 +74,3 @@ def text_or_base64(value: Any) -> Any:
         return value.decode() if isinstance(value, bytes) else value
     except UnicodeDecodeError:
         return {"base64": base64.b64encode(value).decode()}
-
-
-@contextmanager
-def file_errors(name: Path | str) -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise click.ClickException("the program that reads the output exited before the export was complete") from None
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise click.ClickException(f"{name} is a damaged gzip file: {error}") from error
-    except OSError as error:
-        raise click.ClickException(f"{name}: {error.strerror}") from error
