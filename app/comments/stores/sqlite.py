@@ -22,6 +22,7 @@ from comments.config import DATA
 from comments.errors import KeyReused, StoreError
 from comments.ids import id_at, now, tick_of
 from comments.schemas import ANYONE, Author, Comment, NewComment
+from comments.stores import sqlite_schema
 from comments.stores.base import (
     CREATED,
     EDITED,
@@ -44,42 +45,8 @@ NO_FAILURE = (-math.inf, "")
 NEVER = 253_402_300_799
 """When the approval of a comment and trust in its author expire: at the end of the year 9999."""
 
-COLUMNS = "id, content_id, email, comment, created_at, more"
 REQUIRED = ("id", "content_id", "email", "comment", "created_at")
-TABLE = """(
-    content_id INTEGER NOT NULL, id TEXT NOT NULL, email TEXT NOT NULL, comment TEXT NOT NULL, created_at TEXT NOT NULL,
-    PRIMARY KEY ({key})
-) WITHOUT ROWID, STRICT"""
-APPLICATION_ID = 0x436D6E74
-"""Identifies the file as ours, to this service and to `file`: "Cmnt". Release 0.2.0 left it 0."""
-SCHEMA_VERSION = 2
-"""Of the oldest release that can use the file, 0.2.0. A release that adds tables, columns with a default or keys of
-`more` keeps it, so that older ones still open the file."""
-MORE = "ALTER TABLE {table} ADD COLUMN more TEXT NOT NULL DEFAULT '{{}}'"
-"""A JSON object with all other keys of a comment, including those of later releases. Release 0.2.0 ignores it."""
-SCHEMA = (
-    f"CREATE TABLE IF NOT EXISTS comment {TABLE.format(key='content_id, id')}",
-    f"CREATE TABLE IF NOT EXISTS held {TABLE.format(key='id')}",
-    """CREATE TABLE IF NOT EXISTS idempotency_key (key TEXT NOT NULL PRIMARY KEY, fingerprint TEXT NOT NULL,
-        id TEXT NOT NULL, held INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID, STRICT""",
-    "CREATE INDEX IF NOT EXISTS idempotency_key_expires_at ON idempotency_key (expires_at)",
-    # The newest id of each thread that was deleted while it was the newest: later comments still come after it.
-    """CREATE TABLE IF NOT EXISTS deleted_newest (content_id INTEGER NOT NULL PRIMARY KEY, id TEXT NOT NULL)
-        WITHOUT ROWID, STRICT""",
-    """CREATE TRIGGER IF NOT EXISTS remember_newest AFTER DELETE ON comment
-        WHEN NOT EXISTS (SELECT 1 FROM comment WHERE content_id = OLD.content_id AND id > OLD.id)
-        BEGIN
-            INSERT INTO deleted_newest VALUES (OLD.content_id, OLD.id)
-                ON CONFLICT (content_id) DO UPDATE SET id = max(id, excluded.id);
-        END""",
-    "CREATE INDEX IF NOT EXISTS comment_id ON comment (id)",
-    """CREATE TABLE IF NOT EXISTS outbox (target TEXT NOT NULL, id TEXT NOT NULL, event TEXT NOT NULL,
-        content_id INTEGER NOT NULL, comment_id TEXT NOT NULL, PRIMARY KEY (target, id)) WITHOUT ROWID, STRICT""",
-    "CREATE TABLE IF NOT EXISTS lease (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-)
-
+COLUMNS = "id, content_id, email, comment, created_at, more"
 HELD = "SELECT id, content_id, email, comment, created_at, json_set(more, '$.held', json('true')) AS more FROM held"
 """Rows of pending comments, whose column `more` says that they are."""
 
@@ -109,7 +76,7 @@ class SQLiteStore:
         with converted_errors("COMMENTS_STORE: cannot open", self._path):
             if read_only:
                 self._read = self._open_read_only()
-                self._prepare(self._read, create=False)
+                sqlite_schema.check(self._read, str(self._path))
             else:
                 self._writer = Writer(self._path, self._prepare)
                 self._read = connect(self._path, "ro", timeout=TIMEOUT)  # read-only: it never checkpoints
@@ -297,23 +264,9 @@ class SQLiteStore:
                 "INSERT INTO outbox VALUES (?, ?, ?, ?, ?)", (target, _id_after(newest), event, content_id, comment_id)
             )
 
-    def _prepare(self, db: sqlite3.Connection, *, create: bool = True) -> None:
-        """Create what the file lacks. Raises StoreError if it belongs to another application or a newer version."""
-        application, version = (
-            db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-        )
-        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-        is_ours = application == APPLICATION_ID or (application == 0 and (not tables or "idempotency_key" in tables))
-        if not is_ours:
-            raise StoreError(f"COMMENTS_STORE: {self._path} belongs to another application; use another file")
-        if version > SCHEMA_VERSION:
-            newer = "was written by a newer version of this service; run that version"
-            raise StoreError(f"COMMENTS_STORE: {self._path} {newer}")
-        for statement in SCHEMA if create else ():
-            db.execute(statement)
-        for table in ("comment", "held") if create else ():
-            if "more" not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
-                db.execute(MORE.format(table=table))
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        sqlite_schema.check(db, str(self._path))
+        sqlite_schema.create(db)
 
     def _open_read_only(self) -> sqlite3.Connection:
         """Open the file for reading. On a read-only file system, where SQLite cannot create the index of the file's log
