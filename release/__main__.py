@@ -14,6 +14,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -168,15 +169,12 @@ def build_and_push(planned: Plan, phases: list[Phase]) -> str | None:
     with step(f"push {tag}"):
         try:
             push(aws, tag)
-        except CommandError as error:
-            try:
-                digest = images.digest(tag)
-            except (BotoCoreError, ClientError):
-                raise error from None
-            if not digest:
-                raise
-            note("another release of this commit has pushed the tag, which is immutable: using its image")
-            return digest
+        except CommandError:
+            with suppress(BotoCoreError, ClientError):
+                if digest := images.digest(tag):
+                    note("another release of this commit has pushed the tag, which is immutable: using its image")
+                    return digest
+            raise
         return images.digest(tag)
 
 
