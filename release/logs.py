@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 
 from infra.config import WORKLOAD
 from infra.model import PLACEHOLDER, Stage
@@ -22,6 +23,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Form of the request IDs that the service accepts; it replaces others."""
 _REQUEST_FIELDS = ("time", "level", "request_id", "method", "path", "status", "duration_ms", "message", "traceback")
 _MAX_WIDTH = 60
+_LAST_LINES, _ERRORS_READ = 20, 100
 
 Row = Mapping[str, str]
 
@@ -49,6 +51,24 @@ def past_events(aws: Aws, *, since: float, pattern: str) -> Iterator[tuple[int, 
         logGroupName=aws.stage.app_log_group, startTime=int(since * 1000), filterPattern=pattern
     )
     yield from ((event["timestamp"], event["message"].rstrip()) for event in pages.search("events"))
+
+
+def last_log_lines(aws: Aws, task_id: str) -> tuple[str, ...]:
+    # PREFIX/CONTAINER/TASK; infra/constructs/fargate_service.py uses the container's name as the prefix
+    stream = f"{WORKLOAD.container}/{WORKLOAD.container}/{task_id}"
+    with suppress(aws.logs.exceptions.ResourceNotFoundException):  # a stream is created with its first line
+        found = aws.logs.get_log_events(logGroupName=aws.stage.app_log_group, logStreamName=stream, limit=_LAST_LINES)
+        return tuple(event["message"].rstrip() for event in found["events"])
+    return ()
+
+
+def error_lines(aws: Aws, *, since: float) -> list[str]:
+    """Return the log lines with the reasons for 5xx responses, of any task; `since` is a Unix time."""
+    try:
+        events = past_events(aws, since=since, pattern=WORKLOAD.failures.pattern)
+        return [line for _, line in islice(events, _ERRORS_READ)]
+    except aws.logs.exceptions.ResourceNotFoundException:
+        return []
 
 
 def lines(aws: Aws, *, since: float, pattern: str, follow: bool) -> Iterator[str]:

@@ -13,7 +13,7 @@ from release.command import DeploymentError
 from release.display import note
 from release.evidence import Evidence, StoppedTask
 from release.explain import explain
-from release.watch import last_log_lines
+from release.logs import last_log_lines
 
 LIMIT_SECONDS = 30 * 60
 POLL_SECONDS = 2

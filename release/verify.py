@@ -17,7 +17,8 @@ from release.deploy import base_url, not_deployed, outputs, running_digest
 from release.display import note
 from release.explain import outage_causes
 from release.images import Images
-from release.watch import error_lines, fetch
+from release.logs import error_lines
+from release.watch import fetch
 
 TASKS_SECONDS = 120
 """The deployment is complete by now, but autoscaling may be changing the number of tasks."""

@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
-from itertools import islice
 from typing import TYPE_CHECKING, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,21 +25,18 @@ from release.aws import Aws
 from release.cancel import Guard
 from release.display import progress
 from release.evidence import Evidence, StoppedTask, shorten_arns
-from release.logs import past_events
+from release.logs import error_lines, last_log_lines
 
 if TYPE_CHECKING:
     from types_boto3_ecs.type_defs import ServiceTypeDef, TaskTypeDef
 
 POLL_SECONDS = 2.0
-LOG_LINES = 20
-"""Number of last log lines to read of a stopped task."""
 PROBE_SECONDS = 0.4
 """Interval between probes, 150 a minute: the `latency` alarm needs 100. Old tasks serve about half of them."""
 _PROBES = 32
 """Probes at a time. A slow version must not slow them down, so this is more than start within REQUEST_SECONDS."""
 REQUEST_SECONDS = 5.0
 """Timeout of a request to the stage."""
-_ERRORS_READ = 100
 _TASKS_READ = 3
 """Number of last stopped tasks whose log is read; all usually fail in the same way."""
 
@@ -236,22 +232,3 @@ def fetch(url: str, *, post: bytes | None = None) -> tuple[int, bytes]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read()
-
-
-def last_log_lines(aws: Aws, task_id: str) -> tuple[str, ...]:
-    # PREFIX/CONTAINER/TASK; infra/constructs/fargate_service.py uses the container's name as the prefix
-    stream = f"{WORKLOAD.container}/{WORKLOAD.container}/{task_id}"
-    with suppress(aws.logs.exceptions.ResourceNotFoundException):  # a stream is created with its first line
-        found = aws.logs.get_log_events(logGroupName=aws.stage.app_log_group, logStreamName=stream, limit=LOG_LINES)
-        return tuple(event["message"].rstrip() for event in found["events"])
-    return ()
-
-
-def error_lines(aws: Aws, *, since: float) -> list[str]:
-    """Return the log lines with the reasons for 5xx responses, of any task; `since` is a Unix time."""
-    try:
-        return [
-            line for _, line in islice(past_events(aws, since=since, pattern=WORKLOAD.failures.pattern), _ERRORS_READ)
-        ]
-    except aws.logs.exceptions.ResourceNotFoundException:
-        return []

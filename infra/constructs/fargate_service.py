@@ -90,7 +90,7 @@ class ApiService(Construct):
             secrets=dict(secrets),
             stop_timeout=STOP_TIMEOUT,
             logging=ecs.LogDrivers.aws_logs(
-                stream_prefix=workload.container,  # release/watch.py reads a task's stream by its name
+                stream_prefix=workload.container,  # release/logs.py reads a task's stream by its name
                 log_group=log_group,
                 mode=ecs.AwsLogDriverMode.NON_BLOCKING,
                 max_buffer_size=LOG_BUFFER,
