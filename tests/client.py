@@ -26,10 +26,13 @@ def ask(url: str, method: str = "GET", body: object = None, *, token: str = "", 
         return Answer(response.status, json.load(response), response.headers)
 
 
-def post(url: str, comment: str, *, email: str = "alice@example.com", content_id: int = 1, token: str = "") -> None:
-    body = {"email": email, "comment": comment, "content_id": content_id}
+def post(url: str, comment: str, *, token: str = "", **fields: Any) -> dict[str, Any]:
+    """Post a comment, by default of Alice to thread 1; return the response."""
+    where = {} if "page" in fields else {"content_id": 1}
+    body = {"email": "alice@example.com", "comment": comment} | where | fields
     answer = ask(f"{url}/api/comment/new", "POST", body, token=token)
     assert answer.status in {200, 202}, answer.body
+    return dict(answer.body)
 
 
 def listed(url: str, content_id: int) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from playground.down import processes_of
+from playground.down import docker, image_names, processes_of
 from playground.state import Playground
 from playground.up import free_port
 from tests.app.playground.cloud import Running, playground_command
@@ -31,22 +31,13 @@ def command(playground: Playground, name: str, **variables: str) -> subprocess.C
     return playground_command(name, **(variables_of(playground) | variables))
 
 
-def docker(*arguments: str) -> list[str]:
-    return subprocess.check_output(["docker", *arguments], text=True).split()
-
-
 def containers(playground: Playground) -> list[str]:
     return docker("ps", "--all", "--quiet", "--filter", f"label={playground.label}")
 
 
-def images(playground: Playground) -> list[str]:
-    names = docker("image", "ls", "--format", "{{.Repository}}")
-    return [name for name in names if name.startswith(f"{playground.registry}/")]
-
-
 def leftovers(playground: Playground) -> list[object]:
     folder = [playground.folder] if playground.folder.exists() else []
-    return [*processes_of(playground), *containers(playground), *images(playground), *folder]
+    return [*processes_of(playground), *containers(playground), *image_names(playground.registry), *folder]
 
 
 @pytest.fixture
@@ -141,7 +132,7 @@ def test_it_listens_on_loopback_and_the_bridge_alone(shared: Playground) -> None
 
 def test_down_removes_a_partial_playground(shared: Playground) -> None:
     assert len(processes_of(shared)) == 2
-    assert images(shared)
+    assert image_names(shared.registry)
     for process in processes_of(shared):
         os.kill(process, signal.SIGKILL)
     docker("rm", "--force", containers(shared)[0])

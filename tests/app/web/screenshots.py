@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.app.support import ROOT, Server
 from tests.app.web.actions import TOKEN, Article, sign_in
 from tests.app.web.site import Publish
-from tests.client import ask, post
+from tests.client import post
 
 IMAGES = ROOT / "docs/images"
 MESSAGES = (
@@ -33,14 +33,6 @@ THEME = """<style>
 </style>"""
 
 
-def say(url: str, name: str, comment: str, *, token: str = "", **where: str | int) -> str:
-    """Post a comment; returns its id."""
-    answer = ask(f"{url}/api/comment/new", "POST", {"name": name, "comment": comment, **where}, token=token)
-    assert answer.status in {200, 202}, answer.body
-    comment_id: str = answer.body["id"]
-    return comment_id
-
-
 def capture(page: Page, name: str) -> None:
     expect(page.get_by_role("listitem").last).to_be_visible()
     page.evaluate(NAME_THE_SERVICE)
@@ -48,16 +40,16 @@ def capture(page: Page, name: str) -> None:
 
 
 def test_screenshots(server: Server, moderated: Server, page: Page) -> None:
-    say(server.url, "Alice", "first post!", content_id=1)
-    useful = say(server.url, "Alice", "ok, now I am gonna say something more *useful*", content_id=1)
-    say(server.url, "Bob", "I agree", content_id=1, parent=useful)
+    post(server.url, "first post!", name="Alice", content_id=1)
+    useful = post(server.url, "ok, now I am gonna say something more *useful*", name="Alice", content_id=1)
+    post(server.url, "I agree", name="Bob", content_id=1, parent=useful["id"])
     for message in MESSAGES:
         post(server.url, message, content_id=9, token=TOKEN)
     for name, comment in (
         ("Charlie", "Indeed, dear Bob, I believe so as well"),
         ("Eve", "<b>Nah</b>, you both are wrong"),
     ):
-        say(moderated.url, name, comment, email=f"{name.lower()}@example.com", page="/posts/bread")
+        post(moderated.url, comment, name=name, email=f"{name.lower()}@example.com", page="/posts/bread")
     sign_in(page, moderated.url)
     for name, url in (
         ("moderate.png", f"{moderated.url}/moderate"),
@@ -74,12 +66,14 @@ def test_screenshots(server: Server, moderated: Server, page: Page) -> None:
 def test_screenshots_of_an_article(server: Server, page: Page, publish: Publish) -> None:
     url, bread = server.url, "/posts/bread"
     question = "Does the dough need to rest *overnight*? The video says `2 h` at room temperature."
-    asked = say(url, "Alice", question, page=bread)
-    told = say(url, "Bob", "Overnight, in the fridge:\n> cold dough is easier to shape", page=bread, parent=asked)
-    say(url, "Alice", "Thank you, I will try that on Sunday.", page=bread, parent=told)
+    asked = post(url, question, name="Alice", page=bread)
+    told = post(
+        url, "Overnight, in the fridge:\n> cold dough is easier to shape", name="Bob", page=bread, parent=asked["id"]
+    )
+    post(url, "Thank you, I will try that on Sunday.", name="Alice", page=bread, parent=told["id"])
     link = "Both work. I wrote more about it at https://bakery.example/rest"
-    say(url, "The baker", link, page=bread, parent=asked, token=TOKEN)
-    say(url, "Zoë", "Best bread I have made so far.", page=bread)
+    post(url, link, name="The baker", page=bread, parent=asked["id"], token=TOKEN)
+    post(url, "Best bread I have made so far.", name="Zoë", page=bread)
     article = Article(page, server.url, 1, publish)
     tag = f'<script src="{server.url}/embed.js" data-page="/posts/bread"></script>'
     page.set_viewport_size({"width": 700, "height": 300})

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Route, expect
 
+from tests import client
 from tests.app.web.actions import TOKEN, Article, Thread, axe
 from tests.client import ask
 
@@ -20,11 +21,7 @@ def post(article: Article) -> Callable[..., Stored]:
     """Post a comment through the API; returns it."""
 
     def post(comment: str, name: str = "Alice", *, token: str = "", **more: str) -> Stored:
-        body = {"name": name, "comment": comment, "content_id": article.content_id, **more}
-        answer = ask(f"{article.url}/api/comment/new", "POST", body, token=token)
-        assert answer.status == 200, answer.body
-        stored: Stored = answer.body
-        return stored
+        return client.post(article.url, comment, name=name, content_id=article.content_id, token=token, **more)
 
     return post
 

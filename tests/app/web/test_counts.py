@@ -3,13 +3,13 @@
 from playwright.sync_api import expect
 
 from tests.app.web.actions import Article
-from tests.client import ask
+from tests.client import post
 
 
 def test_an_index_page_shows_the_number_of_comments_of_each_page(article: Article) -> None:
     pages = [f"/posts/{article.content_id}/{number}" for number in range(25)]
     for page in pages[3:5]:
-        ask(f"{article.url}/api/comment/new", "POST", {"name": "A", "comment": "hello", "page": page})
+        post(article.url, "hello", page=page)
     article.post("one", "two")
     links = "".join(f'<li><a href="{page}/?utm_source=index">Post <b data-comment-count>?</b></a>' for page in pages)
     more = f"""<p id=page data-comment-count data-page="{pages[3]}"></p>
@@ -24,7 +24,7 @@ def test_an_index_page_shows_the_number_of_comments_of_each_page(article: Articl
 
 def test_sites_that_share_a_service_name_their_host(article: Article) -> None:
     page = f"//blog.example/{article.content_id}"
-    ask(f"{article.url}/api/comment/new", "POST", {"name": "A", "comment": "hello", "page": page})
+    post(article.url, "hello", page=page)
     script = f'<script src="{article.url}/counts.js" data-host="blog.example"></script>'
     article.open(f'<a href="/{article.content_id}#comments"><b data-comment-count></b></a>{script}')
     expect(article.page.locator("b")).to_have_text("1")

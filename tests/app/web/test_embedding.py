@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.app.support import ROOT
 from tests.app.web.actions import Article, Thread, axe
-from tests.client import ask
+from tests.client import ask, post
 
 # Each would run a script, load a resource or add an element if it were parsed as markup.
 XSS = (
@@ -207,7 +207,7 @@ def test_an_application_replaces_the_thread_as_documented(article: Article) -> N
     (steps,) = re.findall(r"```js\n(document.querySelector.*?)```", (ROOT / "docs/embedding.md").read_text(), re.DOTALL)
     steps = f"() => {{ {steps.replace('https://comments.example.com', article.url)} }}"
     for page in (f"/first/{article.content_id}", f"/second/{article.content_id}"):
-        assert ask(f"{article.url}/api/comment/new", "POST", {"name": "A", "comment": page, "page": page}).status == 200
+        post(article.url, page, page=page)
     article.page.clock.install()
     thread = article.open("<p>the application</p>")
     for page in (f"/first/{article.content_id}", f"/second/{article.content_id}"):
