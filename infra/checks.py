@@ -24,16 +24,7 @@ import yaml
 from infra.app import app_of
 from infra.config import DEFAULT_STAGE, PREVIEW, PROJECT, STAGES, TITLE, WORKLOAD, stage_named
 from infra.constructs.budget import REGIONS_WITHOUT
-from infra.model import (
-    Architecture,
-    ConfigurationError,
-    Domain,
-    Egress,
-    Entrance,
-    Repository,
-    Stage,
-    Vpc,
-)
+from infra.model import Architecture, ConfigurationError, Domain, Egress, Entrance, Repository, Stage, Vpc
 
 ROOT = Path(__file__).resolve().parent.parent
 ACKNOWLEDGEMENTS = ROOT / "infra" / "acknowledgements.md"
@@ -132,7 +123,7 @@ def configuration_problems() -> Iterator[str]:
         )
     for owned in WORKLOAD.owns:
         for action in filter(_OPENS.match, owned.actions):
-            yield f"WORKLOAD in infra/workload.py: owns allows {action}, with which tasks could give others access"
+            yield f"WORKLOAD in infra/workload.py: owns allows {action}, which would let tasks give others access"
 
 
 def policy_problems(template: Mapping[str, Any]) -> Iterator[str]:
@@ -199,7 +190,7 @@ def workflow_problems(workflow: Mapping[str, Any]) -> Iterator[str]:
         if not str(found.get("uses", "")).endswith("/release.yml"):
             continue
         if job not in STAGES:
-            yield f"job {job} of deploy.yml is named like no stage of infra/stages.py: use one of {', '.join(STAGES)}"
+            yield f"job {job} of deploy.yml must be named after a stage of infra/stages.py: {', '.join(STAGES)}"
             continue
         before, inputs = STAGES[job].promotes_from, {"stage": job}
         if before:

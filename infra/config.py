@@ -37,7 +37,7 @@ _stages = importlib.import_module(f"{_PACKAGE}.stages")
 WORKLOAD: Workload = importlib.import_module(f"{_PACKAGE}.workload").WORKLOAD
 PROJECT = WORKLOAD.name
 TITLE = camel_case(PROJECT)
-"""Beginning of the names of stacks."""
+"""Prefix of the names of stacks."""
 ACCESS_STACK = f"{TITLE}Access"
 REGISTRY_STACK = f"{TITLE}Registry"
 TOOLKIT_STACK = f"{TITLE}Toolkit"

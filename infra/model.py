@@ -170,7 +170,7 @@ class Owned:
 
     service: Service
     name: str = ""
-    """Last part of the physical name, WORKLOAD-STAGE-NAME. One resource may omit it. SES: the identity."""
+    """Suffix of the physical name, WORKLOAD-STAGE-NAME. One resource may omit it. SES: the identity."""
     actions: tuple[str, ...] = ()
     """IAM actions of tasks on this resource, such as sqs:SendMessage."""
     indexes: bool = False
@@ -190,7 +190,7 @@ class Secret:
     """A secret in Secrets Manager, $0.40 a month."""
 
     name: str
-    """Last part of its name, WORKLOAD/STAGE/NAME. Changing it replaces the secret."""
+    """Suffix of its name, WORKLOAD/STAGE/NAME. Changing it replaces the secret."""
     variable: str
     """Environment variable of the tasks."""
     description: str
@@ -228,7 +228,7 @@ class Failures:
     pattern: str = "?ERROR ?CRITICAL ?Traceback"
     """CloudWatch filter pattern of the lines with the reason for a 5xx response."""
     outage: str | None = None
-    """Beginning of the message of such a line if something that the application depends on fails. The error follows."""
+    """Prefix of the message of such a line if something that the application depends on fails. The error follows."""
     causes: Mapping[str, str] = field(default_factory=dict)
     """What such errors mean, and the next step, by regular expression; \\1 is its first group."""
     responses: tuple[Response, ...] = ()
@@ -255,7 +255,7 @@ class Workload:
     """The application: a container that serves HTTP."""
 
     name: str
-    """Beginning of the name of every resource; in an account, no other workload's name may begin with it. Changing it
+    """Prefix of the name of every resource; in an account, no other workload's name may begin with it. Changing it
     creates everything anew, next to the existing resources."""
     description: str
     """Such as "web shop". Changing it after `make bootstrap` fails: descriptions of policies are immutable."""
@@ -295,7 +295,7 @@ class Workload:
     the metric once a request fails, and alarms are watched for one minute after a rollout instead of three
     (docs/performance.md)."""
     settings_prefix: str = ""
-    """Beginning of the variables that `Stage.settings` may set, such as MYAPP_."""
+    """Prefix of the variables that `Stage.settings` may set, such as MYAPP_."""
     problems: Callable[["Stage"], Iterable[str]] = lambda _: ()
     """Reasons why a stage can't work. Commands stop with the first one."""
     secrets: tuple[Secret, ...] = ()
@@ -311,7 +311,7 @@ class Workload:
     """Logs Insights queries by name, for the console and `make logs QUERY=…`. Alarms refer to "failures", "slowest
     routes", "responses by route" and "deployment" if they exist. Free until they run, then $0.005 a GB."""
     post_path: str = "/"
-    """Beginning of the paths to which a stage's `post_limit` applies."""
+    """Prefix of the paths to which a stage's `post_limit` applies."""
     blocked_body: Mapping[str, str] = field(default_factory=lambda: {"error": "this request was blocked"})
     """JSON body of the web ACL's responses with status 403."""
     limited_body: Mapping[str, str] = field(default_factory=lambda: {"error": "too many requests: wait five minutes"})
@@ -365,12 +365,12 @@ class Stage:
     """Resolution of the CPU metric that scaling follows: 60 s, or 20 s for $0.70 a month, which detects a spike in a
     minute and a half instead of six (docs/performance.md)."""
     requests_per_target: int = 6000
-    """Target for requests per minute and task. 6000 is 100 a second, a little less than a quarter of a vCPU serves at
-    `cpu_target` (docs/performance.md)."""
+    """Target for requests per minute and task. 6000 is 100 a second, slightly less than a quarter of a vCPU can serve
+    at `cpu_target` (docs/performance.md)."""
     egress: Egress = Egress.PUBLIC_IP
     cidr: str = "10.0.0.0/16"
-    """Private IPv4 block of the VPC, from /16 to /21; free. Choose one that no network has with which you connect the
-    VPC. It can't be changed while the stage is deployed."""
+    """Private IPv4 block of the VPC, from /16 to /21; free. It must not overlap with networks that you connect the VPC
+    to, and can't be changed while the stage is deployed."""
     vpc: Vpc | None = None
     """Existing VPC to use instead of creating one. It can't be set or removed while the stage is deployed. Requires
     `flow_logs=False`."""
@@ -402,8 +402,8 @@ class Stage:
     max_writes: int = 100
     """Write units per second of a table: 100 units cost $164 if they are used all month."""
     outside_check: bool = False
-    """Let Route 53 request `health_path` from several continents every 30 seconds, with an alarm: $1.60 a month, or
-    $0.60 without HTTPS. Requires region="us-east-1", because AWS has the metrics of such checks only there."""
+    """Route 53 health check of `health_path` from several continents every 30 seconds, with an alarm: $1.60 a month, or
+    $0.60 without HTTPS. Requires region="us-east-1", the only one with the metrics of such checks."""
     flow_logs: bool = True
     """Log rejected connections, $0.50 a GB."""
     dashboard: bool = True

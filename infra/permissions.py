@@ -27,7 +27,7 @@ STACK_DEPLOYER = f"{PROJECT}-cdk-deploy"
 update every stack of the account, including stacks of other CDK apps with administrator permissions."""
 BOUNDARY_NAME = f"{PROJECT}-boundary"
 GRANTED_TAG = "granted:"
-"""Beginning of the access stack's tags that record its permissions for own resources, one for each service."""
+"""Prefix of the access stack's tags that record its permissions for own resources, one for each service."""
 
 NAMED = "limited to names of this service; the wildcard covers future stages"
 UNSUPPORTED = "these actions don't support resource-level permissions"

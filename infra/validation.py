@@ -29,7 +29,7 @@ def problems_of_stage(stage: Stage, *, workload: Workload, names: Sequence[str],
             if owned.service not in {Service.DYNAMODB, Service.S3}:
                 yield f"egress is ENDPOINTS, which has no route to {owned.service.value}; use Egress.PUBLIC_IP or NAT"
     if stage.outside_check and stage.region != _GLOBAL_REGION:
-        yield f"outside_check requires region={_GLOBAL_REGION!r}: AWS has the metrics of such checks only there"
+        yield f"outside_check requires region={_GLOBAL_REGION!r}: no other one has the metrics of such checks"
     if stage.domain:
         yield from _problems_of_domain(stage, stage.domain)
     yield from _problems_of_network(stage)

@@ -24,8 +24,6 @@ _STANDARD_PERIOD = 60
 """AWS: an alarm with a shorter period, in seconds, is a high-resolution alarm."""
 _INSIGHTS_METRICS = 38
 """AWS: ten metrics each for cluster, service and family, three more for the cluster and five for the service."""
-
-
 _ACCESS_LINE_KB = 0.1
 """Line of the load balancer's access log, compressed."""
 _BLOCKED_KB = 0.01 * 2

@@ -45,7 +45,7 @@ def test_a_third_stage_is_an_entry_and_a_job_of_eight_lines(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("job", "changes", "problem"),
     [
-        ("prd", {}, "job prd of deploy.yml is named like no stage"),
+        ("prd", {}, "job prd of deploy.yml must be named after a stage"),
         ("prod", {"needs": "ci"}, "job prod of deploy.yml needs `needs: dev`"),
         ("prod", {"with": {"stage": "prod"}}, "because promotes_from is dev"),
         ("prod", {"with": {"stage": "dev", "tag": "${{ needs.dev.outputs.tag }}"}}, "because promotes_from is dev"),
