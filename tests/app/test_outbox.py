@@ -69,14 +69,6 @@ def test_new_pending_and_edited_comments_notify_each_target(store: CommentStore)
     assert [listed(store, target) for target in TARGETS] == [expected, expected[1:]]
 
 
-def test_one_of_several_processes_gets_the_lease(store: CommentStore) -> None:
-    assert store.replace_lease("someone", "me") == ""
-    assert store.replace_lease("", "me") == "me"
-    assert store.replace_lease("", "you") == "me"
-    assert store.replace_lease("me", "me again") == "me again"
-    assert store.replace_lease("me", "me") == "me again"
-
-
 # Targets
 
 

@@ -77,7 +77,6 @@ def test_a_request_without_log_lines_is_an_error_with_the_next_step(aws: Aws, mo
         (["dev", "--query", "failures", "--follow"], "can't be followed"),
         (["dev", "--request", "no id"], "take it from the response's X-Request-Id header"),
         (["dev", "--since", "soon"], "write 90s, 10m, 2h or 1d"),
-        (["dev", "--since", "0s"], "write 90s, 10m, 2h or 1d"),
         (["playground", "--query", "failures"], "which the playground does not have"),
         (["playground"], "no log group /notes/playground/app: run `make deploy ENV=playground`"),
     ],
