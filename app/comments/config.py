@@ -21,8 +21,9 @@ PREFIX = "COMMENTS_"
 DATA = Path(__file__).resolve().parent.parent / "data"
 """Directory of the default store. In the image, it is a link to /data, where a volume can be mounted."""
 
-MIN_TOKEN = 16
-"""Minimum length of the moderator token, to make guessing infeasible."""
+TOKEN = r"(?=.{16})[!-<>-~]+=*"  # noqa: S105  # a pattern
+"""16 characters, to make guessing infeasible. werkzeug reads `Bearer a=b` as a parameter; as in RFC 6750, = may only be
+padding."""
 
 NAMESPACE = r"((?!AWS/)[A-Za-z0-9._/#-]{1,255})?"
 """CloudWatch silently drops metrics with any other namespace."""
@@ -32,19 +33,19 @@ RATE = r"([1-9][0-9]{0,5}/(second|minute|hour|day))?"
 COMMIT = r"[0-9a-zA-Z._-]{0,64}"
 URL = r"(https?://[^\s<>&?#@]+)?"
 ADDRESS = re.compile(r"[!-~]+@[A-Za-z0-9.-]+")
-WEBHOOK = re.compile(r"https?://[^\s/?#@]+([/?][!-~]*)?")
-MAIL_SERVER = re.compile(r"ses:|smtps?://([!-~]+:[!-~]+@)?[A-Za-z0-9.-]+(:[1-9][0-9]{0,4})?")
+MAIL_SERVER = r"ses:|smtps?://([!-~]+:[!-~]+@)?[A-Za-z0-9.-]+(:[1-9][0-9]{0,4})?"
 KEY_BYTES = range(24, 65)
 """Size of a signing key: https://github.com/standard-webhooks/standard-webhooks, "Symmetric"."""
 UNSET_SECRET = "none"  # noqa: S105  # not a secret
 """Value of COMMENTS_WEBHOOK_URL until somebody stores the URL: Secrets Manager has no empty values."""
+WEBHOOK = rf"{UNSET_SECRET}|https?://[^\s/?#@]+([/?][!-~]*)?"
 ORIGIN = re.compile(
     r"(?!https:.*:443$|http:.*:80$)"  # browsers leave out these ports
     r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?"
 )
 
 
-NEEDS = {"webhook": ("webhook_url",), "mail": ("mail_server", "mail_from", "mail_to")}
+TARGET_SETTINGS = {"webhook": ("webhook_url",), "mail": ("mail_server", "mail_from", "mail_to")}
 """Settings of each target of notifications."""
 
 
@@ -52,20 +53,14 @@ class ConfigError(Exception):
     """The service cannot start with these settings; the message names the variable."""
 
 
-def _token(secret: SecretStr) -> SecretStr:
-    """Validate the token without repeating it in the error message."""
-    text = secret.get_secret_value()
-    # werkzeug reads `Bearer a=b` as a parameter; as in RFC 6750, = may only be padding.
-    if text and (len(text) < MIN_TOKEN or not re.fullmatch(r"[!-<>-~]+=*", text)):
-        raise ValueError(f"must have at least {MIN_TOKEN} visible ASCII characters, no spaces, and = only at its end")
-    return secret
+def _secret(pattern: str, message: str) -> AfterValidator:
+    check: Any = matches(f"({pattern})?", message).func
 
+    def validate(secret: SecretStr) -> SecretStr:
+        check(secret.get_secret_value())
+        return secret
 
-def _webhook(secret: SecretStr) -> SecretStr:
-    text = secret.get_secret_value()
-    if text not in {"", UNSET_SECRET} and not WEBHOOK.fullmatch(text):
-        raise ValueError("must be an http(s) URL, without a user name and spaces")
-    return secret
+    return AfterValidator(validate)
 
 
 def _signing_key(secret: SecretStr) -> SecretStr:
@@ -76,13 +71,6 @@ def _signing_key(secret: SecretStr) -> SecretStr:
         size = 0
     if text and size not in KEY_BYTES:
         raise ValueError("must be whsec_ and 24 to 64 bytes in base64: openssl rand -base64 32")
-    return secret
-
-
-def _mail_server(secret: SecretStr) -> SecretStr:
-    text = secret.get_secret_value()
-    if text and not MAIL_SERVER.fullmatch(text):
-        raise ValueError("must be ses:, smtp://HOST or smtps://HOST, with USER:PASSWORD@ and :PORT if necessary")
     return secret
 
 
@@ -131,7 +119,10 @@ class Settings(BaseSettings):
     metrics: Annotated[str, matches(NAMESPACE, "must be a CloudWatch namespace such as comments/dev")] = ""
     """CloudWatch namespace for metrics embedded in log lines; empty: no metrics."""
 
-    moderator_token: Annotated[SecretStr, AfterValidator(_token)] = SecretStr("")
+    moderator_token: Annotated[
+        SecretStr,
+        _secret(TOKEN, "must have at least 16 visible ASCII characters, no spaces, and = only at its end"),
+    ] = SecretStr("")
     """Bearer token of the moderator; empty: no moderator routes."""
 
     hold: Annotated[tuple[Literal["all", "links", "words", "newcomers"], ...], NoDecode, BeforeValidator(_items)] = ()
@@ -158,13 +149,18 @@ class Settings(BaseSettings):
     notify: Annotated[tuple[Literal["webhook", "mail"], ...], NoDecode, BeforeValidator(_items)] = ()
     """Who hears of new, pending and edited comments (see outbox.py); empty: nobody."""
 
-    webhook_url: Annotated[SecretStr, AfterValidator(_webhook)] = SecretStr("")
+    webhook_url: Annotated[SecretStr, _secret(WEBHOOK, "must be an http(s) URL, without a user name and spaces")] = (
+        SecretStr("")
+    )
     """URL to which notifications are posted."""
 
     webhook_key: Annotated[SecretStr, AfterValidator(_signing_key)] = SecretStr("")
     """Key that signs them, in base64; empty: no signature."""
 
-    mail_server: Annotated[SecretStr, AfterValidator(_mail_server)] = SecretStr("")
+    mail_server: Annotated[
+        SecretStr,
+        _secret(MAIL_SERVER, "must be ses:, smtp://HOST or smtps://HOST, with USER:PASSWORD@ and :PORT if necessary"),
+    ] = SecretStr("")
     """Server that sends email: smtp://USER:PASSWORD@HOST:PORT, smtps://… or ses: for Amazon SES."""
 
     mail_from: Annotated[str, matches(f"({ADDRESS.pattern})?", "must be an email address")] = ""
@@ -183,7 +179,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{PREFIX}{name.upper()} needs COMMENTS_MODERATOR_TOKEN")
         if ("words" in self.hold) != bool(self.hold_words):
             raise ValueError("COMMENTS_HOLD_WORDS and words in COMMENTS_HOLD need each other")
-        for target, names in NEEDS.items():
+        for target, names in TARGET_SETTINGS.items():
             given = [name for name in names if str(getattr(self, name) or "")]
             if target in self.notify and (missing := [name for name in names if name not in given]):
                 raise ValueError(f"COMMENTS_NOTIFY has {target}, which needs {PREFIX}{missing[0].upper()}")

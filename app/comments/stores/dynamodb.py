@@ -28,7 +28,7 @@ from typing import Any, Literal, TypeVar
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from comments.config import NEEDS
+from comments.config import TARGET_SETTINGS
 from comments.errors import KeyReused, StoreError
 from comments.ids import id_at, now
 from comments.schemas import ANYONE, Author, Comment, NewComment, compact
@@ -183,7 +183,7 @@ class DynamoDBStore:
         comments += read_all(lambda after: self.list_comments(content_id, after=after, limit=SCAN_PAGE))
         undelivered = [
             (name, replace(each, comment_id=comment["id"]))  # the other thread knows no ids from before an approval
-            for name in NEEDS
+            for name in TARGET_SETTINGS
             for each in self.list_outbox(name, limit=MAX_OUTBOX)
             if each.content_id == content_id and (comment := self.find(content_id, each.comment_id))
         ]
