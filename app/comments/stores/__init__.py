@@ -1,4 +1,4 @@
-"""Where comments are stored: the interface is in base.py, and each other module has one kind of store."""
+"""Where comments are stored. base.py has the interface; sqlite.py and dynamodb.py implement it."""
 
 import os
 
