@@ -109,11 +109,11 @@ class Cloud:
         (described,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
-    def healthy_targets(self) -> list[str]:
-        """Return the addresses of the healthy targets."""
+    def targets(self, state: str) -> list[str]:
+        """Return the addresses of the load balancer's targets in this state."""
         group = self.service()["loadBalancers"][0]["targetGroupArn"]
         health = self.client("elbv2").describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
-        return [entry["Target"]["Id"] for entry in health if entry["TargetHealth"]["State"] == "healthy"]
+        return [entry["Target"]["Id"] for entry in health if entry["TargetHealth"]["State"] == state]
 
     def containers(self) -> list[str]:
         """Return the IDs of the running containers, as reported by Docker."""
@@ -128,7 +128,7 @@ class Cloud:
             (primary,) = [each for each in service["deployments"] if each["status"] == "PRIMARY"]
             if primary["rolloutState"] != "COMPLETED" or service["runningCount"] != service["desiredCount"]:
                 return False
-            return len(self.healthy_targets()) == len(self.containers()) == int(service["runningCount"])
+            return len(self.targets("healthy")) == len(self.containers()) == int(service["runningCount"])
 
         wait_until(settled, "all wanted tasks serve")
 

@@ -62,12 +62,8 @@ def vanishes(project: Clone) -> None:
 
 
 def never_listens(project: Clone) -> None:
+    """Also shorten the grace period to speed up the test; gunicorn logs its port within seconds, even under load."""
     project.replace("Dockerfile", "0.0.0.0:8000", "0.0.0.0:8001")
-    with_a_short_grace_period(project)
-
-
-def with_a_short_grace_period(project: Clone) -> None:
-    """Speed up a test; gunicorn logs its port within seconds, even under load."""
     file, grace_period = "infra/constructs/fargate_service.py", "GRACE_PERIOD = cdk.Duration.seconds({})"
     project.replace(file, grace_period.format(30), grace_period.format(8))
 
@@ -140,34 +136,27 @@ def test_a_version_that_does_not_come_up_is_rolled_back_and_named(
 
 
 def test_a_slow_start_and_spot_interruptions_do_not_end_a_release(cloud: Cloud, project: Clone) -> None:
-    """Without the circuit breaker, only the release could cancel the update."""
     thread = random.randrange(1, MAX_CONTENT_ID)
     project.append("app/api.py", STARTS.format(thread))
-    with_a_short_grace_period(project)
     project.without_circuit_breaker()
-    with Traffic(cloud.url, cloud.acknowledged) as traffic:
-        running = cloud.start_release(project.folder)
-        running.until("==> service at ")
-        wait_until(lambda: len(cloud.service()["deployments"]) > 1, "the rollout has started")
-        wait_until(lambda: stopped(cloud, "ELB health checks") >= 2, "the first tasks have failed their health checks")
-        wait_until(lambda: interrupt(cloud) >= 2, "two tasks have been interrupted")
+
+    def fail_health_checks() -> bool:
+        return len(cloud.targets("unhealthy")) >= 2
+
+    with Traffic(cloud.url, cloud.acknowledged, clients=1) as traffic:
+        release = cloud.start_release(project.folder)
+        release.until("==> service at ")
+        wait_until(fail_health_checks, "both new tasks fail their health checks")
+        for task in cloud.new_tasks("RUNNING"):
+            cloud.client("ecs").stop_task(cluster=NAME, task=task["taskArn"], reason=SPOT)
+        wait_until(lambda: not fail_health_checks(), "they are interrupted")
+        wait_until(fail_health_checks, "the tasks that replace them fail their health checks")
         post(cloud.url, "ready", content_id=thread)
-        released = running.finished()
+        released = release.finished()
     assert released.returncode == 0, released.stdout + released.stderr
     assert "cancel" not in released.stdout + released.stderr
+    assert [task["stopCode"] for task in cloud.new_tasks("STOPPED")].count("SpotInterruption") >= 2
     assert traffic.failures == []
-
-
-def stopped(cloud: Cloud, reason: str) -> int:
-    """Return how many tasks of the newest deployment have stopped for this reason."""
-    return sum(reason in task["stoppedReason"] for task in cloud.new_tasks("STOPPED"))
-
-
-def interrupt(cloud: Cloud) -> int:
-    """Interrupt the running tasks of the newest deployment, and return how many have been so far."""
-    for task in cloud.new_tasks("RUNNING"):
-        cloud.client("ecs").stop_task(cluster=NAME, task=task["taskArn"], reason=SPOT)
-    return stopped(cloud, SPOT)
 
 
 def test_credentials_of_another_account_are_refused(cloud: Cloud, project: Clone) -> None:

@@ -56,7 +56,7 @@ def test_an_upgrade_and_scaling_fail_no_request(cloud: Cloud, project: Clone) ->
         assert upgraded.returncode == 0, upgraded.stdout + upgraded.stderr
         wait_until(lambda: cloud.service()["desiredCount"] > 2, "requests per target have brought more tasks")
         cloud.settle()
-        served = len(cloud.healthy_targets())
+        served = len(cloud.targets("healthy"))
         traffic.flow_for(1)
     assert 2 < served < 6, "as many as the load needs, and not all that are allowed"
     deployed = {"digest": cloud.outputs("CommentsService-playground")["DeployedDigest"], "region": "us-east-1"}
