@@ -80,15 +80,6 @@ def _used(item: pytest.Function) -> set[str]:
     return {*item.fixturenames, *values}
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how many requests each test sent to the playground's load balancer."""
-    reports = [report for reports in terminalreporter.stats.values() for report in reports]
-    lines = [value for each in reports for name, value in getattr(each, "user_properties", []) if name == "requests"]
-    if lines:
-        terminalreporter.section("requests through the load balancer")
-        terminalreporter.write("".join(f"{line}\n" for line in dict.fromkeys(lines)))
-
-
 @pytest.fixture(scope="session")
 def docker() -> None:
     """Skip the test if there is no Docker daemon."""

@@ -8,7 +8,6 @@ import pytest
 
 from playground.state import PlaygroundError, load_environment
 from tests.app.playground.cloud import Cloud, playground_command
-from tests.app.playground.traffic import TALLIES
 from tests.machine import needs
 from tests.repository import ROOT, Clone
 
@@ -32,16 +31,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path in order:
             group = "releases" if item.path in order[: len(RELEASES)] else "operations"
             item.add_marker(pytest.mark.xdist_group(f"playground-{group}"))
-
-
-@pytest.fixture(autouse=True)
-def tallies(record_property: Callable[[str, object], None]) -> Iterator[None]:
-    """Report how many requests a test sent to the load balancer."""
-    yield
-    for test, answered, failed in TALLIES:
-        name = test.partition("::")[2].partition(" (")[0]
-        record_property("requests", f"{answered:7,} answered {failed:5,} failed  {name}")
-    TALLIES.clear()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.app.playground.cloud import NAME, Cloud, wait_until
-from tests.app.playground.traffic import CLIENTS, MAX_CONTENT_ID, Traffic
+from tests.app.playground.traffic import MAX_CONTENT_ID, Traffic
 from tests.client import post
 from tests.repository import Clone
 
@@ -132,7 +132,6 @@ def test_a_version_that_does_not_come_up_is_rolled_back_and_named(
     assert re.search(cause, " ".join(explanation["causes"]))
     assert cloud.service()["taskDefinition"] == before
     assert traffic.failures == []
-    assert traffic.answered > CLIENTS
 
 
 def test_a_slow_start_and_spot_interruptions_do_not_end_a_release(cloud: Cloud, project: Clone) -> None:
