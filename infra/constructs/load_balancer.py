@@ -26,13 +26,7 @@ class LoadBalancer(Construct):
     """Application Load Balancer: $16 a month plus traffic, and $3.65 for each of two addresses if it is public."""
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        stage: Stage,
-        network: Network,
-        deletion_protection: str,
+        self, scope: Construct, construct_id: str, *, stage: Stage, network: Network, deletion_protection: str
     ) -> None:
         """Behind CloudFront, it is internal: only the VPC and a VPC origin can connect, and the domain is CloudFront's.
 
