@@ -92,7 +92,7 @@ _SCHEMAS = Path(str(importlib.resources.files("cfnlint"))) / "data/schemas/provi
 COMMERCIAL = boto3.Session(region_name="us-east-1").get_available_regions("ecs")
 REGIONS = frozenset(region for region in COMMERCIAL if (_SCHEMAS / f"{region}.json").exists())
 """Commercial regions that cfn-lint knows."""
-_OPENS = re.compile(r".*:(Add|Remove|Put|Delete|Create|Update).*(Policy|Permission|Acl)")
+_GRANTS_ACCESS = re.compile(r".*:(Add|Remove|Put|Delete|Create|Update).*(Policy|Permission|Acl)")
 """Actions that let others use a resource."""
 _POLICY_CHARACTERS = 6144
 """AWS: of a managed policy, without white space."""
@@ -122,7 +122,7 @@ def configuration_problems() -> Iterator[str]:
             f" {', '.join(exposed) or 'none'}: write EXPOSE {WORKLOAD.port}, or change port"
         )
     for owned in WORKLOAD.owns:
-        for action in filter(_OPENS.match, owned.actions):
+        for action in filter(_GRANTS_ACCESS.match, owned.actions):
             yield f"WORKLOAD in infra/workload.py: owns allows {action}, which would let tasks give others access"
 
 

@@ -132,8 +132,8 @@ class ApiService(Construct):
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
             enable_ecs_managed_tags=True,
         )
-        # A deployment fails after so many tasks in a row that don't become healthy. AWS: by default, three. The L2
-        # construct doesn't support the property (aws-cdk#38243).
+        # Consecutive tasks that don't become healthy before a deployment fails. AWS: three by default. The L2 construct
+        # doesn't support the property (aws-cdk#38243).
         cfn_resource(self.service).add_property_override(
             "DeploymentConfiguration.DeploymentCircuitBreaker.ThresholdConfiguration",
             {"Type": "COUNT", "Value": 1 if stage.is_preview else 2},

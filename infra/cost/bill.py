@@ -15,9 +15,9 @@ MONTHS = (0, 1_000_000, 10_000_000)
 """Requests per month, one column each."""
 _PUTS_THOUSAND = 2 * 12 * HOURS / 1000
 """Thousands a month. AWS: each of the two nodes of the load balancer writes a file every five minutes."""
-_YEAR_OF_DAYS = 365
+_UNLIMITED_DAYS = 365
 """Assumed retention of logs that never expire."""
-_DAYS = 30
+_DAYS_IN_MONTH = 30
 _IMAGES_GB = 2.0
 """About thirty images of 70 MB, compressed."""
 _STANDARD_PERIOD = 60
@@ -261,7 +261,9 @@ def _log_group(properties: Properties, month: Month) -> Iterator[Line]:
     else:
         written = month.app_log_gb
     yield Line("logs: written", prices.LOGS, written)
-    yield Line("logs: storage", prices.LOGS_KEPT, written * properties.get("RetentionInDays", _YEAR_OF_DAYS) / _DAYS)
+    yield Line(
+        "logs: storage", prices.LOGS_KEPT, written * properties.get("RetentionInDays", _UNLIMITED_DAYS) / _DAYS_IN_MONTH
+    )
 
 
 def _table(properties: Properties, month: Month) -> Iterator[Line]:
@@ -293,9 +295,9 @@ def _bucket(properties: Properties, month: Month) -> Iterator[Line]:
         yield Line("bucket: storage", prices.OBJECTS_KEPT, stored)
         return
     rules = properties.get("LifecycleConfiguration", {}).get("Rules", [])
-    days = min((rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule), default=_YEAR_OF_DAYS)
+    days = min((rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule), default=_UNLIMITED_DAYS)
     yield Line("access log: files", prices.OBJECTS_PUT, _PUTS_THOUSAND)
-    yield Line("access log: storage", prices.OBJECTS_KEPT, month.millions * _ACCESS_LINE_KB * days / _DAYS)
+    yield Line("access log: storage", prices.OBJECTS_KEPT, month.millions * _ACCESS_LINE_KB * days / _DAYS_IN_MONTH)
 
 
 def _queue(_: Properties, month: Month) -> Iterator[Line]:

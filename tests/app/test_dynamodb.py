@@ -92,13 +92,7 @@ def test_an_import_whose_responses_are_lost_stores_everything_once(store: Dynamo
 # Errors that stay; resilience/test_faults.py has more
 
 
-@pytest.mark.parametrize(
-    ("fault", "attempts"),
-    [
-        (faults.reset, ATTEMPTS),
-        (faults.refuse("AccessDeniedException"), 1),
-    ],
-)
+@pytest.mark.parametrize(("fault", "attempts"), [(faults.reset, ATTEMPTS), (faults.refuse("AccessDeniedException"), 1)])
 def test_a_lasting_error_is_503_after_a_bounded_number_of_attempts(
     store: DynamoDBStore, table: str, proxy: faults.Faults, log: Log, *, fault: faults.Fault, attempts: int
 ) -> None:

@@ -136,9 +136,7 @@ def test_a_table_with_data_gets_the_index_while_it_is_in_use_and_is_completed_by
     with closing(open_store(f"dynamodb://{table}")) as store:
         new = store.add(ALICE)
         client.update_table(
-            TableName=table,
-            AttributeDefinitions=ATTRIBUTES,
-            GlobalSecondaryIndexUpdates=[{"Create": INDEX}],
+            TableName=table, AttributeDefinitions=ATTRIBUTES, GlobalSecondaryIndexUpdates=[{"Create": INDEX}]
         )
         wait_until(
             lambda: (

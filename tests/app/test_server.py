@@ -59,9 +59,7 @@ def test_a_service_that_cannot_start_exits_with_the_reason(settings: dict[str, s
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
-def test_a_second_service_with_several_workers_does_not_share_the_port_of_the_first(
-    serve: Serve,
-) -> None:
+def test_a_second_service_with_several_workers_does_not_share_the_port_of_the_first(serve: Serve) -> None:
     settings = {"WEB_CONCURRENCY": "2"}
     first = serve(**settings)
     second = start(first.port, settings | {"COMMENTS_STORE": f"sqlite:///{first.log.with_name('second.db')}"})

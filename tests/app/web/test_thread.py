@@ -140,10 +140,7 @@ def test_only_its_author_sees_a_pending_comment_until_it_is_published(moderated:
     assert article.listed() == []
 
 
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [(502, "<html>Bad Gateway"), (403, '{"error":"denied"}'), (200, "<html>")],
-)
+@pytest.mark.parametrize(("status", "body"), [(502, "<html>Bad Gateway"), (403, '{"error":"denied"}'), (200, "<html>")])
 def test_a_response_of_a_proxy_is_an_error_and_keeps_the_text(article: Article, status: int, body: str) -> None:
     article.page.route("**/api/**", lambda route: route.fulfill(status=status, body=body, headers=EVERY_SITE))
     thread = article.open()
