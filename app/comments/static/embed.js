@@ -144,21 +144,21 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
   };
 
   // The secret of this browser's comments, and when they were created: approval changes an id, but not that time.
-  const mine = { token: "", own: [] };
-  const recall = () => {
+  const identity = { token: "", own: [] };
+  const loadIdentity = () => {
     try {
-      Object.assign(mine, JSON.parse(localStorage.getItem("comment-thread")));
+      Object.assign(identity, JSON.parse(localStorage.getItem("comment-thread")));
     } catch { /* blocked: own comments can be changed until the page is closed */ }
-    return mine;
+    return identity;
   };
-  const remember = (created) => {
-    recall(); // another tab may have posted
-    mine.token ||= random();
-    if (created) mine.own = [...mine.own, created].slice(-200);
+  const saveIdentity = (created) => {
+    loadIdentity(); // another tab may have posted
+    identity.token ||= random();
+    if (created) identity.own = [...identity.own, created].slice(-200);
     try {
-      localStorage.setItem("comment-thread", JSON.stringify(mine));
+      localStorage.setItem("comment-thread", JSON.stringify(identity));
     } catch { /* as above */ }
-    return mine.token;
+    return identity.token;
   };
 
   // The path of the canonical URL, or //host/path. Only WordPress has pages that differ in their query.
@@ -180,7 +180,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     const urlOf = ({ content_id: of, id }) => api(`${of}/${id}`);
     let next = api(`list${isNumbered ? `/${contentId}?` : `?page=${encodeURIComponent(thread.page)}&`}limit=50`);
 
-    const theirs = { dir: "auto", lang: "" }; // the language of visitors is unknown
+    const anyLanguage = { dir: "auto", lang: "" }; // that of visitors is unknown
     const title = make("h2", { class: "title", tabindex: "-1" }, t.title);
     const list = make("ol", { role: "list" }); // Safari drops the role of lists without markers
     const state = make("p", { role: "status", class: "status" });
@@ -191,7 +191,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     };
     const more = button(t.more, "quiet more", () => load());
     more.hidden = true;
-    const about = make("p", { class: "soft" });
+    const replyingTo = make("p", { class: "soft" });
     const result = make("p", { role: "status", class: "status" });
     const send = make("button", { class: "button", type: "submit" }, t.send);
     const cancel = button(t.cancel, "quiet", () => {
@@ -201,16 +201,16 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       opener.focus();
     });
     const fields = {
-      name: { label: t.name, input: make("input", { class: "input", autocomplete: "name", ...theirs }) },
+      name: { label: t.name, input: make("input", { class: "input", autocomplete: "name", ...anyLanguage }) },
       // Not type=email: browsers change its value before the API can validate it.
       email: {
         label: t.email,
         note: t.optional,
         input: make("input", { class: "input", inputmode: "email", autocomplete: "email", spellcheck: "false" }),
       },
-      comment: { label: t.comment, input: make("textarea", { class: "input", rows: "4", ...theirs }) },
+      comment: { label: t.comment, input: make("textarea", { class: "input", rows: "4", ...anyLanguage }) },
     };
-    const form = make("form", { class: "form", novalidate: "" }, about);
+    const form = make("form", { class: "form", novalidate: "" }, replyingTo);
     for (const [name, field] of Object.entries(fields)) {
       field.input.id = name;
       if (!field.note) field.input.ariaRequired = "true";
@@ -243,17 +243,17 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     const reason = (body) => t[body.status] || body.message;
 
     let target = null; // what the form is for, if not a new comment: { node, comment, author, isEdit, opener }
-    let kept = ""; // the text of a new comment while another one is edited
+    let savedText = ""; // the text of a new comment while another one is edited
     const moveForm = (to = null) => {
       const { input } = fields.comment;
-      if (target?.isEdit) input.value = kept;
+      if (target?.isEdit) input.value = savedText;
       target = to;
       const isEdit = Boolean(to?.isEdit);
       if (isEdit) {
-        kept = input.value;
+        savedText = input.value;
         input.value = to.comment.comment;
       }
-      about.replaceChildren(...(to && !isEdit ? [`${t.reply}: `, make("bdi", {}, to.author)] : []));
+      replyingTo.replaceChildren(...(to && !isEdit ? [`${t.reply}: `, make("bdi", {}, to.author)] : []));
       fields.name.row.hidden = fields.email.row.hidden = isEdit;
       send.textContent = isEdit ? t.save : t.send;
       cancel.hidden = !to;
@@ -285,11 +285,11 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       const by = make("p", { class: "by" }, avatar(author));
       by.append(make("b", { class: "author", dir: "auto" }, author));
       if (comment.moderator) by.append(make("span", { class: "badge" }, t.moderator));
-      by.append(make("time", { datetime: created, ...theirs }, when));
+      by.append(make("time", { datetime: created, ...anyLanguage }, when));
       if (comment.edited_at) by.append(make("span", { class: "soft" }, t.edited));
       if (node.to) by.append(make("span", { class: "soft" }, `${t.reply}: `, make("bdi", {}, node.to)));
       if (comment.held) by.append(make("span", { class: "soft" }, t.pending));
-      const text = make("div", { class: comment.held ? "text soft" : "text", ...theirs });
+      const text = make("div", { class: comment.held ? "text soft" : "text", ...anyLanguage });
       markdown(comment.comment, text);
       const actions = make("div", { class: "actions" });
       const action = (label, click) => {
@@ -305,7 +305,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       };
       if (!comment.held) action(t.reply, open(false));
       Object.assign(node, { author, actions, waiting: comment.held && created });
-      if (recall().own.includes(created)) {
+      if (loadIdentity().own.includes(created)) {
         const left = Date.parse(created) + EDIT - Date.now();
         if (left > 0) {
           const edit = action(t.edit, open(true));
@@ -314,7 +314,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
         const note = make("span", { role: "status", class: "soft" });
         action(t.remove, async () => {
           if (!confirm(t.sure)) return;
-          const headers = { "Author-Token": mine.token };
+          const headers = { "Author-Token": identity.token };
           const { code, body } = await request(urlOf(comment), { method: "DELETE", headers });
           if (code === 200 || body.status === "NOT-FOUND") removeOwn(node);
           else note.textContent = `${t.notChanged}: ${reason(body)}.`;
@@ -334,7 +334,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     };
 
     // Insert an item under its parent, in the order of ids, which sort by time. The lowest level continues flat.
-    const place = (node, id, parent) => {
+    const insert = (node, id, parent) => {
       let siblings = list;
       if (parent && parent.level < LEVELS) {
         siblings = parent.replies ||= parent.item.appendChild(make("ol", { role: "list" }));
@@ -359,7 +359,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
         await show(body);
         nodes.set(parent, nodes.get(body.id));
       } else if (body.status === "NOT-FOUND" && !nodes.has(parent)) {
-        place(add(parent), parent);
+        insert(add(parent), parent);
         render(nodes.get(parent), null);
       }
       return nodes.get(parent);
@@ -373,7 +373,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       }
       const node = add(comment.id);
       const parent = await parentOf(comment);
-      place(node, comment.id, parent);
+      insert(node, comment.id, parent);
       render(node, comment);
       return node.item;
     };
@@ -425,7 +425,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       send.ariaDisabled = "true";
       result.textContent = t.sending;
       for (const { input } of Object.values(fields)) input.readOnly = true;
-      const headers = { "Content-Type": "application/json", "Author-Token": remember() };
+      const headers = { "Content-Type": "application/json", "Author-Token": saveIdentity() };
       if (!isEdit) headers["Idempotency-Key"] = key;
       const url = isEdit ? urlOf(to.comment) : api("new");
       const response = await request(url, { method: isEdit ? "PATCH" : "POST", headers, body });
@@ -441,7 +441,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
         return;
       }
       fields.comment.input.value = "";
-      if (!isEdit) remember(response.body.created_at);
+      if (!isEdit) saveIdentity(response.body.created_at);
       if (to) moveForm();
       if (isEdit) render(to.node, response.body);
       else await show(response.body);
