@@ -44,12 +44,11 @@ from comments.web import is_moderator, settings, store
 api = APIBlueprint("api", __name__, tag="Comments")
 web.init_blueprint(api)
 
-
 EDIT_SECONDS = 15 * 60
 """How long authors can edit their comments."""
 
 PUBLIC = tuple(AnyComment.model_fields)
-"""What responses contain of a comment, for moderators; stores keep other keys as well."""
+"""Fields of a comment in responses to moderators. Stores keep other keys as well."""
 
 
 def for_moderator(comment: Comment) -> dict[str, Any]:

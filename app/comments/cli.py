@@ -37,7 +37,7 @@ MAX_LINE = 1024 * 1024
 """Bytes. A comment needs at most about 65,000; a longer line is not part of an export and is not read into memory."""
 
 INVALID = "invalid"
-"""Why comments are skipped that the file should not contain; others are left out on purpose."""
+"""Reason for skipping comments that fail validation. All other reasons are intended."""
 
 REPORT_HEADER = b'{"report":"comments that were skipped or changed"}\n'
 

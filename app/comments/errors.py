@@ -22,7 +22,6 @@ MAX_ERRORS = 20
 RETRY_AFTER = 2
 """Seconds after which clients should retry when the store is unavailable."""
 
-
 ERRORS = {
     400: ("INVALID", "Invalid request; `errors` names each invalid field."),
     401: ("UNAUTHORIZED", "The `Authorization` header is not that of the moderator, or is missing."),
@@ -52,7 +51,7 @@ class ServiceError(Exception):
     code: ClassVar[int] = 500
 
     def __init__(self, message: str, *errors: FieldError, **headers: str) -> None:
-        """`headers` are those of the response; Retry_After is Retry-After."""
+        """`headers` are added to the response; Retry_After becomes Retry-After."""
         super().__init__(message)
         self.message = message
         self.errors = errors

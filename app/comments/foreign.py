@@ -1,4 +1,4 @@
-"""What comments of other systems become here: their thread, id, parent, name and address."""
+"""Convert comments of other systems: their thread, id, parent, name and address."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""Exports of Disqus, WordPress, remark42, Commento and Comentario. docs/moving.md describes them."""
+"""Read exports of Disqus, WordPress, remark42, Commento and Comentario. docs/moving.md describes them."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""Comments from the SQLite database of Isso 0.13 and 0.14."""
+"""Read the SQLite database of Isso 0.13 and 0.14."""
 
 import sqlite3
 from contextlib import closing

@@ -39,15 +39,15 @@ DELIVERY_SECONDS = 20.0
 FIRST_RETRY, LAST_RETRY = 10.0, 3600.0
 """Seconds until the next attempt. They double after each failure."""
 ATTEMPTS = 3
-"""After so many refusals, a notification is dropped."""
+"""Refusals after which a notification is dropped."""
 
 LATE_SECONDS = 300.0
 """Age of an undelivered notification from which /status shows its target as failing."""
 
 REPORT_SECONDS = 60.0
-"""How often the holder logs what waits."""
+"""How often the holder logs the age of the oldest notification, and the number of pending comments."""
 MAX_PENDING = 100
-"""Up to how many pending comments are counted, because each has to be read."""
+"""Maximum number of pending comments that are counted, because each has to be read."""
 
 
 class Queue:
@@ -130,14 +130,14 @@ class Deliverer:
         self._reported_at = now
         oldest = [each["oldest"] for each in states(self._settings, self._store) if each["oldest"]]
         age = datetime.now(UTC) - datetime.fromisoformat(min(oldest)) if oldest else timedelta()
-        waiting: dict[str, Any] = {
+        line: dict[str, Any] = {
             "message": "notifications",
             "undelivered_seconds": max(round(age.total_seconds()), 0),
             "pending": len(self._store.list_held(limit=MAX_PENDING).comments),
         }
         if self._settings.metrics:
-            waiting |= embedded([directive(self._settings.metrics, {"undelivered_seconds": "Seconds"})])
-        log.info(waiting)  # not extra, from which the formatter leaves out _aws
+            line |= embedded([directive(self._settings.metrics, {"undelivered_seconds": "Seconds"})])
+        log.info(line)  # not extra, from which the formatter leaves out _aws
 
     def stop(self) -> None:
         """Stop delivering, and let another process start at once."""

@@ -14,7 +14,7 @@ SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 class PostLimit:
     """Fixed-window rate limit on posting, per client and process. On AWS, WAF enforces a limit across all tasks.
 
-    All clients share one window, so that its end forgets them all at once.
+    All clients share one window, at whose end all counts are dropped.
     """
 
     def __init__(self, rate: str) -> None:

@@ -1,4 +1,4 @@
-"""Records that may be imported, and the comments that they become."""
+"""Candidates for an import, and their validation."""
 
 import base64
 from collections.abc import Callable, Sequence

@@ -299,7 +299,7 @@ class Status(Model):
     region: str | None
     started_at: Timestamp
     store: StoreStatus
-    notifications: list[NotificationStatus] = Field(description="Targets that hear of new comments.")
+    notifications: list[NotificationStatus] = Field(description="State of each target of notifications.")
     messages: list[Message]
     messages_read_at: Timestamp | None
 

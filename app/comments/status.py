@@ -23,7 +23,6 @@ MESSAGES = 20
 STORE_TIMEOUT = 2.0
 """Seconds to wait for the store. Its retries may take several times as long."""
 
-
 CHECK_SECONDS = 5.0
 """How long a result is shown. A check takes up to four calls of the store, so that visitors cause few of them."""
 

@@ -38,7 +38,7 @@ MAX_TEXT = 2000
 """Characters of a comment in the text of a webhook. Slack cuts off longer ones."""
 
 SHARED = [name for name in AnyComment.model_fields if name != "email"]
-"""What a webhook gets of a comment. Email addresses stay in the store."""
+"""Fields of a comment that a webhook receives. Email addresses stay in the store."""
 
 
 class DeliveryError(Exception):

@@ -29,7 +29,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """An item of the outbox: a comment that a target hears of. Ids sort by time; each item has another one."""
+    """An item of the outbox: a comment that a target is notified of. Ids are unique, and sort by time."""
 
     id: str
     event: str
@@ -171,7 +171,7 @@ def read_all(read: Callable[[str], Page]) -> Iterator[Comment]:
 
 
 def hash_of(*parts: object) -> str:
-    """Hash what a write is remembered under, so that keys are never stored in plain text.
+    """Hash the key under which a write is remembered, so that idempotency keys are never stored in plain text.
 
     The parts are a thread and an idempotency key, or "approve", a thread and a comment's id, or "trust" and an author.
     """

@@ -48,7 +48,7 @@ NEVER = 253_402_300_799
 REQUIRED = ("id", "content_id", "email", "comment", "created_at")
 COLUMNS = "id, content_id, email, comment, created_at, more"
 HELD = "SELECT id, content_id, email, comment, created_at, json_set(more, '$.held', json('true')) AS more FROM held"
-"""Rows of pending comments, whose column `more` says that they are."""
+"""Rows of pending comments, marked as such in the column `more`."""
 
 Result = TypeVar("Result")
 
