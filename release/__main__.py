@@ -225,7 +225,7 @@ def deploy_and_watch(planned: Plan, *names: str, digest: str | None = None) -> N
         with watch, probe_traffic(base_url(planned.aws)):
             deploy(planned.aws, *names, digest=digest, change_set=change_set)
     except DeploymentError as failure:
-        # What happens in the service explains no failure of another stack.
+        # The service's tasks and events don't explain the failure of another stack.
         service = planned.aws.stage.service_stack
         elsewhere = service not in names or any(failure.summary.startswith(f"{each}:") for each in {*names} - {service})
         evidence = Evidence() if elsewhere else watch.evidence

@@ -143,7 +143,7 @@ def push_variant(copy: Copy, instructions: str = "") -> str:
 
 @contextmanager
 def recorded(copy: Copy, name: str) -> Iterator[None]:
-    """Record what CloudFormation and ECS say about what happens meanwhile."""
+    """Record what CloudFormation and ECS report meanwhile."""
     began, stack = time.time(), copy.aws.stage.service_stack
     mark = newest_event(copy.aws, stack)
     yield
@@ -211,7 +211,7 @@ def send_alarm(copy: Copy) -> str:
     if not stage.alarm_address:
         raise NotCheckedError(f"{stage.copy_of} has no alarm_email")
     if copy.ask(f"Have you confirmed the subscription in AWS's new email to {stage.alarm_address}?") is None:
-        raise NotCheckedError("nobody can say whether it arrives: run this on a terminal, without YES=1")
+        raise NotCheckedError("somebody must confirm that it arrives: run this on a terminal, without YES=1")
     alarm = f"{stage.service}-cpu"
     cloudwatch.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="make confirm")
     hold(copy.ask(f"Has an email about {alarm} arrived? It may take some minutes."), "no email arrived")
@@ -229,7 +229,7 @@ def limit_posts(copy: Copy) -> str:
         return json.dumps(WORKLOAD.limited_body) in list(pool.map(post, [url] * POSTS))
 
     with ThreadPoolExecutor(CLIENTS, "posts") as pool:
-        wait_until(is_limited, f"the web ACL limits nobody to post_limit, {stage.post_limit}")
+        wait_until(is_limited, f"the web ACL, whose post_limit is {stage.post_limit}, limited no post")
     return f"limited after {sent} posts or less; post_limit is {stage.post_limit}"
 
 

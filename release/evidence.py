@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 WRONG_PLATFORM = r"exec format error|descriptor matching platform|no matching manifest"
 IMAGE_GONE = r"CannotPull.*(not found|manifest unknown|does not exist)"
-"""Patterns of what a task says about an image that no retry can start."""
+"""Patterns of messages about an image that no retry can start."""
 _TARGET_GROUP = re.compile(r"arn:\S+:targetgroup/([^/\s)]+)/\w+")
 
 
