@@ -18,7 +18,7 @@ from botocore.exceptions import (
 from infra.config import ACCESS_STACK, BOOTSTRAP_QUALIFIER, TITLE
 from infra.permissions import STACK_DEPLOYER, WORKFLOW_ROLES
 
-_SIGN_IN = "the AWS credentials have expired: sign in again (aws sso login), then run this again"
+SIGN_IN = "the AWS credentials have expired: sign in again (aws sso login), then run this again"
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _DENIAL = re.compile(
     r"User: (?P<who>arn:\S+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
@@ -41,12 +41,12 @@ def explain_aws_error(error: BotoCoreError | ClientError) -> str:
     if isinstance(error, ProfileNotFound):
         return f"{error}: set AWS_PROFILE to an existing profile"
     if isinstance(error, SSOTokenLoadError | TokenRetrievalError | UnauthorizedSSOTokenError):
-        return _SIGN_IN
+        return SIGN_IN
     if isinstance(error, BotoCoreError):
         return str(error)
     code = error.response.get("Error", {}).get("Code", "unknown")
     if code in _EXPIRED:
-        return _SIGN_IN
+        return SIGN_IN
     message = error.response.get("Error", {}).get("Message", str(error))
     return explain_denial(message) or f"AWS rejected {error.operation_name}: {code}: {message}"
 

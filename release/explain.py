@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.config import WORKLOAD
-from release.aws_errors import explain_denial, missing_evidence
+from release.aws_errors import SIGN_IN, explain_denial, missing_evidence
 from release.command import ROOT
 from release.evidence import IMAGE_GONE, WRONG_PLATFORM, Evidence, StoppedTask
 
@@ -43,8 +43,7 @@ CASES = LOGGED | {
     r"capacity is unavailable": "AWS has no capacity right now: deploy again later, or lower Stage.spot_share",
     r"Cannot(Pull|Create|Start)|ResourceInitializationError|unable to place a task": "ECS can't start the task: see the"
     " reason below",
-    r"security token included in the request is expired|ExpiredToken": "the AWS credentials have expired: sign in again"
-    " (aws sso login), then deploy again",
+    r"security token included in the request is expired|ExpiredToken": SIGN_IN,
     r"hook\(s\) failed|hook \S+ failed": "a CloudFormation hook of the account rejects the change: fix what its message"
     " below names, or ask the account's administrator",
     r"(?<!\]) already exists": "a resource of this name exists outside of the stack: import it (`cdk import`), or"
