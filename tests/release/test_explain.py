@@ -99,7 +99,8 @@ BOOT = logged(message="Worker failed to boot.")
 def test_a_crash_names_the_exit_code_and_the_error_and_shows_the_log(log: tuple[str, ...], error: str) -> None:
     crashed = stopped("Essential container in task exited", exit_code=3, log=log)
     early = stopped("Essential container in task exited")  # seen before its container had exited
-    evidence = Evidence(unhealthy().events, stopped=[crashed, crashed, early])
+    spot = stopped("Your Spot Task was interrupted.", stop_code="SpotInterruption", exit_code=0, log=("worker exits",))
+    evidence = Evidence(unhealthy().events, stopped=[crashed, crashed, early, spot])
     (cause,) = causes(evidence)
     assert "web exits with status 3" in cause
     assert error in cause
