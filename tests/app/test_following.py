@@ -98,17 +98,6 @@ def comment_at(moment: float) -> Comment:
     return {"id": id_, "content_id": 1, "email": "a@example.com", "comment": "x", "created_at": ""}
 
 
-def test_only_recent_comments_are_repeated() -> None:
-    def position(after: Cursor | None, *moments: int, overlap: int, read_at: int = 100) -> Cursor:
-        page = Page([comment_at(moment) for moment in moments], more=False)
-        return following(after, page, overlap=overlap, read_at=ids.ticks(read_at))
-
-    last, early, old = (Cursor(comment_at(moment)["id"]) for moment in (99, 95, 80))
-    assert position(None, 98, 99, overlap=0) == position(last, overlap=0) == last
-    assert position(None, 79, 80, overlap=10) == old
-    assert position(early, overlap=10, read_at=200) == early
-
-
 OVERLAP = 10
 
 

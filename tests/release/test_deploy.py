@@ -136,16 +136,6 @@ def test_only_a_release_that_was_overtaken_is_retried(
     assert cdk.call_count == attempts
 
 
-def test_releases_do_not_share_a_change_set(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The CDK CLI deletes an existing one, and waits until there is none with this name."""
-    cdk = Mock(return_value=[])
-    monkeypatch.setattr(deploy, "run", cdk)
-    for _ in range(2):
-        deploy.deploy(aws, "no-such-stack")
-    options = [option for call in cdk.call_args_list for option in call.args[0]]
-    assert len({option for option in options if option.startswith("--change-set-name=")}) == 2
-
-
 def test_an_update_in_progress_is_waited_for(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
