@@ -45,7 +45,8 @@ CHECKED: dict[str, Stage] = {
     name: replace(stage, github=GITHUB)
     for name, stage in {
         **STAGES,
-        "preview": replace(PREVIEW, name="pr-1"),
+        # Without an account, the registry would have no repository once every stage has one.
+        "preview": replace(PREVIEW, name="pr-1", account=PREVIEW.account or _FIRST.account),
         # Options that no stage uses currently.
         f"{_PRODUCTION.name} with TLS and endpoints": replace(
             _PRODUCTION,
@@ -190,7 +191,8 @@ def workflow_problems(workflow: Mapping[str, Any]) -> Iterator[str]:
         if not str(found.get("uses", "")).endswith("/release.yml"):
             continue
         if job not in STAGES:
-            yield f"job {job} of deploy.yml must be named after a stage of infra/stages.py: {', '.join(STAGES)}"
+            names = ", ".join(name for name, stage in STAGES.items() if not stage.is_playground)
+            yield f"job {job} of deploy.yml must be named after a stage of infra/stages.py: {names}"
             continue
         before, inputs = STAGES[job].promotes_from, {"stage": job}
         if before:

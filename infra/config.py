@@ -75,13 +75,12 @@ def _bound(stage: Stage) -> Stage:
     return replace(stage, project=PROJECT, github=stage.github or _stages.GITHUB)
 
 
-STAGES: dict[str, Stage] = {stage.name: _bound(stage) for stage in (*_stages.STAGES, PLAYGROUND)}
+_LISTED = [_bound(stage) for stage in (*_stages.STAGES, PLAYGROUND)]
+STAGES: dict[str, Stage] = {stage.name: stage for stage in _LISTED}
 PREVIEW = _bound(_stages.PREVIEW)
 """Template of the stages pr-N, one for each pull request, if it has an account."""
 DEFAULT_STAGE = next(iter(STAGES))
 """Stage of `cdk` commands without `-c stage=NAME`: the first one."""
-_NAMES = [stage.name for stage in (*_stages.STAGES, PLAYGROUND)]
-"""Those of STAGES, but a name twice if two stages have it."""
 STAGE_NAMES = f"{', '.join(STAGES)} or pr-N"
 REPOSITORY, PREVIEW_REPOSITORY = STAGES[DEFAULT_STAGE].image_repository, PREVIEW.image_repository
 """ECR repositories: one that all stages share, except previews."""
@@ -109,7 +108,7 @@ def stage_named(name: str) -> Stage:
         raise StageError(f"unknown stage {name!r}: use {STAGE_NAMES} for pull request N{hint}")
     if problem := next(problems_of_workload(WORKLOAD, (*STAGES.values(), replace(PREVIEW, name="pr-999999"))), None):
         raise ConfigurationError(f"WORKLOAD in infra/workload.py: {problem}")
-    if problem := next(problems_of_stage(stage, workload=WORKLOAD, names=_NAMES, copy=COPY), None):
+    if problem := next(problems_of_stage(stage, workload=WORKLOAD, stages=_LISTED, copy=COPY), None):
         raise StageError(f"stage {stage.name} in infra/stages.py: {problem}")
     if problem := next(_problems_of_previews(), None):
         raise StageError(f"PREVIEW in infra/stages.py: {problem}")

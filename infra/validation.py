@@ -20,9 +20,10 @@ _PERMISSIONS = 36
 """Of each service. AWS: the tag of the access stack with their hashes has at most 256 characters."""
 
 
-def problems_of_stage(stage: Stage, *, workload: Workload, names: Sequence[str], copy: str) -> Iterator[str]:
-    """Yield the fields of a stage. `names` are those of all stages, and `copy` that of a copy of one."""
-    yield from _problems_of_names(stage, names, copy)
+def problems_of_stage(stage: Stage, *, workload: Workload, stages: Sequence[Stage], copy: str) -> Iterator[str]:
+    """Yield the fields of a stage. `stages` are all stages, and `copy` is the name of a copy of one."""
+    yield from _problems_of_names(stage, [each.name for each in stages], copy)
+    yield from _problems_of_accounts(stage, next((each for each in stages if each.name == stage.promotes_from), None))
     yield from _problems_of_numbers(stage)
     if stage.egress is Egress.ENDPOINTS and not stage.vpc:
         for owned in workload.owns:
@@ -52,7 +53,7 @@ def _problems_of_numbers(stage: Stage) -> Iterator[str]:
 
 def _problems_of_domain(stage: Stage, domain: Domain) -> Iterator[str]:
     region = _GLOBAL_REGION if stage.behind_cloudfront else stage.region
-    form = rf"arn:aws[a-z-]*:acm:{region or '[^:]+'}:[0-9]{{12}}:certificate/.+"
+    form = rf"arn:aws[a-z-]*:acm:{region or '[^:]+'}:{stage.account or '[0-9]{12}'}:certificate/.+"
     if bool(domain.hosted_zone_id) != bool(domain.zone_name):
         yield "domain has only one of hosted_zone_id and zone_name; set both or, if the DNS is elsewhere, neither"
     if domain.zone_name and not f".{domain.name}".endswith(f".{domain.zone_name}"):
@@ -63,7 +64,7 @@ def _problems_of_domain(stage: Stage, domain: Domain) -> Iterator[str]:
         elif not domain.hosted_zone_id:
             yield "domain requires certificate_arn, or hosted_zone_id and zone_name to create the certificate"
     elif not re.fullmatch(form, domain.certificate_arn):
-        where = region or "the region of the stage"
+        where = f"{region or 'the region'} and {stage.account or 'the account'} of the stage"
         yield f"domain has the certificate_arn {domain.certificate_arn!r}; it must be that of a certificate in {where}"
 
 
@@ -92,6 +93,9 @@ def _problems_of_network(stage: Stage) -> Iterator[str]:
             yield f"vpc has {wrong[0]!r} in {name}; it must match {form}"
         if len(set(ids)) < len(ids) or (name != "vpc_id" and len(ids) != max(len(vpc.zones), _MIN_ZONES)):
             yield f"vpc has {len(set(ids))} {name}; it needs two zones or more, and in each a subnet of both kinds"
+    shared = {*vpc.load_balancer_subnets} & {*vpc.task_subnets}
+    if shared and stage.egress is (Egress.PUBLIC_IP if stage.behind_cloudfront else Egress.NAT):
+        yield f"vpc has {min(shared)} as both kinds of subnets, one of which must be public with this egress"
 
 
 def _problems_of_names(stage: Stage, names: Sequence[str], copy: str) -> Iterator[str]:
@@ -106,12 +110,19 @@ def _problems_of_names(stage: Stage, names: Sequence[str], copy: str) -> Iterato
             yield f"name must not begin with {other}-, which marks the images of {other}"
     if stage.promotes_from and stage.promotes_from not in {*names} - {stage.name}:
         yield f"promotes_from is {stage.promotes_from!r}; it must name another stage"
+    if stage.github and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", stage.github.name):
+        yield f"github has the name {stage.github.name!r}; it must be owner/name"
+
+
+def _problems_of_accounts(stage: Stage, source: Stage | None) -> Iterator[str]:
     for name in ("account", "registry_account"):
         account = getattr(stage, name)
         if account is not None and not (isinstance(account, str) and re.fullmatch(r"\d{12}", account)):
             yield f"{name} is {account!r}; it must be 12 digits in quotes"
-    if stage.github and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", stage.github.name):
-        yield f"github has the name {stage.github.name!r}; it must be owner/name"
+    if stage.registry_account and not stage.account:
+        yield "registry_account needs account: the registry only lets named accounts pull images"
+    if source and source.registry != stage.registry and source.registry and stage.registry:
+        yield f"registry_account must be {source.registry}, the account with the images of {source.name}"
 
 
 def _problems_of_settings(stage: Stage, workload: Workload) -> Iterator[str]:

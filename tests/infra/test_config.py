@@ -62,6 +62,11 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, messag
         ({"settings": (("NOTES_PRIVATE", "on"),)}, "NOTES_PRIVATE needs HTTPS"),
         ({"promotes_from": "stagin"}, "promotes_from is 'stagin'; it must name another stage"),
         ({"account": int(ONE)}, f"account is {ONE}; it must be 12 digits in quotes"),
+        ({"registry_account": ONE}, "registry_account needs account"),
+        (
+            {"account": ONE, "promotes_from": "playground"},
+            "registry_account must be 000000000000, the account with the images of playground",
+        ),
         *(
             ({"github": Repository(name=name, owner_id=1, repository_id=2)}, "it must be owner/name")
             for name in ("notes", "a/*", "a/b/c")
@@ -79,8 +84,9 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, messag
                 f"domain has the certificate_arn .* {where}",
             )
             for arn, other, where in (
-                ("01234567-89ab", {}, "in the region of the stage"),
+                ("01234567-89ab", {}, "in the region and the account of the stage"),
                 (CERTIFICATE, {"region": "eu-west-1"}, "in eu-west-1"),
+                (CERTIFICATE, {"account": TWO}, f"and {TWO} of the stage"),
                 (CERTIFICATE.replace("us-east-1", "eu-west-1"), {"entrance": Entrance.CLOUDFRONT}, "in us-east-1"),
             )
         ),
@@ -100,6 +106,14 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, messag
                 ({"task_subnets": ("subnet-1", "subnet-1")}, "vpc has 1 task_subnets; it needs"),
                 ({"load_balancer_subnets": ("subnet-1",)}, "vpc has 1 load_balancer_subnets; it needs"),
             )
+        ),
+        (
+            {
+                "vpc": dataclasses.replace(VPC, task_subnets=VPC.load_balancer_subnets),
+                "flow_logs": False,
+                "egress": Egress.NAT,
+            },
+            "as both kinds of subnets",
         ),
         ({"architecture": Architecture.ARM64}, "stage prod .* architecture is X86_64, but it runs the images of dev"),
     ],
