@@ -257,4 +257,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ConfigurationError as error:  # of infra/resources.py, which only synthesis reads
+        sys.exit(f"error: {error}")

@@ -10,9 +10,11 @@ import importlib
 import importlib.util
 import os
 import re
+import sys
+import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, get_origin
 
 from infra.model import (
     Architecture,
@@ -32,9 +34,28 @@ if TYPE_CHECKING:
 
 _PACKAGE = os.environ.get("CONFIG_PACKAGE") or "infra"
 """Python package with the three files. Tests and examples have their own."""
-_stages = importlib.import_module(f"{_PACKAGE}.stages")
 
-WORKLOAD: Workload = importlib.import_module(f"{_PACKAGE}.workload").WORKLOAD
+
+def _load(name: str) -> Any:
+    """Import one of the files. An error in it, such as a misspelled field, ends the command without a traceback."""
+    try:
+        return importlib.import_module(f"{_PACKAGE}.{name}")
+    except (TypeError, NameError, SyntaxError) as error:
+        frames = traceback.extract_tb(error.__traceback__)  # a SyntaxError has its line in the message
+        lines = [f", line {frame.lineno}" for frame in frames if frame.filename.endswith(f"/{name}.py")]
+        sys.exit(f"error: {_PACKAGE}/{name}.py{''.join(lines[-1:])}: {error}; infra/model.py explains each field")
+
+
+def _require_tuples(owner: object) -> None:
+    for each in fields(owner):  # type: ignore[arg-type]  # a dataclass
+        if get_origin(each.type) is tuple and not isinstance(getattr(owner, each.name), tuple):
+            sys.exit(f"error: {each.name} of {type(owner).__name__} must be a tuple: write (ITEM,) for a single item")
+
+
+_stages = _load("stages")
+WORKLOAD: Workload = _load("workload").WORKLOAD
+for _each in (WORKLOAD, *_stages.STAGES, _stages.PREVIEW):
+    _require_tuples(_each)
 PROJECT = WORKLOAD.name
 TITLE = camel_case(PROJECT)
 """Prefix of the names of stacks."""

@@ -52,4 +52,4 @@ def require_owned(stack: cdk.Stack, *, before: set[str], owns: Iterable[Owned], 
         attribute = attributes.get(kind)
         if attribute and stack.resolve(getattr(resource, attribute)) not in names[kind]:
             expected = " or ".join(map(str, names[kind]))
-            raise ConfigurationError(f"{where}which must be named {expected}, as owns in infra/workload.py says")
+            raise ConfigurationError(f"{where}which needs the name {expected}, or its own entry in owns")

@@ -1,8 +1,10 @@
 import dataclasses
+import os
 import re
 import subprocess
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -167,6 +169,26 @@ def test_without_an_account_for_previews_no_role_trusts_a_pull_request(monkeypat
         roles = workflow_roles(stages_in_account_of(stage))
         assert roles
         assert "pull_request" not in str(roles)
+
+
+@pytest.mark.parametrize(
+    ("workload", "message"),
+    [
+        ("Workload(named=1)", "/workload.py, line 2: .*unexpected keyword argument 'named'; infra/model.py explains"),
+        ("Workload(name=)", "/workload.py: invalid syntax .*line 2"),
+        ("Workload(name='a', description='b', image_files=('app'))", "image_files of Workload must be a tuple"),
+    ],
+)
+def test_a_misspelled_field_is_an_error_without_a_traceback(tmp_path: Path, workload: str, message: str) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "workload.py").write_text(f"from infra.model import Workload\nWORKLOAD = {workload}\n")
+    (tmp_path / "mine" / "stages.py").write_text("STAGES, PREVIEW, GITHUB = (), None, None\n")
+    paths = os.pathsep.join((str(Path(config.__file__).parent.parent), str(tmp_path)))
+    variables = os.environ | {"CONFIG_PACKAGE": "mine", "PYTHONPATH": paths}
+    command = [sys.executable, "-c", "import infra.config"]
+    ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert re.fullmatch(f"error: .*{message}.*\n", ran.stderr), ran.stderr
 
 
 @pytest.mark.parametrize(
