@@ -201,7 +201,6 @@ class RecentQuery(PageQuery):
     text: Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_SEARCH)] = Field(
         default_factory=str,
         description=f"Search {MAX_LIMIT:,} comments per page for this text in name, address, page and comment.",
-        json_schema_extra={"maxLength": MAX_SEARCH},
     )
 
 

@@ -16,7 +16,7 @@ import logging
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -58,6 +58,8 @@ CLOCK_SKEW = 5
 SERIALIZER, DESERIALIZER = TypeSerializer(), TypeDeserializer()
 
 PARTITION_KEY, SORT_KEY, TTL_ATTRIBUTE = "pk", "sk", "expires_at"
+EXISTS, IS_NEW = f"attribute_exists({PARTITION_KEY})", f"attribute_not_exists({PARTITION_KEY})"
+"""Conditions on the item that is changed."""
 KEY_SCHEMA: tuple[tuple[str, Literal["HASH", "RANGE"]], ...] = ((PARTITION_KEY, "HASH"), (SORT_KEY, "RANGE"))
 
 SHARDS = 4
@@ -134,8 +136,8 @@ class DynamoDBStore:
         known = {each: self._counts[each] for each in content_ids if self._counts.get(each, (0, 0.0))[1] > oldest}
         if unknown := [each for each in dict.fromkeys(content_ids) if each not in known]:
             items = self._table.read([_key(f"count#{each}") for each in unknown], consistent=False)
-            counts = {item[PARTITION_KEY]["S"]: int(item["published"]["N"]) for item in items}
-            known |= {each: (max(counts.get(f"count#{each}", 0), 0), time.monotonic()) for each in unknown}
+            counts = {_content_id(item): int(item["published"]["N"]) for item in items}
+            known |= {each: (max(counts.get(each, 0), 0), time.monotonic()) for each in unknown}
             self._counts = (self._counts if len(self._counts) < MAX_COUNTS else {}) | known
         return {each: known[each][0] for each in content_ids}
 
@@ -168,7 +170,7 @@ class DynamoDBStore:
                 continue
             update = {
                 "Key": _comment_key(content_id, comment_id, held=held),
-                "ConditionExpression": f"attribute_exists({PARTITION_KEY})",
+                "ConditionExpression": EXISTS,
                 "UpdateExpression": "SET #text = :text, edited_at = :edited_at",
                 "ExpressionAttributeNames": {"#text": "comment"},
                 "ExpressionAttributeValues": {":text": {"S": text}, ":edited_at": {"S": edited_at}},
@@ -234,14 +236,15 @@ class DynamoDBStore:
         return sum(stored)
 
     def rebuild(self) -> int:
-        counts = {int(item[PARTITION_KEY]["S"].partition("#")[2]): 0 for items in self._scan("count") for item in items}
+        counts = Counter({_content_id(item): 0 for items in self._scan("count") for item in items})
         for kind in ("held", "thread"):
             for items in self._scan(kind):
                 _in_parallel(self._add_to_index, [item for item in items if RECENT not in item])
-                for comment in map(_comment, items if kind == "thread" else ()):
-                    counts[comment["content_id"]] = counts.get(comment["content_id"], 0) + 1
-        _in_parallel(self._set_count, counts.items())
-        return sum(counts.values())
+                if kind == "thread":
+                    counts.update(map(_content_id, items))
+        items = [_key(f"count#{each}") | {"published": {"N": str(count)}} for each, count in counts.items()]
+        _in_parallel(self._table.put, items)
+        return counts.total()
 
     def list_outbox(self, target: str, *, limit: int) -> list[Notification]:
         items = self._query_items(f"outbox#{target}", limit=limit)["Items"]
@@ -258,7 +261,7 @@ class DynamoDBStore:
         with suppress(ConditionFailed):  # another process holds it, or a lost response was that of this change
             self._table.put(
                 key | {"value": {"S": new}},
-                ConditionExpression="#value = :old" + ("" if old else f" OR attribute_not_exists({PARTITION_KEY})"),
+                ConditionExpression="#value = :old" + ("" if old else f" OR {IS_NEW}"),
                 ExpressionAttributeNames={"#value": "value"},
                 ExpressionAttributeValues={":old": {"S": old}},
             )
@@ -282,7 +285,7 @@ class DynamoDBStore:
                 {name: item[name] for name in (PARTITION_KEY, SORT_KEY)},
                 f"SET {RECENT} = :shard",
                 {":shard": {"S": _shard(item[SORT_KEY]["S"])}},
-                ConditionExpression=f"attribute_exists({PARTITION_KEY})",
+                ConditionExpression=EXISTS,
             )
 
     def _add_to_count(self, content_id: int, change: int) -> None:
@@ -293,10 +296,6 @@ class DynamoDBStore:
         except StoreError as error:
             log.warning("the count of content_id %s is wrong: %s", content_id, error.message)
 
-    def _set_count(self, count: tuple[int, int]) -> None:
-        content_id, published = count
-        self._table.put(_key(f"count#{content_id}") | {"published": {"N": str(published)}})
-
     def _restore(self, comment: Comment, *, dry_run: bool) -> bool:
         """Store a comment unless its id exists, published or held, or existed until its approval."""
         content_id, comment_id, held = comment["content_id"], comment["id"], bool(comment.get("held"))
@@ -306,7 +305,7 @@ class DynamoDBStore:
         if dry_run:
             return self._table.get(_comment_key(content_id, comment_id, held=held)) is None
         try:
-            self._table.put(_item(comment), ConditionExpression=f"attribute_not_exists({PARTITION_KEY})")
+            self._table.put(_item(comment), ConditionExpression=IS_NEW)
         except ConditionFailed:
             return False
         return True
@@ -371,6 +370,11 @@ def _comment_key(content_id: int, comment_id: str, *, held: bool) -> Item:
     return _key(f"held#{_shard(comment_id)}" if held else f"thread#{content_id}", comment_id)
 
 
+def _content_id(item: Item) -> int:
+    """Return the thread of a published comment or of a count."""
+    return int(item[PARTITION_KEY]["S"].partition("#")[2])
+
+
 def _hashed_key(*parts: object) -> Item:
     return _key(f"key#{hash_of(*parts)}")
 
@@ -418,7 +422,7 @@ def _put_key(new: NewComment, key: str, by: Author, comment: Comment) -> dict[st
     return {
         "Put": {
             "Item": _hashed_key(new.content_id, key) | values,
-            "ConditionExpression": f"attribute_not_exists({PARTITION_KEY}) OR {TTL_ATTRIBUTE} <= :now",
+            "ConditionExpression": f"{IS_NEW} OR {TTL_ATTRIBUTE} <= :now",
             "ExpressionAttributeValues": {":now": {"N": str(seconds)}},
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
@@ -444,12 +448,10 @@ def _item(comment: Comment) -> Item:
     return key | attributes | {RECENT: {"S": _shard(comment["id"])}}
 
 
-def _comment(item: Mapping[str, Any]) -> Comment:
-    partition: str = item[PARTITION_KEY]["S"]
-    published = partition.startswith("thread#")
+def _comment(item: Item) -> Comment:
     comment: Any = {"id": item[SORT_KEY]["S"]}
-    if published:
-        comment["content_id"] = int(partition.removeprefix("thread#"))
+    if item[PARTITION_KEY]["S"].startswith("thread#"):
+        comment["content_id"] = _content_id(item)
     else:
         comment["held"] = True
     for name, value in item.items():
