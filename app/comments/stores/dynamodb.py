@@ -16,7 +16,7 @@ import logging
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -370,7 +370,7 @@ def _comment_key(content_id: int, comment_id: str, *, held: bool) -> Item:
     return _key(f"held#{_shard(comment_id)}" if held else f"thread#{content_id}", comment_id)
 
 
-def _content_id(item: Item) -> int:
+def _content_id(item: Mapping[str, Any]) -> int:
     """Return the thread of a published comment or of a count."""
     return int(item[PARTITION_KEY]["S"].partition("#")[2])
 
@@ -448,7 +448,7 @@ def _item(comment: Comment) -> Item:
     return key | attributes | {RECENT: {"S": _shard(comment["id"])}}
 
 
-def _comment(item: Item) -> Comment:
+def _comment(item: Mapping[str, Any]) -> Comment:
     comment: Any = {"id": item[SORT_KEY]["S"]}
     if item[PARTITION_KEY]["S"].startswith("thread#"):
         comment["content_id"] = _content_id(item)
