@@ -9,10 +9,10 @@ import pytest
 from tests.app.playground.cloud import Cloud, wait_until
 from tests.app.playground.traffic import Traffic, missing
 from tests.client import ask
-from tests.repository import ROOT, Clone, commit_all, git
+from tests.repository import ROOT, Clone, git
 
-PREVIOUS = "be5f1a025cfbf010afcd67ea52f9a2f0fc29970e"
-"""Last commit of version 0.2."""
+PREVIOUS = "0b2f2552ffe1558e00d279b940f1a9e82dabdec3"
+"""Version 1.0.0."""
 IMAGE_FILES = ("app", "requirements.txt", "Dockerfile", ".dockerignore")
 SMALL_TARGET = "max_tasks=6, requests_per_target=300,"
 """Stage settings that scale at 5 requests per second per task, so that Traffic needs four tasks."""
@@ -29,7 +29,7 @@ def with_the_previous_image(project: Clone) -> None:
     git(project.folder, "rm", "-r", "--quiet", *IMAGE_FILES)
     with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
         archive.extractall(project.folder, filter="data")
-    commit_all(project.folder)
+    project.append("app/api.py", "\n# another image, even if nothing has changed since\n")
 
 
 def test_a_rollback_to_the_previous_release_fails_no_request(cloud: Cloud, project: Clone) -> None:
