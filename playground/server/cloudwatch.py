@@ -199,10 +199,12 @@ FIELD_PATTERN = re.compile(r'^\{\s*\$\.(?P<field>\w+)\s*=\s*(?P<value>"[^"]*"|[^
 stock_filter_pattern = cloudwatch_logs._compile_filter_pattern
 
 
-@patch(cloudwatch_logs, "_compile_filter_pattern", gap="a pattern on JSON fields matches every line")
+@patch(cloudwatch_logs, "_compile_filter_pattern", gap="a pattern on JSON fields matches every line, ?terms none")
 def compile_filter_pattern(raw: str) -> Callable[[str], bool]:
-    """Add support for `{ $.field = value }` patterns; raises ValueError for other patterns on JSON fields."""
+    """Add support for `{ $.field = value }` and `?term` patterns; raises ValueError for others on JSON fields."""
     text = (raw or "").strip()
+    if text.startswith("?"):
+        return lambda line: any(term.removeprefix("?") in line for term in text.split())
     if not text.startswith("{"):
         by_words: Callable[[str], bool] = stock_filter_pattern(raw)
         return by_words

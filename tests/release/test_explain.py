@@ -142,6 +142,8 @@ def test_the_exception_that_fired_an_alarm_comes_before_the_alarm() -> None:
     found = causes(Evidence(rollouts_failed=["alarm(s) detected: notes-dev-5xx"], errors=[get, *[post] * 9]))
     assert found[:2] == ["KeyError: 1 at /app/pages.py:7 in POST /pages, 9 times", "ValueError: no in GET /pages"]
     assert "notes-dev-5xx" in found[2]
+    plain = ["2026-12-02 08:42 ERROR Exception on /pages [POST]", "KeyError: 'page'"] * 9
+    assert causes(Evidence(errors=plain)) == ["KeyError: 'page', 9 times"]
 
 
 @pytest.mark.parametrize(
