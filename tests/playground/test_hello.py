@@ -20,7 +20,7 @@ APP = "examples/hello/app/hello.py"
 CERTIFICATE = "arn:aws:acm:us-east-1:000000000000:certificate/01234567-89ab-cdef-0123-456789abcdef"
 DOMAIN = f"""max_tasks=6,
     entrance=importlib.import_module("infra.model").Entrance.CLOUDFRONT,
-    domain=Domain(name="hello.example.com", certificate_arn="{CERTIFICATE}"),
+    domain=importlib.import_module("infra.model").Domain(name="hello.example.com", certificate_arn="{CERTIFICATE}"),
 """
 
 
