@@ -35,7 +35,8 @@ ONE_GROUP = {"infra", "app/contract"}
 NOT_QUICK_FIXTURES = {"browser", "docker", "dynamodb", "engine"}
 """Fixtures, and values of parametrized ones, that start a browser, a container, DynamoDB Local or MiniStack."""
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""The first one takes a third less CPU, because it has no windows of its own."""
 CHROMIUM_OPTIONS = ["--font-render-hinting=none"]  # screenshots look the same on every machine
 
 
