@@ -51,7 +51,7 @@ def test_an_upgrade_and_scaling_fail_no_request(cloud: Cloud, project: Clone) ->
     written_before = dict(cloud.acknowledged)
     project.append("app/api.py", "\n# another version\n")
     project.replace("infra/config.py", "max_tasks=6,", SMALL_TARGET)
-    with Traffic(cloud.url, cloud.acknowledged) as traffic:
+    with Traffic(cloud.url, cloud.acknowledged, clients=4) as traffic:
         upgraded = cloud.release(project.folder)
         assert upgraded.returncode == 0, upgraded.stdout + upgraded.stderr
         wait_until(lambda: cloud.service()["desiredCount"] > 2, "requests per target have brought more tasks")

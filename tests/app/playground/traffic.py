@@ -13,9 +13,9 @@ from urllib.parse import urljoin, urlsplit
 
 from tests.client import ask
 
-CLIENTS = 4
+CLIENTS = 2
 PAUSE_SECONDS = 0.2
-"""At most 20 requests per second, half of them posts. A request takes 17 ms of CPU, all processes together, so more
+"""At most 10 requests per second, half of them posts. A request takes 17 ms of CPU, all processes together, so more
 would take the CPU from the deployments."""
 TIMEOUT_SECONDS = 30.0
 MAX_CONTENT_ID = 2**53 - 1
