@@ -79,7 +79,7 @@ def commit_in(tag: str) -> str:
     match = IMAGE_TAG.fullmatch(tag)
     if not match:
         raise NotReadyError(
-            f"--tag {tag}: expected the 12 digits of a commit, as in 0123456789ab or {DEFAULT_STAGE}-0123456789ab"
+            f"TAG={tag}: expected the 12 digits of a commit, as in 0123456789ab or {DEFAULT_STAGE}-0123456789ab"
         )
     return match["commit"]
 

@@ -25,7 +25,7 @@ def refused(project: Path, environment: dict[str, str], *arguments: str) -> str:
     ("arguments", "variables", "message"),
     [
         (["prod"], {}, "or allow_http=True. Stage prod in infra/stages.py has no address for alarms: set alarm_email"),
-        (["dev", "--tag", "latest"], {}, "--tag latest: expected the 12 digits of a commit"),
+        (["dev", "--tag", "latest"], {}, "TAG=latest: expected the 12 digits of a commit"),
         (["dev"], {"AWS_PROFILE": "nowhere"}, "profile (nowhere) could not be found"),
         (["dev"], {"AWS_ENDPOINT_URL_ECS": "http://127.0.0.1:1"}, "AWS_ENDPOINT_URL_ECS is set"),
         (["playground"], {"PLAYGROUND_DIR": "/nowhere", "AWS_PROFILE": "mine"}, "make playground"),

@@ -179,7 +179,7 @@ def test_make_and_the_shell_expand_neither_a_stage_nor_a_tag(make: Callable[...,
         ((), {"RELEASE_TAG": INJECTION}),
     ):
         error, files = make("deploy", "ENV=pr-1", *arguments, **variables)
-        assert f"--tag {INJECTION}: expected" in error
+        assert f"TAG={INJECTION}: expected" in error
         assert files == []
     error, files = make("destroy", "ENV=dev", f"CONFIRM={INJECTION}")
     assert "dev was not destroyed" in error
