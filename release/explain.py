@@ -35,6 +35,9 @@ CASES = LOGGED | {
     " policy; `make drift` shows changes made by hand",
     r"can't find the specified secret|secrets.*ResourceNotFoundException": "a secret is missing: restore it with"
     " `aws secretsmanager restore-secret` within 30 days",
+    r"did not contain json key": "a secret lacks the JSON key that the task definition names: store it with `aws"
+    " secretsmanager put-secret-value`",
+    r"no space left on device": "the image is too large for the task's disk: make it smaller than 20 GB",
     IMAGE_GONE: "the image is no longer in the registry: deploy again to build it, or deploy another TAG",
     r"logger args.*does not exist": "the log group is missing: create it again with `aws logs create-log-group`, then"
     " deploy again",
