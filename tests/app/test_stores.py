@@ -191,6 +191,7 @@ def test_counts_are_those_of_published_comments(store: CommentStore, store_url: 
     store.delete(2, others[0]["id"])
     store.restore([first, others[0], others[1]])
     assert counts() == {1: 3, 2: 3, 3: 0}
+    store.restore([{**others[1], "content_id": 3}])
     store.move(2, 3, "")
     assert counts() == {1: 3, 2: 0, 3: 3}
     assert store.rebuild() == 6

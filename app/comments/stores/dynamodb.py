@@ -189,6 +189,9 @@ class DynamoDBStore:
             for each in self.list_outbox(name, limit=MAX_OUTBOX)
             if each.content_id == content_id and (comment := self.find(content_id, each.comment_id))
         ]
+        published = [comment for comment in comments if not comment.get("held")]
+        # The target may have the same comments, as after an import of both pages.
+        new = sum(not self._find(target, comment["id"], held=False) for comment in published)
         for comment in comments:
             changed = compact(comment | {"content_id": target, "page": page})
             put = _put(_item(changed))
@@ -200,9 +203,8 @@ class DynamoDBStore:
                 if each.comment_id == comment["id"]
             ]
             self._table.transact(*([put] if comment.get("held") else [put, {"Delete": {"Key": key}}]), *notifications)
-        published = sum(not comment.get("held") for comment in comments)
-        self._add_to_count(content_id, -published)
-        self._add_to_count(target, published)
+        self._add_to_count(content_id, -len(published))
+        self._add_to_count(target, new)
         return len(comments)
 
     def delete(self, content_id: int, comment_id: str, *, distrust: bool = False) -> bool:
