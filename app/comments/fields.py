@@ -120,7 +120,7 @@ Page = Annotated[
         examples=["/posts/hello"],
         json_schema_extra={"pattern": f"^{canonical.PAGE}$"},
     ),
-    matches(canonical.PAGE, "must be a path such as /posts/hello, or an http(s) URL"),
+    matches(canonical.PAGE, "must be a path such as /posts/hello, or an http(s) URL with a host in ASCII"),
     AfterValidator(_page),
 ]
 CommentId = Annotated[

@@ -109,7 +109,7 @@ def test_shortcuts_of_the_page_do_not_take_what_is_typed_into_the_form(article: 
     [
         ('data-content-id=""', "data-content-id must be the number of a thread."),
         ('data-content-id="1/../9"', "data-content-id must be the number of a thread."),
-        ('data-page="the-page"', "page: must be a path such as /posts/hello, or an http(s) URL"),
+        ('data-page="the-page"', "page: must be a path such as /posts/hello, or an http(s) URL with a host in ASCII"),
     ],
 )
 def test_a_tag_with_an_invalid_attribute_explains_it(article: Article, attribute: str, message: str) -> None:
