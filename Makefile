@@ -82,7 +82,8 @@ tools: $(RELEASE) $(CDK)  ## install only what the commands for a stage need
 
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
-LOCK_FILES := $(wildcard requirements*.txt) bench/requirements-isso.txt package-lock.json
+ISSO := $(wildcard bench/requirements-isso.txt)
+LOCK_FILES := $(wildcard requirements*.txt) $(ISSO) package-lock.json
 OUT := .
 
 .PHONY: lock
@@ -91,7 +92,7 @@ lock: $(DEV)  ## update all lock files from pyproject.toml and package.json (UPG
 	@$(LOCK) --group pyproject.toml:infra -c requirements.txt -o $(OUT)/requirements-infra.txt
 	@$(LOCK) --group pyproject.toml:dev -c requirements.txt -c requirements-infra.txt -o $(OUT)/requirements-dev.txt
 	@$(LOCK) --group pyproject.toml:playground -o $(OUT)/requirements-playground.txt
-	@$(LOCK) --group pyproject.toml:isso -o $(OUT)/bench/requirements-isso.txt
+	$(if $(ISSO),@$(LOCK) --group pyproject.toml:isso -o $(OUT)/$(ISSO))
 	@cd $(OUT) && npm $(if $(UPGRADE),update,install) --package-lock-only --loglevel=error >/dev/null
 
 # ---- the application ----
