@@ -7,10 +7,10 @@ COPY requirements.txt /
 RUN python3 -m venv --without-pip /venv \
  && python3 -m pip --python /venv/bin/python3 install --no-cache-dir --no-compile --disable-pip-version-check \
       --root-user-action=ignore --require-hashes --only-binary :all: -r /requirements.txt
-# botocore has 28 MB of data for all AWS services; DynamoDB and the credential providers only need these.
+# botocore has 28 MB of data for all AWS services; DynamoDB, SES and the credential providers only need these.
 RUN packages=$(echo /venv/lib/python3*/site-packages) \
  && find "$packages/botocore/data" -mindepth 1 -maxdepth 1 -type d \
-      ! -name dynamodb ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -rf {} + \
+      ! -name dynamodb ! -name sesv2 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -rf {} + \
  && rm -rf "$packages"/gevent/test* "$packages"/greenlet/tests \
  && python3 -m compileall -q -j 2 --invalidation-mode unchecked-hash /venv/lib
 COPY app /srv/app

@@ -23,7 +23,7 @@ import comments.app
 for module in (json, pydantic, comments.app):
     assert os.path.exists(module.__cached__), module
 # The image contains only part of botocore's data.
-for service in ("dynamodb", "sts", "sso", "sso-oidc", "signin"):
+for service in ("dynamodb", "sesv2", "sts", "sso", "sso-oidc", "signin"):
     boto3.client(service, "eu-west-1")
 assert os.listdir("/srv/app/data") == []
 for absent in ("/venv/bin/pip", "/srv/app/tests", "/srv/app/infra", "/srv/app/.git"):
