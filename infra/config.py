@@ -192,10 +192,10 @@ def stages_in_account_of(stage: Stage) -> list[Stage]:
 def stages_in_registry_of(stage: Stage) -> list[Stage]:
     """Return the stages whose images are in the same registry as those of `stage`, protected ones first.
 
-    As above, `account=None` counts as one account, and the playground includes every stage.
+    As above, `account=None` counts as one account, and the playground includes every stage. A copy may be alone there.
     """
     stages = sorted(all_stages(), key=lambda other: not other.protect)
-    return [other for other in stages if stage.is_playground or other.registry == stage.registry]
+    return [other for other in stages if stage.is_playground or other.registry == stage.registry] or [stage]
 
 
 def _problems_of_previews() -> Iterator[str]:

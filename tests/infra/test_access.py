@@ -125,6 +125,8 @@ def test_a_stage_may_pull_and_tag_images_of_another_account_but_not_push(monkeyp
     assert {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:PutImage"} <= actions
     assert not {"ecr:UploadLayerPart", "ecr:InitiateLayerUpload"} & actions
     assert all(TWO in str(statement["Principal"]) for statement in statements)
+    monkeypatch.setenv("CONFIRM_ENV", "prod")
+    assert the(synthesize(stage_named("confirm")).registry, "AWS::ECR::Repository")["RepositoryName"] == "notes"
 
 
 @pytest.mark.parametrize("name", ["prod", "playground", "preview"])
