@@ -61,10 +61,11 @@ class Message:
 
     @property
     def headline(self) -> str:
-        name = " ".join(self.comment.get("name", "Someone").split())
+        name = self.comment.get("name", "Someone")
         page = self.comment.get("page") or f"thread {self.comment['content_id']}"
         pending = " (pending)" if self.comment.get("held") else ""
-        return f"{name} {'edited a comment' if self.event == EDITED else 'commented'} on {page}{pending}"
+        action = "edited a comment" if self.event == EDITED else "commented"
+        return " ".join(f"{name} {action} on {page}{pending}".split())  # without line separators, which pages may have
 
     def text(self, maximum: int | None = None) -> str:
         return "\n\n".join(filter(None, (f"{self.headline}:", self.comment["comment"][:maximum], self.link)))
@@ -152,7 +153,8 @@ class Mail:
         several = f"{len(messages)} comments, the first: " if len(messages) > 1 else ""
         mail = EmailMessage()
         mail["From"], mail["To"] = self._sender, ", ".join(self._recipients)
-        mail["Subject"] = several + messages[0].headline
+        # EmailMessage would decode an encoded word of a commenter, which may contain a line break and other headers.
+        mail["Subject"] = (several + messages[0].headline).replace("=?", "= ?")
         mail["Message-ID"] = f"<{messages[0].id}@{self._sender.partition('@')[2]}>"  # a repeated one may be recognized
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content("\n\n-- \n".join(message.text() for message in messages), cte="quoted-printable")

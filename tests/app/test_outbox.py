@@ -411,6 +411,19 @@ def test_comments_within_a_minute_share_an_email(store: CommentStore, clock: Clo
     assert listed(store, "mail") == []
 
 
+def test_names_and_pages_add_no_headers_and_block_no_email(sqlite: CommentStore, clock: Clock) -> None:
+    mailbox = Mailbox()
+    with mail_server(mailbox) as server:
+        delivery = deliverer(sqlite, mail_settings(f"smtp://{server}"))
+        for name, page in (("=?utf-8?q?a=0ABcc:_x@example.org?=", "/"), ("Eve", "/%E2%80%A8\u2028%C2%85x")):
+            sqlite.add(NewComment(name=name, page=page, comment="first"))
+            delivery.deliver_all()
+            clock.seconds += outbox.LEASE_SECONDS
+    subjects = ["= ?utf-8?q?a=0ABcc:_x@example.org?= commented on /", "Eve commented on / x"]
+    assert [mail["Subject"] for mail in mailbox.mails] == subjects
+    assert [mail["Bcc"] for mail in mailbox.mails] == [None, None]
+
+
 def test_an_email_is_retried_unless_the_server_refuses_it_three_times(
     sqlite: CommentStore, clock: Clock, log: Log
 ) -> None:
