@@ -11,8 +11,8 @@ import unicodedata
 from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
 _PORT = "(:([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?"
-PAGE = rf"(/(?!/)|([Hh][Tt][Tt][Pp][Ss]?:)?//[A-Za-z0-9.-]+{_PORT}(?=[/?#]|$))[^\u0000-\u001f\u007f-\u009f]*"
-"""A path, or an http(s) URL, which may lack its scheme."""
+PAGE = rf"(/(?!/)|([Hh][Tt][Tt][Pp][Ss]?:)?//[A-Za-z0-9.-]+{_PORT}(?=[/?#]|$))[^\u0000-\u001f\u007f]*"
+"""A path, or an http(s) URL, which may lack its scheme. Canonical forms match it, too."""
 
 MAX_PAGE = 1000
 """Bytes of a page's address."""

@@ -113,6 +113,7 @@ Name = Annotated[
     matches(rf"[^{_CONTROL}]*", "must not contain control characters"),
     AfterValidator(_visible),
 ]
+_IS_PAGE = matches(canonical.PAGE, "must be a path such as /posts/hello, or an http(s) URL with a host in ASCII")
 Page = Annotated[
     str,
     Field(
@@ -120,9 +121,11 @@ Page = Annotated[
         examples=["/posts/hello"],
         json_schema_extra={"pattern": f"^{canonical.PAGE}$"},
     ),
-    matches(canonical.PAGE, "must be a path such as /posts/hello, or an http(s) URL with a host in ASCII"),
+    _IS_PAGE,
     AfterValidator(_page),
 ]
+StoredPage = Annotated[str, _IS_PAGE, AfterValidator(canonical.normalize)]
+"""A canonical form may be longer than what a visitor sent."""
 CommentId = Annotated[
     str,
     matches(ID, "must be the id of a comment"),

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, StrictBool, ValidationError
 
 from comments import ids
 from comments.errors import FieldError, InvalidRequest, field_errors
-from comments.fields import CommentId, ContentId, matches
+from comments.fields import CommentId, ContentId, StoredPage, matches
 from comments.schemas import Comment, NewComment, compact
 
 MAX_AHEAD = 366 * 86_400
@@ -35,6 +35,7 @@ def _timestamp(value: str) -> str:
 class StoredComment(NewComment, extra="allow"):
     """A comment in an export: what was posted, what the store added, and the keys of later releases."""
 
+    page: StoredPage = ""
     content_id: ContentId  # with a page, too
     id: Annotated[CommentId, AfterValidator(_not_in_future)]
     created_at: Annotated[str, AfterValidator(_timestamp)]
