@@ -133,7 +133,14 @@ const entry = (comment) => {
     row.append(button("Approve", "quiet", author, async () => {
       if (busy) return;
       busy = true;
-      const response = await request(`${url}/approve`, "POST");
+      // Authors may edit pending comments.
+      const current = await request(url);
+      if (current?.body && current.body.comment !== comment.comment) {
+        remove(item, entry(current.body));
+        showStatus("Its author changed the comment: read it again.");
+        return;
+      }
+      const response = current && await request(`${url}/approve`, "POST");
       busy = false;
       if (!response) return;
       remove(item);

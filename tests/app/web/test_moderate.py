@@ -44,6 +44,23 @@ def test_pending_comments_stay_until_they_are_approved_or_deleted(url: str, page
     expect(items).to_have_count(0)
 
 
+def test_what_the_moderator_has_not_read_is_not_approved(url: str, page: Page) -> None:
+    body, author = {"name": "Eve", "comment": "harmless", "content_id": 13}, "t" * 22
+    pending = ask(f"{url}/api/comment/new", "POST", body, Author_Token=author).body
+    sign_in(page, url)
+    item = page.get_by_role("listitem")
+    expect(item).to_contain_text("harmless")
+    ask(f"{url}/api/comment/13/{pending['id']}", "PATCH", {"comment": "spam"}, Author_Token=author)
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_text("Its author changed the comment: read it again.")).to_be_visible()
+    expect(item).to_contain_text("spam")
+    expect(item).to_be_focused()
+    assert listed(url, 13) == []
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_text("The comment was approved.")).to_be_visible()
+    assert listed(url, 13) == ["spam"]
+
+
 def test_many_pending_comments_load_page_by_page(url: str, page: Page) -> None:
     for number in range(53):
         post(url, f"comment {number}")
