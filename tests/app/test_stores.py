@@ -198,6 +198,13 @@ def test_counts_are_those_of_published_comments(store: CommentStore, store_url: 
     assert counts() == {1: 3, 2: 0, 3: 3}
 
 
+def test_an_edit_that_arrives_after_the_approval_changes_nothing_and_says_so(store: CommentStore) -> None:
+    waiting = add_comment(store, "approved", held=True)
+    published = store.approve(1, waiting["id"])
+    assert store.edit(1, waiting["id"], "too late", "2026-12-01T00:00:00.000Z") is None
+    assert thread(store) == [published]
+
+
 def test_a_comment_is_either_approved_or_deleted_but_not_both(store: CommentStore) -> None:
     for _ in range(20):
         comment = add_comment(store, "x", held=True)

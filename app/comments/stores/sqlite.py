@@ -149,7 +149,7 @@ class SQLiteStore:
         return held or self.get(content_id, comment_id)
 
     def edit(self, content_id: int, comment_id: str, text: str, edited_at: str) -> Comment | None:
-        def change(db: sqlite3.Connection) -> None:
+        def change(db: sqlite3.Connection) -> bool:
             for table in ("held", "comment"):
                 changed = db.execute(
                     f"UPDATE {table} SET comment = ?, more = json_set(more, '$.edited_at', ?)"  # noqa: S608  # a constant
@@ -158,9 +158,10 @@ class SQLiteStore:
                 ).rowcount
                 if changed:
                     self._notify(db, EDITED, content_id, comment_id)
+                    return True
+            return False
 
-        self._change(change)
-        return self.find(content_id, comment_id)
+        return self.find(content_id, comment_id) if self._change(change) else None
 
     def move(self, content_id: int, target: int, page: str) -> int:
         def change(db: sqlite3.Connection) -> int:
