@@ -123,7 +123,7 @@ class SQLiteStore:
     def count(self, content_ids: Collection[int]) -> dict[int, int]:
         query = "SELECT count(*) FROM comment WHERE content_id = ?"
         with self._reader() as db:
-            return {content_id: db.execute(query, (content_id,)).fetchone()[0] for content_id in content_ids}
+            return {content_id: db.execute(query, (content_id,)).fetchone()[0] for content_id in {*content_ids}}
 
     def approve(self, content_id: int, comment_id: str) -> Comment | None:
         def change(db: sqlite3.Connection) -> str | None:
