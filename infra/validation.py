@@ -152,6 +152,9 @@ def problems_of_workload(workload: Workload, stages: Iterable[Stage]) -> Iterato
     for test in workload.smoke_tests:
         if not test.path.startswith("/"):
             yield f"smoke_tests has the path {test.path!r}; it must begin with /"
+    # AWS: the ARN without its suffix, which the task definition has, would look complete.
+    for name in filter(re.compile(r"-\w{6}$").search, (secret.name for secret in workload.secrets)):
+        yield f"secrets has the name {name!r}; it must not end with a hyphen and six characters"
     if not 0 < workload.port < 65536:  # noqa: PLR2004  # range of TCP ports
         yield f"port is {workload.port}; it must be from 1 to 65535"
     yield from _problems_of_owns(workload.owns)

@@ -28,7 +28,7 @@ from infra.model import (
 )
 from infra.permissions import workflow_roles
 from tests.infra.synthesis import CERTIFICATE, DOMAIN, EMAIL, ROOT, VPC
-from tests.reference.workload import TABLE, WORKLOAD
+from tests.reference.workload import KEY, TABLE, WORKLOAD
 
 DEV = STAGES["dev"]
 ONE, TWO, THREE = "111111111111", "222222222222", "333333333333"
@@ -199,6 +199,7 @@ def test_a_misspelled_field_is_an_error_without_a_traceback(tmp_path: Path, work
         ({"probe_path": "up"}, "probe_path is 'up'; it must begin with /"),
         ({"smoke_tests": (SmokeTest(path="up"),)}, "smoke_tests has the path 'up'; it must begin with /"),
         ({"port": 0}, "port is 0; it must be from 1 to 65535"),
+        ({"secrets": (dataclasses.replace(KEY, name="api-secret"),)}, "secrets has the name 'api-secret'; it must not"),
         ({"owns": (TABLE, TABLE)}, "owns has a resource of dynamodb named 'pages', like another one"),
         ({"owns": (dataclasses.replace(TABLE, name="My"),)}, "owns has a resource of dynamodb named 'My'"),
         ({"owns": (Owned(service=Service.S3, name="logs"),)}, "owns has a resource of s3 named 'logs'"),
