@@ -107,8 +107,8 @@ class Vpc:
     """
 
     vpc_id: str
-    """VPC in the stage's account, or shared with it, with DNS support. Entrance.CLOUDFRONT requires that it has an
-    internet gateway."""
+    """VPC in the stage's account, or shared with it, with DNS support. Entrance.CLOUDFRONT requires one of the account
+    itself, with an internet gateway."""
     zones: tuple[str, ...]
     """Availability zones of the subnets: ("eu-west-1a", "eu-west-1b")."""
     load_balancer_subnets: tuple[str, ...]
