@@ -269,9 +269,10 @@ class Workload:
     """Build argument that gets the commit."""
     container: str = "app"
     port: int = 8000
-    """Port that the container listens on."""
+    """Port that the container listens on. Changing it replaces the target group: no requests are served for minutes."""
     health_path: str = "/"
-    """Path that must respond with 200 before a new task gets requests, and every five seconds from then on."""
+    """Path that must respond with 200 before a new task gets requests, and every five seconds from then on. Running
+    tasks must already respond at a new path, because the load balancer checks them there before they are replaced."""
 
     before_rollout: tuple[str, ...] = ()
     """Command, such as a migration, that runs once in a new image before the service gets that image. It replaces the
