@@ -13,6 +13,7 @@ import pytest
 from comments.errors import StoreError
 from comments.schemas import Comment, NewComment
 from comments.stores import dynamodb_table, open_store
+from comments.stores.base import Notification
 from comments.stores.dynamodb import DynamoDBStore
 from comments.stores.dynamodb_table import ATTEMPTS
 from tests.app import faults
@@ -144,6 +145,23 @@ def test_conflicts_that_last_end_with_an_error(
     proxy.always = faults.cancelled("TransactionConflict")
     with pytest.raises(StoreError, match="TransactionCanceledException"):
         store.add(ALICE, key="k")
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_move_neither_restores_what_is_deleted_meanwhile_nor_undoes_an_edit(
+    store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch, held: bool
+) -> None:
+    deleted, edited = (store.add(ALICE, held=held) for _ in range(2))
+
+    def change(*_: object, **__: object) -> list[Notification]:
+        """The move has read the comments by now."""
+        store.delete(1, deleted["id"])
+        store.edit(1, edited["id"], "edited", "2026-12-01T00:00:00.000Z")
+        return []
+
+    monkeypatch.setattr(store, "list_outbox", change)
+    store.move(1, 2, "")
+    assert [(each["content_id"], each["comment"]) for each in everything(store)] == [(2, "edited")]
 
 
 def test_lists_repeat_comments_for_as_long_as_the_slowest_write(store: DynamoDBStore) -> None:

@@ -146,16 +146,10 @@ class DynamoDBStore:
             published: Comment = held | {"id": id_at(now())}
             del published["held"]
             approval = _hashed_key("approve", content_id, comment_id) | {"id": {"S": published["id"]}}
-            unchanged = {  # its author may edit it at the same time; this fails if it is gone, too
-                "Key": _comment_key(content_id, comment_id, held=True),
-                "ConditionExpression": "#text = :text",
-                "ExpressionAttributeNames": {"#text": "comment"},
-                "ExpressionAttributeValues": {":text": {"S": held["comment"]}},
-            }
             author = held.get("author")
             trust = [_hashed_key("trust", author)] if author else []
             puts = map(_put, (_item(published), approval, *trust))
-            if self._table.transact({"Delete": unchanged}, *puts) is None:
+            if self._table.transact(_delete_unchanged(held), *puts) is None:
                 self._add_to_count(content_id, 1)
                 return published
         return self._find_approved(content_id, comment_id)  # possibly by a concurrent request
@@ -193,16 +187,13 @@ class DynamoDBStore:
         # The target may have the same comments, as after an import of both pages.
         new = sum(not self._find(target, comment["id"], held=False) for comment in published)
         for comment in comments:
-            changed = compact(comment | {"content_id": target, "page": page})
-            put = _put(_item(changed))
-            key = _comment_key(content_id, comment["id"], held=False)
             notifications = [
                 # One that was delivered in the meantime is stored, and delivered, again.
                 _put(_outbox_item(name, replace(each, content_id=target)))
                 for name, each in undelivered
                 if each.comment_id == comment["id"]
             ]
-            self._table.transact(*([put] if comment.get("held") else [put, {"Delete": {"Key": key}}]), *notifications)
+            self._move(comment, target, page, notifications)
         self._add_to_count(content_id, -len(published))
         self._add_to_count(target, new)
         return len(comments)
@@ -312,6 +303,20 @@ class DynamoDBStore:
             return False
         return True
 
+    def _move(self, comment: Comment, target: int, page: str, more: Sequence[dict[str, Any]]) -> None:
+        """Move a comment, unless it is gone, together with more changes."""
+        current: Comment | None = comment
+        while current:
+            put = _put(_item(compact(current | {"content_id": target, "page": page})))
+            if current.get("held"):  # its key stays the same
+                put["Put"] |= _unchanged(current)
+                changes = [put]
+            else:
+                changes = [_delete_unchanged(current), put]
+            if self._table.transact(*changes, *more) is None:
+                return
+            current = self._find(current["content_id"], current["id"], held="held" in current)
+
     def _notifications(self, event: str, comment: Comment) -> list[dict[str, Any]]:
         """Return the changes that put a comment into the outbox."""
         content_id, comment_id = comment["content_id"], comment["id"]
@@ -410,6 +415,21 @@ def _up_to_a_megabyte(page: Page) -> Page:
     sizes = accumulate(len(comment["comment"].encode()) for comment in page.comments)
     fitting = [comment for comment, size in zip(page.comments, sizes, strict=True) if size <= PAGE_BYTES]
     return Page(fitting, more=page.more or len(fitting) < len(page.comments))
+
+
+def _unchanged(comment: Comment) -> dict[str, Any]:
+    """Return the condition that a comment still exists, and that its author has not edited it."""
+    return {
+        "ConditionExpression": "#text = :text",
+        "ExpressionAttributeNames": {"#text": "comment"},
+        "ExpressionAttributeValues": {":text": {"S": comment["comment"]}},
+    }
+
+
+def _delete_unchanged(comment: Comment) -> dict[str, Any]:
+    """Return a change of a transaction."""
+    key = _comment_key(comment["content_id"], comment["id"], held="held" in comment)
+    return {"Delete": {"Key": key} | _unchanged(comment)}
 
 
 def _put_key(new: NewComment, key: str, by: Author, comment: Comment) -> dict[str, Any]:
