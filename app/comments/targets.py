@@ -33,6 +33,9 @@ MAIL_SECONDS = 60.0
 """Time between emails. Comments that arrive in the meantime share the next one."""
 MAIL_COMMENTS = 100
 """Maximum number of comments in an email."""
+MAX_MAIL = 200_000
+"""Characters in an email, which need up to 12 bytes each. Many mail servers refuse emails of 10 MB. Comments share
+them: up to 20 are never cut off."""
 
 MAX_TEXT = 2000
 """Characters of a comment in the text of a webhook. Slack cuts off longer ones."""
@@ -67,7 +70,7 @@ class Message:
         action = "edited a comment" if self.event == EDITED else "commented"
         return " ".join(f"{name} {action} on {page}{pending}".split())  # without line separators, which pages may have
 
-    def text(self, maximum: int | None = None) -> str:
+    def text(self, maximum: int) -> str:
         return "\n\n".join(filter(None, (f"{self.headline}:", self.comment["comment"][:maximum], self.link)))
 
 
@@ -157,7 +160,8 @@ class Mail:
         mail["Subject"] = (several + messages[0].headline).replace("=?", "= ?")
         mail["Message-ID"] = f"<{messages[0].id}@{self._sender.partition('@')[2]}>"  # a repeated one may be recognized
         mail["Auto-Submitted"] = "auto-generated"
-        mail.set_content("\n\n-- \n".join(message.text() for message in messages), cte="quoted-printable")
+        maximum = MAX_MAIL // len(messages)
+        mail.set_content("\n\n-- \n".join(message.text(maximum) for message in messages), cte="quoted-printable")
         (self._send_with_ses if self._server == "ses:" else self._send_by_smtp)(mail)
 
     def _send_by_smtp(self, mail: EmailMessage) -> None:

@@ -30,6 +30,7 @@ from aiosmtpd.smtp import AuthResult, Envelope
 from comments import outbox
 from comments.app import create_app
 from comments.config import Settings, load_settings
+from comments.fields import MAX_COMMENT
 from comments.schemas import NewComment
 from comments.stores import CommentStore, open_store
 from comments.stores.base import CREATED, EDITED
@@ -409,6 +410,20 @@ def test_comments_within_a_minute_share_an_email(store: CommentStore, clock: Clo
     assert all(f"text {number}" in mailbox.texts[1] for number in range(3))
     assert "alice@example.com" not in str(mailbox.texts)
     assert listed(store, "mail") == []
+
+
+def test_an_email_with_many_long_comments_is_small_enough_for_mail_servers(sqlite: CommentStore, clock: Clock) -> None:
+    mailbox, text = Mailbox(), "\U0001f600" * MAX_COMMENT
+    with mail_server(mailbox, data_size_limit=10_240_000) as server:  # Postfix's default
+        delivery = deliverer(sqlite, mail_settings(f"smtp://{server}"))
+        for count in (1, 100):
+            for _ in range(count):
+                add_comment(sqlite, text)
+            delivery.deliver_all()
+            clock.seconds += outbox.LEASE_SECONDS
+    assert listed(sqlite, "mail") == []
+    assert [text in mail for mail in mailbox.texts] == [True, False]
+    assert mailbox.texts[1].count("moderate#") == 100
 
 
 def test_names_and_pages_add_no_headers_and_block_no_email(sqlite: CommentStore, clock: Clock) -> None:
