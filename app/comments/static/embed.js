@@ -5,7 +5,8 @@
 (() => {
   "use strict";
   const script = document.currentScript;
-  const LEVELS = 3; // of replies that are indented, and the depth of quotes
+  // Levels of replies that are indented, and the depth of quotes.
+  const LEVELS = 3;
   const EDIT = 15 * 60000; // how long the API accepts edits, in milliseconds
   const POLL = 30000;
 
@@ -478,6 +479,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     if (!document.getElementById("comments")) host.id = "comments";
     mount();
   };
-  if (document.body) start();
-  else addEventListener("DOMContentLoaded", start);
+  // The body may be incomplete.
+  if (document.readyState === "loading" && script.closest("head")) addEventListener("DOMContentLoaded", start);
+  else start();
 })();

@@ -6,7 +6,7 @@ from dataclasses import replace
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.app.support import ROOT
 from tests.app.web.actions import Article, Thread, axe
@@ -72,6 +72,22 @@ def test_threads_on_one_page_are_independent_and_a_tag_may_be_in_the_head(articl
     expect(first.status("Your comment was posted.")).to_be_visible()
     assert first.texts() == article.listed() == ["on the first"]
     assert second.texts() == ["on the other"]
+
+
+def test_a_tag_in_the_head_waits_for_the_end_of_the_page(article: Article) -> None:
+    waiting: list[Route] = []
+
+    def wait(route: Route) -> None:
+        waiting.append(route)
+
+    article.page.route("**/slow.js", wait)
+    head = article.tag("async onload='this.dataset.hasRun = true'")
+    body = "<p>first</p><script src='/slow.js'></script><p id=last>last</p>"
+    url = article.publish(f"<!doctype html><html lang=en><head>{head}</head><body>{body}</body></html>", {})
+    article.page.goto(url, wait_until="commit")
+    expect(article.page.locator("script[data-has-run]")).to_be_attached()
+    waiting[0].fulfill(body="")
+    expect(article.page.locator("#last + comment-thread")).to_be_attached()
 
 
 def test_the_theme_attribute_or_the_page_overrides_the_color_scheme(article: Article) -> None:
