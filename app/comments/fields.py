@@ -72,9 +72,11 @@ def _visible(text: str) -> str:
 
 
 def _page(page: str) -> str:
-    if len(page.encode()) > canonical.MAX_PAGE:
+    """Limit the shorter one: a browser escapes each byte as three characters, and `normalize` escapes each %."""
+    normalized = canonical.normalize(page)
+    if min(len(page.encode()), len(normalized.encode())) > canonical.MAX_PAGE:
         raise ValueError(f"must have at most {canonical.MAX_PAGE} bytes")
-    return canonical.normalize(page)
+    return normalized
 
 
 _EMAIL = rf"^[^@{_CONTROL}{_SPACE}]{{1,{MAX_EMAIL_LOCAL_PART}}}@[^@{_CONTROL}{_SPACE}]+$"
@@ -117,7 +119,7 @@ _IS_PAGE = matches(canonical.PAGE, "must be a path such as /posts/hello, or an h
 Page = Annotated[
     str,
     Field(
-        max_length=canonical.MAX_PAGE,
+        max_length=3 * canonical.MAX_PAGE,
         examples=["/posts/hello"],
         json_schema_extra={"pattern": f"^{canonical.PAGE}$"},
     ),

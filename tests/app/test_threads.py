@@ -83,6 +83,8 @@ def test_the_links_of_a_page_lead_through_its_thread(client: FlaskClient) -> Non
         ({"page": "ftp://a.example/"}, "page"),
         ({"page": "/a\nb"}, "page"),
         ({"page": "/" + "é" * 500}, "page"),
+        ({"page": "/" + "%C3%A9" * 500}, "page"),
+        ({"page": "/" + "%2F" * 1000}, "page"),
         ({"page": None}, "content_id"),
         ({"content_id": 1}, "content_id"),
         ({"name": None}, "email"),

@@ -26,9 +26,10 @@
       const path = (host === undefined ? "" : `//${host || url.host}`) + url.pathname + url.search;
       pages.push([element, "page", page || path]);
     }
-    // Few enough for the length of a URL.
+    // Few enough for the length of a URL: Cyrillic letters take ten characters each.
     for (const all of [numbered, pages]) {
-      while (all.length) show(all.splice(0, 20));
+      const longest = Math.max(...all.map(([, ...pair]) => `${new URLSearchParams([pair])}`.length));
+      while (all.length) show(all.splice(0, Math.max(1, Math.min(20, 7500 / (longest + 1)))));
     }
   };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);

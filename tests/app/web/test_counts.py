@@ -22,6 +22,14 @@ def test_an_index_page_shows_the_number_of_comments_of_each_page(article: Articl
     expect(article.page.locator("li b")).to_have_text(["0", "0", "0", "1", "1", *["0"] * 20])
 
 
+def test_long_titles_in_other_scripts_are_counted(article: Article) -> None:
+    pages = [f"/{article.content_id}/{number}-{'щ' * 90}" for number in range(20)]
+    post(article.url, "hello", page=pages[19])
+    links = "".join(f'<li><a href="{page}">Post <b data-comment-count>?</b></a>' for page in pages)
+    article.open(f'<ul>{links}</ul><script src="{article.url}/counts.js"></script>')
+    expect(article.page.locator("li b")).to_have_text([*["0"] * 19, "1"])
+
+
 def test_sites_that_share_a_service_name_their_host(article: Article) -> None:
     page = f"//blog.example/{article.content_id}"
     post(article.url, "hello", page=page)

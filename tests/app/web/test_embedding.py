@@ -160,6 +160,7 @@ def test_a_thread_continues_behind_a_proxy_with_a_path(article: Article) -> None
         ("/any", 'data-host="blog.example"', "", "//blog.example/any"),
         ("/any", 'data-page="/the-page" data-host data-content-id="7"', "", "/the-page"),
         ("/any", 'data-page=""', "", "/any"),
+        pytest.param(f"/{'ह' * 300}", "", "", f"/{'ह' * 300}", id="long"),
     ],
 )
 def test_a_page_has_its_own_thread(article: Article, path: str, attributes: str, head: str, address: str) -> None:
