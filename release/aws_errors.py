@@ -67,6 +67,8 @@ def explain_denial(text: str) -> str | None:
     subject = f"the role {role}" if role else f"the {kind} {'/'.join(names)}".rstrip()
     if "explicit deny" in denial["why"]:
         return f"{subject} is denied {what}{denial['why'].rstrip('. ')}: ask the account's administrator"
+    if "no resource-based policy" in denial["why"]:  # of another account
+        return f"{subject} lacks {what}: deploy a stage of the registry's account again, which lets others use it"
     return f"{subject} lacks {what}: {_where_granted(role)}"
 
 

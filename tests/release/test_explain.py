@@ -188,10 +188,17 @@ def test_an_unknown_failure_shows_the_last_events_and_cloudformations_reason() -
         (DEV, "ecs:DescribeServices", UNALLOWED, "the role notes-deploy-dev lacks", "infra/permissions.py"),
         (ALICE, "ec2:DescribeVpcs", UNALLOWED, "alice lacks", "ask for it to be granted"),
         (DEV, "ecr:PutImage", "with an explicit deny in a service control policy", "is denied", "administrator"),
+        (
+            DEV,
+            "ecr:PutImage",
+            "because no resource-based policy allows it",
+            "dev lacks",
+            "deploy a stage of the registry's account",
+        ),
         (CDK, "wafv2:CreateWebACL", UNALLOWED, "the role cdk-notes-cfn-exec", "infra/execution_policy.py"),
         (TASK, "dynamodb:Query", UNALLOWED, "the role NotesService-dev", "infra/stacks/service.py"),
     ],
-    ids=["a role of GitHub", "a person", "an organization", "CDK", "a task"],
+    ids=["a role of GitHub", "a person", "an organization", "another account", "CDK", "a task"],
 )
 def test_a_denial_names_role_permission_and_where_to_grant_it(
     who: str, action: str, why: str, subject: str, next_step: str
