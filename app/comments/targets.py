@@ -225,9 +225,10 @@ class Mail:
                 },
             )
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            kind = Refused if code in {"MessageRejected", "BadRequestException"} else DeliveryError
-            raise kind(f"SES: {code}") from error
+            code, text = error.response["Error"]["Code"], error.response["Error"]["Message"]
+            # An identity that is not verified yet is no fault of the email.
+            is_refusal = code in {"MessageRejected", "BadRequestException"} and "not verified" not in text
+            raise (Refused if is_refusal else DeliveryError)(f"SES: {code}") from error
         except BotoCoreError as error:
             raise DeliveryError(f"SES: {type(error).__name__}") from error
 

@@ -512,11 +512,12 @@ def test_ses_sends_email_of_a_verified_identity(
         clock.seconds += 3600
     assert listed(sqlite, "mail") != []  # an outage
     monkeypatch.setenv("AWS_ENDPOINT_URL", engine["AWS_ENDPOINT_URL"])
-    delivery.deliver_all()
+    for _ in range(outbox.ATTEMPTS):
+        delivery.deliver_all()
+        clock.seconds += 3600
     assert "SES: MessageRejected" in log.getvalue()  # not verified
     assert "example.com" not in log.getvalue()
     boto3.client("sesv2", region_name="us-east-1").create_email_identity(EmailIdentity="example.com")
-    clock.seconds += 3600
     delivery.deliver_all()
     assert listed(sqlite, "mail") == []
     ((mail,),) = ask(f"{engine['AWS_ENDPOINT_URL']}/_ministack/ses/messages").body["messages"].values()
