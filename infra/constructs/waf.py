@@ -20,7 +20,7 @@ _WRITES = ("POST", "PATCH", "PUT", "DELETE")
 _COMMON = {
     "NoUserAgent": ("HEADER",),
     "UserAgent_BadBots": ("HEADER",),
-    "SizeRestrictions": ("QUERYSTRING", "Cookie_HEADER", "URIPATH"),
+    "SizeRestrictions": ("Cookie_HEADER", "URIPATH"),
     "EC2MetaDataSSRF": ("COOKIE", "URIPATH", "QUERYARGUMENTS"),
     "GenericLFI": ("QUERYARGUMENTS", "URIPATH"),
     "RestrictedExtensions": ("URIPATH", "QUERYARGUMENTS"),
@@ -35,12 +35,13 @@ _BAD_INPUTS = {
     "Log4JRCE": ("HEADER", "QUERYSTRING", "URIPATH"),
 }
 """Rules by what they detect, and where. AWS's names join both, as in GenericLFI_URIPATH."""
-_COMMON_BODIES = tuple(
-    f"{each}_BODY" for each in ("SizeRestrictions", "EC2MetaDataSSRF", "GenericLFI", "GenericRFI", "CrossSiteScripting")
+_COMMON_COUNTED = (
+    *("SizeRestrictions_QUERYSTRING", "SizeRestrictions_BODY", "EC2MetaDataSSRF_BODY"),
+    *("GenericLFI_BODY", "GenericRFI_BODY", "CrossSiteScripting_BODY"),
 )
 _BAD_INPUT_BODIES = tuple(f"{each}_BODY" for each in ("JavaDeserializationRCE", "Log4JRCE", "ReactJSRCE"))
-"""Counted but not blocked: a text may be longer than 8 KB, and people who write about code mention HTML,
-../../etc/passwd, ${jndi:…} or a Java class."""
+"""Counted but not blocked: a query with 20 URLs of pages may be longer than 2 KB, a text longer than 8 KB, and people
+who write about code mention HTML, ../../etc/passwd, ${jndi:…} or a Java class."""
 _REPUTATION = ("AWSManagedIPReputationList", "AWSManagedReconnaissanceList")
 
 
@@ -67,7 +68,7 @@ class WebAcl(Construct):
                 # AWS: this group only checks the connecting address, which behind a proxy is not the client's.
                 *([] if address_header else [_managed(1, "AWSManagedRulesAmazonIpReputationList", block=_REPUTATION)]),
                 _managed(2, "AWSManagedRulesKnownBadInputsRuleSet", block=_names(_BAD_INPUTS), count=_BAD_INPUT_BODIES),
-                _managed(3, "AWSManagedRulesCommonRuleSet", block=_names(_COMMON), count=_COMMON_BODIES),
+                _managed(3, "AWSManagedRulesCommonRuleSet", block=_names(_COMMON), count=_COMMON_COUNTED),
             ],
         )
         waf.CfnWebACLAssociation(self, "Association", resource_arn=resource_arn, web_acl_arn=acl.attr_arn)
