@@ -102,7 +102,10 @@ def _visibility(metric: str) -> dict[str, Any]:
 
 
 def _block(status: int, key: str) -> dict[str, Any]:
-    return {"block": {"customResponse": {"responseCode": status, "customResponseBodyKey": key}}}
+    # Otherwise, browsers hide the response from scripts of other origins, such as a widget's.
+    headers = [{"name": "access-control-allow-origin", "value": "*"}]
+    response = {"responseCode": status, "customResponseBodyKey": key, "responseHeaders": headers}
+    return {"block": {"customResponse": response}}
 
 
 def _matches(field: str, constraint: str, text: str, *, transformation: str) -> dict[str, Any]:

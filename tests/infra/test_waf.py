@@ -3,6 +3,9 @@ import json
 from infra.config import STAGES
 from tests.infra.synthesis import Resource, templates, the
 
+READABLE = [{"Name": "access-control-allow-origin", "Value": "*"}]
+"""A page that embeds the service can read the response."""
+
 
 def rules() -> dict[str, Resource]:
     return {rule["Name"]: rule for rule in the(templates("prod").service, "AWS::WAFv2::WebACL")["Rules"]}
@@ -13,7 +16,7 @@ def test_attacks_get_the_error_format_of_the_service_but_posts_about_code_pass()
 
     So do queries of more than 2 KB, which blogs with long URLs send for the counts of 20 pages.
     """
-    response = {"CustomResponse": {"ResponseCode": 403, "CustomResponseBodyKey": "blocked"}}
+    custom = {"ResponseCode": 403, "CustomResponseBodyKey": "blocked", "ResponseHeaders": READABLE}
     counted = set()
     for group in ("CommonRuleSet", "KnownBadInputsRuleSet", "AmazonIpReputationList"):
         rule = rules()[f"AWSManagedRules{group}"]
@@ -21,7 +24,7 @@ def test_attacks_get_the_error_format_of_the_service_but_posts_about_code_pass()
         overrides = rule["Statement"]["ManagedRuleGroupStatement"]["RuleActionOverrides"]
         assert overrides
         for each in overrides:
-            if each["ActionToUse"] != {"Block": response}:
+            if each["ActionToUse"] != {"Block": {"CustomResponse": custom}}:
                 assert each["ActionToUse"] == {"Count": {}}
                 counted.add(each["Name"])
             else:
@@ -43,7 +46,8 @@ def test_writes_are_limited_by_the_connecting_address() -> None:
     path = path["ByteMatchStatement"]
     assert (path["SearchString"], path["PositionalConstraint"]) == ("/", "STARTS_WITH")
     assert path["TextTransformations"] == [{"Priority": 0, "Type": "URL_DECODE"}], "servers decode paths"
-    assert rule["Action"] == {"Block": {"CustomResponse": {"ResponseCode": 429, "CustomResponseBodyKey": "too-many"}}}
+    custom = {"ResponseCode": 429, "CustomResponseBodyKey": "too-many", "ResponseHeaders": READABLE}
+    assert rule["Action"] == {"Block": {"CustomResponse": custom}}
 
 
 def test_blocked_requests_are_logged_without_credentials() -> None:

@@ -25,7 +25,7 @@ INSIGHTS |= {"like", "or", "count", "avg", "pct", "requests", "mean", "p99"}
 
 def test_the_web_acl_responds_in_the_services_error_format() -> None:
     acl = the(templates("prod").service, "AWS::WAFv2::WebACL")
-    responses = [json.loads(each) for each in re.findall(r'"CustomResponse": (\{[^}]*\})', json.dumps(acl["Rules"]))]
+    responses = [json.loads(each) for each in re.findall(r'"CustomResponse": (\{.*?\})\}', json.dumps(acl["Rules"]))]
     assert {response["CustomResponseBodyKey"] for response in responses} == set(acl["CustomResponseBodies"])
     for response in responses:
         given = acl["CustomResponseBodies"][response["CustomResponseBodyKey"]]
