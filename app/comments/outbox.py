@@ -57,6 +57,8 @@ class Queue:
         self._target, self._store, self._base_url = target, store, base_url
         self._next_at = 0.0
         self._failures = self._refusals = 0
+        self._delivered: set[str] = set()
+        """Ids of the last delivery, which stay in the outbox while the store takes no changes, as on a full disk."""
 
     def deliver(self) -> bool:
         """Deliver the oldest notifications if it is time. Returns whether others can follow immediately."""
@@ -65,12 +67,15 @@ class Queue:
         notifications = self._store.list_outbox(self._target.name, limit=self._target.batch)
         messages = []
         for each in notifications:
+            if each.id in self._delivered:
+                continue
             if comment := self._store.find(each.content_id, each.comment_id):  # unless it was deleted
                 path = f"{each.content_id}/{comment['id']}"
                 link = f"{self._base_url}/moderate#{path}" if self._base_url else ""
                 messages.append(Message(each.id, each.event, comment, link))
         if messages and not self._send(messages):
             return False
+        self._delivered = {each.id for each in notifications}
         for each in notifications:
             self._store.remove_from_outbox(self._target.name, each.id)
         return bool(notifications)

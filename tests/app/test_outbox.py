@@ -30,6 +30,7 @@ from aiosmtpd.smtp import AuthResult, Envelope
 from comments import outbox
 from comments.app import create_app
 from comments.config import Settings, load_settings
+from comments.errors import StoreError
 from comments.fields import MAX_COMMENT
 from comments.schemas import NewComment
 from comments.stores import CommentStore, open_store
@@ -217,6 +218,23 @@ def test_an_outage_delays_notifications_and_loses_none(
     warning = log.entries[0]["message"]
     assert warning.startswith("notification failed: webhook: HTTP status 408; next attempt in 10 s; comments: 01")
     assert "secret" not in log.getvalue()
+
+
+def test_a_store_that_takes_no_changes_repeats_no_notification(
+    store: CommentStore, receiver: Receiver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = deliverer(store, webhook_settings(receiver))
+    add_comment(store, "first")
+    add_comment(store, "second")
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "remove_from_outbox", Mock(side_effect=StoreError("the disk is full")))
+        for _ in range(3):
+            with pytest.raises(StoreError):
+                delivery.deliver_all()
+            clock.seconds += outbox.POLL_SECONDS
+    delivery.deliver_all()
+    assert receiver.comments == ["first", "second"]
+    assert listed(store) == []
 
 
 @pytest.mark.parametrize("status", [400, 404, 410, 302, 308])
