@@ -303,7 +303,7 @@ class Workload:
     owns: tuple[Owned, ...] = ()
 
     smoke_tests: tuple[SmokeTest, ...] = ()
-    """By default, one of `health_path`."""
+    """There is always one of `health_path`."""
     probe_path: str | None = None
     """Path that is requested twice a second during a deployment, so that its alarms have data; by default
     `health_path`. It should use everything that the application depends on."""

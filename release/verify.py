@@ -41,7 +41,11 @@ def verify(aws: Aws, digest: str, *, images: Images, before: str | None = None) 
     if (domain := aws.stage.domain) and not domain.hosted_zone_id:
         note(f"this record must exist in the DNS: {outputs(aws, aws.stage.service_stack)[DNS_OUTPUT]}")
     began = time.time()
-    for test in WORKLOAD.smoke_tests or (SmokeTest(path=WORKLOAD.health_path),):
+    tests = WORKLOAD.smoke_tests
+    if WORKLOAD.health_path not in {test.path for test in tests}:
+        # It may have changed for running tasks, without a deployment that ECS could roll back.
+        tests = (SmokeTest(path=WORKLOAD.health_path), *tests)
+    for test in tests:
         if problem := wait_for(address, test):
             causes = evidence_of(lambda: (f"cause: {each}" for each in outage_causes(error_lines(aws, since=began))))
             rollback = evidence_of(lambda: [rollback_hint(aws.stage.name, images, digest=digest, before=before)])

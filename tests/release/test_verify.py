@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
+from infra.config import WORKLOAD
 from infra.model import Domain
 from release import verify
 from release.aws import Aws
@@ -61,6 +62,18 @@ def test_the_service_must_respond_and_a_failing_table_is_not_waited_for_as_long(
     cause, rollback = failed.value.details
     assert cause.startswith("cause: the table notes-dev-pages is missing")
     assert "make deploy ENV=dev TAG=dev-aaaaaaaaaaaa" in rollback
+
+
+def test_a_health_path_that_no_smoke_test_requests_must_respond_too(
+    deployed: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If only `health_path` changes, ECS starts no deployment, and replaces healthy tasks later."""
+    monkeypatch.setattr(verify, "WORKLOAD", replace(WORKLOAD, health_path="/wrong"))
+    monkeypatch.setattr(verify, "fetch", lambda url: (404, b"") if url.endswith("/wrong") else HEALTHY)
+    monkeypatch.setattr(verify, "base_url", lambda _: URL)
+    monkeypatch.setattr(verify, "RESPONSE_SECONDS", 0)
+    with pytest.raises(ReleaseError, match="/wrong failed: 404"):
+        verify.verify(deployed, DIGEST, images=Images(deployed))
 
 
 def test_causes_that_cannot_be_read_do_not_hide_the_failed_request(
