@@ -225,7 +225,7 @@ class Failures:
     `route`, and in those of requests `request_id`, `method`, `path`, `status` and `duration_ms`.
     """
 
-    pattern: str = "?ERROR ?CRITICAL ?Error ?Exception"
+    pattern: str = "?ERROR ?CRITICAL ?Error ?Exception ?errorfactory"
     """CloudWatch filter pattern of the lines with the reason for a 5xx response."""
     outage: str | None = None
     """Prefix of the message of such a line if something that the application depends on fails. The error follows."""

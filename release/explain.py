@@ -129,14 +129,14 @@ def _crashes(evidence: Evidence) -> Iterator[str]:
 
 
 def _exceptions(log_lines: Iterable[str]) -> Iterator[str]:
-    """Yield each unexpected error of requests with its place, route and number, the most frequent first."""
+    """Yield missing permissions, and other unexpected errors with place, route and number, the most frequent first."""
     raised = Counter(
         (error, f" in {entry['method']} {entry['route']}" if "method" in entry and "route" in entry else "")
         for line in log_lines
         if (entry := _fields(line) or {"message": line}) and not _is_outage(entry) and (error := _error_in(line))
     )
     for (error, route), times in raised.most_common(_ERRORS):
-        yield f"{error}{route}" + (f", {times} times" if times > 1 else "")
+        yield explain_denial(error) or f"{error}{route}" + (f", {times} times" if times > 1 else "")
 
 
 def _failed_health_checks(evidence: Evidence) -> Iterator[str]:
@@ -173,7 +173,7 @@ def _describe_stopped_task(stopped: Sequence[StoppedTask]) -> list[str]:
 
 # ---- the service's log ----
 
-_RAISED = re.compile(r"(error: |[\w.]+(Error|Exception|Exit)\b)")
+_RAISED = re.compile(r"(error: |botocore\.errorfactory\.|[\w.]+(Error|Exception|Exit)\b)")
 _PLACE = re.compile(r'File "(.+)", line (\d+)')
 
 

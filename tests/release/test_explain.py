@@ -146,6 +146,15 @@ def test_the_exception_that_fired_an_alarm_comes_before_the_alarm() -> None:
     assert causes(Evidence(errors=plain)) == ["KeyError: 'page', 9 times"]
 
 
+@pytest.mark.parametrize("error", ["exceptions.ClientError", "errorfactory.AccessDenied"])
+def test_a_denied_request_names_the_permission_that_its_role_lacks(error: str) -> None:
+    """boto3 derives some exceptions from AWS's models, whose names don't end with Error."""
+    task = "User: arn:aws:sts::000000000000:assumed-role/NotesService-dev-Task/1"
+    why = f"{task} is not authorized to perform: s3:GetObject because no identity-based policy allows it"
+    (cause,) = causes(Evidence(errors=[f"botocore.{error}: An error occurred (AccessDenied): {why}"] * 9))
+    assert cause.startswith("the role NotesService-dev-Task lacks s3:GetObject: grant it in infra/workload.py")
+
+
 @pytest.mark.parametrize(
     ("error", "cause"),
     [
