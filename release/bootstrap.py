@@ -75,6 +75,8 @@ def require_bootstrapped(aws: Aws) -> None:
     """Raise NotReadyError if the account is not bootstrapped, or not for what the workload owns now."""
     command = f"make bootstrap ENV={aws.stage.name}"
     if not describe(aws, TOOLKIT_STACK):
+        if aws.stage.is_playground:  # `make playground` bootstraps it once
+            raise NotReadyError("the playground was started for a workload of another name: run `make playground-down`")
         raise NotReadyError(f"aws://{aws.account}/{aws.region} is not bootstrapped: run `{command}` once")
     access = describe(aws, ACCESS_STACK)
     tags = {tag["Key"]: tag["Value"] for tag in access.get("Tags", [])} if access else {}

@@ -80,6 +80,15 @@ def test_previews_are_not_prepared_where_another_stage_runs(
         bootstrap(stage_named("pr-1"), github=None)
 
 
+def test_a_playground_that_was_started_for_another_workload_is_taken_down(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bootstrap would refuse the identity provider that the other one has created."""
+    monkeypatch.setattr(module, "describe", lambda *_: None)
+    with pytest.raises(NotReadyError, match="run `make playground-down`"):
+        require_bootstrapped(aws)
+
+
 def test_a_service_linked_role_may_exist(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     iam = aws.untyped("iam")
     monkeypatch.setattr(Aws, "untyped", lambda *_: iam)
