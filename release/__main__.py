@@ -13,6 +13,7 @@ import os
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ from release.quotas import require_quotas
 from release.scan import check_exceptions, sbom, scan, scan_local
 from release.status import UNKNOWN, diff, drift, endpoint, status
 from release.verify import verify
-from release.watch import Watch, probe_traffic
+from release.watch import TASKS_KEPT, Watch, probe_traffic
 
 
 class Phase(StrEnum):
@@ -235,10 +236,14 @@ def deploy_and_watch(planned: Plan, *names: str, digest: str | None = None) -> N
 
 
 def explain_last(stage: Stage) -> None:
-    """Explain the last deployment of the service, from what CloudFormation, ECS and the log still have of it."""
+    """Explain the last deployment of the service, from what CloudFormation, ECS and the log still have of it.
+
+    If it succeeded, explain tasks that have failed since then, such as after a restart by hand.
+    """
     aws = Aws.of(stage)
     since, summary, failures = last_operation(aws, stage.service_stack)
-    lines = explain(Watch(aws, since=since).look_back(), failures) if failures else ["nothing failed"]
+    evidence = Watch(aws, since=since if failures else max(since, time.time() - TASKS_KEPT)).look_back()
+    lines = explain(evidence, failures) if failures or evidence.stopped else ["nothing failed"]
     publish_explanation(stage.name, summary, lines)
     print(summary, *(f"    {line}" for line in lines), sep="\n")
 

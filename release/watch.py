@@ -37,6 +37,8 @@ _PROBES = 32
 """Probes at a time. A slow version must not slow them down, so this is more than start within REQUEST_SECONDS."""
 REQUEST_SECONDS = 5.0
 """Timeout of a request to the stage."""
+TASKS_KEPT = 3600.0
+"""How long ECS keeps stopped tasks, in seconds."""
 _TASKS_READ = 3
 """Number of last stopped tasks whose log is read; all usually fail in the same way."""
 

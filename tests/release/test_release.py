@@ -17,7 +17,7 @@ from release import build, deploy, explain
 from release.__main__ import Phase, Plan, check_scan, release
 from release.aws import Aws
 from release.command import CommandError, DeploymentError, NotReadyError, ReleaseError, run
-from release.evidence import Evidence
+from release.evidence import Evidence, StoppedTask
 from release.images import Images
 from tests.release.account import ACCOUNT, REGION, Create, store_image
 
@@ -176,6 +176,24 @@ def test_a_failed_deployment_names_its_cause(aws: Aws, monkeypatch: pytest.Monke
     assert tags(aws) == [COMMIT, f"try.playground-{COMMIT}"], "kept while it may run, but not verified"
     with pytest.raises(NotReadyError, match="expected the 12 digits of a commit"):
         release(aws.stage, tag=f"try.playground-{COMMIT}")
+
+
+def test_tasks_that_failed_after_the_last_deployment_are_explained(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """ECS rolls a restart by hand back without CloudFormation."""
+    evidence = Evidence(stopped=[StoppedTask("1", "EssentialContainerExited", (), 3, ("error: no key",))])
+    watch = Mock(return_value=Mock(look_back=lambda: evidence))
+    monkeypatch.setattr(explain, "EXPLANATION", tmp_path / "explanation.json")
+    monkeypatch.setattr(command, "Watch", watch)
+    monkeypatch.setattr(command, "last_operation", lambda *_: (0.0, "NotesService-playground: UPDATE_COMPLETE", []))
+    monkeypatch.setattr(Aws, "of", lambda _: aws)
+    command.explain_last(aws.stage)
+    assert "web exits with status 3: no key" in capsys.readouterr().out
+    assert watch.call_args.kwargs["since"] > 0, "the log of days would be read"
+    evidence.stopped.clear()
+    command.explain_last(aws.stage)
+    assert "nothing failed" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("stack", "shown"), [("NotesService-playground", True), ("NotesFoundation-playground", False)])
