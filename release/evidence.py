@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 WRONG_PLATFORM = r"exec format error|descriptor matching platform|no matching manifest"
 IMAGE_GONE = r"CannotPull.*(not found|manifest unknown|does not exist)"
 """Patterns of messages about an image that no retry can start."""
+EXPECTED_STOPS = {"SpotInterruption", "UserInitiated"}
+"""Stop codes of tasks that have not failed."""
 _TARGET_GROUP = re.compile(r"arn:\S+:targetgroup/([^/\s)]+)/\w+")
 
 

@@ -189,9 +189,11 @@ def test_tasks_that_failed_after_the_last_deployment_are_explained(
     monkeypatch.setattr(command, "last_operation", lambda *_: (0.0, "NotesService-playground: UPDATE_COMPLETE", []))
     monkeypatch.setattr(Aws, "of", lambda _: aws)
     command.explain_last(aws.stage)
-    assert "web exits with status 3: no key" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "UPDATE_COMPLETE, but tasks have failed in the last hour" in said
+    assert "web exits with status 3: no key" in said
     assert watch.call_args.kwargs["since"] > 0, "the log of days would be read"
-    evidence.stopped.clear()
+    evidence.stopped[:] = [StoppedTask("2", "UserInitiated", ("Task stopped by user",), 0)]
     command.explain_last(aws.stage)
     assert "nothing failed" in capsys.readouterr().out
 
