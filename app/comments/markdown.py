@@ -14,6 +14,9 @@ END = MARKS | BLOCKS | {"pre": "\n```\n\n"}
 MAX_HTML = 5 * MAX_COMMENT
 """Characters. Longer HTML stays as it is, too long to import."""
 
+MAX_QUOTES = 10
+"""Levels of quotes. Each level takes a copy of its text; hostile comments have thousands. The widget shows three."""
+
 REDIRECT = re.compile(r"https?://disq\.us/url\?url=([^&]+)%3A[\w-]{27}(&|$)")
 """Disqus links to this instead of the address in it, which a signature follows."""
 
@@ -38,6 +41,8 @@ class _Converter(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.levels: list[list[str]] = [[]]
         """Output, and that of each open quote."""
+        self.deeper = 0
+        """Open quotes beyond MAX_QUOTES, whose text belongs to the last level."""
         self.link = ("", 0)
         """Address of the open link, and where its label starts."""
         self.pre = False
@@ -49,14 +54,19 @@ class _Converter(HTMLParser):
             self.pre = True
         elif tag == "blockquote":
             self.link = ("", 0)
-            self.levels.append([])
+            if len(self.levels) > MAX_QUOTES:
+                self.deeper += 1
+            else:
+                self.levels.append([])
         elif tag == "a":
             self.link = (values.get("href", "").strip(), len(self.levels[-1]))
         elif tag == "img":
             self.levels[-1].append(values.get("alt") or values.get("src", ""))
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "blockquote":
+        if tag == "blockquote" and self.deeper:
+            self.deeper -= 1
+        elif tag == "blockquote":
             self.end_quote()
         elif tag == "a":
             self.end_link()

@@ -27,6 +27,7 @@ SIGNATURE = "%3AiUXptXQ1sOYPoKxW4w8KQr_-twE"
         ("1 < 2 &lt;script&gt; <", "1 < 2 <script> <"),
         ("</blockquote></a></pre>a<blockquote><a href='https://x.org'>b</blockquote></a>c", "```\n\na\n\n> b\n\nc"),
         ("<blockquote>" * 2 + "a" + "</blockquote>" * 3 + "b", "> > a\n\nb"),
+        ("<blockquote>" * 12 + "a" + "</blockquote>" * 12 + "b", "> " * 10 + "a\n\nb"),
         ("", ""),
     ],
 )
@@ -35,7 +36,7 @@ def test_html_becomes_markdown(html: str, markdown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["<a ", "<!--", "<blockquote>", "<", "</", "&", '<a href="https://x">', "\n ", "<?", "\0"]
+    "part", ["<a ", "<!--", "<blockquote>", "<blockquote>x", "<", "</", "&", '<a href="https://x">', "\n ", "<?", "\0"]
 )
 def test_hostile_html_is_converted_soon_and_loses_no_text(part: str) -> None:
     assert from_html(part * (MAX_HTML // len(part) - 1) + "end").endswith("end")
