@@ -40,7 +40,7 @@ from release.confirm import confirm, remember_original
 from release.deploy import base_url, deploy, last_operation, new_change_set, running_digest, unprotected_stacks
 from release.destroy import destroy, reap
 from release.display import note, step
-from release.evidence import EXPECTED_STOPS, Evidence
+from release.evidence import Evidence
 from release.explain import explain, publish_explanation
 from release.images import Images, require_releasable
 from release.logs import add_options, show
@@ -243,7 +243,7 @@ def explain_last(stage: Stage) -> None:
     aws = Aws.of(stage)
     since, summary, failures = last_operation(aws, stage.service_stack)
     evidence = Watch(aws, since=since if failures else max(since, time.time() - TASKS_KEPT)).look_back()
-    failed_since = any(task.stop_code not in EXPECTED_STOPS for task in evidence.stopped)
+    failed_since = any(task.failed for task in evidence.stopped)
     if failed_since and not failures:
         summary += ", but tasks have failed in the last hour"
     lines = explain(evidence, failures) if failures or failed_since else ["nothing failed"]

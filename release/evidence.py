@@ -14,14 +14,12 @@ if TYPE_CHECKING:
 WRONG_PLATFORM = r"exec format error|descriptor matching platform|no matching manifest"
 IMAGE_GONE = r"CannotPull.*(not found|manifest unknown|does not exist)"
 """Patterns of messages about an image that no retry can start."""
-EXPECTED_STOPS = {"SpotInterruption", "UserInitiated"}
-"""Stop codes of tasks that have not failed."""
 _TARGET_GROUP = re.compile(r"arn:\S+:targetgroup/([^/\s)]+)/\w+")
 
 
 @dataclass
 class StoppedTask:
-    """A task that failed during the deployment."""
+    """A task that stopped during the deployment."""
 
     id: str
     stop_code: str
@@ -45,6 +43,11 @@ class StoppedTask:
             exit_code=container.get("exitCode"),
             deployment=task.get("startedBy", ""),
         )
+
+    @property
+    def failed(self) -> bool:
+        """Whether it stopped by itself or by ECS's judgment, not by Spot or by hand."""
+        return self.stop_code not in {"SpotInterruption", "UserInitiated"}
 
     @property
     def crashed(self) -> bool:

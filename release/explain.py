@@ -163,8 +163,8 @@ def _unhealthy_reasons(evidence: Evidence) -> list[str]:
 
 
 def _describe_stopped_task(stopped: Sequence[StoppedTask]) -> list[str]:
-    """Describe how one task stopped, with its last log lines. Prefer one that Spot didn't interrupt, with log lines."""
-    failed = [task for task in stopped if task.stop_code != "SpotInterruption"] or stopped
+    """Describe how one task stopped, with its last log lines. Prefer one that failed, with log lines."""
+    failed = [task for task in stopped if task.failed] or stopped
     task = max(reversed(failed), key=lambda task: (bool(task.log_lines), task.exit_code is not None))
     shown = [line for line in map(readable, task.log_lines) if line and not line.startswith((" ", "Traceback"))]
     heading = f"last log lines of task {task.id}:" if shown else f"task {task.id} wrote no log lines"
