@@ -232,7 +232,7 @@ reap: $(STAGE_TOOLS)  ## destroy previews that have not been deployed for three 
 	@python -m release reap 3
 
 .PHONY: destroy
-destroy: $(STAGE_TOOLS)  ## delete ENV and all its billable resources; asks for its name (CONFIRM=NAME), except for previews
+destroy: $(STAGE_TOOLS)  ## delete ENV and all its billable resources; asks for its name (CONFIRM=NAME), unless it is a preview or the playground
 	@python -m release destroy $(or $(STAGE),$(error make destroy has no default: run make destroy ENV=STAGE))
 
 # ---- the playground: AWS on this machine ----
