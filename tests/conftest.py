@@ -36,7 +36,7 @@ NOT_QUICK_FIXTURES = {"browser", "docker", "dynamodb", "engine"}
 """Fixtures, and values of parametrized ones, that start a browser, a container, DynamoDB Local or MiniStack."""
 
 CHROMIUM = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-"""The first one takes a third less CPU, because it has no windows of its own."""
+"""Commands that start it, best first: the headless shell needs a third less CPU than the whole browser."""
 CHROMIUM_OPTIONS = ["--font-render-hinting=none"]  # screenshots look the same on every machine
 
 

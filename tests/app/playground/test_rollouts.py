@@ -25,7 +25,8 @@ def with_the_previous_image(project: Clone) -> None:
         shallow = ["git", "rev-parse", "--is-shallow-repository"]
         if subprocess.check_output(shallow, cwd=ROOT, text=True).strip() == "true":  # as in a badly set up workflow
             pytest.fail(f"this clone lacks the previous release, {PREVIOUS[:7]}: run git fetch --unshallow")
-        pytest.skip(f"imported without the previous release, {PREVIOUS[:7]}")  # adopters' repositories have no history
+        # Adopters' repositories have no history.
+        pytest.skip(reason=f"this repository was imported without the previous release, {PREVIOUS[:7]}")
     git(project.folder, "rm", "-r", "--quiet", *IMAGE_FILES)
     with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
         archive.extractall(project.folder, filter="data")
