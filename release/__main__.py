@@ -125,6 +125,12 @@ def release(stage: Stage, *, tag: str | None, only: str | None = None) -> None:
         publish(address=address, digest=digest, tag=planned.verified_tag)
 
 
+def deploy_stage(stage: Stage, given: argparse.Namespace) -> None:
+    if given.bootstrap:  # in one process, so that both use the same templates
+        bootstrap(stage, github=None)
+    release(stage, tag=given.tag, only=given.step)
+
+
 def plan(stage: Stage, *, chosen: str | None) -> Plan:
     """Plan a release; raise NotReadyError if a prerequisite is missing. `chosen` is the tag of an existing image."""
     if missing := stage.missing_for_production():
@@ -252,7 +258,7 @@ def explain_last(stage: Stage) -> None:
 
 
 COMMANDS: dict[str, tuple[str, Callable[[Stage, argparse.Namespace], int | None]]] = {
-    "deploy": ("release this commit", lambda stage, given: release(stage, tag=given.tag, only=given.step)),
+    "deploy": ("release this commit", deploy_stage),
     "bootstrap": ("prepare the stage's account once", lambda stage, given: bootstrap(stage, github=given.github)),
     "status": ("print version, tasks, alarms and the last deployments", lambda stage, _: status(stage)),
     "endpoint": ("print the base URL", lambda stage, _: endpoint(stage)),
@@ -285,6 +291,7 @@ def main() -> None:
         help="release an existing image, as in a rollback: COMMIT or STAGE-COMMIT (default: RELEASE_TAG)",
     )
     options["deploy"].add_argument("--step", choices=[*map(str, Phase)], help="run only this phase")
+    options["deploy"].add_argument("--bootstrap", action="store_true", help="first prepare the stage's account")
     options["bootstrap"].add_argument(
         "--github", metavar="OWNER/NAME", help="check that this repository and its IDs are in infra/stages.py"
     )

@@ -110,7 +110,7 @@ def test_closing_the_terminal_ends_a_start_with_the_tools_that_it_runs(other: Pl
     start.process.send_signal(signal.SIGHUP)
     ended = start.finished()
     assert ended.returncode == 130, ended.stdout + ended.stderr
-    assert "bootstrap interrupted" in ended.stderr
+    assert "release interrupted" in ended.stderr
     assert "make playground-down" in ended.stderr
     assert command(other, "down").returncode == 0
     assert leftovers(other) == []
