@@ -151,7 +151,8 @@ def dynamodb_local() -> Iterator[None]:
             time.sleep(0.05)
         yield
     finally:
-        _stop(process)
+        process.terminate()  # a killed one leaves a library in the folder for temporary files
+        process.wait()
 
 
 def text(number: int) -> str:

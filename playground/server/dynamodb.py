@@ -58,6 +58,7 @@ def start_engine() -> None:
         *JVM,
         f"-Dplayground.{sys.argv[-1].lstrip('-')}",  # lets `down` find the engine if the server is killed
         f"-Dengine.port={PORT}",
+        f"-Djava.io.tmpdir={SETTINGS.scratch}",  # a killed engine leaves a library there
         "-Djava.library.path=DynamoDBLocal_lib",
         "-Dorg.eclipse.jetty.xml.XmlParser.Validating=false",  # the schema would be fetched from the web
         "--enable-native-access=ALL-UNNAMED",
