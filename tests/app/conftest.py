@@ -1,5 +1,6 @@
 """Both stores as fixtures: SQLite on a file, DynamoDB on Amazon's own local engine. Nothing is mocked."""
 
+import fcntl
 import logging
 import os
 import subprocess
@@ -17,6 +18,7 @@ from comments.config import PREFIX
 from comments.logs import JsonFormatter, Redact
 from comments.stores import CommentStore, open_store
 from tests.app import faults
+from tests.app.image import containers
 from tests.app.support import ENGINE, Log, Serve, client_of, create_table, free_port, running, serving, wait_until
 from tests.client import ask
 
@@ -43,6 +45,21 @@ def dynamodb() -> Iterator[str]:
         credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
         with patch.dict(os.environ, {"AWS_ENDPOINT_URL_DYNAMODB": url} | region | credentials):
             yield url
+
+
+@pytest.fixture(scope="session")
+def image(docker: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: ARG001  # needs Docker
+    """A name for the image, which is removed afterwards; Docker's build cache remains.
+
+    BASE_IMAGE replaces the pinned base image where it can't be pulled.
+    """
+    name = f"comments-test:{os.getpid()}"
+    base = ["--build-arg", f"BASE_IMAGE={os.environ['BASE_IMAGE']}"] if "BASE_IMAGE" in os.environ else []
+    with (tmp_path_factory.getbasetemp().parent / "image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two processes that build it at once would both do all of the work
+        containers.docker("build", "-q", f"--tag={name}", *base, ".")
+    yield name
+    containers.docker("rmi", "--no-prune", name)
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def was_up(docker: None) -> bool:  # noqa: ARG001  # needs Docker
 
 
 @pytest.fixture(scope="session")
-def playground(was_up: bool) -> Iterator[dict[str, str]]:
+def playground(was_up: bool, image: str) -> Iterator[dict[str, str]]:  # noqa: ARG001  # Docker's cache then has it
     """Yield the environment of a playground with the service deployed."""
     try:
         if not was_up:
