@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from infra import owned
+from infra.boundary import BOUNDARY_NAME
 from infra.config import PREVIEW_REPOSITORY, PROJECT, REPOSITORY, TITLE
 from infra.model import Owned
-from infra.permissions import BOUNDARY_NAME, UNSUPPORTED, Condition, Statement, arn
+from infra.permissions import UNSUPPORTED, Condition, Statement, arn
 
 NAME = f"{PROJECT}-cdk-execution"
 BOUNDED = Condition("iam:PermissionsBoundary", (arn("iam", f"policy/{BOUNDARY_NAME}", regional=False),))

@@ -1,10 +1,10 @@
-"""IAM permissions as data: the roles of GitHub's workflows, CDK's deploy role and the permissions boundary.
+"""IAM permissions as data: the roles of GitHub's workflows and CDK's deploy role.
 
-AccessStack creates them. CloudFormation's own permissions are in execution_policy.py, those of tasks in ServiceStack.
+AccessStack creates them. CloudFormation's own permissions are in execution_policy.py, the limits of those of tasks in
+boundary.py.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -14,21 +14,16 @@ from infra.config import (
     PLAYGROUND,
     PREVIEW,
     PROJECT,
-    REPOSITORY,
     TITLE,
     WORKLOAD,
     stages_in_account_of,
 )
-from infra.model import Owned, Stage, camel_case
+from infra.model import Stage
 
 ISSUER = "token.actions.githubusercontent.com"
 STACK_DEPLOYER = f"{PROJECT}-cdk-deploy"
 """Role that the CDK CLI assumes to create and execute change sets. It replaces the bootstrap's deploy role, which may
 update every stack of the account, including stacks of other CDK apps with administrator permissions."""
-BOUNDARY_NAME = f"{PROJECT}-boundary"
-GRANTED_TAG = "granted:"
-"""Prefix of the access stack's tags that record its permissions for own resources, one for each service."""
-
 NAMED = "limited to names of this service; the wildcard covers future stages"
 UNSUPPORTED = "these actions don't support resource-level permissions"
 
@@ -57,7 +52,7 @@ def arn(service: str, resource: str, *, regional: bool = True, account: str = "A
 
 
 STACKS = (arn("cloudformation", f"stack/{TITLE}*/*"),)
-_LOGS = (arn("logs", f"log-group:/{PROJECT}/*"),)
+LOGS = (arn("logs", f"log-group:/{PROJECT}/*"),)
 _USE = ("ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer", "ecr:PutImage")
 _PUSH = ("ecr:BatchCheckLayerAvailability", "ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:UploadLayerPart")
 
@@ -99,12 +94,12 @@ RELEASE = (
         resources=tuple(arn("servicequotas", f"{service}/*") for service in ("ec2", "fargate", "vpc")),
         why="quotas of these services can be read",
     ),
-    Statement(sid="ReadTaskLogs", actions=("logs:GetLogEvents",), resources=_LOGS),
+    Statement(sid="ReadTaskLogs", actions=("logs:GetLogEvents",), resources=LOGS),
 )
 OBSERVE = (
     Statement(sid="ReadStacks", actions=("cloudformation:DescribeStacks",), resources=STACKS),
     Statement(
-        sid="ReadLogs", actions=("logs:FilterLogEvents", "logs:StartLiveTail", "logs:StartQuery"), resources=_LOGS
+        sid="ReadLogs", actions=("logs:FilterLogEvents", "logs:StartLiveTail", "logs:StartQuery"), resources=LOGS
     ),
     Statement(
         sid="ReadQueryResults",
@@ -314,56 +309,3 @@ DEPLOY_STACKS = (
     ),
 )
 """Permissions of STACK_DEPLOYER."""
-
-PULL = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
-GUARDDUTY_AGENT = arn("ecr", "repository/aws-guardduty-agent-fargate", account="*")
-"""Image of the container that GuardDuty's Runtime Monitoring adds to tasks. Each region has another account for it."""
-_BASE_BOUNDARY = (
-    Statement(
-        sid="PullImages",
-        actions=PULL,
-        resources=(arn("ecr", f"repository/{REPOSITORY}*", account="*"), GUARDDUTY_AGENT),
-        why="the registry may be in another account, whose repository policy applies as well",
-    ),
-    Statement(sid="ReportToGuardDuty", actions=("guardduty:SendSecurityTelemetry",), resources=("*",), why=UNSUPPORTED),
-    Statement(sid="LogInToPull", actions=("ecr:GetAuthorizationToken",), resources=("*",), why=UNSUPPORTED),
-    Statement(
-        sid="WriteLogs",
-        actions=("logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"),
-        resources=_LOGS,
-    ),
-    Statement(
-        sid="ReadSecrets",
-        actions=("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"),
-        resources=(arn("secretsmanager", f"secret:{PROJECT}/*"),),
-    ),
-)
-
-
-def boundary(owns: Sequence[Owned]) -> tuple[Statement, ...]:
-    """Return the maximum permissions of roles in service stacks, regardless of their policies."""
-    return (*(_use(each) for each in owns if each.actions), *_BASE_BOUNDARY)
-
-
-def _use(each: Owned) -> Statement:
-    sid = TITLE + camel_case(each.name)
-    return Statement(sid=sid, actions=each.actions, resources=owned.patterns(each, PROJECT))
-
-
-def granted(owns: Sequence[Owned]) -> dict[str, str]:
-    """Return tags of the access stack: a hash for each permission that the entries need, by service."""
-    found: dict[str, list[str]] = {f"{GRANTED_TAG}{service.value}": [] for service in owned.SERVICES}
-    for each in owns:
-        for action in (*owned.SERVICES[each.service].manage, *each.actions):
-            need = repr((action, owned.patterns(each, PROJECT)))
-            found[f"{GRANTED_TAG}{each.service.value}"].append(hashlib.sha256(need.encode()).hexdigest()[:6])
-    return {key: " ".join(hashes) or "none" for key, hashes in found.items()}
-
-
-def not_granted(owns: Sequence[Owned], tags: Mapping[str, str]) -> list[str]:
-    """Return the services of which the access stack with these tags lacks a permission."""
-    return [
-        key.removeprefix(GRANTED_TAG)
-        for key, needs in granted(owns).items()
-        if needs != "none" and set(needs.split()) - set(tags[key].split())
-    ]

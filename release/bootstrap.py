@@ -6,6 +6,7 @@ CloudFormation would have administrator permissions.
 
 import json
 
+from infra.boundary import GRANTED_TAG, not_granted
 from infra.config import (
     ACCESS_STACK,
     BOOTSTRAP_QUALIFIER,
@@ -16,7 +17,7 @@ from infra.config import (
     stages_in_account_of,
 )
 from infra.model import Stage
-from infra.permissions import GRANTED_TAG, ISSUER, not_granted, workflow_roles
+from infra.permissions import ISSUER, workflow_roles
 from release.aws import Aws
 from release.command import CommandError, NotReadyError, run
 from release.deploy import cdk, deploy, describe, outputs

@@ -7,20 +7,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from infra import execution_policy
+from infra.boundary import BOUNDARY_NAME, boundary, granted
 from infra.config import WORKLOAD
 from infra.findings import acknowledge
 from infra.model import Owned, Repository, Stage
-from infra.permissions import (
-    BOUNDARY_NAME,
-    DEPLOY_STACKS,
-    ISSUER,
-    STACK_DEPLOYER,
-    Statement,
-    arn,
-    boundary,
-    granted,
-    workflow_roles,
-)
+from infra.permissions import DEPLOY_STACKS, ISSUER, STACK_DEPLOYER, Statement, arn, workflow_roles
 from infra.stacks.base import BaseStack
 
 SESSION = cdk.Duration.hours(1)

@@ -11,6 +11,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 from infra import owned
+from infra.boundary import BOUNDARY_NAME, GUARDDUTY_AGENT, PULL
 from infra.config import DIGEST_PARAMETER, DNS_OUTPUT, WORKLOAD, own_resources
 from infra.constructs.alarms import Alarms
 from infra.constructs.budget import MonthlyBudget
@@ -24,7 +25,7 @@ from infra.constructs.own_resources import require_owned, resource_paths
 from infra.constructs.waf import WebAcl
 from infra.findings import acknowledge, wildcard_finding
 from infra.model import Owned, Service, Stage, camel_case
-from infra.permissions import BOUNDARY_NAME, GUARDDUTY_AGENT, PULL, UNSUPPORTED
+from infra.permissions import UNSUPPORTED
 from infra.stacks.base import BaseStack
 
 _BAKE_MINUTES, _BAKE_MINUTES_OF_OWN_METRIC = 3, 1

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from infra import execution_policy
+from infra.boundary import boundary
 from infra.checks import policy_problems
 from infra.config import STAGES, WORKLOAD, stage_named, stages_in_account_of, stages_in_registry_of
-from infra.permissions import DEPLOY_STACKS, ISSUER, READ, WORKFLOW_ROLES, boundary, workflow_roles
+from infra.permissions import DEPLOY_STACKS, ISSUER, READ, WORKFLOW_ROLES, workflow_roles
 from tests.infra.synthesis import (
     ACCOUNT,
     GITHUB,

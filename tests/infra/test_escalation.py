@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from infra import execution_policy
+from infra.boundary import BOUNDARY_NAME
 from infra.config import BOOTSTRAP_QUALIFIER
-from infra.permissions import BOUNDARY_NAME, WORKFLOW_ROLES, WorkflowRole
+from infra.permissions import WORKFLOW_ROLES, WorkflowRole
 from tests.infra.synthesis import ACCOUNT, REGION, every, grants, iam_actions, list_of, statements_of, templates, text
 
 EXECUTION, PUBLISHING, *UNUSED = (

@@ -9,12 +9,12 @@ import pytest
 from aws_cdk import aws_ec2, aws_sns, aws_sqs
 from constructs import Construct
 
+from infra.boundary import granted, not_granted
 from infra.checks import policy_problems
 from infra.config import STAGES
 from infra.constructs.own_resources import require_owned
 from infra.cost.bill import bill
 from infra.model import ConfigurationError
-from infra.permissions import granted, not_granted
 from tests.infra.every_service.workload import JOBS, WORKLOAD
 from tests.infra.synthesis import Templates, environment, every, grants, statements_of, templates_of, the
 
