@@ -22,7 +22,7 @@ from bench.load import Request
 from comments.ids import TICKS_PER_MS, id_at
 from comments.schemas import Comment, NewComment
 from comments.stores import open_store
-from comments.stores.dynamodb import KEY_SCHEMA
+from comments.stores.dynamodb_items import KEY_SCHEMA
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build/bench"

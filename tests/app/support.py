@@ -25,7 +25,7 @@ from werkzeug.test import TestResponse
 from comments.app import create_app
 from comments.config import load_settings
 from comments.stores import CommentStore
-from comments.stores.dynamodb import INDEX_SCHEMA, KEY_SCHEMA, RECENT
+from comments.stores.dynamodb_items import INDEX_SCHEMA, KEY_SCHEMA, RECENT
 from tests.client import ask
 
 ROOT = Path(__file__).resolve().parents[2]

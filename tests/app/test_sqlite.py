@@ -18,6 +18,7 @@ from comments.errors import StoreError
 from comments.schemas import Comment, NewComment
 from comments.stores import sqlite, sqlite_writer
 from comments.stores.sqlite import SQLiteStore
+from comments.stores.sqlite_rows import insert
 from tests.app.support import Serve, wait_until
 from tests.client import listed, post
 from tests.machine import needs
@@ -131,8 +132,6 @@ def test_reads_are_served_while_a_commit_waits_for_the_disk(serve: Serve, tmp_pa
 
 
 def test_a_bug_in_one_write_fails_no_other(store: SQLiteStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    insert = sqlite._insert
-
     def fail_for_five(db: sqlite3.Connection, comment: Comment) -> None:
         if comment["comment"] == "5":
             db.execute("DELETE FROM comment")
@@ -140,7 +139,7 @@ def test_a_bug_in_one_write_fails_no_other(store: SQLiteStore, path: Path, monke
         insert(db, comment)
 
     add_comment(store, "before")
-    monkeypatch.setattr(sqlite, "_insert", fail_for_five)
+    monkeypatch.setattr("comments.stores.sqlite.insert", fail_for_five)
     with ThreadPoolExecutor(10) as pool:
         with lock_of_another_process(path):
             writes = [pool.submit(add_comment, store, str(number)) for number in range(10)]

@@ -1,17 +1,22 @@
 """Calls of one DynamoDB table: bounded in number and time, retried after conflicts, with errors as StoreError."""
 
 import random
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from comments.errors import StoreError, Throttled
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 
 Item = dict[str, dict[str, Any]]
 """The value of each attribute, with its type: {"pk": {"S": "thread#1"}}."""
@@ -44,6 +49,9 @@ THROTTLED = {
     *("ThrottlingError", "ProvisionedThroughputExceeded"),
 }
 """Error codes, and cancellation reasons, of requests beyond the table's ceiling or a partition's limit."""
+
+THREADS = 8
+"""Parallel writes of commands: few enough for one partition (a thread), which supports 1,000 writes per second."""
 
 BATCH = 100
 """AWS: keys of a BatchGetItem."""
@@ -169,3 +177,18 @@ class Table:
             yield
         finally:
             self._connections.release()
+
+
+def in_parallel(call: Callable[[Argument], Result], arguments: Iterable[Argument]) -> list[Result]:
+    """Call a function in threads, from the main thread. Ctrl-C waits for them: otherwise, it may leave a lock of theirs
+    locked, so that the command never ends."""
+    interrupts: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    try:
+        with ThreadPoolExecutor(THREADS) as pool:
+            results = [*pool.map(call, arguments)]
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if interrupts:
+        signal.raise_signal(signal.SIGINT)
+    return results

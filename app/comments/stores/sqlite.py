@@ -16,11 +16,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-import orjson
-
 from comments.config import DATA
-from comments.errors import KeyReused, StoreError
-from comments.ids import id_at, now, tick_of
+from comments.errors import StoreError
+from comments.ids import id_at, now
 from comments.schemas import ANYONE, Author, Comment, NewComment
 from comments.stores import sqlite_schema
 from comments.stores.base import (
@@ -35,6 +33,18 @@ from comments.stores.base import (
     hash_of,
     scan_held,
 )
+from comments.stores.sqlite_rows import (
+    COLUMNS,
+    comment_of,
+    find_replay,
+    id_after,
+    insert,
+    is_known,
+    next_id,
+    remember,
+    remembered_id,
+    restore,
+)
 from comments.stores.sqlite_writer import TIMEOUT, Writer, connect, converted_errors
 
 FAILURE_SECONDS = 60.0
@@ -45,8 +55,6 @@ NO_FAILURE = (-math.inf, "")
 NEVER = 253_402_300_799
 """When the approval of a comment and trust in its author expire: at the end of the year 9999."""
 
-REQUIRED = ("id", "content_id", "email", "comment", "created_at")
-COLUMNS = "id, content_id, email, comment, created_at, more"
 HELD = "SELECT id, content_id, email, comment, created_at, json_set(more, '$.held', json('true')) AS more FROM held"
 """Rows of pending comments, marked as such in the column `more`."""
 
@@ -83,28 +91,28 @@ class SQLiteStore:
 
     def add(self, new: NewComment, *, key: str = "", held: bool = False, by: Author = ANYONE) -> Comment:
         def change(db: sqlite3.Connection) -> Comment:
-            if key and (replayed := _find_replay(db, new, key, by)):
+            if key and (replayed := find_replay(db, new, key, by)):
                 return replayed
-            comment = new.stored(id_at(now()) if held else _next_id(db, new.content_id), held=held, by=by)
-            _insert(db, comment)
+            comment = new.stored(id_at(now()) if held else next_id(db, new.content_id), held=held, by=by)
+            insert(db, comment)
             self._notify(db, CREATED, comment["content_id"], comment["id"])
             if key:
                 expires_at = int(time.time()) + KEY_SECONDS
-                _remember(db, hash_of(new.content_id, key), fingerprint(new, by), comment["id"], expires_at, held=held)
+                remember(db, hash_of(new.content_id, key), fingerprint(new, by), comment["id"], expires_at, held=held)
             return comment
 
         return self._change(change)
 
     def find_replay(self, new: NewComment, key: str, *, by: Author = ANYONE) -> Comment | None:
         with self._reader() as db:
-            return _find_replay(db, new, key, by)
+            return find_replay(db, new, key, by)
 
     def get(self, content_id: int, comment_id: str) -> Comment | None:
         query = "FROM comment WHERE content_id = ? AND id = ?"
         if found := self._one(query, content_id, comment_id):
             return found
         with self._reader() as db:
-            approved = _remembered_id(db, "approve", content_id, comment_id)
+            approved = remembered_id(db, "approve", content_id, comment_id)
         return self._one(query, content_id, approved) if approved else None
 
     def list_comments(self, content_id: int, *, after: str = "", limit: int, newest_first: bool = False) -> Page:
@@ -132,13 +140,13 @@ class SQLiteStore:
                 (content_id, comment_id),
             ).fetchone()
             if row is None:
-                return _remembered_id(db, "approve", content_id, comment_id)
-            new_id = _next_id(db, content_id)
-            comment = _comment(row) | {"id": new_id}
-            _insert(db, comment)
-            _remember(db, hash_of("approve", content_id, comment_id), "", new_id, NEVER, held=False)
+                return remembered_id(db, "approve", content_id, comment_id)
+            new_id = next_id(db, content_id)
+            comment = comment_of(row) | {"id": new_id}
+            insert(db, comment)
+            remember(db, hash_of("approve", content_id, comment_id), "", new_id, NEVER, held=False)
             if author := comment.get("author"):
-                _remember(db, hash_of("trust", author), "", new_id, NEVER, held=False)
+                remember(db, hash_of("trust", author), "", new_id, NEVER, held=False)
             return new_id
 
         published = self._change(change)
@@ -169,7 +177,7 @@ class SQLiteStore:
                 "SELECT DISTINCT comment_id FROM outbox WHERE content_id = ?", (content_id,)
             ).fetchall()
             for (old,) in waiting:
-                new = _remembered_id(db, "approve", content_id, old) or old  # the other thread knows no former ids
+                new = remembered_id(db, "approve", content_id, old) or old  # the other thread knows no former ids
                 changed = "UPDATE outbox SET content_id = ?, comment_id = ? WHERE content_id = ? AND comment_id = ?"
                 db.execute(changed, (target, new, content_id, old))
             return sum(
@@ -201,7 +209,7 @@ class SQLiteStore:
 
     def is_trusted(self, author: str) -> bool:
         with self._reader() as db:
-            return _remembered_id(db, "trust", author) is not None
+            return remembered_id(db, "trust", author) is not None
 
     def scan(self) -> Iterator[Comment]:
         yield from scan_held(self)
@@ -215,8 +223,8 @@ class SQLiteStore:
     def restore(self, comments: Sequence[Comment], *, dry_run: bool = False) -> int:
         if dry_run:
             with self._reader() as db:
-                return sum(not _is_known(db, comment) for comment in comments)
-        return self._change(lambda db: sum(_restore(db, comment) for comment in comments))
+                return sum(not is_known(db, comment) for comment in comments)
+        return self._change(lambda db: sum(restore(db, comment) for comment in comments))
 
     def list_outbox(self, target: str, *, limit: int) -> list[Notification]:
         query = "SELECT id, event, content_id, comment_id FROM outbox WHERE target = ? ORDER BY id LIMIT ?"
@@ -262,7 +270,7 @@ class SQLiteStore:
         for target in self.targets:
             newest = db.execute("SELECT max(id) FROM outbox WHERE target = ?", (target,)).fetchone()[0]
             db.execute(
-                "INSERT INTO outbox VALUES (?, ?, ?, ?, ?)", (target, _id_after(newest), event, content_id, comment_id)
+                "INSERT INTO outbox VALUES (?, ?, ?, ?, ?)", (target, id_after(newest), event, content_id, comment_id)
             )
 
     def _prepare(self, db: sqlite3.Connection) -> None:
@@ -305,7 +313,7 @@ class SQLiteStore:
             for row in db.execute(f"SELECT {COLUMNS} {query} LIMIT ?", (*parameters, limit + 1)):
                 if len(comments) == limit or size > PAGE_BYTES:
                     return Page(comments, more=True)
-                comments.append(_comment(row))
+                comments.append(comment_of(row))
                 size += len(row[3].encode()) + len(row[5])
         return Page(comments, more=False)
 
@@ -322,92 +330,9 @@ class SQLiteStore:
         return result
 
 
-def _comment(row: tuple[Any, ...]) -> Comment:
-    comment_id, content_id, email, text, created_at, more = row
-    comment: Comment = {"id": comment_id, "content_id": content_id, "comment": text, "created_at": created_at}
-    if email:
-        comment["email"] = email
-    return comment | orjson.loads(more)  # type: ignore[no-any-return]  # the keys of a Comment
-
-
 def _create_directory(path: Path) -> None:
     try:
         path.mkdir(exist_ok=True)
     except OSError as error:
         remedy = "create the directory, or set COMMENTS_STORE to a file in another one"
         raise StoreError(f"COMMENTS_STORE: cannot create {path}: {error.strerror}; {remedy}") from error
-
-
-def _next_id(db: sqlite3.Connection, content_id: int) -> str:
-    """Return an id after the newest that the thread has or had, even if the system clock was set back since."""
-    newest = db.execute(
-        "SELECT max(id) FROM (SELECT max(id) AS id FROM comment WHERE content_id = :content_id"
-        " UNION ALL SELECT id FROM deleted_newest WHERE content_id = :content_id)",
-        {"content_id": content_id},
-    ).fetchone()[0]
-    return _id_after(newest)
-
-
-def _id_after(newest: str | None) -> str:
-    return id_at(max(now(), tick_of(newest) + 1 if newest else 0))
-
-
-def _find_replay(db: sqlite3.Connection, new: NewComment, key: str, by: Author) -> Comment | None:
-    seen = db.execute(
-        "SELECT fingerprint, id, held FROM idempotency_key WHERE key = ? AND expires_at > ?",
-        (hash_of(new.content_id, key), int(time.time())),
-    ).fetchone()
-    if seen is None:
-        return None
-    content, comment_id, held = seen
-    if content != fingerprint(new, by):
-        raise KeyReused
-    return new.stored(comment_id, held=bool(held), by=by)
-
-
-def _remembered_id(db: sqlite3.Connection, *parts: object) -> str | None:
-    """Return the id under which a pending comment was published, or the last one that was approved of an author."""
-    row = db.execute("SELECT id FROM idempotency_key WHERE key = ?", (hash_of(*parts),)).fetchone()
-    return row[0] if row else None
-
-
-def _insert(db: sqlite3.Connection, comment: Comment) -> None:
-    table = "held" if comment.get("held") else "comment"
-    db.execute(f"INSERT INTO {table} ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", _row(comment))  # noqa: S608  # only constants are interpolated
-
-
-def _row(comment: Comment) -> tuple[Any, ...]:
-    values: dict[str, Any] = {"email": "", **comment}
-    values.pop("held", None)
-    required = [values.pop(name) for name in REQUIRED]
-    return (*required, orjson.dumps(values).decode())
-
-
-def _remember(
-    db: sqlite3.Connection, hashed: str, content: str, comment_id: str, expires_at: int, *, held: bool
-) -> None:
-    """Remember a key, and delete up to ten expired ones: this keeps the table small without a slow request."""
-    expired = "SELECT key FROM idempotency_key WHERE expires_at <= ? LIMIT 10"
-    db.execute(f"DELETE FROM idempotency_key WHERE key IN ({expired})", (int(time.time()),))  # noqa: S608  # only a constant is interpolated
-    db.execute(
-        "INSERT OR REPLACE INTO idempotency_key (key, fingerprint, id, held, expires_at) VALUES (?, ?, ?, ?, ?)",
-        (hashed, content, comment_id, held, expires_at),
-    )
-
-
-def _is_known(db: sqlite3.Connection, comment: Comment) -> bool:
-    """Return whether the thread has the id, or had it until its approval."""
-    query = (
-        "SELECT EXISTS (SELECT 1 FROM comment WHERE content_id = :content_id AND id = :id)"
-        " OR EXISTS (SELECT 1 FROM held WHERE id = :id AND (content_id = :content_id OR :held))"  # their ids are unique
-        " OR EXISTS (SELECT 1 FROM idempotency_key WHERE key = :approval)"
-    )
-    approval = hash_of("approve", comment["content_id"], comment["id"])
-    return bool(db.execute(query, {"held": False, **comment, "approval": approval}).fetchone()[0])
-
-
-def _restore(db: sqlite3.Connection, comment: Comment) -> bool:
-    known = _is_known(db, comment)
-    if not known:
-        _insert(db, comment)
-    return not known

@@ -5,7 +5,8 @@ from aws_cdk.assertions import Template
 from botocore.model import OperationModel
 
 from comments.schemas import NewComment
-from comments.stores.dynamodb import INDEX_SCHEMA, KEY_SCHEMA, RECENT, TTL_ATTRIBUTE, DynamoDBStore
+from comments.stores.dynamodb import DynamoDBStore
+from comments.stores.dynamodb_items import INDEX_SCHEMA, KEY_SCHEMA, RECENT, TTL_ATTRIBUTE
 from infra.config import STAGES
 from tests.app.contract.synthesis import templates
 from tests.app.support import create_table
