@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
@@ -139,6 +140,9 @@ def explain_error(error: ReleaseError | ConfigurationError | BotoCoreError | Cli
 
 def run_command(name: str, command: Callable[[], int | None], *, failed: int = FAILED) -> NoReturn:
     """Run a command and exit with its status (None is 0). Errors are explained on stderr, bugs with their stack."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal may be unable to show what the service has logged
+            stream.reconfigure(errors="backslashreplace")
     for number in TERMINATIONS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, signal.default_int_handler)

@@ -21,7 +21,7 @@ class _View:
     def __init__(self) -> None:
         self.rows: dict[str, str] = {}
         self.started = self.printed = time.monotonic()
-        self._spinner = Spinner("dots")
+        self._spinner = Spinner("line" if _CONSOLE.options.ascii_only else "dots")
 
     def start(self) -> None:
         self.rows.clear()

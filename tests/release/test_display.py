@@ -3,16 +3,23 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.release.terminal import run_in_terminal
 from tests.repository import ROOT
 
 SCRIPT = """
-import time
+import sys, time
+from release.command import run_command
 from release.display import note, progress, step
-with step("service"):
-    progress("tasks", "1 of 2 running")
-    note("an event")
-    time.sleep(0.5)  # longer than the view's refresh
+
+def work():
+    with step("service"):
+        progress("tasks", "1 of 2 running")
+        note(" ".join(["an event", *sys.argv[1:]]))
+        time.sleep(0.5)  # longer than the view's refresh
+
+run_command("release", work)
 """
 COMMAND = [sys.executable, "-c", SCRIPT]
 
@@ -30,3 +37,12 @@ def test_a_file_gets_the_lines_that_stay() -> None:
     printed = subprocess.check_output(COMMAND, cwd=ROOT, text=True).splitlines()
     assert printed[:2] == ["==> service", "    an event"]
     assert len(printed) == 3
+
+
+def test_a_terminal_without_unicode_shows_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")  # as with LANG=de_DE.ISO-8859-1
+    moments: list[str] = []
+    last = run_in_terminal([*COMMAND, "\N{RIGHTWARDS ARROW}"], moments.append).splitlines()
+    assert any("tasks  1 of 2 running" in moment for moment in moments)
+    assert last[:2] == ["==> service", r"    an event \u2192"]
+    assert "done in" in last[2]
