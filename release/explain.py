@@ -106,6 +106,11 @@ def _causes(evidence: Evidence, failures: Sequence[str]) -> list[str]:
     causes += [*_exceptions(evidence.errors), *outage_causes(evidence.errors)]
     alarms = [match[1] for failure in failures if (match := _ALARMS.search(failure))]
     causes += [f"an alarm rolled the deployment back: look up {names} in docs/operations.md" for names in alarms]
+    if not alarms and any("alarm detected" in text for text in (*evidence.events, *failures)):
+        causes.append(
+            "an alarm rolled the deployment back: find its name with `make status` or in the history of CloudWatch's"
+            " alarms, and look it up in docs/operations.md"
+        )
     causes = causes or [*_recognized(failures)][:1]
     return causes or ([f"{evidence.cancelled}: see ECS's events below"] if evidence.cancelled else [])
 
