@@ -46,8 +46,8 @@ class StoppedTask:
 
     @property
     def failed(self) -> bool:
-        """Whether it stopped by itself or by ECS's judgment, not by Spot or by hand."""
-        return self.stop_code not in {"SpotInterruption", "UserInitiated"}
+        """Whether it stopped by itself or by ECS's judgment, not by Spot, by Fargate's maintenance or by hand."""
+        return self.stop_code not in {"SpotInterruption", "TerminationNotice", "InfrastructureHealth", "UserInitiated"}
 
     @property
     def crashed(self) -> bool:

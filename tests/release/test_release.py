@@ -193,7 +193,8 @@ def test_tasks_that_failed_after_the_last_deployment_are_explained(
     assert "UPDATE_COMPLETE, but tasks have failed in the last hour" in said
     assert "web exits with status 3: no key" in said
     assert watch.call_args.kwargs["since"] > 0, "the log of days would be read"
-    evidence.stopped[:] = [StoppedTask("2", "UserInitiated", ("Task stopped by user",), 0)]
+    by_others = ("UserInitiated", "SpotInterruption", "TerminationNotice", "InfrastructureHealth")
+    evidence.stopped[:] = [StoppedTask("2", code, (), 0) for code in by_others]
     command.explain_last(aws.stage)
     assert "nothing failed" in capsys.readouterr().out
 
