@@ -253,12 +253,11 @@ def _failures(events: Iterable[StackEventTypeDef]) -> list[str]:
 def last_operation(aws: Aws, name: str) -> tuple[float, str, list[str]]:
     """Return when the stack's last operation started (Unix time), its outcome, and its failures, oldest first.
 
-    Raises NotReadyError if there is no such stack.
+    Raises NotReadyError if there is no such stack, or only its first change set.
     """
-    stack = describe(aws, name)
-    if not stack:
+    stack, operation = describe(aws, name), next(operations(aws, name), None)
+    if not stack or not operation:
         raise not_deployed(aws)
-    operation = next(operations(aws, name))
     status = stack["StackStatus"]
     return operation[-1]["Timestamp"].timestamp(), f"{name}: {OUTCOMES.get(status, status)}", _failures(operation)
 
@@ -268,7 +267,7 @@ def operations(aws: Aws, name: str) -> Iterator[list[StackEventTypeDef]]:
     events: list[StackEventTypeDef] = []
     for event in _events(aws, name):
         events.append(event)
-        begins = event.get("ResourceStatus") in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
+        begins = re.fullmatch(r"(CREATE|UPDATE|DELETE|IMPORT)_IN_PROGRESS", event.get("ResourceStatus", ""))
         if begins and event.get("PhysicalResourceId") == event["StackId"]:
             yield events
             events = []

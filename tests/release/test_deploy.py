@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from infra.config import STAGES
 from release import deploy
 from release.aws import Aws
-from release.command import CommandError, DeploymentError
+from release.command import CommandError, DeploymentError, NotReadyError
 from tests.release.account import TOPIC, Create
 
 IMPOSSIBLE = {
@@ -48,6 +48,20 @@ def test_a_failed_deployment_gives_cloudformations_reasons_and_no_older_ones(
     assert failures == [reason]
 
 
+def test_a_stack_whose_first_change_set_was_rejected_is_not_deployed(aws: Aws) -> None:
+    """It is in REVIEW_IN_PROGRESS, and has no operation to explain."""
+    template = json.dumps({"Resources": {"Topic": TOPIC}})
+    aws.cloudformation.create_change_set(
+        StackName="reviewed", ChangeSetName="first", ChangeSetType="CREATE", TemplateBody=template
+    )
+    try:
+        assert deploy.describe(aws, "reviewed")
+        with pytest.raises(NotReadyError, match="is not deployed: run `make deploy"):
+            deploy.last_operation(aws, "reviewed")
+    finally:
+        aws.cloudformation.delete_stack(StackName="reviewed")
+
+
 # Events of hooks: https://github.com/aws/aws-cdk-cli/pull/1198
 HOOK = {"HookType": "Guard", "HookStatus": "HOOK_COMPLETE_FAILED", "HookStatusReason": "not encrypted"}
 
@@ -76,18 +90,39 @@ HOOK = {"HookType": "Guard", "HookStatus": "HOOK_COMPLETE_FAILED", "HookStatusRe
 def test_an_update_that_is_cancelled_or_rejected_by_a_hook_says_so(
     dev: Aws, monkeypatch: pytest.MonkeyPatch, events: list[Any], expected: list[str]
 ) -> None:
-    stack = {"StackName": "x", "StackStatus": "UPDATE_ROLLBACK_COMPLETE", "StackId": "arn/x"}
+    outcome, failures = last_operation(
+        dev, monkeypatch, "UPDATE_ROLLBACK_COMPLETE", *events, ("x", "UPDATE_IN_PROGRESS", "", {})
+    )
+    assert "the previous version still runs" in outcome
+    assert failures == expected
+
+
+def test_a_resource_that_was_imported_since_the_last_failure_ends_it(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/failures.md recommends `cdk import` for tables that exist."""
+    events: list[Any] = [
+        ("x", "IMPORT_COMPLETE", "", {}),
+        ("x", "IMPORT_IN_PROGRESS", "User Initiated", {}),
+        ("Table", "CREATE_FAILED", "notes-dev-pages already exists", {}),
+        ("x", "UPDATE_IN_PROGRESS", "User Initiated", {}),
+    ]
+    assert last_operation(dev, monkeypatch, "IMPORT_COMPLETE", *events) == ("x: IMPORT_COMPLETE", [])
+
+
+def last_operation(
+    dev: Aws, monkeypatch: pytest.MonkeyPatch, status: str, *events: tuple[str, str, str, dict[str, str]]
+) -> tuple[str, list[str]]:
+    """Return outcome and failures of the last operation on a stack with these events, the newest first."""
+    stack = {"StackName": "x", "StackStatus": status, "StackId": "arn/x"}
     pages = [
         {"EventId": str(number), "StackId": "arn/x", "PhysicalResourceId": f"arn/{name}", "LogicalResourceId": name,
          "ResourceType": "x", "ResourceStatus": status, "ResourceStatusReason": reason, "Timestamp": datetime.now(UTC),
          **more}
-        for number, (name, status, reason, more) in enumerate([*events, ("x", "UPDATE_IN_PROGRESS", "", {})])
+        for number, (name, status, reason, more) in enumerate(events)
     ]  # fmt: skip
     monkeypatch.setattr(deploy, "describe", lambda *_: stack)
     monkeypatch.setattr(deploy, "_events", lambda *_: iter(pages))
     _, outcome, failures = deploy.last_operation(dev, "x")
-    assert "the previous version still runs" in outcome
-    assert failures == expected
+    return outcome, failures
 
 
 @pytest.mark.parametrize("change", [deploy.deploy, deploy.destroy])
