@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 import time
 
-from botocore.exceptions import WaiterError
+from botocore.exceptions import ClientError, WaiterError
 
 from infra.config import WORKLOAD
 from release.aws import Aws
+from release.aws_errors import explain_aws_error
 from release.command import DeploymentError
 from release.display import note
 from release.evidence import Evidence, StoppedTask
@@ -68,8 +69,12 @@ def run_before_rollout(aws: Aws, digest: str) -> None:
             WaiterConfig={"Delay": POLL_SECONDS, "MaxAttempts": LIMIT_SECONDS // POLL_SECONDS},
         )
     except WaiterError as error:
-        stop = f"aws ecs stop-task --cluster {stage.cluster} --task {task}"
-        limit = f"it still runs after {LIMIT_SECONDS / 60:.0f} minutes: wait for it, or stop it with `{stop}`"
+        advice = f"wait for it, or stop it with `aws ecs stop-task --cluster {stage.cluster} --task {task}`"
+        if "Error" in error.last_response:
+            why = explain_aws_error(ClientError(error.last_response, "DescribeTasks"))
+            unknown = f"`{shlex.join(command)}` was started before the rollout, but its result is unknown"
+            raise DeploymentError(unknown, why, f"it may still run: {advice}") from error
+        limit = f"it still runs after {LIMIT_SECONDS / 60:.0f} minutes: {advice}"
         raise DeploymentError(summary, limit) from error
     (described,) = ecs.describe_tasks(cluster=stage.cluster, tasks=[task])["tasks"]
     stopped = StoppedTask.of(described)

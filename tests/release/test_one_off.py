@@ -4,7 +4,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from botocore.exceptions import WaiterError
+from botocore.exceptions import ClientError, WaiterError
 
 from release import one_off
 from release.aws import Aws
@@ -92,3 +92,12 @@ def test_a_command_that_takes_too_long_is_left_running_and_named(dev: Aws, ecs: 
     with pytest.raises(DeploymentError) as failed:
         run_before_rollout(dev, NEW)
     assert "aws ecs stop-task --cluster notes-dev --task task/1" in failed.value.details[0]
+
+
+def test_credentials_that_expire_meanwhile_are_not_taken_for_a_failure(dev: Aws, ecs: Mock) -> None:
+    expired = ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "expired"}}, "DescribeTasks").response
+    ecs.get_waiter.return_value.wait.side_effect = WaiterError("tasks_stopped", "An error occurred", expired)
+    with pytest.raises(DeploymentError, match="its result is unknown") as failed:
+        run_before_rollout(dev, NEW)
+    assert "sign in again" in failed.value.details[0]
+    assert "it may still run: wait for it, or stop it" in failed.value.details[1]
