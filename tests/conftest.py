@@ -20,6 +20,9 @@ from tests.repository import nobody
 os.environ["CDK_VALIDATION"] = "false"
 # Tests never read the adopter's stages and workload. Commands that they start inherit the variable.
 os.environ["CONFIG_PACKAGE"] = "tests.reference"
+# In a workflow, commands print groups, and write outputs and a summary, which would be those of the run of the tests.
+for name in ("GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+    os.environ.pop(name, None)
 
 HERE = Path(__file__).parent
 

@@ -1,5 +1,6 @@
 """What a command prints, on a terminal and elsewhere."""
 
+import os
 import subprocess
 import sys
 
@@ -46,3 +47,10 @@ def test_a_terminal_without_unicode_shows_everything_else(monkeypatch: pytest.Mo
     assert any("tasks  1 of 2 running" in moment for moment in moments)
     assert last[:2] == ["==> service", r"    an event \u2192"]
     assert "done in" in last[2]
+
+
+def test_a_workflow_shows_each_step_as_a_group() -> None:
+    variables = os.environ | {"GITHUB_ACTIONS": "true"}
+    printed = subprocess.check_output(COMMAND, cwd=ROOT, env=variables, text=True).splitlines()
+    assert printed[:2] == ["::group::==> service", "    an event"]
+    assert printed[3:] == ["::endgroup::"]
