@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 
+from urllib3.exceptions import HTTPError
+
 from infra.config import WORKLOAD
 from infra.model import PLACEHOLDER, Stage
 from release.aws import Aws
@@ -143,6 +145,8 @@ def show(stage: Stage, arguments: argparse.Namespace) -> None:
                     print(line, flush=True)
     except aws.logs.exceptions.ResourceNotFoundException:
         raise NotReadyError(f"no log group {stage.app_log_group}: run `make deploy ENV={stage.name}`") from None
+    except HTTPError as error:  # of a stream, which botocore passes on
+        raise ReleaseError("the connection to CloudWatch Logs was lost: run this again") from error
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -1,18 +1,22 @@
 """`make logs`: lines from a point in time on, live ones, one request's story, and saved queries."""
 
+import socket
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
+from botocore.config import Config
 from botocore.stub import Stubber
 
 from infra.config import WORKLOAD
 from release import logs as module
 from release.aws import Aws
-from release.command import NotReadyError
+from release.command import NotReadyError, ReleaseError
 from release.logs import request_lines, request_pattern, run_query
 from tests.repository import ROOT, run
 
@@ -62,6 +66,28 @@ def test_following_continues_with_new_lines_until_ctrl_c(log: Write, playground_
         assert following.stdout.readline() == "afterwards\n"
         following.send_signal(2)
         assert following.wait(20) == 0
+
+
+def test_a_lost_connection_ends_following_with_the_next_step(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A computer that sleeps loses it."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def lose_connection() -> None:
+        connection, _ = server.accept()
+        connection.recv(65536)
+        head = "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\nTransfer-Encoding: chunked"
+        connection.sendall(f"{head}\r\n\r\n5\r\n".encode())
+        connection.close()
+
+    address = f"http://127.0.0.1:{server.getsockname()[1]}"
+    client = dev.session.client("logs", endpoint_url=address, config=Config(inject_host_prefix=False))
+    monkeypatch.setitem(dev.__dict__, "logs", client)
+    monkeypatch.setattr(Aws, "of", lambda _: dev)
+    given = Namespace(query=None, request=None, filter="", since=None, follow=True)
+    with server, ThreadPoolExecutor() as pool:
+        pool.submit(lose_connection)
+        with pytest.raises(ReleaseError, match="connection to CloudWatch Logs was lost: run this again"):
+            module.show(dev.stage, given)
 
 
 @pytest.mark.usefixtures("log")
