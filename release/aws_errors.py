@@ -22,9 +22,13 @@ SIGN_IN = "the AWS credentials have expired: sign in again (aws sso login), then
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _DENIAL = re.compile(
     r"User: (?P<who>arn:\S+) is not authorized to perform: (?P<action>[\w-]+:\w+)"
-    r"(?: on resource: \"?(?P<what>[^\s\"]+)\"?)?(?P<why>.*)",
+    r"(?: on resource: \"?(?P<what>[^\s\"]+)\"?)?(?P<why>[^.(\n]*)",
 )
 """IAM's message, common to all services. It names no resource if the action doesn't support any."""
+_LIMITED = re.compile(
+    r"explicit deny|no (permissions boundary|(service|resource) control policy|session policy|VPC endpoint policy)"
+)
+"""Reasons why granting a permission to the role does not help."""
 _NOT_ASSUMED = re.compile(
     rf"could not be used to assume '(?P<role>arn:[^']*(?:/{STACK_DEPLOYER}|-file-publishing-role-[^']*))'"
 )
@@ -65,8 +69,11 @@ def explain_denial(text: str) -> str | None:
     kind, *names = denial["who"].rpartition(":")[2].split("/")
     role = {"role": names[-1:], "assumed-role": names[:1]}.get(kind, [""])[0]
     subject = f"the role {role}" if role else f"the {kind} {'/'.join(names)}".rstrip()
-    if "explicit deny" in denial["why"]:
-        return f"{subject} is denied {what}{denial['why'].rstrip('. ')}: ask the account's administrator"
+    if "no permissions boundary" in denial["why"] and role.startswith(f"{TITLE}Service-"):
+        add = f"add it to owns in infra/workload.py or to infra/boundary.py, and {_DEPLOY_ACCESS}"
+        return f"{subject} lacks {what}, which its boundary does not allow: {add}"
+    if _LIMITED.search(denial["why"]):
+        return f"{subject} is denied {what}{denial['why'].rstrip()}: ask the account's administrator"
     if "no resource-based policy" in denial["why"]:  # of another account
         return f"{subject} lacks {what}: deploy a stage of the registry's account again, which lets others use it"
     return f"{subject} lacks {what}: {_where_granted(role)}"

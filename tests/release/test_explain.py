@@ -20,6 +20,7 @@ CDK = "arn:aws:sts::111122223333:assumed-role/cdk-notes-cfn-exec-role-1111222233
 TASK = "arn:aws:sts::111122223333:assumed-role/NotesService-dev-WebTaskRole1A2B/3c4d"
 ALICE = "arn:aws:iam::111122223333:user/people/alice"
 UNALLOWED = "because no identity-based policy allows it"
+UNBOUNDED = "because no permissions boundary allows the"
 BREAKER = 'Service (AWS::ECS::Service): "ECS Deployment Circuit Breaker was triggered"'
 
 
@@ -206,13 +207,15 @@ def test_an_unknown_failure_shows_the_last_events_and_cloudformations_reason() -
         ),
         (CDK, "wafv2:CreateWebACL", UNALLOWED, "the role cdk-notes-cfn-exec", "infra/execution_policy.py"),
         (TASK, "dynamodb:Query", UNALLOWED, "the role NotesService-dev", "infra/stacks/service.py"),
+        (TASK, "dynamodb:Query", f"{UNBOUNDED} dynamodb:Query action", "NotesService-dev", "infra/boundary.py"),
+        (CDK, "sns:TagResource", f"{UNBOUNDED} sns:TagResource action", "is denied", "action: ask the account's"),
     ],
-    ids=["a role of GitHub", "a person", "an organization", "another account", "CDK", "a task"],
+    ids=["GitHub", "a person", "an organization", "another account", "CDK", "a task", "a boundary", "another boundary"],
 )
 def test_a_denial_names_role_permission_and_where_to_grant_it(
     who: str, action: str, why: str, subject: str, next_step: str
 ) -> None:
-    message = f"User: {who} is not authorized to perform: {action} on resource: arn:x {why}"
+    message = f"User: {who} is not authorized to perform: {action} on resource: arn:x {why} (Service: Sns, Status: 403)"
     error = ClientError({"Error": {"Code": "AccessDenied", "Message": message}}, "DoIt")
     summary = explain_aws_error(error)
     assert subject in summary
