@@ -26,21 +26,24 @@ LOGGED = {
     r"out ?of ?memory": "the container ran out of memory: raise Stage.memory in infra/stages.py, or fix what uses it",
 }
 """Patterns of messages that also appear in the log of a task, with their meaning and the next step."""
-_NO_NETWORK = r"i/o timeout|RequestError|RequestCanceled|deadline exceeded|connection refused|no such host"
+_NO_NETWORK = (
+    r"connection issue|i/o timeout|RequestError|RequestCanceled|deadline exceeded|connection refused|no such host"
+)
+_DENIED = r"403 Forbidden|denied|not authorized|no basic auth|has the permissions"
 CASES = LOGGED | {
-    rf"(CannotPull|ResourceInitializationError).*({_NO_NETWORK})": "the task can't reach AWS's APIs: check"
-    " Stage.egress, routes and security groups; `make drift` shows changes made by hand",
-    r"(CannotPull|ResourceInitializationError).*(403 Forbidden|denied|not authorized|no basic auth)": "the execution"
-    " role lacks a permission: check infra/stacks/service.py and, for an image in another account, the repository's"
-    " policy; `make drift` shows changes made by hand",
-    r"can't find the specified secret|secrets.*ResourceNotFoundException": "a secret is missing: restore it with"
-    " `aws secretsmanager restore-secret` within 30 days",
+    rf"(CannotPull|ResourceInitializationError).*({_DENIED})": "the execution role lacks a permission: check"
+    " infra/stacks/service.py and, for an image in another account, the repository's policy; `make drift` shows changes"
+    " made by hand",
+    r"can't find the specified secret|secrets.*(ResourceNotFoundException|marked for deletion)": "a secret is"
+    " missing: restore it with `aws secretsmanager restore-secret` within 30 days",
     r"did not contain json key": "a secret lacks the JSON key that the task definition names: store it with `aws"
     " secretsmanager put-secret-value`",
     r"no space left on device": "the image is too large for the task's disk: make it smaller than 20 GB",
     IMAGE_GONE: "the image is no longer in the registry: deploy again to build it, or deploy another TAG",
     r"logger args.*does not exist": "the log group is missing: create it again with `aws logs create-log-group`, then"
     " deploy again",
+    rf"(CannotPull|ResourceInitializationError).*({_NO_NETWORK})": "the task can't reach AWS's APIs: check"
+    " Stage.egress, routes and security groups; `make drift` shows changes made by hand",
     r"reached the limit on|maximum number of|limit ?exceeded": "a quota of the account is exhausted: destroy previews"
     " (make reap), or request an increase in Service Quotas",
     r"capacity is unavailable": "AWS has no capacity right now: deploy again later, or lower Stage.spot_share",
