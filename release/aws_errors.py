@@ -52,7 +52,9 @@ def explain_aws_error(error: BotoCoreError | ClientError) -> str:
     if code in _EXPIRED:
         return SIGN_IN
     message = error.response.get("Error", {}).get("Message", str(error))
-    return explain_denial(message) or f"AWS rejected {error.operation_name}: {code}: {message}"
+    skewed = message.startswith(("Signature expired", "Signature not yet current"))
+    advice = "; this computer's clock is wrong: set it (WSL: sudo hwclock -s), then run this again" if skewed else ""
+    return explain_denial(message) or f"AWS rejected {error.operation_name}: {code}: {message}{advice}"
 
 
 def explain_denial(text: str) -> str | None:

@@ -225,6 +225,14 @@ def test_a_denial_names_role_permission_and_where_to_grant_it(
     assert causes(Evidence(stopped=[stopped(f"ResourceInitializationError: {message}")])) == [summary], "or ECS"
 
 
+def test_a_wrong_clock_is_not_taken_for_a_wrong_key() -> None:
+    """After a computer with WSL has slept: https://github.com/microsoft/WSL/issues/4677."""
+    message = "Signature expired: 20191110T104635Z is now earlier than 20191110T211309Z (20191110T211809Z - 5 min.)"
+    for code in ("SignatureDoesNotMatch", "InvalidSignatureException"):
+        error = ClientError({"Error": {"Code": code, "Message": message}}, "GetCallerIdentity")
+        assert "clock is wrong: set it" in explain_aws_error(error)
+
+
 @pytest.mark.parametrize(
     ("text", "lacks"),
     [
