@@ -310,7 +310,7 @@ def _store(url: str | None, *, read_only: bool = False, or_empty: bool = False) 
             raise click.UsageError(f"{name}: there is no SQLite database at {path}")
         with TemporaryDirectory() if missing else nullcontext() as empty:
             url = f"sqlite:///{empty}/comments.db" if empty else url
-            with closing(open_store(url, read_only=read_only and not missing)) as store:
+            with closing(open_store(url, read_only=read_only and not missing, patient=True)) as store:
                 yield store
     except ConfigError as error:
         raise click.UsageError(str(error).replace("COMMENTS_STORE", name)) from error

@@ -18,6 +18,7 @@ from comments.stores.dynamodb import DynamoDBStore
 from comments.stores.dynamodb_table import ATTEMPTS
 from tests.app import faults
 from tests.app.support import Log, client_of, create_table, post
+from tests.app.test_cli import as_lines, export, run, some_comments
 
 ALICE = NewComment(content_id=1, email="alice@example.com", comment="published")
 BOB = NewComment(content_id=2, email="bob@example.com", comment="held")
@@ -136,6 +137,14 @@ def test_throttling_is_429_fires_no_alarm_and_loses_nothing_acknowledged(
     assert post(client, {"Idempotency-Key": "two"}, comment="during").status_code == 200
     listed = client.get("/api/comment/list/1").get_json()
     assert [each["comment"] for each in listed] == ["before", "during"]
+
+
+def test_commands_wait_while_the_table_is_throttled(table: str, proxy: faults.Faults) -> None:
+    url, lines = f"dynamodb://{table}", sorted(as_lines(some_comments(30)))
+    proxy.script = [faults.over_the_ceiling] * 100
+    assert run("import", "-", "--store", url, stdin=b"\n".join(lines))[0] == 0
+    proxy.script = [faults.over_the_ceiling] * 15
+    assert sorted(export(url).splitlines()) == lines
 
 
 def test_conflicts_that_last_end_with_an_error(

@@ -70,8 +70,8 @@ class DynamoDBStore:
     overlap = float(LONGEST_WRITE + CLOCK_SKEW)
     targets: Collection[str] = ()
 
-    def __init__(self, table: str, *, region: str | None = None) -> None:
-        self._table = Table(table, region=region)
+    def __init__(self, table: str, *, region: str | None = None, patient: bool = False) -> None:
+        self._table = Table(table, region=region, patient=patient)
         self._counts: dict[int, tuple[int, float]] = {}
         """Counts of threads, and when they were read."""
 

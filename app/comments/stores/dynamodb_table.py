@@ -38,6 +38,9 @@ BUSY_SECONDS = 2
 CONFLICT_SECONDS = 1
 """How long to retry a write that conflicts with a transaction, such as a concurrent retry with the same key."""
 
+PATIENCE = 60
+"""Seconds for which a command retries a call that is throttled: an import exceeds the table's ceiling all the time."""
+
 LONGEST_WRITE = BUSY_SECONDS + CONFLICT_SECONDS + LONGEST_CALL
 """Seconds."""
 
@@ -64,8 +67,9 @@ class ConditionFailed(StoreError):
 class Table:
     """A table that exists. Region, credentials and endpoint come from boto3's usual sources."""
 
-    def __init__(self, name: str, *, region: str | None) -> None:
-        self._name = name
+    def __init__(self, name: str, *, region: str | None, patient: bool = False) -> None:
+        """A patient one waits while the table is throttled, with pauses in which others have their turn."""
+        self._name, self._patient = name, patient
         self._connections = threading.BoundedSemaphore(CONNECTIONS)
         config = Config(
             connect_timeout=CONNECT_TIMEOUT,
@@ -153,20 +157,23 @@ class Table:
 
     def _retry(self, operation: Callable[..., Any], **parameters: Any) -> Any:
         with self._connection():
-            end = time.monotonic() + CONFLICT_SECONDS
+            retried, seconds, pause = (
+                (CONFLICTS | THROTTLED, PATIENCE, 1.0) if self._patient else (CONFLICTS, CONFLICT_SECONDS, 0.1)
+            )
+            end = time.monotonic() + seconds
             while True:
                 try:
                     return operation(**parameters)
                 except ClientError as error:
                     reason = error.response["Error"]["Code"]
                     codes = {reason, *(each["Code"] for each in error.response.get("CancellationReasons", []))}
-                    if time.monotonic() > end or codes.isdisjoint(CONFLICTS) or "ConditionalCheckFailed" in codes:
+                    if time.monotonic() > end or codes.isdisjoint(retried) or "ConditionalCheckFailed" in codes:
                         kind = Throttled if codes & THROTTLED else StoreError
                         kind = ConditionFailed if reason == "ConditionalCheckFailedException" else kind
                         raise kind(f"table {self._name}: {error}", reason=reason) from error
                 except BotoCoreError as error:
                     raise StoreError(f"table {self._name}: {error}", reason=type(error).__name__) from error
-                time.sleep(random.uniform(0, 0.1))  # noqa: S311  # jitter is not a secret
+                time.sleep(random.uniform(0, pause))  # noqa: S311  # jitter is not a secret
 
     @contextmanager
     def _connection(self) -> Iterator[None]:
@@ -180,13 +187,19 @@ class Table:
 
 
 def in_parallel(call: Callable[[Argument], Result], arguments: Iterable[Argument]) -> list[Result]:
-    """Call a function in threads, from the main thread. Ctrl-C waits for them: otherwise, it may leave a lock of theirs
-    locked, so that the command never ends."""
+    """Call a function in threads, from the main thread. Ctrl-C waits for calls that have begun: otherwise, it may leave
+    a lock of theirs locked, so that the command never ends."""
     interrupts: list[int] = []
     handler = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+
+    def call_unless_interrupted(argument: Argument) -> Result:
+        if interrupts:
+            raise KeyboardInterrupt
+        return call(argument)
+
     try:
         with ThreadPoolExecutor(THREADS) as pool:
-            results = [*pool.map(call, arguments)]
+            results = [*pool.map(call_unless_interrupted, arguments)]
     finally:
         signal.signal(signal.SIGINT, handler)
     if interrupts:
