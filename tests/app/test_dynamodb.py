@@ -91,6 +91,16 @@ def test_an_import_whose_responses_are_lost_stores_everything_once(store: Dynamo
     assert everything(store) == [PUBLISHED, HELD]
 
 
+def test_comments_stored_by_an_import_that_failed_are_counted(store: DynamoDBStore, proxy: faults.Faults) -> None:
+    comments: list[Comment] = [PUBLISHED | {"id": f"{PUBLISHED['id'][:-2]}{number}"} for number in range(10, 90)]
+    proxy.script = [faults.well] * 40 + [faults.refuse("AccessDeniedException")]
+    with pytest.raises(StoreError):
+        store.restore(comments)
+    stored = len(everything(store))
+    assert 0 < stored < len(comments)
+    assert store.count([1]) == {1: stored}
+
+
 # Errors that stay; resilience/test_faults.py has more
 
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from itertools import accumulate
 from operator import itemgetter
 from typing import Any
@@ -203,12 +202,20 @@ class DynamoDBStore:
             yield from map(comment_of, items)
 
     def restore(self, comments: Sequence[Comment], *, dry_run: bool = False) -> int:
-        stored = in_parallel(partial(self._restore, dry_run=dry_run), comments)
-        if not dry_run:
-            new = [comment for comment, is_stored in zip(comments, stored, strict=True) if is_stored]
-            for content_id, count in Counter(each["content_id"] for each in new if not each.get("held")).items():
+        published: list[int] = []
+        """Threads of the comments that are stored."""
+
+        def restore_one(comment: Comment) -> bool:
+            stored = self._restore(comment, dry_run=dry_run)
+            if stored and not dry_run and not comment.get("held"):
+                published.append(comment["content_id"])
+            return stored
+
+        try:
+            return sum(in_parallel(restore_one, comments))
+        finally:  # also count those stored before a failure or Ctrl-C
+            for content_id, count in Counter(published).items():
                 self._add_to_count(content_id, count)
-        return sum(stored)
 
     def rebuild(self) -> int:
         counts = Counter({content_id_of(item): 0 for items in self._scan("count") for item in items})
@@ -271,10 +278,11 @@ class DynamoDBStore:
         """Store a comment unless its id exists, published or held, or existed until its approval."""
         content_id, comment_id, held = comment["content_id"], comment["id"], bool(comment.get("held"))
         approval = hashed_key("approve", content_id, comment_id)
-        if self._find(content_id, comment_id, held=not held) or self._table.get(approval):
-            return False
-        if dry_run:
-            return self._table.get(comment_key(content_id, comment_id, held=held)) is None
+        own_key = comment_key(content_id, comment_id, held=held)
+        # Not only by the condition below: a repeated import finds most comments, and a failed write costs more.
+        is_known = any(map(self._table.get, (own_key, approval))) or self._find(content_id, comment_id, held=not held)
+        if is_known or dry_run:
+            return not is_known
         try:
             self._table.put(item_of(comment), ConditionExpression=IS_NEW)
         except ConditionFailed:
