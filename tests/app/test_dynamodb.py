@@ -11,10 +11,12 @@ import boto3
 import pytest
 
 from comments.errors import StoreError
+from comments.ids import id_at, now
 from comments.schemas import Comment, NewComment
 from comments.stores import dynamodb_table, open_store
-from comments.stores.base import Notification
+from comments.stores.base import EDITED, Notification
 from comments.stores.dynamodb import DynamoDBStore
+from comments.stores.dynamodb_items import outbox_item
 from comments.stores.dynamodb_table import ATTEMPTS
 from tests.app import faults
 from tests.app.support import Log, client_of, create_table, post
@@ -91,14 +93,44 @@ def test_an_import_whose_responses_are_lost_stores_everything_once(store: Dynamo
     assert everything(store) == [PUBLISHED, HELD]
 
 
+TRANSACTION, DENIED = "TransactWriteItems", faults.refuse("AccessDeniedException")
+
+
 def test_comments_stored_by_an_import_that_failed_are_counted(store: DynamoDBStore, proxy: faults.Faults) -> None:
     comments: list[Comment] = [PUBLISHED | {"id": f"{PUBLISHED['id'][:-2]}{number}"} for number in range(10, 90)]
-    proxy.script = [faults.well] * 40 + [faults.refuse("AccessDeniedException")]
+    proxy.script = [faults.well] * 40 + [DENIED]
     with pytest.raises(StoreError):
         store.restore(comments)
     stored = len(everything(store))
     assert 0 < stored < len(comments)
     assert store.count([1]) == {1: stored}
+
+
+def test_a_move_that_failed_is_completed_by_the_next_one_with_all_counts(
+    store: DynamoDBStore, proxy: faults.Faults
+) -> None:
+    comments: list[Comment] = [PUBLISHED | {"id": f"{PUBLISHED['id'][:-2]}{number}"} for number in range(10, 30)]
+    store.restore(comments)
+    for _ in range(100):  # with the comment, more than a transaction has items
+        notification = Notification(id_at(now()), EDITED, 1, comments[0]["id"])
+        store._table.put(outbox_item("webhook", notification))
+    proxy.operations.clear()
+
+    def deny_the_tenth_and_later(exchange: faults.Exchange) -> None:
+        is_denied = exchange.operation == TRANSACTION and proxy.operations.count(TRANSACTION) > 9
+        (DENIED if is_denied else faults.well)(exchange)
+
+    proxy.always = deny_the_tenth_and_later
+    with pytest.raises(StoreError):
+        store.move(1, 2, "")
+    proxy.always = faults.well
+    moved = len(store.list_comments(2, limit=100).comments)
+    assert moved > 0
+    with closing(DynamoDBStore(store._table._name)) as other:
+        assert other.count([1, 2]) == {1: 20 - moved, 2: moved}
+    assert store.move(1, 2, "") == 20 - moved
+    assert store.count([1, 2]) == {1: 0, 2: 20}
+    assert [each.content_id for each in store.list_outbox("webhook", limit=200)] == [1] * 2 + [2] * 98
 
 
 # Errors that stay; resilience/test_faults.py has more

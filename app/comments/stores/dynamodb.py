@@ -59,6 +59,9 @@ COUNT_SECONDS = 60
 MAX_COUNTS = 10_000
 """Counts that a process keeps."""
 
+MAX_NOTIFICATIONS = 98
+"""Newest notifications of a comment that move with it. AWS: a transaction has up to 100 items."""
+
 MAX_OUTBOX = 5000
 """Undelivered notifications of a target that move with their comments: those that one query returns (1 MB)."""
 
@@ -158,26 +161,30 @@ class DynamoDBStore:
     def move(self, content_id: int, target: int, page: str) -> int:
         comments = [comment for comment in scan_held(self) if comment["content_id"] == content_id]
         comments += read_all(lambda after: self.list_comments(content_id, after=after, limit=SCAN_PAGE))
-        undelivered = [
-            (name, replace(each, comment_id=comment["id"]))  # the other thread knows no ids from before an approval
-            for name in TARGET_SETTINGS
-            for each in self.list_outbox(name, limit=MAX_OUTBOX)
-            if each.content_id == content_id and (comment := self.find(content_id, each.comment_id))
-        ]
-        published = [comment for comment in comments if not comment.get("held")]
-        # The target may have the same comments, as after an import of both pages.
-        new = sum(not self._find(target, comment["id"], held=False) for comment in published)
-        for comment in comments:
-            notifications = [
-                # One that was delivered in the meantime is stored, and delivered, again.
-                put(outbox_item(name, replace(each, content_id=target)))
-                for name, each in undelivered
-                if each.comment_id == comment["id"]
-            ]
-            self._move(comment, target, page, notifications)
-        self._add_to_count(content_id, -len(published))
-        self._add_to_count(target, new)
-        return len(comments)
+        notifications: dict[str, list[dict[str, Any]]] = {}
+        for name in TARGET_SETTINGS:
+            for each in self.list_outbox(name, limit=MAX_OUTBOX):
+                if each.content_id == content_id and (comment := self.find(content_id, each.comment_id)):
+                    # The other thread knows no ids from before an approval. A notification that was delivered in the
+                    # meantime is stored, and delivered, again.
+                    moved = replace(each, content_id=target, comment_id=comment["id"])
+                    notifications.setdefault(comment["id"], []).append(put(outbox_item(name, moved)))
+        published: list[bool] = []
+        """Of each published comment that was moved, whether the target lacked it, as it may after two imports."""
+
+        def move_one(comment: Comment) -> bool:
+            is_new = not self._find(target, comment["id"], held=False)
+            more = notifications.get(comment["id"], [])[-MAX_NOTIFICATIONS:]
+            is_moved = self._move(comment, target, page, more)
+            if is_moved and not comment.get("held"):
+                published.append(is_new)
+            return is_moved
+
+        try:
+            return sum(in_parallel(move_one, comments))
+        finally:  # also count those moved before a failure or Ctrl-C
+            self._add_to_count(content_id, -len(published))
+            self._add_to_count(target, sum(published))
 
     def delete(self, content_id: int, comment_id: str, *, distrust: bool = False) -> bool:
         for held in (True, False):
@@ -289,8 +296,8 @@ class DynamoDBStore:
             return False
         return True
 
-    def _move(self, comment: Comment, target: int, page: str, more: Sequence[dict[str, Any]]) -> None:
-        """Move a comment, unless it is gone, together with more changes."""
+    def _move(self, comment: Comment, target: int, page: str, more: Sequence[dict[str, Any]]) -> bool:
+        """Move a comment together with more changes. Returns False if it is gone."""
         current: Comment | None = comment
         while current:
             moved = put(item_of(compact(current | {"content_id": target, "page": page})))
@@ -300,8 +307,9 @@ class DynamoDBStore:
             else:
                 changes = [delete_unchanged(current), moved]
             if self._table.transact(*changes, *more) is None:
-                return
+                return True
             current = self._find(current["content_id"], current["id"], held="held" in current)
+        return False
 
     def _notifications(self, event: str, comment: Comment) -> list[dict[str, Any]]:
         """Return the changes that put a comment into the outbox."""
