@@ -197,7 +197,7 @@ def workflow_problems(workflow: Mapping[str, Any]) -> Iterator[str]:
         before, inputs = STAGES[job].promotes_from, {"stage": job}
         if before:
             inputs["tag"] = f"${{{{ needs.{before}.outputs.tag }}}}"
-        if (before and before not in found["needs"]) or found["with"] != inputs:
+        if (before and before not in (found.get("needs") or ())) or found.get("with") != inputs:
             needs = f"`needs: {before}`, " if before else ""
             wanted = f"{needs}`with: {json.dumps(inputs)}`"
             yield f"job {job} of deploy.yml needs {wanted}, because promotes_from is {before}"

@@ -17,6 +17,10 @@ from tests.repository import ROOT, nobody
 WORKFLOWS: dict[str, dict[str, Any]] = {
     path.stem: yaml.safe_load(path.read_text()) for path in sorted((ROOT / ".github/workflows").glob("*.yml"))
 }
+# Jobs of a deploy.yml that is not the adopter's, as in tests/reference.
+CI = {"uses": "$/.github/workflows/ci.yml"}
+DEV = {"needs": "ci", "uses": "$/.github/workflows/release.yml", "with": {"stage": "dev"}}
+PROD = DEV | {"needs": "dev", "with": {"stage": "prod", "tag": "${{ needs.dev.outputs.tag }}"}}
 
 
 def test_every_folder_of_tests_runs_in_one_job() -> None:
@@ -38,7 +42,7 @@ def test_a_third_stage_is_an_entry_and_a_job_of_eight_lines(monkeypatch: pytest.
     namespace: dict[str, Any] = {"Stage": Stage}
     exec(entry[1], namespace)
     monkeypatch.setattr(checks, "STAGES", {stage.name: stage for stage in namespace["STAGES"]})
-    workflow = {"jobs": {"dev": WORKFLOWS["deploy"]["jobs"]["dev"], **yaml.safe_load(staging), **yaml.safe_load(prod)}}
+    workflow = {"jobs": {"dev": DEV, **yaml.safe_load(staging), **yaml.safe_load(prod)}}
     assert list(workflow_problems(workflow)) == []
 
 
@@ -47,6 +51,8 @@ def test_a_third_stage_is_an_entry_and_a_job_of_eight_lines(monkeypatch: pytest.
     [
         ("prd", {}, "job prd of deploy.yml must be named after a stage"),
         ("prod", {"needs": "ci"}, "job prod of deploy.yml needs `needs: dev`"),
+        ("prod", {"needs": None}, "job prod of deploy.yml needs `needs: dev`"),
+        ("prod", {"with": None}, "because promotes_from is dev"),
         ("prod", {"with": {"stage": "prod"}}, "because promotes_from is dev"),
         ("prod", {"with": {"stage": "dev", "tag": "${{ needs.dev.outputs.tag }}"}}, "because promotes_from is dev"),
         ("dev", {}, 'job dev of deploy.yml needs `with: {"stage": "dev"}`, because promotes_from is None'),
@@ -57,9 +63,8 @@ def test_a_job_that_would_release_another_image_or_stage_is_reported(
 ) -> None:
     stages = (Stage(name="dev"), Stage(name="prod", promotes_from="dev"))
     monkeypatch.setattr(checks, "STAGES", {stage.name: stage for stage in stages})
-    prod = WORKFLOWS["deploy"]["jobs"]["prod"]
-    assert list(workflow_problems({"jobs": {"ci": WORKFLOWS["deploy"]["jobs"]["ci"], "prod": prod}})) == []
-    assert problem in " ".join(workflow_problems({"jobs": {job: prod | changes}}))
+    assert list(workflow_problems({"jobs": {"ci": CI, "dev": DEV, "prod": PROD}})) == []
+    assert problem in " ".join(workflow_problems({"jobs": {job: PROD | changes}}))
 
 
 def test_a_release_of_an_existing_image_builds_nothing_and_every_stage_can_be_rolled_back() -> None:
