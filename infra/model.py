@@ -64,7 +64,8 @@ class Architecture(Enum):
 
     X86_64 = "linux/amd64"
     ARM64 = "linux/arm64"
-    """A fifth cheaper than x86 on Fargate. Building needs an ARM machine or emulation."""
+    """A fifth cheaper than x86 on Fargate. Building needs an ARM machine or emulation: on GitHub, `runs-on:
+    ubuntu-24.04-arm` in release.yml and for the previews in preview.yml."""
 
     @classmethod
     def of_this_machine(cls) -> "Architecture":
