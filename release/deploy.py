@@ -39,6 +39,8 @@ OUTCOMES = {
     "ROLLBACK_FAILED": "the first deployment failed, and so did its removal",
     "UPDATE_ROLLBACK_FAILED": "the deployment failed, and so did its rollback",
 }
+_SUCCEEDED = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+"""Despite failures to delete what an update no longer needs, which CloudFormation skips."""
 _CANCELLED = ("UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated")
 """CloudFormation's status and reason of the stack whose update was cancelled."""
 _HOOK_FAILURES = {"HOOK_FAILED", "HOOK_COMPLETE_FAILED"}
@@ -103,9 +105,10 @@ def deploy(
             lines = [line for line in error.details if not NOISE.search(line) and not explain_denial(line)]
             for name, mark in marks.items():
                 try:
-                    if reasons := failures_since(aws, name, mark):
-                        stack = describe(aws, name)
-                        outcome = OUTCOMES.get(stack["StackStatus"] if stack else "", "the deployment failed")
+                    stack, reasons = describe(aws, name), failures_since(aws, name, mark)
+                    status = stack["StackStatus"] if stack else ""
+                    if reasons and status not in _SUCCEEDED:
+                        outcome = OUTCOMES.get(status, "the deployment failed")
                         raise DeploymentError(f"{name}: {outcome}", *reasons[:_REASONS_SHOWN]) from error
                 except (BotoCoreError, ClientError) as unread:
                     lines.append(missing_evidence(unread))

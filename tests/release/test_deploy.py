@@ -48,6 +48,21 @@ def test_a_failed_deployment_gives_cloudformations_reasons_and_no_older_ones(
     assert failures == [reason]
 
 
+def test_a_stack_that_could_not_delete_a_replaced_resource_is_not_blamed_for_the_failure_of_another(
+    dev: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CloudFormation skips such resources, as those of https://github.com/serverless/serverless/issues/9144."""
+    states = {"registry": "UPDATE_COMPLETE", "service": "UPDATE_ROLLBACK_COMPLETE"}
+    reasons = {"registry": ["Previews (AWS::ECR::Repository): not empty"], "service": ["Service: it failed"]}
+    monkeypatch.setattr(deploy, "describe", lambda _, name: {"StackName": name, "StackStatus": states[name]})
+    monkeypatch.setattr(deploy, "newest_event", lambda *_: None)
+    monkeypatch.setattr(deploy, "failures_since", lambda _, name, __: reasons[name])
+    monkeypatch.setattr(deploy, "run", Mock(side_effect=CommandError("cdk exited with status 1")))
+    with pytest.raises(DeploymentError, match=r"^service: the deployment failed and was rolled back") as failed:
+        deploy.deploy(dev, *states)
+    assert failed.value.details == ("Service: it failed",)
+
+
 def test_a_stack_whose_first_change_set_was_rejected_is_not_deployed(aws: Aws) -> None:
     """It is in REVIEW_IN_PROGRESS, and has no operation to explain."""
     template = json.dumps({"Resources": {"Topic": TOPIC}})
