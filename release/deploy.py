@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import os
 import re
 import secrets
 import shutil
@@ -20,7 +21,7 @@ from infra.config import DIGEST_PARAMETER, PROJECT, PROTECTION_PARAMETER, protec
 from release import playground
 from release.aws import Aws
 from release.aws_errors import explain_denial, missing_evidence
-from release.command import CommandError, DeploymentError, NotReadyError, run
+from release.command import OUTPUT, CommandError, DeploymentError, NotReadyError, run
 from release.display import note, progress
 
 if TYPE_CHECKING:
@@ -118,8 +119,14 @@ def deploy(
 
 
 def _show_event(line: str) -> None:
-    """Show that CloudFormation is working. The explanation of a failed deployment has its failures."""
-    progress("CloudFormation", " ".join(line.split()))
+    """Show that CloudFormation is working, and keep the CLI's warning of resources that it could not delete.
+
+    The explanation of a failed deployment has its failures.
+    """
+    text = " ".join(line.split())
+    if "could incur charges" in text:
+        note(f"{text} Lines with DELETE_FAILED in {os.path.relpath(OUTPUT)} name them.")
+    progress("CloudFormation", text)
 
 
 def destroy(aws: Aws, name: str) -> None:

@@ -63,6 +63,26 @@ def test_a_stack_that_could_not_delete_a_replaced_resource_is_not_blamed_for_the
     assert failed.value.details == ("Service: it failed",)
 
 
+def test_resources_that_remain_after_an_update_are_warned_of(
+    dev: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The update succeeds nevertheless. The line is that of CDK CLI 2.1148.1."""
+    warning = (
+        " ⚠️  Some resources failed to delete but were skipped. These resources may still exist and could incur charges."
+        " Clean them up manually."
+    )
+
+    def cdk(*_: object, on_line: Callable[[str], object], **__: object) -> None:
+        on_line("Registry | 2/3 | 10:00:00 AM | DELETE_FAILED (skipped) | AWS::ECR::Repository | Previews")
+        on_line(warning)
+
+    monkeypatch.setattr(deploy, "describe", lambda *_: None)
+    monkeypatch.setattr(deploy, "run", cdk)
+    deploy.deploy(dev, "Registry")
+    said = capsys.readouterr().out
+    assert "Clean them up manually. Lines with DELETE_FAILED in build/release.log name them." in said
+
+
 def test_a_stack_whose_first_change_set_was_rejected_is_not_deployed(aws: Aws) -> None:
     """It is in REVIEW_IN_PROGRESS, and has no operation to explain."""
     template = json.dumps({"Resources": {"Topic": TOPIC}})
