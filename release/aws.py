@@ -96,7 +96,8 @@ class Aws:
 
     @cached_property
     def ecr(self) -> ECRClient:
-        return self.session.client("ecr", config=_CLIENT)
+        # Docker's host name is derived from the endpoint's domain; dual-stack endpoints have another.
+        return self.session.client("ecr", config=_CLIENT.merge(Config(use_dualstack_endpoint=False)))
 
     @cached_property
     def ecs(self) -> ECSClient:

@@ -45,7 +45,11 @@ def test_a_tag_names_one_content(repository: Path) -> None:
         ("cn-north-1", "000000000000.dkr.ecr.cn-north-1.amazonaws.com.cn/notes"),
     ],
 )
-def test_the_registry_has_the_domain_of_the_partition(dev: Aws, region: str, registry: str) -> None:
+def test_the_registry_has_the_domain_of_the_partition(
+    dev: Aws, monkeypatch: pytest.MonkeyPatch, region: str, registry: str
+) -> None:
+    assert replace(dev, region=region).image_name == registry
+    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
     assert replace(dev, region=region).image_name == registry
 
 
