@@ -54,6 +54,8 @@ CASES = LOGGED | {
     " below names, or ask the account's administrator",
     r"(?<!\]) already exists": "a resource of this name exists outside of the stack: import it (`cdk import`), or"
     " delete it if nothing needs it",
+    r"is in DELETE_FAILED state": "an earlier deletion of the stack failed: run `make destroy` until it succeeds, then"
+    " deploy again",
     r"Template (format )?error|Failed to create change ?set \S+: .|\(at /Resources/": "CloudFormation rejects the"
     " template: fix in infra/ what its message below names",
 }
