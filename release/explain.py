@@ -105,7 +105,8 @@ def _causes(evidence: Evidence, failures: Sequence[str]) -> list[str]:
     """Interpret the evidence. CloudFormation's reasons only count if there are no others."""
     reasons = [reason for task in evidence.stopped for reason in task.reasons]
     logged = [line for task in evidence.stopped for line in task.log_lines]
-    unplaced = [event for event in evidence.events if "unable to place a task" in event]
+    crashed = any(task.crashed for task in evidence.stopped)  # tasks start, even if some lack Spot capacity
+    unplaced = [event for event in evidence.events if "unable to place a task" in event and not crashed]
     causes = [*_recognized([*reasons, *unplaced[-1:]]), *_recognized(logged, LOGGED)]
     causes = causes or [*_crashes(evidence), *_failed_health_checks(evidence)]
     causes += [*_exceptions(evidence.errors), *outage_causes(evidence.errors)]

@@ -110,6 +110,13 @@ def test_a_crash_names_the_exit_code_and_the_error_and_shows_the_log(log: tuple[
     assert "Traceback" not in said
 
 
+def test_a_shortage_of_spot_does_not_hide_why_tasks_crash() -> None:
+    shortage = MESSAGES["capacity"]["text"]
+    crash = stopped("Essential container in task exited", exit_code=3)
+    (cause,) = causes(Evidence(events=[shortage], stopped=[crash, crash]))
+    assert "web exits with status 3, 2 times" in cause
+
+
 @pytest.mark.parametrize(
     ("evidence", "cause"),
     [
