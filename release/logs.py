@@ -80,11 +80,16 @@ def lines(aws: Aws, *, since: float, pattern: str, follow: bool) -> Iterator[str
         partition = aws.session.get_partition_for_region(aws.region)
         arn = f"arn:{partition}:logs:{aws.region}:{aws.account}:log-group:{aws.stage.app_log_group}"
         live = aws.logs.start_live_tail(logGroupIdentifiers=[arn], logEventFilterPattern=pattern)["responseStream"]
-    for _, line in past_events(aws, since=since, pattern=pattern):
+    recent, shown = (time.time() - INGESTION_SECONDS) * 1000, set[tuple[int, str]]()
+    for at, line in past_events(aws, since=since, pattern=pattern):
+        if at > recent:  # it may be among the live ones, too
+            shown.add((at, line))
         yield _METRICS.sub("", line)
     for update in live or ():
         for event in update.get("sessionUpdate", {}).get("sessionResults", []):
-            yield _METRICS.sub("", event.get("message", "").rstrip())
+            line = event.get("message", "").rstrip()
+            if (event.get("timestamp"), line) not in shown:
+                yield _METRICS.sub("", line)
 
 
 def request_lines(aws: Aws, pattern: str, *, since: float) -> list[Row]:

@@ -68,6 +68,17 @@ def test_following_continues_with_new_lines_until_ctrl_c(log: Write, playground_
         assert following.wait(20) == 0
 
 
+def test_following_shows_no_line_twice_that_arrives_while_past_ones_are_read(
+    dev: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = int(time.time() * 1000)
+    results = [{"timestamp": now, "message": "both\n"}, {"timestamp": now + 1, "message": "both\n"}]
+    live = {"responseStream": [{"sessionUpdate": {"sessionResults": results}}]}
+    monkeypatch.setattr(dev.logs, "start_live_tail", lambda **_: live)
+    monkeypatch.setattr(module, "past_events", lambda *_, **__: iter([(now - 60_000, "past"), (now, "both")]))
+    assert [*module.lines(dev, since=0, pattern="", follow=True)] == ["past", "both", "both"]
+
+
 def test_a_lost_connection_ends_following_with_the_next_step(dev: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     """A computer that sleeps loses it."""
     server = socket.create_server(("127.0.0.1", 0))
