@@ -27,6 +27,8 @@ COPY --from=build /venv /venv
 COPY --from=build /srv/app /srv/app
 # The default store; mount a volume at /data to keep comments when the container is removed.
 RUN ln -s /data /srv/app/data
+# SQLite and Python need a folder for temporary files, also on a read-only root file system.
+ENV TMPDIR=/data
 # Shown by /status: the last commit that changed the image.
 ARG COMMENTS_COMMIT=""
 ENV COMMENTS_COMMIT=$COMMENTS_COMMIT PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1

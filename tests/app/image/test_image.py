@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,20 @@ def test_a_plain_docker_run_stores_comments_and_warns_that_they_are_deleted_with
         assert warning.startswith("comments are stored in this container and deleted with it; mount a volume at /data")
     finally:
         docker("rm", "-f", "-v", container)
+
+
+def test_commands_change_comments_although_the_root_file_system_is_read_only(image: str, tmp_path: Path) -> None:
+    """SQLite needs temporary files to move and to purge comments."""
+    with closing(SQLiteStore(tmp_path / "comments.db")) as store:
+        for _ in range(20):
+            store.add(NewComment(content_id=1, email="alice@example.com", comment="x" * 1000))
+    tmp_path.chmod(0o777)
+    for file in tmp_path.iterdir():
+        file.chmod(0o666)
+    command = ["run", "--rm", "--read-only", f"--volume={tmp_path}:/data", image, "python3", "-m", "comments"]
+    assert docker(*command, "move", "1", "2") == ""
+    docker(*command, "person", "alice@example.com", "--erase")
+    assert docker(*command, "export") == ""
 
 
 @pytest.mark.parametrize("closed", [True, False])
