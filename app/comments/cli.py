@@ -132,6 +132,8 @@ def person(*, url: str | None, address: str, comment_id: str, action: str | None
             else:
                 store.delete(comment["content_id"], comment["id"], distrust=True)
             found += 1
+        if action == "erase":
+            store.purge()
     if comment_id and not found:
         raise click.ClickException(f"no comment has the id {comment_id}")
     echo(f"{found:,} {'exported' if action == 'export' else 'erased'}")

@@ -207,6 +207,11 @@ class SQLiteStore:
 
         return self._change(change)
 
+    def purge(self) -> None:
+        if self._writer:
+            with converted_errors("purging", self._path):
+                self._writer.vacuum()
+
     def is_trusted(self, author: str) -> bool:
         with self._reader() as db:
             return remembered_id(db, "trust", author) is not None

@@ -94,6 +94,13 @@ class Writer:
                 raise StoreError(f"writing {self._path}: not committed within {TIMEOUT:.0f} s", reason="Timeout")
             return outcome.result()
 
+    def vacuum(self) -> None:
+        """Rebuild the file, and empty its log: `secure_delete` misses copies of rows that moved to other pages."""
+        with self._locked():
+            self._connection.execute(f"PRAGMA busy_timeout = {TIMEOUT * 1000:.0f}")  # for reads of other processes
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Commit the queued changes, then close the file."""
         self._closing = True
