@@ -9,6 +9,11 @@
       const signal = AbortSignal.timeout(30000);
       const url = new URL(`api/comment/counts?${query}`, script.src);
       const response = await fetch(url, { credentials: "omit", signal });
+      if (response.status === 400 && elements.length > 1) { // one is invalid
+        show(elements.splice(elements.length / 2));
+        show(elements);
+        return;
+      }
       const counts = response.ok ? await response.json() : [];
       counts.forEach(({ count }, index) => { elements[index][0].textContent = count; });
     } catch { /* the elements keep their text */ }
@@ -22,7 +27,7 @@
         numbered.push([element, "content_id", contentId]);
         continue;
       }
-      const url = new URL(element.closest("a")?.href || location);
+      const url = element.closest("a[href]") || location;
       const path = (host === undefined ? "" : `//${host || url.host}`) + url.pathname + url.search;
       pages.push([element, "page", page || path]);
     }

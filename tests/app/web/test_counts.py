@@ -30,6 +30,14 @@ def test_long_titles_in_other_scripts_are_counted(article: Article) -> None:
     expect(article.page.locator("li b")).to_have_text([*["0"] * 19, "1"])
 
 
+def test_an_invalid_page_or_link_leaves_the_other_counts(article: Article) -> None:
+    links = "".join(f'<li><a href="/{article.content_id}/{number}" data-comment-count>?</a>' for number in range(3))
+    invalid = '<b data-comment-count data-page="nowhere">?</b><a href="http://"><b data-comment-count>?</b></a>'
+    article.open(f'<ul>{links}</ul>{invalid}<script src="{article.url}/counts.js"></script>')
+    expect(article.page.locator("li a")).to_have_text(["0", "0", "0"])
+    expect(article.page.locator("b")).to_have_text(["?", "?"])
+
+
 def test_sites_that_share_a_service_name_their_host(article: Article) -> None:
     page = f"//blog.example/{article.content_id}"
     post(article.url, "hello", page=page)
