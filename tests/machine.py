@@ -10,4 +10,4 @@ def needs(condition: object, reason: str) -> None:
     if not condition:
         if os.environ.get("CI") == "true":
             pytest.fail(reason, pytrace=False)
-        pytest.skip(reason=reason)  # on developers' machines only
+        pytest.skip(reason=reason)  # a tool is missing on a developer's machine; CI has failed above

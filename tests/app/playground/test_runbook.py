@@ -76,7 +76,7 @@ def typed(commands: str, playground: dict[str, str]) -> None:
     HOME stays the same: jsii's cache is there, and without it, each synthesis would unpack the CDK again.
     """
     bins = [str(ROOT / venv / "bin") for venv in (".venv", ".venv-playground")]
-    own = {"PATH": os.pathsep.join([*bins, os.environ["PATH"]]), "CDK_VALIDATION": "false"}
+    own = {"PATH": os.pathsep.join([*bins, os.environ["PATH"]])}
     own |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
     others = {name: value for name, value in os.environ.items() if not name.startswith(NOT_TYPED)}
     done = run("bash", "-euxo", "pipefail", "-c", commands, env=others | playground | own)
