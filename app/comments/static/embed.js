@@ -99,8 +99,8 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
     /`([^`\n]+)`/,
     /(?<![\w*])\*\*(?=[^\s*])([^\n]{1,300}?)(?<=[^\s*])\*\*(?![\w*])/,
     /(?<![\w*])\*(?=\S)([^*\n]{1,300}?)(?<=\S)\*(?![\w*])/,
-    /\[([^[\]\n]{1,300})\]\((https?:\/\/[^\s()<>"]+)\)/,
-    /(https?:\/\/[^\s<>"`*]*[^\s<>"`*.,;:!?()'])/,
+    /\[([^[\]\n]{1,300})\]\((https?:\/\/(?:[^\s()<>"]|\([^\s()<>"]*\))+)\)/,
+    /(https?:\/\/(?:[^\s()<>"`*]|\([^\s()<>"`*]*\))+(?<![.,;:!?']))/,
   ].map((each) => each.source).join("|"), "g");
   const inline = (text, parent) => {
     let end = 0;
@@ -164,7 +164,8 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
 
   // The path of the canonical URL, or //host/path. Only WordPress has pages that differ in their query.
   const canonicalPage = (host) => {
-    const url = new URL(document.querySelector("link[rel=canonical]")?.href || location);
+    const { href } = document.querySelector("link[rel=canonical]") || location;
+    const url = URL.canParse(href) ? new URL(href) : location;
     const [query = ""] = /[?&]p(age_id)?=\d+/.exec(url.search) || [];
     return (host === undefined ? "" : `//${host || url.host}`) + url.pathname + query.replace("&", "?");
   };
@@ -317,23 +318,18 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
           if (!confirm(t.sure)) return;
           const headers = { "Author-Token": identity.token };
           const { code, body } = await request(urlOf(comment), { method: "DELETE", headers });
-          if (code === 200 || body.status === "NOT-FOUND") removeOwn(node);
-          else note.textContent = `${t.notChanged}: ${reason(body)}.`;
+          if (code !== 200 && body.status !== "NOT-FOUND") {
+            note.textContent = `${t.notChanged}: ${reason(body)}.`;
+            return;
+          }
+          if (target?.node === node) moveForm();
+          render(node, null);
+          node.item.focus();
         });
         actions.append(note);
       }
       node.item.replaceChildren(by, text, actions, ...replies);
     };
-    const removeOwn = (node) => {
-      const { item } = node;
-      if (target?.node === node) moveForm();
-      render(node, null);
-      const focus = node.replies ? item : item.nextElementSibling || item.previousElementSibling || title;
-      if (!node.replies) item.remove();
-      state.textContent = t.deleted;
-      focus.focus();
-    };
-
     // Insert an item under its parent, in the order of ids, which sort by time. The lowest level continues flat.
     const insert = (node, id, parent) => {
       let siblings = list;
@@ -405,7 +401,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       more.textContent = t.more;
       if (!isPoll) state.textContent = list.children.length ? "" : t.none;
       else if (added.length) state.textContent = `${t.added}: ${added.length}`;
-      if (clicked && added.length && !form.matches(":focus-within")) added[0].focus();
+      if (clicked && !form.matches(":focus-within")) (added[0] || title).focus();
     };
 
     let draft = ""; // the last body sent, and its key, which retries repeat

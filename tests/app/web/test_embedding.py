@@ -156,6 +156,7 @@ def test_a_thread_continues_behind_a_proxy_with_a_path(article: Article) -> None
         ("/posts/one/?utm_source=x#top", "", "", "/posts/one"),
         ("/?utm_source=x&p=12", "", "", "/?p=12"),
         ("/any", "", '<link rel=canonical href="/posts/caf%C3%A9/index.html">', "/posts/café"),
+        ("/any", "", '<link rel=canonical href="https://">', "/any"),
         ("/any", "data-host", '<link rel=canonical href="https://Blog.example/a">', "//blog.example/a"),
         ("/any", 'data-host="blog.example"', "", "//blog.example/any"),
         ("/any", 'data-page="/the-page" data-host data-content-id="7"', "", "/the-page"),

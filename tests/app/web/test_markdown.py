@@ -11,6 +11,7 @@ RTL, LRI = "\u202e", "\u2066"
 HOSTILE = {
     "brackets": "[" * 10_000,
     "links without an end": "[a](https://a" * 700,
+    "parentheses in links without an end": "[a](https://a.b/(c" * 500 + "https://a.b/(" * 50,
     "one line of quotes": ">" * 5_000,
     "lines of quotes": ">\n" * 4_900 + "> end",
     "asterisks": "**a " * 2_500,
@@ -71,6 +72,10 @@ ELEMENTS = {
     "```py\nif a:\n    *b*\n```\nend": "<pre><code>if a:\n    *b*</code></pre>end",
     "[the docs](https://a.example/b?c=1&d)": '<a href="https://a.example/b?c=1&amp;d" REL>the docs</a>',
     "(see https://a.example/b.)": '(see <a href="https://a.example/b" REL>https://a.example/b</a>.)',
+    "https://a.example/b_(c)), [d](https://a.example/e_(f))": (
+        '<a href="https://a.example/b_(c)" REL>https://a.example/b_(c)</a>), '
+        '<a href="https://a.example/e_(f)" REL>d</a>'
+    ),
     "**太字**です": "<strong>太字</strong>です",
 }
 
