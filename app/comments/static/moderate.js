@@ -59,7 +59,8 @@ const remove = (item, replacement) => {
 
 const UNDO = 8000; // milliseconds until a deletion is sent
 const deletions = new Set(); // each sends a deletion that can still be undone
-const sendDeletions = (options) => Promise.all([...deletions].map((send) => send(options)));
+/** Returns whether all comments are deleted. If not, the reason is shown. */
+const sendDeletions = async (options) => (await Promise.all([...deletions].map((send) => send(options)))).every(Boolean);
 addEventListener("pagehide", () => sendDeletions({ keepalive: true }));
 
 const deleteLater = (item, author, url) => {
@@ -67,9 +68,13 @@ const deleteLater = (item, author, url) => {
     clearTimeout(timer);
     deletions.delete(send);
     const response = await request(url, "DELETE", options);
-    if (!response) return notice.replaceWith(item);
+    if (!response) {
+      notice.replaceWith(item);
+      return false;
+    }
     remove(notice);
     if (response.gone) showStatus(GONE);
+    return true;
   };
   const undo = button("Undo", "quiet undo", author, () => {
     clearTimeout(timer);
@@ -82,6 +87,7 @@ const deleteLater = (item, author, url) => {
   const timer = setTimeout(send, UNDO);
   deletions.add(send);
   remove(item, notice);
+  showStatus("");
 };
 
 let signature = "Moderator"; // the name of the last reply
@@ -97,13 +103,15 @@ const replyForm = (comment, opener) => {
   cancel.addEventListener("click", close);
   const form = make("form", {}, text, make("label", { class: "row" }, "Name", name),
     make("div", { class: "row" }, make("button", {}, "Publish reply"), cancel));
-  const key = crypto.getRandomValues(new Uint32Array(4)).join("-"); // a second click stores nothing
+  let draft, key; // a second click stores nothing
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     signature = name.value;
     const { page, content_id: thread, id } = comment;
     const where = page ? { page } : { content_id: thread };
     const body = JSON.stringify({ name: signature, comment: text.value, parent: id, ...where });
+    if (body !== draft) key = crypto.getRandomValues(new Uint32Array(4)).join("-");
+    draft = body;
     const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
     const response = await request("api/comment/new", "POST", { headers, body });
     if (!response?.body) return;
@@ -176,13 +184,19 @@ const load = async () => {
 };
 
 const list = async (heading, url, none = "No comments.") => {
+  const previous = next;
+  const current = next = { url, none };
+  const areSent = await sendDeletions();
+  if (current !== next) return; // another list is wanted by now, or nobody is signed in
+  if (!areSent) {
+    next = previous;
+    return;
+  }
   byId("entries").replaceChildren();
   byId("more").hidden = true;
   byId("heading").textContent = heading;
-  const current = next = { url, none };
   showStatus("Loading…");
-  await sendDeletions();
-  if (current === next) return load();
+  return load();
 };
 const NONE = "No pending comments.";
 const listPending = () => list("Pending comments", "api/moderation/held?limit=50", NONE);
@@ -219,13 +233,14 @@ byId("find").addEventListener("submit", async (event) => {
   const listed = listPage(wanted);
   const current = next;
   // Threads have no host unless pages set data-host.
-  if (!await listed && current === next && URL.canParse(wanted)) listPage(new URL(wanted).pathname);
+  if (await listed || current !== next || !URL.canParse(wanted)) return;
+  const { pathname, search } = new URL(wanted);
+  listPage(pathname + search);
 });
 byId("recent").addEventListener("click", listRecent);
 byId("pending").addEventListener("click", listPending);
 byId("sign-out").addEventListener("click", async () => {
-  await sendDeletions();
-  signOut("You are signed out.");
+  if (await sendDeletions()) signOut("You are signed out.");
 });
 byId("more").addEventListener("click", async () => (await load())?.focus());
 addEventListener("hashchange", () => token && start());

@@ -90,6 +90,10 @@ def test_moderators_see_name_address_and_page(url: str, page: Page) -> None:
     expect(page.get_by_role("listitem")).to_contain_text("hello")
     page.get_by_role("button", name="Delete the comment by Zoë").click()
     expect(page.get_by_text("The comment was deleted.")).to_be_visible()
+    post(url, "on a WordPress page", page="/?p=12", token=TOKEN)
+    page.get_by_label("Thread, page or text").fill("https://blog.example/?p=12")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_role("listitem")).to_contain_text("on a WordPress page")
 
 
 def test_a_deletion_can_be_undone_for_eight_seconds(url: str, page: Page) -> None:
@@ -127,6 +131,12 @@ def test_a_deletion_that_fails_brings_the_comment_back(url: str, page: Page) -> 
     page.clock.run_for(8_000)
     expect(page.get_by_text("The service is unreachable.")).to_be_visible()
     expect(page.get_by_role("listitem")).to_contain_text("stays")
+    for leave in ("Newest", "Sign out"):
+        page.get_by_role("button", name="Delete").click()
+        expect(page.get_by_text("The service is unreachable.")).to_be_hidden()
+        page.get_by_role("button", name=leave).click()
+        expect(page.get_by_text("The service is unreachable.")).to_be_visible()
+        expect(page.get_by_role("listitem")).to_contain_text("stays")
 
 
 def test_the_newest_comments_of_all_threads_can_be_searched(url: str, page: Page) -> None:
@@ -157,11 +167,20 @@ def test_a_moderator_replies(url: str, page: Page) -> None:
     reply.click()
     expect(page.get_by_label("Reply", exact=True)).to_be_focused()
     assert axe(page) == []
-    page.keyboard.type("an answer")
+    page.keyboard.type("an answer whose response is lost")
     page.get_by_label("Name").fill("The editors")
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/api/comment/new", lose, times=1)
+    page.get_by_role("button", name="Publish reply").click()
+    expect(page.get_by_text("The service is unreachable.")).to_be_visible()
+    page.get_by_label("Reply", exact=True).fill("an answer")
     page.get_by_role("button", name="Publish reply").click()
     expect(page.get_by_text("Your reply was published.")).to_be_in_viewport()
-    *_, first, answer = ask(f"{url}/api/comment/list/15").body
+    *_, first, _, answer = ask(f"{url}/api/comment/list/15").body
     assert answer.items() >= {
         "comment": "an answer", "name": "The editors", "moderator": True, "parent": first["id"]
     }.items()  # fmt: skip
