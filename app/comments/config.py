@@ -33,7 +33,8 @@ RATE = r"([1-9][0-9]{0,5}/(second|minute|hour|day))?"
 COMMIT = r"[0-9a-zA-Z._-]{0,64}"
 URL = r"(https?://[^\s<>&?#@]+)?"
 ADDRESS = re.compile(r"[!-~]+@[A-Za-z0-9.-]+")
-MAIL_SERVER = r"ses:|smtps?://([!-~]+:[!-~]+@)?[A-Za-z0-9.-]+(:[1-9][0-9]{0,4})?"
+CREDENTIAL = "(?:[!-$&-~]|%[0-7][0-9A-Fa-f])+"  # smtplib sends ASCII only
+MAIL_SERVER = rf"ses:|smtps?://({CREDENTIAL}:{CREDENTIAL}@)?[A-Za-z0-9.-]+(:[1-9][0-9]{{0,4}})?"
 KEY_BYTES = range(24, 65)
 """Size of a signing key: https://github.com/standard-webhooks/standard-webhooks, "Symmetric"."""
 UNSET_SECRET = "none"  # noqa: S105  # not a secret
@@ -159,7 +160,10 @@ class Settings(BaseSettings):
 
     mail_server: Annotated[
         SecretStr,
-        _secret(MAIL_SERVER, "must be ses:, smtp://HOST or smtps://HOST, with USER:PASSWORD@ and :PORT if necessary"),
+        _secret(
+            MAIL_SERVER,
+            "must be ses:, smtp://HOST or smtps://HOST, also with USER:PASSWORD@ (percent-encoded ASCII) and :PORT",
+        ),
     ] = SecretStr("")
     """Server that sends email: smtp://USER:PASSWORD@HOST:PORT, smtps://… or ses: for Amazon SES."""
 

@@ -64,7 +64,9 @@ class Queue:
         """Deliver the oldest notifications if it is time. Returns whether others can follow immediately."""
         if time.monotonic() < self._next_at:
             return False
-        notifications = self._store.list_outbox(self._target.name, limit=self._target.batch)
+        # Of an email that was refused, deliver each comment by itself, to drop only the one that the server refuses.
+        limit = 1 if self._refusals else self._target.batch
+        notifications = self._store.list_outbox(self._target.name, limit=limit)
         messages = []
         for each in notifications:
             if each.id in self._delivered:

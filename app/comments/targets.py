@@ -8,7 +8,7 @@ import smtplib
 import ssl
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from http import HTTPStatus
@@ -166,10 +166,14 @@ class Mail:
 
     def _send_by_smtp(self, mail: EmailMessage) -> None:
         try:
-            with self._connect() as server:
+            with closing(self._connect()) as server:
                 refused = server.send_message(mail)
+                with suppress(OSError):  # the email is accepted already
+                    server.quit()
         except smtplib.SMTPAuthenticationError as error:  # the settings are wrong, not the email
             raise DeliveryError(f"SMTP authentication failed with {error.smtp_code}") from error
+        except (smtplib.SMTPConnectError, smtplib.SMTPHeloError) as error:
+            raise DeliveryError(f"SMTP connection failed with {error.smtp_code}") from error
         except smtplib.SMTPRecipientsRefused as error:
             codes = [code for code, _ in error.recipients.values()]
             raise (Refused if min(codes) >= PERMANENT else DeliveryError)(f"SMTP status {codes[0]}") from error

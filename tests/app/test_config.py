@@ -47,6 +47,7 @@ def test_by_default_comments_are_stored_beside_the_code_and_everything_else_is_o
         ("WEBHOOK_URL", "https://example.com/hook", "needs COMMENTS_NOTIFY=webhook"),
         ("WEBHOOK_KEY", "whsec_c2hvcnQ=", "24 to 64 bytes in base64"),
         ("MAIL_SERVER", "smtp.example.com", "must be ses:, smtp://HOST or smtps://HOST"),
+        ("MAIL_SERVER", "smtp://ann:p%C3%A4ss@example.com", "USER:PASSWORD@ (percent-encoded ASCII)"),
         ("MAIL_FROM", "Comments <a@example.com>", "must be an email address"),
         ("MAIL_TO", "a@example.com bob", "has the invalid address 'bob'"),
     ],

@@ -17,6 +17,7 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Event, Thread
 from typing import Any
 from unittest.mock import Mock, patch
@@ -382,11 +383,18 @@ class Mailbox:
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.response = "250 OK"
+        self.spam = ""
 
     async def handle_DATA(self, _server: object, _session: object, envelope: Envelope) -> str:  # noqa: N802  # aiosmtpd's name
+        mail = message_from_bytes(envelope.original_content or b"", policy=policy.default)
+        if self.spam and self.spam in mail.get_content():
+            return "554 spam"
         if self.response.startswith("250"):
-            self.mails.append(message_from_bytes(envelope.original_content or b"", policy=policy.default))
+            self.mails.append(mail)
         return self.response
+
+    async def handle_QUIT(self, _server: object, _session: object, _envelope: object) -> str:  # noqa: N802  # aiosmtpd's name
+        return "451 wrong, as the server has accepted the email"
 
     @property
     def texts(self) -> list[str]:
@@ -476,6 +484,40 @@ def test_an_email_is_retried_unless_the_server_refuses_it_three_times(
     assert listed(sqlite, "mail") == []
     assert "notification dropped: mail: SMTP status 554; comments: 01" in log.getvalue()
     assert "example.com" not in log.getvalue()
+
+
+def test_a_comment_that_the_mail_server_refuses_drops_no_other(sqlite: CommentStore, clock: Clock, log: Log) -> None:
+    mailbox = Mailbox()
+    mailbox.spam = "buy pills"
+    texts = ("apples", "bananas", "buy pills", "cherries")
+    with mail_server(mailbox) as server:
+        delivery = deliverer(sqlite, mail_settings(f"smtp://{server}"))
+        for text in texts:
+            add_comment(sqlite, text)
+        for _ in range(12):
+            delivery.deliver_all()
+            clock.seconds += 3600
+    assert listed(sqlite, "mail") == []
+    received = "".join(mailbox.texts)
+    assert [received.count(text) for text in texts] == [1, 1, 0, 1]
+    assert log.getvalue().count("notification dropped") == 1
+
+
+def test_a_mail_server_that_accepts_no_connection_drops_no_email(sqlite: CommentStore, clock: Clock, log: Log) -> None:
+    class Refuse(StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"554 no service for you\r\n")
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Refuse) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        delivery = deliverer(sqlite, mail_settings(f"smtp://127.0.0.1:{server.server_address[1]}"))
+        add_comment(sqlite, "one")
+        for _ in range(outbox.ATTEMPTS + 1):
+            delivery.deliver_all()
+            clock.seconds += 3600
+        server.shutdown()
+    assert len(listed(sqlite, "mail")) == 1
+    assert "SMTP connection failed with 554" in log.getvalue()
 
 
 def test_a_password_is_only_sent_with_tls_to_the_certified_host(
