@@ -37,7 +37,13 @@ def status(stage: Stage) -> None:
     digest, address = running_digest(aws), base_url(aws)
     if not digest or not address:
         raise not_deployed(aws)
-    (service,) = aws.ecs.describe_services(cluster=stage.cluster, services=[stage.service])["services"]
+    services = aws.ecs.describe_services(cluster=stage.cluster, services=[stage.service])["services"]
+    if not services or services[0]["status"] == "INACTIVE":
+        raise ReleaseError(
+            f"the service {stage.service} no longer exists: it was deleted outside of CloudFormation",
+            f"next: run `make drift ENV={stage.name}` to see what else was changed",
+        )
+    (service,) = services
     rollouts = [each["rolloutState"] for each in service["deployments"] if each["status"] == "PRIMARY"]
     alarms = aws.untyped("cloudwatch").describe_alarms(AlarmNamePrefix=f"{stage.service}-")["MetricAlarms"]
     firing = [f"{alarm['AlarmName']} since {alarm['StateUpdatedTimestamp']:{_TIME}}" for alarm in alarms

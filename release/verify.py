@@ -76,9 +76,16 @@ def running_tasks(aws: Aws, digest: str) -> int:
         if "Error" in error.last_response:
             raise ClientError(error.last_response, "DescribeServices") from error
         raise ReleaseError(f"the service {stage.service} is not stable: {_unstable(error.last_response)}") from error
-    arns = aws.ecs.list_tasks(cluster=stage.cluster, serviceName=stage.service, desiredStatus="RUNNING")["taskArns"]
-    described = aws.ecs.describe_tasks(cluster=stage.cluster, tasks=arns)["tasks"] if arns else []
-    tasks = [task for task in described if task["lastStatus"] == "RUNNING"]  # autoscaling may be starting others
+    pages = aws.ecs.get_paginator("list_tasks").paginate(
+        cluster=stage.cluster, serviceName=stage.service, desiredStatus="RUNNING"
+    )
+    tasks = [
+        task
+        for page in pages
+        if (arns := page["taskArns"])
+        for task in aws.ecs.describe_tasks(cluster=stage.cluster, tasks=arns)["tasks"]
+        if task["lastStatus"] == "RUNNING"  # autoscaling may be starting others
+    ]
     if not tasks:
         raise ReleaseError(f"the service {stage.service} has no running tasks")
     containers = [each for task in tasks for each in task["containers"] if each["name"] == WORKLOAD.container]

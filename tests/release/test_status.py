@@ -9,6 +9,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from botocore.stub import Stubber
 
 from infra.config import REGISTRY_STACK
 from infra.model import Stage
@@ -43,6 +44,20 @@ def test_missing_credentials_and_a_stage_that_is_not_deployed_exit_2_and_not_1_a
     done = run("release", command, stage, env=playground_environment)
     assert done.returncode == 2
     assert message in done.stdout
+
+
+@pytest.mark.parametrize("services", [[], [{"status": "INACTIVE"}]])
+def test_the_status_says_that_someone_deleted_the_service(
+    dev: Aws, monkeypatch: pytest.MonkeyPatch, services: list[dict[str, str]]
+) -> None:
+    monkeypatch.setattr(Aws, "of", lambda _: dev)
+    monkeypatch.setattr(status, "running_digest", lambda _: "sha256:1")
+    monkeypatch.setattr(status, "base_url", lambda _: "http://example.com")
+    with Stubber(dev.ecs) as stubber:
+        stubber.add_response("describe_services", {"services": services})
+        with pytest.raises(ReleaseError, match="deleted outside of CloudFormation") as failed:
+            status.status(dev.stage)
+    assert "make drift ENV=dev" in str(failed.value.details)
 
 
 def test_drift_shows_what_was_changed_by_hand_and_what_is_not_checked(
