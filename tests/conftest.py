@@ -35,6 +35,8 @@ NOT_QUICK = {
 """Folders and files that `make quick` leaves out: they need Docker, a browser, Node or Trivy, or minutes."""
 ONE_GROUP = {"infra", "app/contract"}
 """Folders whose files share templates that take seconds to synthesize, so that one process of `make test` runs them."""
+LONGEST = "playground/test_hello.py"
+"""File that starts first, with the groups of tests/app/playground: at the end, it would leave other processes idle."""
 NOT_QUICK_FIXTURES = {"browser", "docker", "dynamodb", "engine"}
 """Fixtures, and values of parametrized ones, that start a browser, a container, DynamoDB Local or MiniStack."""
 
@@ -70,6 +72,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             path = item.path.relative_to(HERE)
             group = path.parent if path.parent.as_posix() in ONE_GROUP else path
             item.add_marker(pytest.mark.xdist_group(group.as_posix()))
+    items.sort(key=lambda item: item.path != HERE / LONGEST)
     if not config.getoption("--quick"):
         return
     slow = [item for item in items if isinstance(item, pytest.Function) and _used(item) & NOT_QUICK_FIXTURES]

@@ -14,7 +14,7 @@ from tests.repository import ROOT, Clone
 RELEASES = ("failures", "interruptions", "roles", "confirm")
 OPERATIONS = ("cdk", "rollouts", "runbook", "lifecycle")
 """Two groups of test files. The files of a group share a playground, in this order: later ones reuse earlier
-deployments, runbook ends by destroying the stage, and lifecycle removes the playground. Other tests come last, because
+deployments, runbook ends by destroying the stage, and lifecycle removes the playground. Other tests come later, because
 these take longest."""
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 if WORKER:  # pytest-xdist runs several processes, and each needs a separate playground
