@@ -120,7 +120,7 @@ def running(aws: Aws, *digests: str) -> int:
     tasks.append({"lastStatus": "PENDING", "containers": [{"name": "web"}]})
     with Stubber(aws.ecs) as stubber:
         stubber.add_response("describe_services", {"services": [service]})
-        for number, task in enumerate(tasks, start=1):  # each on a page of its own
+        for number, task in enumerate(tasks, start=1):  # one task per page
             more = {"nextToken": str(number)} if number < len(tasks) else {}
             stubber.add_response("list_tasks", {"taskArns": ["arn:aws:ecs:::task/1"]} | more)
             stubber.add_response("describe_tasks", {"tasks": [task]})

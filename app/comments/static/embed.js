@@ -330,6 +330,7 @@ button { padding: .4em 1.1em; border: 1px solid var(--accent); border-radius: 6p
       }
       node.item.replaceChildren(by, text, actions, ...replies);
     };
+
     // Insert an item under its parent, in the order of ids, which sort by time. The lowest level continues flat.
     const insert = (node, id, parent) => {
       let siblings = list;

@@ -161,3 +161,11 @@ def test_a_thread_that_another_site_may_not_load_names_the_setting_and_can_be_re
     expect(thread.items.first).to_be_focused()
     assert thread.texts() == ["still there"]
     expect(thread.status("Comments could not be loaded")).to_have_count(0)
+
+
+def test_a_retry_that_finds_no_comments_keeps_the_focus_in_the_thread(article: Article) -> None:
+    article.page.route("**/list/**", lambda route: route.abort(), times=1)
+    thread = article.open()
+    thread.retry.click()
+    expect(thread.status("No comments yet.")).to_be_visible()
+    expect(thread.box.get_by_role("heading", name="Comments")).to_be_focused()
