@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 from tests.app.playground.cloud import Cloud
 from tests.repository import ROOT
 
@@ -25,6 +27,7 @@ NOT_CHECKED = (
 RECORDED = json.loads((ROOT / "tests/release/recorded.json").read_text())
 
 
+@pytest.mark.nightly
 def test_a_copy_is_deployed_checked_and_deleted(cloud: Cloud) -> None:
     digest = cloud.outputs("CommentsService-playground")["DeployedDigest"]
     done = cloud.make("confirm", "ENV=playground", "YES=1")
