@@ -1,15 +1,39 @@
-"""The README's console session works as printed, and its tables match the code."""
+"""README and docs: links lead somewhere, the console session works as printed, and tables match the code."""
 
 import json
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from comments.config import PREFIX, Settings
 from tests.app.support import ROOT, Serve
+from tests.repository import git
 
 README = (ROOT / "README.md").read_text()
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
+TRACKED = git(ROOT, "ls-files").splitlines()
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub derives them."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", [name for name in TRACKED if name.endswith(".md")])
+def test_every_link_leads_to_a_file_and_a_heading(name: str) -> None:
+    document = ROOT / name
+    links = re.findall(r"""(?:\]\(|src="|srcset=")([^)"\s]+)""", document.read_text())
+    for link in links:
+        path, _, anchor = link.partition("#")
+        if ":" in path or "…" in path:
+            continue
+        target = document.parent / path if path else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
 
 
 def stable(shown: str) -> Any:
