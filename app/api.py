@@ -2,10 +2,10 @@
 
 import sys
 
-from comments import outbox
 from comments.app import create_app
 from comments.config import ConfigError
 from comments.errors import StoreError
+from comments.notifications import outbox
 
 try:
     app = create_app()

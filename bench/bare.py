@@ -4,7 +4,7 @@ import os
 
 from flask import Flask, Response, jsonify, request
 
-from comments.schemas import NewComment
+from comments.comment import NewComment
 from comments.stores import open_store
 
 app = Flask(__name__)

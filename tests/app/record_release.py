@@ -12,8 +12,8 @@ from typing import Any
 import boto3
 
 from comments.canonical import thread_of
-from comments.schemas import Author, NewComment
-from comments.status import VERSION
+from comments.comment import Author, NewComment
+from comments.http.status import VERSION
 from comments.stores import CommentStore, open_store
 from tests.app.support import ROOT, TOKEN, client_of, create_table
 

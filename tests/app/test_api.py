@@ -250,7 +250,7 @@ def test_a_body_that_takes_too_long_is_rejected(on_sqlite: FlaskClient, monkeypa
         gevent.sleep(1)
         return body
 
-    monkeypatch.setattr("comments.web.BODY_TIMEOUT", 0.01)
+    monkeypatch.setattr("comments.http.web.BODY_TIMEOUT", 0.01)
     environ = {"wsgi.input": SimpleNamespace(read=read), "CONTENT_LENGTH": str(len(body))}
     response = on_sqlite.post("/api/comment/new", content_type="application/json", environ_overrides=environ)
     assert (response.status_code, response.get_json()["status"]) == (408, "TIMEOUT")

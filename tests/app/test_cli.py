@@ -22,9 +22,9 @@ import orjson
 import pytest
 
 from comments.cli import cli, main
+from comments.comment import Author, Comment, NewComment
 from comments.fields import MAX_COMMENT
 from comments.ids import id_at, now, ticks
-from comments.schemas import Author, Comment, NewComment
 from comments.stores import CommentStore, open_store
 from tests.app.support import ROOT, wait_until
 

@@ -57,7 +57,7 @@ def test_every_setting_is_documented_and_no_other() -> None:
 
 
 def test_every_custom_property_and_attribute_of_the_widget_is_documented() -> None:
-    script = (ROOT / "app/comments/static/embed.js").read_text()
+    script = (ROOT / "app/comments/http/static/embed.js").read_text()
     documented = (ROOT / "docs/embedding.md").read_text()
     properties = set(re.findall(r"var\((--comments-[a-z]+)", script))
     assert properties == set(re.findall(r"`(--comments-[a-z]+)`", documented))

@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
+from comments.comment import Comment, NewComment
 from comments.errors import StoreError
 from comments.ids import id_at, now
-from comments.schemas import Comment, NewComment
 from comments.stores import dynamodb_table, open_store
 from comments.stores.base import EDITED, Notification
 from comments.stores.dynamodb import DynamoDBStore

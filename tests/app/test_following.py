@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comments import ids
-from comments.paging import Cursor, following
-from comments.schemas import Comment, NewComment
+from comments.comment import Comment, NewComment
+from comments.http.paging import Cursor, following
 from comments.stores import CommentStore, Page, open_store
 from comments.stores.dynamodb import DynamoDBStore
 from tests.app.support import ALICE, AUTH, TOKEN, client_of, create_table, links, post

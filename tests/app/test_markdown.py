@@ -2,7 +2,7 @@
 
 import pytest
 
-from comments.markdown import MAX_HTML, from_html
+from comments.importers.markdown import MAX_HTML, from_html
 
 SIGNATURE = "%3AiUXptXQ1sOYPoKxW4w8KQr_-twE"
 """Disqus appends one to each address."""

@@ -161,7 +161,7 @@ def test_the_newest_comments_of_all_threads_are_listed_and_searched(moderated: F
 
 
 def test_a_search_continues_after_a_thousand_comments(sqlite: CommentStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("comments.moderation.MAX_LIMIT", 2)
+    monkeypatch.setattr("comments.http.moderation.MAX_LIMIT", 2)
     client = client_of(sqlite, moderator_token=TOKEN)
     oldest, *_ = [post(client, comment=text).get_json()["id"] for text in ("needle", "hay", "hay")]
     first = client.get("/api/moderation/recent?text=needle", headers=AUTH)

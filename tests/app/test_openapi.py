@@ -11,9 +11,10 @@ from pydantic import SecretStr
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from comments.app import create_app
+from comments.comment import NewComment
 from comments.config import Settings
-from comments.openapi import DIFFERENT_FOR_MODERATORS
-from comments.schemas import CommentOut, NewComment
+from comments.http.openapi import DIFFERENT_FOR_MODERATORS
+from comments.http.schemas import CommentOut
 from comments.stores import CommentStore
 from tests.app.support import ROOT, TOKEN
 

@@ -28,12 +28,12 @@ import standardwebhooks
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope
 
-from comments import outbox
 from comments.app import create_app
+from comments.comment import NewComment
 from comments.config import Settings, load_settings
 from comments.errors import StoreError
 from comments.fields import MAX_COMMENT
-from comments.schemas import NewComment
+from comments.notifications import outbox
 from comments.stores import CommentStore, open_store
 from comments.stores.base import CREATED, EDITED
 from tests.app.support import UNKNOWN, Log, Serve, free_port, wait_until
@@ -131,7 +131,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("comments.outbox.time", Mock(wraps=time, monotonic=clock))
+    monkeypatch.setattr("comments.notifications.outbox.time", Mock(wraps=time, monotonic=clock))
     return clock
 
 
@@ -592,14 +592,14 @@ def test_ses_sends_email_of_a_verified_identity(
 def test_the_status_shows_a_failing_target_without_its_address(
     store: CommentStore, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("comments.status.CHECK_SECONDS", 0)
+    monkeypatch.setattr("comments.http.status.CHECK_SECONDS", 0)
     settings = webhook_settings(receiver)
     client = create_app(settings, store).test_client()
     assert client.get("/api/status").get_json()["notifications"] == [
         {"target": "webhook", "status": "OK", "oldest": None}
     ]
     comment = add_comment(store, "first")
-    monkeypatch.setattr("comments.outbox.LATE_SECONDS", -60)
+    monkeypatch.setattr("comments.notifications.outbox.LATE_SECONDS", -60)
     response, page = client.get("/api/status"), client.get("/status").text
     status = response.get_json()
     (state,) = status["notifications"]
@@ -618,7 +618,7 @@ def test_the_age_of_the_oldest_notification_is_a_metric_and_pending_comments_are
     for text in ("first", "second"):
         add_comment(sqlite, text, held=True)
     oldest = Mock(wraps=datetime, now=lambda zone: datetime.now(zone) + timedelta(seconds=1000))
-    with patch("comments.outbox.datetime", oldest):
+    with patch("comments.notifications.outbox.datetime", oldest):
         delivery.deliver_all()
     other.deliver_all()  # it hasn't got the lease
     receiver.respond = lambda _: 204

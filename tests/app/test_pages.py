@@ -8,8 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from comments.pages import STATIC
-from comments.status import VERSION
+from comments.http.pages import STATIC
+from comments.http.status import VERSION
 from comments.stores import CommentStore
 from tests.app.support import ROOT, TOKEN, client_of
 

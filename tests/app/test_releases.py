@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from comments.cli import cli
-from comments.schemas import Comment
+from comments.comment import Comment
 from comments.stores import CommentStore, open_store
 from tests.app.record_release import ALICE, BOB, DATA, DORA, PAGE, fill, promises
 from tests.app.support import ATTRIBUTES, INDEX, TOKEN, client_of, create_table, wait_until

@@ -14,8 +14,8 @@ from unittest.mock import Mock
 import pytest
 
 from bench.disk import compile_slow_disk
+from comments.comment import Comment, NewComment
 from comments.errors import StoreError
-from comments.schemas import Comment, NewComment
 from comments.stores import sqlite, sqlite_writer
 from comments.stores.sqlite import SQLiteStore
 from comments.stores.sqlite_rows import insert

@@ -7,9 +7,10 @@ from unittest.mock import Mock
 import pytest
 from flask.testing import FlaskClient
 
+from comments.comment import NewComment
 from comments.errors import StoreError
-from comments.schemas import NewComment, Status
-from comments.status import VERSION
+from comments.http.schemas import Status
+from comments.http.status import VERSION
 from comments.stores import CommentStore
 from tests.app.support import TOKEN, client_of
 
@@ -18,7 +19,7 @@ DIGEST = f"sha256:{'ab' * 32}"
 
 @pytest.fixture(autouse=True)
 def check_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("comments.status.CHECK_SECONDS", 0)
+    monkeypatch.setattr("comments.http.status.CHECK_SECONDS", 0)
 
 
 def open_client(store: CommentStore) -> FlaskClient:
@@ -83,7 +84,7 @@ def test_a_store_that_hangs_is_asked_once_however_many_clients_ask(
 ) -> None:
     recovered = Event()
     ping = Mock(side_effect=lambda: recovered.wait(30))
-    monkeypatch.setattr("comments.status.STORE_TIMEOUT", 0.05)
+    monkeypatch.setattr("comments.http.status.STORE_TIMEOUT", 0.05)
     monkeypatch.setattr(sqlite, "ping", ping)
     client = open_client(sqlite)
     for _ in range(16):
@@ -91,7 +92,7 @@ def test_a_store_that_hangs_is_asked_once_however_many_clients_ask(
         assert response.status_code == 200
         assert response.get_json()["store"] == {"status": "UNAVAILABLE", "milliseconds": 50, "reason": "Timeout"}
     recovered.set()
-    monkeypatch.setattr("comments.status.STORE_TIMEOUT", 30)
+    monkeypatch.setattr("comments.http.status.STORE_TIMEOUT", 30)
     assert client.get("/api/status").get_json()["status"] == "OK"
     assert ping.call_count <= 2
 
@@ -103,11 +104,11 @@ def test_visitors_do_not_cause_calls_of_the_store(
     monkeypatch.undo()  # the interval between checks is that of the service
     calls = Mock()
     monkeypatch.setattr(sqlite, "ping", calls)
-    monkeypatch.setattr("comments.status.time.monotonic", lambda: 1000.0)
+    monkeypatch.setattr("comments.http.status.time.monotonic", lambda: 1000.0)
     client = open_client(sqlite)
     for _ in range(20):
         assert client.get(path).status_code == 200
     assert calls.call_count == 1
-    monkeypatch.setattr("comments.status.time.monotonic", lambda: 1006.0)
+    monkeypatch.setattr("comments.http.status.time.monotonic", lambda: 1006.0)
     client.get(path)
     assert calls.call_count == 2

@@ -10,9 +10,9 @@ from operator import itemgetter
 
 import pytest
 
+from comments.comment import Comment, NewComment
 from comments.fields import MAX_COMMENT
-from comments.records import StoredComment
-from comments.schemas import Comment, NewComment
+from comments.importers.candidates import StoredComment
 from comments.stores import CommentStore, Page, open_store
 from comments.stores.base import KEY_SECONDS, PAGE_BYTES
 

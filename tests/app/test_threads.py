@@ -9,8 +9,8 @@ from werkzeug.test import TestResponse
 
 from comments import canonical
 from comments.cli import main
-from comments.records import StoredComment
-from comments.schemas import NewComment
+from comments.comment import NewComment
+from comments.importers.candidates import StoredComment
 from comments.stores import CommentStore, open_store
 from tests.app.support import AUTH, TOKEN, UNKNOWN, Log, client_of, links, location
 
@@ -257,7 +257,7 @@ def test_nobody_else_changes_a_comment(client: FlaskClient, headers: dict[str, s
 
 def test_a_comment_can_be_edited_for_fifteen_minutes(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     posted = new(client, MINE).get_json()
-    monkeypatch.setattr("comments.api.EDIT_SECONDS", -1)
+    monkeypatch.setattr("comments.http.api.EDIT_SECONDS", -1)
     response = client.patch(url_of(posted), json={"comment": "late"}, headers=MINE)
     assert (response.status_code, response.get_json()["status"]) == (403, "FORBIDDEN")
     assert client.delete(url_of(posted), headers=MINE).status_code == 200

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import orjson
 
-from comments.schemas import ANYONE, Author, Comment, NewComment, compact
+from comments.comment import ANYONE, Author, Comment, NewComment, compact
 
 PAGE_BYTES = 1024 * 1024
 """Approximate size of a page in bytes of addresses and texts: DynamoDB returns no more than 1 MB per query."""

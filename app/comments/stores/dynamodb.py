@@ -10,10 +10,10 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import Any
 
+from comments.comment import ANYONE, Author, Comment, NewComment, compact
 from comments.config import TARGET_SETTINGS
 from comments.errors import StoreError
 from comments.ids import id_at, now
-from comments.schemas import ANYONE, Author, Comment, NewComment, compact
 from comments.stores.base import (
     CREATED,
     EDITED,

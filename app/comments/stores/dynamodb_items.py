@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from comments.comment import Author, Comment, NewComment
 from comments.errors import KeyReused
-from comments.schemas import Author, Comment, NewComment
 from comments.stores.base import KEY_SECONDS, Notification, fingerprint, hash_of
 from comments.stores.dynamodb_table import Item
 

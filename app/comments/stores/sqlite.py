@@ -16,10 +16,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from comments.comment import ANYONE, Author, Comment, NewComment
 from comments.config import DATA
 from comments.errors import StoreError
 from comments.ids import id_at, now
-from comments.schemas import ANYONE, Author, Comment, NewComment
 from comments.stores import sqlite_schema
 from comments.stores.base import (
     CREATED,

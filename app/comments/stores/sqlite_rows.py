@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
+from comments.comment import Author, Comment, NewComment
 from comments.errors import KeyReused
 from comments.ids import id_at, now, tick_of
-from comments.schemas import Author, Comment, NewComment
 from comments.stores.base import fingerprint, hash_of
 
 REQUIRED = ("id", "content_id", "email", "comment", "created_at")

@@ -4,7 +4,7 @@ import pytest
 from aws_cdk.assertions import Template
 from botocore.model import OperationModel
 
-from comments.schemas import NewComment
+from comments.comment import NewComment
 from comments.stores.dynamodb import DynamoDBStore
 from comments.stores.dynamodb_items import INDEX_SCHEMA, KEY_SCHEMA, RECENT, TTL_ATTRIBUTE
 from infra.config import STAGES

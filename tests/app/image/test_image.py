@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from comments.schemas import NewComment
+from comments.comment import NewComment
 from comments.stores.sqlite import SQLiteStore
 from tests.app.image.containers import docker, wait_for
 from tests.app.support import free_port, wait_until

@@ -13,7 +13,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urljoin
 
-from comments.paging import START
+from comments.http.paging import START
 from tests.app.support import Server, serving, wait_until
 from tests.client import Answer, ask
 from tests.machine import needs

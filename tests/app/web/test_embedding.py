@@ -179,7 +179,7 @@ def test_a_page_has_its_own_thread(article: Article, path: str, attributes: str,
 def test_the_language_is_that_of_the_page(article: Article) -> None:
     """test_pages.py shows that every translation has every text."""
     language = "pt"
-    texts = json.loads((ROOT / f"app/comments/static/embed/{language}.json").read_text())
+    texts = json.loads((ROOT / f"app/comments/http/static/embed/{language}.json").read_text())
     article.post("one")
     headers = {"Content-Security-Policy": f"script-src {article.url}; connect-src {article.url}"}
     thread = article.open(f"<div lang={language}-XX>{article.tag()}</div>", headers=headers)

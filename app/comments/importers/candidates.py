@@ -9,9 +9,9 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, StrictBool, ValidationError
 
 from comments import ids
+from comments.comment import Comment, NewComment, compact
 from comments.errors import FieldError, InvalidRequest, field_errors
 from comments.fields import CommentId, ContentId, StoredPage, matches
-from comments.schemas import Comment, NewComment, compact
 
 MAX_AHEAD = 366 * 86_400
 """Seconds by which an id may be in the future: a store whose clock was wrong must be able to import its own export.

@@ -12,16 +12,16 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, current_app, g, jsonify, request
 
-from comments import ids, paging, web
+from comments import ids
 from comments.canonical import thread_of
+from comments.comment import Author, Comment, NewComment
 from comments.errors import Conflict, FieldError, Forbidden, NotFound, Unauthorized
 from comments.hold import needs_approval
-from comments.openapi import ETAG, LINK, LOCATION, content, responses
-from comments.schemas import (
+from comments.http import paging, web
+from comments.http.openapi import ETAG, LINK, LOCATION, content, responses
+from comments.http.schemas import (
     AnyComment,
-    Author,
     AuthorHeaders,
-    Comment,
     CommentList,
     CommentOut,
     CountList,
@@ -29,7 +29,6 @@ from comments.schemas import (
     Deleted,
     EditedComment,
     Health,
-    NewComment,
     PageQuery,
     PageThreadQuery,
     Published,
@@ -37,9 +36,9 @@ from comments.schemas import (
     Status,
     ThreadQuery,
 )
-from comments.status import StatusBoard
+from comments.http.status import StatusBoard
+from comments.http.web import is_moderator, settings, store
 from comments.stores import Page
-from comments.web import is_moderator, settings, store
 
 api = APIBlueprint("api", __name__, tag="Comments")
 web.init_blueprint(api)
@@ -129,7 +128,7 @@ def count_post() -> None:
 
 
 def is_held(name: str, text: str, author: str) -> bool:
-    return not is_moderator() and needs_approval(settings(), store(), name=name, text=text, author=author)
+    return not is_moderator() and needs_approval(settings(), store().is_trusted, name=name, text=text, author=author)
 
 
 def token_hash(token: str) -> str:

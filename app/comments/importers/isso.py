@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import click
 
-from comments.foreign import Record
-from comments.records import text_or_base64
+from comments.importers.candidates import text_or_base64
+from comments.importers.converter import Record
 
 ACCEPTED, DELETED = 1, 4
 """Isso's `mode`, 2 for pending comments. A deleted comment that has replies remains as an empty row."""

@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 from werkzeug.routing import BaseConverter
 
+from comments.comment import Model
 from comments.config import Settings
 from comments.errors import MAX_BODY, FieldError, InvalidRequest, Unauthorized, field_errors
 from comments.fields import PATH_VARIABLES
-from comments.schemas import CountQuery, Model
+from comments.http.schemas import CountQuery
 from comments.stores import CommentStore
 
 BODY_TIMEOUT = 30

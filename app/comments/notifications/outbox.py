@@ -21,8 +21,8 @@ from comments.config import Settings
 from comments.errors import StoreError
 from comments.ids import created_at, timestamp
 from comments.logs import directive, embedded
+from comments.notifications.channels import TARGETS, DeliveryError, Message, Refused, Target
 from comments.stores import CommentStore
-from comments.targets import TARGETS, DeliveryError, Message, Refused, Target
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ def start(settings: Settings, store: CommentStore) -> None:
 
 
 def states(settings: Settings, store: CommentStore) -> list[dict[str, Any]]:
-    """Return a NotificationStatus (see schemas.py) for each target."""
+    """Return a NotificationStatus (see http/schemas.py) for each target."""
     found = []
     late = timestamp(time.time() - LATE_SECONDS)
     for target in settings.notify:

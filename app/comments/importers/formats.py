@@ -10,8 +10,8 @@ from xml.parsers.expat import ErrorString
 import click
 
 from comments.errors import InvalidRequest
-from comments.foreign import Record
-from comments.markdown import from_html
+from comments.importers.converter import Record
+from comments.importers.markdown import from_html
 from comments.strict_json import parse_json
 
 DISQUS_ID = "{http://disqus.com/disqus-internals}id"

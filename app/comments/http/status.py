@@ -8,9 +8,9 @@ from typing import Any
 
 from comments.config import Settings
 from comments.errors import StoreError
+from comments.http.schemas import Message
 from comments.ids import timestamp
-from comments.outbox import states
-from comments.schemas import Message
+from comments.notifications.outbox import states
 from comments.stores import CommentStore
 
 log = logging.getLogger(__name__)

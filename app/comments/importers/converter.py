@@ -16,11 +16,11 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from comments import canonical, ids
+from comments.comment import Comment
 from comments.errors import FieldError, InvalidRequest, field_errors
 from comments.fields import MAX_NAME, VISIBLE, ContentId, Email, Page
-from comments.files import file_errors
-from comments.records import Candidate, Skipped, StoredComment
-from comments.schemas import Comment
+from comments.importers.candidates import Candidate, Skipped, StoredComment
+from comments.importers.files import file_errors
 from comments.strict_json import parse_json
 
 ANONYMOUS = "Anonymous"

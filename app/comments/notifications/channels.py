@@ -18,9 +18,9 @@ from urllib.parse import unquote, urlsplit
 
 import orjson
 
+from comments.comment import KEYS, Comment
 from comments.config import UNSET_SECRET, Settings
 from comments.ids import created_at
-from comments.schemas import AnyComment, Comment
 from comments.stores.base import EDITED
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ them: up to 20 are never cut off."""
 MAX_TEXT = 2000
 """Characters of a comment in the text of a webhook. Slack cuts off longer ones."""
 
-SHARED = [name for name in AnyComment.model_fields if name != "email"]
+SHARED = [name for name in KEYS if name not in {"email", "author"}]
 """Fields of a comment that a webhook receives. Email addresses stay in the store."""
 
 

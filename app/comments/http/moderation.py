@@ -5,12 +5,12 @@ import logging
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
-from comments import paging, web
-from comments.api import LINKS, comment_not_found, deleted, for_moderator, listing, published
 from comments.fields import MAX_LIMIT
-from comments.openapi import LINK, LOCATION, responses
-from comments.schemas import AnyComment, Deleted, HeldList, PageQuery, Published, RecentList, RecentQuery
-from comments.web import moderator, store
+from comments.http import paging, web
+from comments.http.api import LINKS, comment_not_found, deleted, for_moderator, listing, published
+from comments.http.openapi import LINK, LOCATION, responses
+from comments.http.schemas import AnyComment, Deleted, HeldList, PageQuery, Published, RecentList, RecentQuery
+from comments.http.web import moderator, store
 
 moderation = APIBlueprint("moderation", __name__, url_prefix="/api/moderation", tag="Moderation")
 web.init_blueprint(moderation)

@@ -7,7 +7,7 @@ from apiflask import APIFlask
 from comments.config import Settings
 from comments.errors import ERRORS
 from comments.fields import PATH_VARIABLES
-from comments.schemas import Error, Held
+from comments.http.schemas import Error, Held
 
 DESCRIPTION = (
     "Post, list and moderate comments. Each `content_id` identifies one thread. All errors share one JSON format,"

@@ -1,0 +1,1 @@
+"""Read exports of other systems and convert their comments."""

@@ -1,0 +1,1 @@
+"""Deliver notifications of new comments to the site's owner."""
