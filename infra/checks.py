@@ -56,7 +56,6 @@ CHECKED: dict[str, Stage] = {
             alarm_email=EMAIL,
             region="us-east-1",
             vpc=None,
-            outside_check=True,
         ),
         f"{_PRODUCTION.name} behind CloudFront": replace(_PRODUCTION, domain=None, entrance=Entrance.CLOUDFRONT),
         f"{_PRODUCTION.name} behind CloudFront with endpoints": replace(

@@ -42,7 +42,7 @@ _UNNAMED = (
             "cloudfront:*Function",
             "cloudfront:*Tag*Resource",
             "cloudfront:*VpcOrigin",
-            "route53:*HealthCheck",
+            "route53:*HealthCheck",  # of 1.0.0, which an update deletes
             "route53:*ResourceRecordSets",
             "route53:*TagsForResource",
             "route53:AssociateVPCWithHostedZone",

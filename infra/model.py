@@ -403,9 +403,6 @@ class Stage:
     $329 if they are used all month."""
     max_writes: int = 100
     """Write units per second of a table: 100 units cost $164 if they are used all month."""
-    outside_check: bool = False
-    """Route 53 health check of `health_path` from several continents every 30 seconds, with an alarm: $1.60 a month, or
-    $0.60 without HTTPS. Requires region="us-east-1", the only one with the metrics of such checks."""
     flow_logs: bool = True
     """Log rejected connections, $0.50 a GB."""
     dashboard: bool = True

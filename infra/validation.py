@@ -9,7 +9,7 @@ from infra.model import LOG_DAYS, Domain, Egress, Owned, Service, Stage, Workloa
 _BUCKET_NAME_LENGTH = 63
 _LONGEST_REGION = "ap-southeast-1"
 _GLOBAL_REGION = "us-east-1"
-"""AWS: region of CloudFront's certificates and of the metrics of Route 53."""
+"""AWS: region of CloudFront's certificates."""
 _PRIVATE_BLOCKS = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 """Other addresses would be unreachable on the internet."""
 _PREFIX_LENGTHS = range(16, 22)
@@ -29,8 +29,6 @@ def problems_of_stage(stage: Stage, *, workload: Workload, stages: Sequence[Stag
         for owned in workload.owns:
             if owned.service not in {Service.DYNAMODB, Service.S3}:
                 yield f"egress is ENDPOINTS, which has no route to {owned.service.value}; use Egress.PUBLIC_IP or NAT"
-    if stage.outside_check and stage.region != _GLOBAL_REGION:
-        yield f"outside_check requires region={_GLOBAL_REGION!r}: no other one has the metrics of such checks"
     if stage.domain:
         yield from _problems_of_domain(stage, stage.domain)
     yield from _problems_of_network(stage)

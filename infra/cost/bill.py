@@ -312,11 +312,6 @@ def _topic(properties: Properties, month: Month) -> Iterator[Line]:
         yield Line("topic: messages", prices.TOPIC_MESSAGES, writes)
 
 
-def _health_check(properties: Properties, _: Month) -> Iterator[Line]:
-    yield Line("outside check", prices.HEALTH_CHECK, 1)
-    yield Line("outside check: HTTPS", prices.HEALTH_CHECK_HTTPS, properties["HealthCheckConfig"]["Type"] == "HTTPS")
-
-
 def _identity(_: Properties, month: Month) -> Iterator[Line]:
     writes, _reads, _stored = month.usage(Service.SES)
     yield Line("emails", prices.EMAILS, writes * 1000)
@@ -338,7 +333,6 @@ HANDLERS: dict[str, Callable[[Properties, Month], Iterable[Line]]] = {
     "AWS::ECS::TaskDefinition": _task_definition,
     "AWS::ElasticLoadBalancingV2::LoadBalancer": _load_balancer,
     "AWS::Logs::LogGroup": _log_group,
-    "AWS::Route53::HealthCheck": _health_check,
     "AWS::S3::Bucket": _bucket,
     "AWS::SES::EmailIdentity": _identity,
     "AWS::SNS::Topic": _topic,

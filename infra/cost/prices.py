@@ -66,8 +66,6 @@ QUEUE_REQUESTS = Price(0.40, "million requests", "sqs/pricing")
 TOPIC_MESSAGES = Price(0.50, "million messages", "sns/pricing")
 EMAILS = Price(0.10, "thousand emails", "ses/pricing")
 SECRET = Price(0.40, "secret", "secrets-manager/pricing")
-HEALTH_CHECK = Price(0.50, "health check", "route53/pricing")
-HEALTH_CHECK_HTTPS = Price(1.0, "check with HTTPS", "route53/pricing")
 IMAGES_KEPT = Price(0.10, "GB-month", "ecr/pricing")
 
 NOT_PRICED = Price(0, "unknown unit", "pricing")

@@ -20,7 +20,6 @@ from infra.constructs.dashboard import Dashboard, Row, SavedQueries
 from infra.constructs.fargate_service import ApiService
 from infra.constructs.load_balancer import LoadBalancer
 from infra.constructs.network import Network
-from infra.constructs.outside_check import OutsideCheck
 from infra.constructs.own_resources import require_owned, resource_paths
 from infra.constructs.waf import WebAcl
 from infra.findings import acknowledge, wildcard_finding
@@ -106,16 +105,6 @@ class ServiceStack(BaseStack):
             cdn = CloudFrontEntrance(self, "CloudFront", stage=stage, load_balancer=edge.load_balancer)
             cdn.node.add_dependency(network)  # AWS: a VPC origin needs an internet gateway, although no traffic uses it
             base_url, host = cdn.base_url, cdn.distribution.distribution_domain_name
-        if stage.outside_check:
-            OutsideCheck(
-                self,
-                "Outside",
-                name=stage.service,
-                base_url=base_url,
-                host=stage.domain.name if stage.domain else host,
-                path=WORKLOAD.health_path,
-                alarms=alarms,
-            )
         if stage.dashboard:
             Dashboard(
                 self,

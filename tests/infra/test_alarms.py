@@ -10,14 +10,14 @@ from aws_cdk.assertions import Template
 from infra.app import app_of
 from infra.config import STAGES, WORKLOAD
 from infra.model import NOBODY
-from tests.infra.synthesis import DOMAIN, EMAIL, ROOT, TLS, environment, every, templates, the
+from tests.infra.synthesis import EMAIL, ROOT, environment, every, templates, the
 
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text()
 
 
-def alarms(stage: str = "prod") -> dict[str, dict[str, Any]]:
-    """Return the alarms of a variant of prod, named without the stage."""
-    found = every(templates(stage).service, "AWS::CloudWatch::Alarm")
+def alarms() -> dict[str, dict[str, Any]]:
+    """Return the alarms of prod, named without the stage."""
+    found = every(templates("prod").service, "AWS::CloudWatch::Alarm")
     return {alarm["AlarmName"].removeprefix("notes-prod-"): alarm for alarm in found}
 
 
@@ -88,17 +88,8 @@ def test_a_region_whose_cloudformation_has_no_budgets_gets_none_and_a_warning() 
     assert any("no budget: eu-north-1 lacks" in str(message.entry.data) for message in service.messages)
 
 
-def test_the_outside_check_requests_the_public_name_and_fires_without_data() -> None:
-    check = the(templates(TLS).service, "AWS::Route53::HealthCheck")["HealthCheckConfig"]
-    assert (check["Type"], check["Port"], check["FullyQualifiedDomainName"]) == ("HTTPS", 443, DOMAIN.name)
-    assert check["ResourcePath"] == WORKLOAD.health_path
-    alarm = alarms(TLS)["outside"]
-    assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("HealthCheckStatus", "Minimum", 1)
-    assert (alarm["ComparisonOperator"], alarm["TreatMissingData"]) == ("LessThanThreshold", "breaching")
-
-
 def test_every_description_has_a_command_for_the_stage_and_links_to_its_section_of_the_runbook() -> None:
-    described = {name: alarm["AlarmDescription"] for name, alarm in alarms(TLS).items()}
+    described = {name: alarm["AlarmDescription"] for name, alarm in alarms().items()}
     described["failed-deployment"] = the(templates("prod").service, "AWS::Events::Rule")["Description"]
     linked = set()
     for name, text in described.items():

@@ -58,7 +58,6 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, messag
         ({"cpu_seconds": 30}, "cpu_seconds is 30; ECS supports 20 and 60"),
         ({"log_days": 31}, "log_days is 31; it must be one of 1, 3, 5, 7"),
         ({"max_writes": 0}, "max_writes is 0; it must be 1 or more"),
-        ({"outside_check": True, "region": "eu-west-1"}, "outside_check requires region='us-east-1'"),
         ({"spot_share": 101}, "spot_share is 101; it must be"),
         ({"settings": (("NOTES_KEY", "nobody-guesses-this"),)}, "without secrets"),
         ({"settings": (("NOTES_PRIVATE", "on"),)}, "NOTES_PRIVATE needs HTTPS"),

@@ -39,6 +39,8 @@ UNUSED = {
     "a log group's index": ("logs:*IndexPolic*",),
 }  # fmt: skip
 """What a handler names for features that no stage uses, by feature."""
+REMOVED = {"AWS::Route53::HealthCheck"}
+"""Types that stages of 1.0.0 may have: an update deletes them with the new policy."""
 CHANGES_OR_CONTENT = (
     *("cloudwatch:PutMetricData", "*:Associate*", "*:Create*", "*:Delete*", "*:Disassociate*"),
     *("*:PassRole", "*:SetWebACL", "*:GetSecretValue"),
@@ -79,7 +81,7 @@ def test_cloudformation_may_do_what_every_type_of_resource_needs() -> None:
     own = {kind for facts in SERVICES.values() for kind in facts.types}
     assert {
         (kind, action)
-        for kind in (types() | own) - BY_A_PERSON
+        for kind in (types() | own | REMOVED) - BY_A_PERSON
         for action in needed(kind, "create", "read", "update", "delete")
         if not granted(action, allowed if knows_a_resource(action) else everywhere)
     } == set()
