@@ -84,7 +84,6 @@ CHECKED: dict[str, Stage] = {
             spot_share=100,
             alarm_email=EMAIL,
             region="eu-north-1",  # one without AWS::Budgets::Budget
-            container_insights=True,
         ),
     }.items()
 }

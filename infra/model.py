@@ -407,8 +407,6 @@ class Stage:
     """Log rejected connections, $0.50 a GB."""
     dashboard: bool = True
     """CloudWatch dashboard: $3 a month; the first three of an account are free."""
-    container_insights: bool = False
-    """CloudWatch Container Insights: 38 metrics, $11.40 a month. Alarms and dashboard don't use them."""
     route_metrics: bool = True
     """Latency and failures by route, $0.30 a month for each route in use and again for each failing one."""
 

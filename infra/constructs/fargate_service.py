@@ -58,13 +58,10 @@ class ApiService(Construct):
             "Cluster",
             cluster_name=stage.cluster,  # scaling, alarms and every `aws ecs` command refer to it
             vpc=network.vpc,
-            container_insights_v2=(
-                ecs.ContainerInsights.ENABLED if stage.container_insights else ecs.ContainerInsights.DISABLED
-            ),
+            container_insights_v2=ecs.ContainerInsights.DISABLED,  # an account may enable it by default
             enable_fargate_capacity_providers=True,
         )
-        if not stage.container_insights:
-            acknowledge(self.cluster, {"ECS4": "alarms and dashboard use free metrics and the application's own"})
+        acknowledge(self.cluster, {"ECS4": "alarms and dashboard use free metrics and the application's own"})
         self.task_definition = ecs.FargateTaskDefinition(
             self,
             "Task",

@@ -22,8 +22,6 @@ _IMAGES_GB = 2.0
 """About thirty images of 70 MB, compressed."""
 _STANDARD_PERIOD = 60
 """AWS: an alarm with a shorter period, in seconds, is a high-resolution alarm."""
-_INSIGHTS_METRICS = 38
-"""AWS: ten metrics each for cluster, service and family, three more for the cluster and five for the service."""
 _ACCESS_LINE_KB = 0.1
 """Line of the load balancer's access log, compressed."""
 _BLOCKED_KB = 0.01 * 2
@@ -199,12 +197,6 @@ def _endpoint(properties: Properties, month: Month) -> Iterator[Line]:
         yield Line("interface endpoints: data", prices.ENDPOINT_DATA, month.app_log_gb)
 
 
-def _cluster(properties: Properties, _: Month) -> Iterator[Line]:
-    settings = {each["Name"]: each["Value"] for each in properties.get("ClusterSettings", [])}
-    if settings.get("containerInsights", "disabled") != "disabled":
-        yield Line("Container Insights", prices.METRIC, _INSIGHTS_METRICS)
-
-
 def _task_definition(_: Properties, month: Month) -> Iterator[Line]:
     if month.embeds_metrics:
         yield Line("metrics by route", prices.METRIC, _TRAFFIC.routes if month.millions else 0)
@@ -328,7 +320,6 @@ HANDLERS: dict[str, Callable[[Properties, Month], Iterable[Line]]] = {
     "AWS::EC2::NatGateway": _nat_gateway,
     "AWS::EC2::VPCEndpoint": _endpoint,
     "AWS::ECR::Repository": lambda *_: [Line("images, shared by all stages", prices.IMAGES_KEPT, _IMAGES_GB)],
-    "AWS::ECS::Cluster": _cluster,
     "AWS::ECS::Service": _service,
     "AWS::ECS::TaskDefinition": _task_definition,
     "AWS::ElasticLoadBalancingV2::LoadBalancer": _load_balancer,

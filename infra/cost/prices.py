@@ -77,7 +77,7 @@ FREE = frozenset(
         *("Budgets::Budget", "CertificateManager::Certificate", "CloudFront::VpcOrigin"),
         *("EC2::InternetGateway", "EC2::Route", "EC2::RouteTable", "EC2::SecurityGroup", "EC2::SecurityGroupEgress"),
         *("EC2::SecurityGroupIngress", "EC2::Subnet", "EC2::SubnetRouteTableAssociation", "EC2::VPC"),
-        *("EC2::VPCGatewayAttachment", "ECS::ClusterCapacityProviderAssociations"),
+        *("EC2::VPCGatewayAttachment", "ECS::Cluster", "ECS::ClusterCapacityProviderAssociations"),
         *("ElasticLoadBalancingV2::TargetGroup", "IAM::ManagedPolicy", "IAM::OIDCProvider", "IAM::Policy", "IAM::Role"),
         *("S3::BucketPolicy", "SNS::Subscription", "SNS::TopicPolicy", "SQS::QueuePolicy", "WAFv2::WebACLAssociation"),
         "Events::Rule",  # of AWS services' events
