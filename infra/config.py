@@ -30,7 +30,7 @@ from infra.model import (
 from infra.validation import problems_of_stage, problems_of_workload
 
 if TYPE_CHECKING:
-    from infra.constructs.own_resources import OwnResources
+    from infra.owned import OwnResources
 
 _PACKAGE = os.environ.get("CONFIG_PACKAGE") or "infra"
 """Python package with the three files. Tests and examples have their own."""

@@ -38,8 +38,8 @@ class Egress(Enum):
     PUBLIC_IP = "public-ip"
     """A public address per task, $3.65 each. Only the load balancer's security group may connect to a task."""
     ENDPOINTS = "endpoints"
-    """Four interface endpoints in each of two zones, $58.40 plus $0.01 a GB. No route to the internet,
-    SQS, SNS and SES."""
+    """Four interface endpoints in each of two zones, $58.40 plus $0.01 a GB. No route to the internet
+    and SES."""
     NAT = "nat"
     """A NAT gateway with an address in each of two zones, $73.00 plus $0.045 a GB."""
 
@@ -146,16 +146,11 @@ class Repository:
 
 
 class Service(Enum):
-    """Services of which a workload may own resources. `Owned` explains how."""
+    """Services of which a workload may own resources. `Owned` explains how; another one needs an entry in
+    infra/owned.py."""
 
     DYNAMODB = "dynamodb"
     """Tables, by name. On demand: $0.625 per million write units, $0.125 per million read units, $0.25 a GB."""
-    S3 = "s3"
-    """Buckets, by name. $0.005 per thousand writes, $0.0004 per thousand reads, $0.023 a GB."""
-    SQS = "sqs"
-    """Queues, by name. $0.40 per million requests."""
-    SNS = "sns"
-    """Topics, by name. $0.50 per million messages, plus their delivery."""
     SES = "ses"
     """Identities that send email; their `name` is a domain or an address. $0.10 per thousand emails."""
 
@@ -173,15 +168,13 @@ class Owned:
     name: str = ""
     """Suffix of the physical name, WORKLOAD-STAGE-NAME. One resource may omit it. SES: the identity."""
     actions: tuple[str, ...] = ()
-    """IAM actions of tasks on this resource, such as sqs:SendMessage."""
+    """IAM actions of tasks on this resource, such as dynamodb:GetItem."""
     indexes: bool = False
     """DynamoDB: also allow `actions` on the table's indexes."""
-    variable: str | None = None
-    """Environment variable that gets the physical name (SQS: the URL; SNS: the ARN)."""
     writes: float = 0
-    """For `make cost`, per request of a visitor: write units, objects, messages or emails."""
+    """For `make cost`, per request of a visitor: write units or emails."""
     reads: float = 0
-    """Like `writes`: read units, objects or received messages."""
+    """Like `writes`: read units."""
     stored_kb: float = 0
     """For `make cost`: kilobytes that a request adds. Storage is billed as after a year."""
 
@@ -432,12 +425,11 @@ class Stage:
 
     cluster = service  # one name for both
 
-    def physical_name(self, owned: Owned, *, account: str, region: str) -> str:
-        """Return the name of a resource of the workload. Buckets need a name that no other account has."""
+    def physical_name(self, owned: Owned, **_: str) -> str:  # in 1.0.0, callers had to give account and region
+        """Return the name of a resource of the workload."""
         if owned.service is Service.SES:
             return owned.name
-        where = (account, region) if owned.service is Service.S3 else ()
-        return "-".join((self.service, *filter(None, (owned.name,)), *where))
+        return f"{self.service}-{owned.name}" if owned.name else self.service
 
     @property
     def registry(self) -> str | None:
@@ -467,12 +459,6 @@ class Stage:
 
     def log_bucket(self, *, account: str, region: str) -> str:
         return f"{self.service}-logs-{account}-{region}"
-
-    def buckets(self, workload: "Workload", *, account: str, region: str) -> list[str]:
-        """Return the names of all buckets: that of the access logs, then those of the workload."""
-        owned = [each for each in workload.owns if each.service is Service.S3]
-        own = [self.physical_name(each, account=account, region=region) for each in owned]
-        return [self.log_bucket(account=account, region=region), *own]
 
     @property
     def metrics_namespace(self) -> str:

@@ -12,7 +12,6 @@ from infra import owned
 from infra.config import (
     BOOTSTRAP_QUALIFIER,
     PLAYGROUND,
-    PREVIEW,
     PROJECT,
     TITLE,
     WORKLOAD,
@@ -112,11 +111,7 @@ CLEAN_UP = (
     Statement(
         sid="EmptyLogBuckets",
         actions=("s3:ListBucket", "s3:DeleteObject"),
-        resources=tuple(
-            f"arn:PARTITION:s3:::{bucket}{objects}"
-            for bucket in replace(PREVIEW, name="pr-*").buckets(WORKLOAD, account="ACCOUNT", region="REGION")
-            for objects in ("", "/*")
-        ),
+        resources=tuple(f"arn:PARTITION:s3:::{PROJECT}-pr-*-logs-ACCOUNT-REGION{objects}" for objects in ("", "/*")),
     ),
     Statement(sid="FindPreviews", actions=("cloudformation:ListStacks",), resources=("*",), why=UNSUPPORTED),
 )

@@ -27,7 +27,7 @@ def problems_of_stage(stage: Stage, *, workload: Workload, stages: Sequence[Stag
     yield from _problems_of_numbers(stage)
     if stage.egress is Egress.ENDPOINTS and not stage.vpc:
         for owned in workload.owns:
-            if owned.service not in {Service.DYNAMODB, Service.S3}:
+            if owned.service is not Service.DYNAMODB:
                 yield f"egress is ENDPOINTS, which has no route to {owned.service.value}; use Egress.PUBLIC_IP or NAT"
     if stage.domain:
         yield from _problems_of_domain(stage, stage.domain)
@@ -141,9 +141,9 @@ def problems_of_workload(workload: Workload, stages: Iterable[Stage]) -> Iterato
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", workload.name):
         yield f"name is {workload.name!r}; it must consist of a-z, 0-9 and single hyphens, and begin with a letter"
     longest = max(stages, key=lambda stage: len(stage.name))
-    for bucket in longest.buckets(workload, account="0" * 12, region=_LONGEST_REGION):
-        if len(bucket) > _BUCKET_NAME_LENGTH:
-            yield f"name is too long: S3 allows {_BUCKET_NAME_LENGTH} characters, but a bucket would be named {bucket}"
+    bucket = longest.log_bucket(account="0" * 12, region=_LONGEST_REGION)
+    if len(bucket) > _BUCKET_NAME_LENGTH:
+        yield f"name is too long: S3 allows {_BUCKET_NAME_LENGTH} characters, but a bucket would be named {bucket}"
     for name in ("health_path", "probe_path", "post_path"):
         if (path := getattr(workload, name)) and not path.startswith("/"):
             yield f"{name} is {path!r}; it must begin with /"
@@ -170,8 +170,6 @@ def _problems_of_owns(owns: tuple[Owned, ...]) -> Iterator[str]:
         form = r"[a-z0-9.@_+-]+" if owned.service is Service.SES else r"([a-z][a-z0-9]*(-[a-z0-9]+)*)?"
         if not re.fullmatch(form, owned.name):
             yield f"{where} named {owned.name!r}; the name must match {form}"
-        if owned.service is Service.S3 and owned.name in {"", "logs"}:
-            yield f"{where} named {owned.name!r}; that of a bucket must be another one than logs"
         for action in owned.actions:
             if not re.fullmatch(rf"{owned.service.value}:[A-Za-z]+", action):
                 yield f"{where} with the action {action}; expected {owned.service.value}:NAME without wildcards"

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.config import PREVIEW, TITLE, WORKLOAD, stage_named
+from infra.config import PREVIEW, TITLE, stage_named
 from infra.model import Stage
 from release import deploy
 from release.aws import Aws
@@ -60,10 +60,10 @@ def require_name(stage: Stage, *, typed: str) -> None:
 
 
 def destroy_foundation(aws: Aws) -> None:
-    """Empty the buckets and delete the stack; retry if another log file arrives in between."""
+    """Empty the bucket of access logs and delete the stack; retry if another file arrives in between."""
+    bucket = aws.stage.log_bucket(account=aws.account, region=aws.region)
     for attempt in range(1, ATTEMPTS + 1):
-        for bucket in aws.stage.buckets(WORKLOAD, account=aws.account, region=aws.region):
-            empty_bucket(aws, bucket)
+        empty_bucket(aws, bucket)
         try:
             deploy.destroy(aws, aws.stage.foundation_stack)
         except DeploymentError as failure:

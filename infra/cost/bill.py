@@ -280,28 +280,11 @@ def _most(units_per_second: int | None) -> float:
 
 
 def _bucket(properties: Properties, month: Month) -> Iterator[Line]:
-    if "-logs-" not in str(properties.get("BucketName")):
-        writes, reads, stored = month.usage(Service.S3)
-        yield Line("bucket: writes", prices.OBJECTS_PUT, writes * 1000)
-        yield Line("bucket: reads", prices.OBJECTS_READ, reads * 1000)
-        yield Line("bucket: storage", prices.OBJECTS_KEPT, stored)
-        return
+    """Bill the bucket of access logs, the only one that a stage has."""
     rules = properties.get("LifecycleConfiguration", {}).get("Rules", [])
     days = min((rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule), default=_UNLIMITED_DAYS)
     yield Line("access log: files", prices.OBJECTS_PUT, _PUTS_THOUSAND)
     yield Line("access log: storage", prices.OBJECTS_KEPT, month.millions * _ACCESS_LINE_KB * days / _DAYS_IN_MONTH)
-
-
-def _queue(_: Properties, month: Month) -> Iterator[Line]:
-    """Bill a request to send each message and, per received message, one to receive and one to delete it."""
-    writes, reads, _stored = month.usage(Service.SQS)
-    yield Line("queue: requests", prices.QUEUE_REQUESTS, writes + 2 * reads)
-
-
-def _topic(properties: Properties, month: Month) -> Iterator[Line]:
-    if "TopicName" in properties:  # the topic of alarms has none, and the first 1,000 emails of a month are free
-        writes, _reads, _stored = month.usage(Service.SNS)
-        yield Line("topic: messages", prices.TOPIC_MESSAGES, writes)
 
 
 def _identity(_: Properties, month: Month) -> Iterator[Line]:
@@ -326,8 +309,6 @@ HANDLERS: dict[str, Callable[[Properties, Month], Iterable[Line]]] = {
     "AWS::Logs::LogGroup": _log_group,
     "AWS::S3::Bucket": _bucket,
     "AWS::SES::EmailIdentity": _identity,
-    "AWS::SNS::Topic": _topic,
-    "AWS::SQS::Queue": _queue,
     "AWS::SecretsManager::Secret": lambda *_: [Line("secrets", prices.SECRET, 1)],
     "AWS::WAFv2::WebACL": _web_acl,
 }

@@ -60,10 +60,7 @@ TABLE_STORAGE = Price(0.25, "GB-month", "dynamodb/pricing/on-demand")
 TABLE_RECOVERY = Price(0.20, "GB-month", "dynamodb/pricing/on-demand")
 
 OBJECTS_PUT = Price(0.005, "thousand puts", "s3/pricing")
-OBJECTS_READ = Price(0.0004, "thousand reads", "s3/pricing")
 OBJECTS_KEPT = Price(0.023, "GB-month", "s3/pricing")
-QUEUE_REQUESTS = Price(0.40, "million requests", "sqs/pricing")
-TOPIC_MESSAGES = Price(0.50, "million messages", "sns/pricing")
 EMAILS = Price(0.10, "thousand emails", "ses/pricing")
 SECRET = Price(0.40, "secret", "secrets-manager/pricing")
 IMAGES_KEPT = Price(0.10, "GB-month", "ecr/pricing")
@@ -79,7 +76,8 @@ FREE = frozenset(
         *("EC2::SecurityGroupIngress", "EC2::Subnet", "EC2::SubnetRouteTableAssociation", "EC2::VPC"),
         *("EC2::VPCGatewayAttachment", "ECS::Cluster", "ECS::ClusterCapacityProviderAssociations"),
         *("ElasticLoadBalancingV2::TargetGroup", "IAM::ManagedPolicy", "IAM::OIDCProvider", "IAM::Policy", "IAM::Role"),
-        *("S3::BucketPolicy", "SNS::Subscription", "SNS::TopicPolicy", "SQS::QueuePolicy", "WAFv2::WebACLAssociation"),
+        *("S3::BucketPolicy", "SNS::Subscription", "SNS::TopicPolicy", "WAFv2::WebACLAssociation"),
+        "SNS::Topic",  # of alarms: the first 1,000 emails of a month are free
         "Events::Rule",  # of AWS services' events
         "Route53::RecordSet",  # an alias; the zone ($0.50) doesn't belong to the stage
         "Logs::QueryDefinition",  # until it runs, then $0.005 a GB

@@ -12,9 +12,9 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from infra.config import WORKLOAD, own_resources, protected_stacks
 from infra.constructs import cfn_resource
 from infra.constructs.load_balancer import ACCESS_LOG_PREFIX
-from infra.constructs.own_resources import require_owned, resource_paths
 from infra.findings import acknowledge
 from infra.model import Secret, Stage, camel_case
+from infra.owned import require_owned, resource_paths
 from infra.stacks.base import BaseStack
 
 

@@ -20,10 +20,9 @@ from infra.constructs.dashboard import Dashboard, Row, SavedQueries
 from infra.constructs.fargate_service import ApiService
 from infra.constructs.load_balancer import LoadBalancer
 from infra.constructs.network import Network
-from infra.constructs.own_resources import require_owned, resource_paths
 from infra.constructs.waf import WebAcl
 from infra.findings import acknowledge, wildcard_finding
-from infra.model import Owned, Service, Stage, camel_case
+from infra.model import Stage, camel_case
 from infra.permissions import UNSUPPORTED
 from infra.stacks.base import BaseStack
 
@@ -172,36 +171,25 @@ class ServiceStack(BaseStack):
         """Return the application's environment variables. The stage's settings can't override the workload's."""
         stage = self._stage
         variables = dict(stage.settings) | dict(WORKLOAD.environment(stage))
-        variables |= {each.variable: self._reference(each) for each in WORKLOAD.owns if each.variable}
         if stage.route_metrics and WORKLOAD.metrics_variable:
             variables[WORKLOAD.metrics_variable] = stage.metrics_namespace
         if stage.cpu > _CPU_UNITS:
             variables["WEB_CONCURRENCY"] = str(stage.cpu // _CPU_UNITS)
         return variables
 
-    def _reference(self, each: Owned) -> str:
-        """Return what the API of a resource's service calls it: its name, URL or ARN."""
-        name = self._physical_name(each)
-        if each.service is Service.SQS:
-            return f"https://sqs.{self.region}.{self.url_suffix}/{self.account}/{name}"
-        return owned.filled_in(owned.arns(each, name)[0], self) if each.service is Service.SNS else name
-
-    def _physical_name(self, each: Owned) -> str:
-        return self._stage.physical_name(each, account=self.account, region=self.region)
-
     def _grant_own_resources(self, task_role: iam.IRole) -> None:
         for each in WORKLOAD.owns:
             if each.actions:
-                arns = [owned.filled_in(arn, self) for arn in owned.arns(each, self._physical_name(each))]
+                arns = [owned.filled_in(arn, self) for arn in owned.arns(each, self._stage.physical_name(each))]
                 task_role.add_to_principal_policy(iam.PolicyStatement(actions=list(each.actions), resources=arns))
-                why = "the indexes of one table, or the objects of one bucket"
-                acknowledge(task_role, {wildcard_finding(self, arn): why for arn in arns if arn.endswith("*")})
+                indexes = [wildcard_finding(self, arn) for arn in arns if arn.endswith("*")]
+                acknowledge(task_role, dict.fromkeys(indexes, "the indexes of one table"))
 
     def _add_own_resources(self, alarms: Alarms) -> Sequence[Row]:
         own = own_resources()
         if not own:
             return ()
-        before = resource_paths(self)
+        before = owned.resource_paths(self)
         rows = own.add_service_resources(self, stage=self._stage, alarms=alarms)
-        require_owned(self, before=before, owns=WORKLOAD.owns, stage=self._stage)
+        owned.require_owned(self, before=before, owns=WORKLOAD.owns, stage=self._stage)
         return rows

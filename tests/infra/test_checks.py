@@ -35,8 +35,8 @@ def test_a_finding_of_cfn_lint_names_rule_place_and_region(tmp_path: Path) -> No
         ({"port": 5001}, r"port is 5001, but app/Dockerfile exposes 5000: write EXPOSE 5001, or change port"),
         ({"image_files": ("Dockerfile", "src")}, "image_files has src, which is not in app"),
         *(
-            ({"owns": (Owned(service=Service.SQS, actions=(action,)),)}, f"owns allows {action}, which would let tasks")
-            for action in ("sqs:AddPermission", "sqs:PutResourcePolicy")
+            ({"owns": (Owned(service=Service.DYNAMODB, actions=(action,)),)}, f"owns allows {action}, which would let")
+            for action in ("dynamodb:AddPermission", "dynamodb:PutResourcePolicy")
         ),
         ({}, ""),
     ],

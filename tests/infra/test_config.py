@@ -201,11 +201,9 @@ def test_a_misspelled_field_is_an_error_without_a_traceback(tmp_path: Path, work
         ({"secrets": (dataclasses.replace(KEY, name="api-secret"),)}, "secrets has the name 'api-secret'; it must not"),
         ({"owns": (TABLE, TABLE)}, "owns has a resource of dynamodb named 'pages', like another one"),
         ({"owns": (dataclasses.replace(TABLE, name="My"),)}, "owns has a resource of dynamodb named 'My'"),
-        ({"owns": (Owned(service=Service.S3, name="logs"),)}, "owns has a resource of s3 named 'logs'"),
-        ({"owns": (Owned(service=Service.S3, name="u" * 30),)}, "name is too long: S3 allows 63 characters"),
-        ({"owns": (Owned(service=Service.SQS, actions=("sqs:*",)),)}, "owns .* with the action sqs:"),
-        ({"owns": (Owned(service=Service.SQS, actions=("iam:PassRole",)),)}, "owns .* expected sqs:NAME"),
-        ({"owns": tuple(Owned(service=Service.SQS, name=f"q{n}") for n in range(19))}, "owns has too many .* of sqs"),
+        ({"owns": (Owned(service=Service.DYNAMODB, actions=("dynamodb:*",)),)}, "owns .* with the action dynamodb:"),
+        ({"owns": (Owned(service=Service.DYNAMODB, actions=("iam:PassRole",)),)}, "owns .* expected dynamodb:NAME"),
+        ({"owns": tuple(Owned(service=Service.DYNAMODB, name=f"t{n}") for n in range(19))}, "owns has too many .* of"),
     ],
 )
 def test_a_field_of_the_workload_that_cannot_work_is_named(
@@ -217,12 +215,18 @@ def test_a_field_of_the_workload_that_cannot_work_is_named(
     assert "\n" not in str(raised.value)
 
 
+def test_a_workload_whose_name_makes_a_name_of_a_bucket_too_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STAGES, "a" * 20, dataclasses.replace(DEV, name="a" * 20, project="u" * 30))
+    with pytest.raises(ConfigurationError, match=r"workload\.py: name is too long: S3 allows 63 characters"):
+        stage_named("dev")
+
+
 def test_a_resource_that_tasks_cannot_reach_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(STAGES, "dev", dataclasses.replace(DEV, egress=Egress.ENDPOINTS))
     assert stage_named("dev")
-    queue = Owned(service=Service.SQS)
-    monkeypatch.setattr(config, "WORKLOAD", dataclasses.replace(WORKLOAD, owns=(queue,)))
-    with pytest.raises(StageError, match="egress is ENDPOINTS, which has no route to sqs"):
+    sender = Owned(service=Service.SES, name="example.com")
+    monkeypatch.setattr(config, "WORKLOAD", dataclasses.replace(WORKLOAD, owns=(sender,)))
+    with pytest.raises(StageError, match="egress is ENDPOINTS, which has no route to ses"):
         stage_named("dev")
 
 

@@ -4,9 +4,9 @@ import json
 from fnmatch import fnmatch
 
 from infra.execution_policy import statements
+from infra.model import Owned
 from infra.owned import SERVICES
 from infra.permissions import SETTINGS
-from tests.infra.every_service.workload import WORKLOAD as EVERY_SERVICE
 from tests.infra.synthesis import CFN_LINT, CLOUDFRONT, NAT, TLS, iam_actions, templates
 
 BY_A_PERSON = {"AWS::IAM::ManagedPolicy", "AWS::IAM::OIDCProvider"}
@@ -75,7 +75,7 @@ def knows_a_resource(action: str) -> bool:
 
 def test_cloudformation_may_do_what_every_type_of_resource_needs() -> None:
     """An action without resource-level permissions must be granted on all resources."""
-    policy = statements(EVERY_SERVICE.owns)
+    policy = statements([Owned(service=service) for service in SERVICES])
     allowed = [action for statement in policy for action in statement.actions]
     everywhere = [action for statement in policy if statement.resources == ("*",) for action in statement.actions]
     own = {kind for facts in SERVICES.values() for kind in facts.types}

@@ -114,11 +114,11 @@ def test_an_account_that_has_the_provider_is_prepared_with_it(
         (statement,) = iam.get_role(RoleName=role.name)["Role"]["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Principal"]["Federated"] == provider
     require_bootstrapped(aws)
-    more = (*WORKLOAD.owns, Owned(service=Service.SQS, name="jobs", actions=("sqs:SendMessage",)))
+    more = (*WORKLOAD.owns, Owned(service=Service.SES, name="example.com", actions=("ses:SendEmail",)))
     with monkeypatch.context() as changed:
         changed.setattr(module, "WORKLOAD", replace(WORKLOAD, owns=more))
         with pytest.raises(
-            NotReadyError, match=r"owns in .*/workload\.py has \(sqs\): run `make bootstrap ENV=playground`"
+            NotReadyError, match=r"owns in .*/workload\.py has \(ses\): run `make bootstrap ENV=playground`"
         ):
             require_bootstrapped(aws)
     executing = f"cdk-notes-cfn-exec-role-{aws.account}-{aws.region}"
