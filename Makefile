@@ -208,7 +208,7 @@ logs: $(STAGE_TOOLS)  ## print the log of ENV (FOLLOW=1; QUERY='slowest routes';
 	  $(if $(FOLLOW),--follow) $(ARGS)
 
 .PHONY: cost
-cost: $(STAGE_TOOLS)  ## print the monthly cost of ENV next to that of CDK's stock pattern
+cost: $(STAGE_TOOLS)  ## print the monthly cost of ENV, and at its ceilings
 	@python -m infra.cost $(STAGE)
 
 .PHONY: drift

@@ -1,4 +1,4 @@
-"""Print the monthly cost of a stage next to CDK's stock pattern: `python -m infra.cost STAGE`."""
+"""Print the monthly cost of a stage and of its ceilings: `python -m infra.cost STAGE`."""
 
 import argparse
 import os
@@ -8,18 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import aws_cdk as cdk
-from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_ecs_patterns as patterns
 
 from infra.app import app_of
-from infra.config import DEFAULT_STAGE, PROJECT, STAGE_NAMES, WORKLOAD, stage_named
+from infra.config import DEFAULT_STAGE, STAGE_NAMES, stage_named
 from infra.cost.bill import MONTHS, bills, ceilings, line_row, row, rows
 from infra.cost.prices import AS_OF, HOURS, REGION
-from infra.model import ConfigurationError, Egress, Entrance, Service, Stage
-from infra.stacks.base import BaseStack
+from infra.model import ConfigurationError, Egress, Entrance, Stage
 
-STOCK_TASKS = 2
 _NOTE = (
     f"A month of {HOURS} hours in {REGION} at AWS's list prices as of {AS_OF}, without discounts.\n"
     "CloudFront's free tier is included, because it doesn't expire; others aren't."
@@ -30,39 +25,10 @@ def templates(app: cdk.App) -> list[Mapping[str, Any]]:
     return [stack.template for stack in app.synth().stacks]
 
 
-def stock_templates(stage: Stage) -> list[Mapping[str, Any]]:
-    """Return the service as in many tutorials: CDK's stock pattern with its defaults, and any tables on demand.
-
-    Tasks have the stage's size.
-    """
-    app = cdk.App()
-    stack = BaseStack(app, "Stock")
-    for owned in WORKLOAD.owns:
-        if owned.service is Service.DYNAMODB:
-            dynamodb.TableV2(
-                stack,
-                f"Table{owned.name}",
-                partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
-                billing=dynamodb.Billing.on_demand(),
-            )
-    patterns.ApplicationLoadBalancedFargateService(
-        stack,
-        "Service",
-        cpu=stage.cpu,
-        memory_limit_mib=stage.memory,
-        desired_count=STOCK_TASKS,
-        min_healthy_percent=50,  # the default; relying on it is deprecated
-        task_image_options=patterns.ApplicationLoadBalancedTaskImageOptions(
-            image=ecs.ContainerImage.from_registry(PROJECT)
-        ),
-    )
-    return templates(app)
-
-
 def report(stage: Stage) -> Iterator[str]:
     """Yield the lines of the report."""
     synthesized = templates(app_of(stage))
-    mine, stock, most = bills(synthesized), bills(stock_templates(stage)), ceilings(synthesized)
+    mine, most = bills(synthesized), ceilings(synthesized)
     months = "".join(f"{f'{requests // 1_000_000} million' if requests else 'none':>12}" for requests in MONTHS)
     head = f"{'dollars, by requests a month':<70}{months}"
     yield from (_NOTE, "", f"{stage.name}:", head, *rows(mine))
@@ -71,14 +37,7 @@ def report(stage: Stage) -> Iterator[str]:
     yield row("everything else, with a single request", "", [most.total - sum(line.dollars for line in most.capped)])
     yield row("at every ceiling", "", [most.total])
     yield f"No ceiling: {', '.join(most.uncapped)}."
-    yield from (
-        "",
-        f"CDK's stock pattern with {STOCK_TASKS} tasks of the same size and its tables:",
-        head,
-        *rows(stock),
-    )
-    ratios = [ours.total / theirs.total for ours, theirs in zip(mine, stock, strict=True)]
-    yield from ("", row(f"{stage.name} / stock", "", ratios), "")
+    yield ""
     variants = {f"with egress {egress.value}": replace(stage, egress=egress) for egress in Egress}
     variants |= {
         f"with entrance {entrance.value}": replace(stage, entrance=entrance, domain=None) for entrance in Entrance
@@ -87,7 +46,7 @@ def report(stage: Stage) -> Iterator[str]:
         same = (other.egress, other.entrance) == (stage.egress, stage.entrance)
         totals = [each.total for each in bills(templates(app_of(other)))]
         yield row(label, "this stage" if same else "", totals)
-    sources = sorted({f"aws.amazon.com/{line.price.page}" for column in (*mine, *stock) for line in column.lines})
+    sources = sorted({f"aws.amazon.com/{line.price.page}" for column in mine for line in column.lines})
     yield from (
         "",
         f"Prices from {', '.join(sources)}.",
