@@ -74,11 +74,10 @@ CHECKED: dict[str, Stage] = {
             vpc=VPC,
             flow_logs=False,
         ),
-        f"{_FIRST.name} with NAT, ARM and Spot": replace(
+        f"{_FIRST.name} with NAT and ARM": replace(
             _FIRST,
             egress=Egress.NAT,
             architecture=Architecture.ARM64,
-            spot_share=100,
             alarm_email=EMAIL,
             region="eu-north-1",  # one without AWS::Budgets::Budget
         ),

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin
 
 from infra.model import (
@@ -27,7 +28,7 @@ from infra.model import (
     Workload,
     camel_case,
 )
-from infra.validation import problems_of_stage, problems_of_workload
+from infra.validation import problems_of_names, problems_of_stage, problems_of_workload
 
 if TYPE_CHECKING:
     from infra.owned import OwnResources
@@ -38,7 +39,14 @@ _PACKAGE = os.environ.get("CONFIG_PACKAGE") or "infra"
 
 def _load(name: str) -> Any:
     """Import one of the files. An error in it, such as a misspelled field, ends the command without a traceback."""
+    found = importlib.util.find_spec(f"{_PACKAGE}.{name}")
     try:
+        if (
+            found
+            and found.origin
+            and (removed := next(problems_of_names(Path(found.origin).read_text(), found.origin), None))
+        ):
+            sys.exit(f"error: {_PACKAGE}/{name}.py, {removed}")
         return importlib.import_module(f"{_PACKAGE}.{name}")
     except (TypeError, NameError, SyntaxError) as error:
         frames = traceback.extract_tb(error.__traceback__)  # a SyntaxError has its line in the message

@@ -234,12 +234,6 @@ class Traffic:
     """An average request, for `make cost`. A kilobyte per request is a gigabyte per million requests."""
 
     response_kb: float = 10
-    log_kb: float = 0.4
-    """Log lines, including CloudWatch's 26 bytes for each."""
-    metrics_kb: float = 0.2
-    """Embedded metrics in the log lines."""
-    connections: float = 0.5
-    """Share of the requests that open a connection."""
     routes: int = 10
     """Routes in use all month, one metric each. Idle hours are free."""
 
@@ -352,16 +346,12 @@ class Stage:
     memory: int = 512
     """In MiB. If GuardDuty's Runtime Monitoring is enabled, its agent takes up to 128 of 512."""
     architecture: Architecture = Architecture.X86_64
-    spot_share: int = 0
-    """Percentage of the tasks beyond the first that run on Fargate Spot: about 70% cheaper, two minutes' notice."""
-    cpu_target: int = 60
-    """Target CPU utilization in percent. The rest is headroom for deployments, a lost task and bursts."""
     cpu_seconds: int = 60
     """Resolution of the CPU metric that scaling follows: 60 s, or 20 s for $0.70 a month, which detects a spike in a
     minute and a half instead of six (docs/performance.md)."""
     requests_per_target: int = 6000
     """Target for requests per minute and task. 6000 is 100 a second, slightly less than a quarter of a vCPU can serve
-    at `cpu_target` (docs/performance.md)."""
+    at 60% CPU (docs/performance.md)."""
     egress: Egress = Egress.PUBLIC_IP
     cidr: str = "10.0.0.0/16"
     """Private IPv4 block of the VPC, from /16 to /21; free. It must not overlap with networks that you connect the VPC

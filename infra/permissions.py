@@ -138,7 +138,7 @@ _SETTINGS = {
         "ListRolePolicies",
     ),
     "logs": ("Describe*", "GetDataProtectionPolicy", "ListTagsForResource"),
-    "route53": ("GetHostedZone", "ListHostedZones", "ListResourceRecordSets", "ListTagsForResource"),
+    "route53": ("GetHostedZone", "ListHostedZones", "ListResourceRecordSets"),
     "s3": ("Get*Configuration", "GetBucket*", "ListTagsForResource"),
     "secretsmanager": ("DescribeSecret",),
     "sns": ("GetDataProtectionPolicy", "GetSubscriptionAttributes", "GetTopicAttributes", "List*"),

@@ -1,5 +1,6 @@
 """Validation of infra/stages.py and infra/workload.py: fields that AWS or CDK would reject, with what they must be."""
 
+import ast
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,44 @@ _MIN_ZONES = 2
 """AWS: of a load balancer."""
 _PERMISSIONS = 36
 """Of each service. AWS: the tag of the access stack with their hashes has at most 256 characters."""
+
+_OWN_STACK = "keep the resource in a stack of your own, and its name in `environment`"
+_IN_BILL = "remove it, and change the assumption in infra/cost/bill.py if it matters to you"
+REMOVED = {
+    "Stage.outside_check": "remove it; docs/operations.md says which services of AWS do that",
+    "Stage.container_insights": "remove it; alarms and dashboard use ECS's own metrics",
+    "Stage.spot_share": "remove it; all tasks run on demand",
+    "Stage.cpu_target": "remove it; CPU_TARGET in infra/constructs/fargate_service.py is the target",
+    "Service.S3": _OWN_STACK,
+    "Service.SQS": _OWN_STACK,
+    "Service.SNS": _OWN_STACK,
+    "Owned.variable": "return the name of the resource from `environment` of the workload",
+    "Traffic.log_kb": _IN_BILL,
+    "Traffic.metrics_kb": _IN_BILL,
+    "Traffic.connections": _IN_BILL,
+}
+"""Names of infra/model.py and infra/stages.py that 1.0.0 had, and what to do instead."""
+
+
+def problems_of_names(source: str, file: str) -> Iterator[str]:
+    """Yield the removed names that a file of the adopter uses, each with its line."""
+    for node in ast.walk(ast.parse(source, file)):
+        for line, owner, name in _names(node):
+            # Fields are also arguments of `replace`, and attributes of the argument of a function.
+            used = next((each for each in (name, f"{owner}.{name}", f"Stage.{name}") if each in REMOVED), None)
+            if used and (used != f"Stage.{name}" or not owner.istitle() or owner == "Stage"):
+                yield f"line {line}: {name} was removed in 1.1.0: {REMOVED[used]}"
+
+
+def _names(node: ast.AST) -> Iterator[tuple[int, str, str]]:
+    """Yield the line, the class or variable, and the name of each use of a name in a node."""
+    match node:
+        case ast.Call(func=ast.Name(id=owner), keywords=keywords):
+            yield from ((each.lineno, owner, each.arg) for each in keywords if each.arg)
+        case ast.Attribute(value=ast.Name(id=owner), attr=name, lineno=line):
+            yield line, owner, name
+        case ast.Name(id=name, lineno=line) | ast.alias(name=name, lineno=line):
+            yield line, "", name
 
 
 def problems_of_stage(stage: Stage, *, workload: Workload, stages: Sequence[Stage], copy: str) -> Iterator[str]:
@@ -45,8 +84,6 @@ def _problems_of_numbers(stage: Stage) -> Iterator[str]:
         yield f"cpu_seconds is {stage.cpu_seconds}; ECS supports 20 and 60"
     if stage.log_days not in LOG_DAYS:
         yield f"log_days is {stage.log_days}; it must be one of {', '.join(map(str, LOG_DAYS))}"
-    if stage.spot_share not in range(101):
-        yield f"spot_share is {stage.spot_share}; it must be from 0 to 100 percent"
 
 
 def _problems_of_domain(stage: Stage, domain: Domain) -> Iterator[str]:

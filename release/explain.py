@@ -46,7 +46,7 @@ CASES = LOGGED | {
     " Stage.egress, routes and security groups; `make drift` shows changes made by hand",
     r"reached the limit on|maximum number of|limit ?exceeded": "a quota of the account is exhausted: destroy previews"
     " (make reap), or request an increase in Service Quotas",
-    r"capacity is unavailable": "AWS has no capacity right now: deploy again later, or lower Stage.spot_share",
+    r"capacity is unavailable": "AWS has no capacity right now: deploy again later",
     r"Cannot(Pull|Create|Start)|ResourceInitializationError|unable to place a task": "ECS can't start the task: see the"
     " reason below",
     r"security token included in the request is expired|ExpiredToken": SIGN_IN,

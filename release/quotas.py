@@ -59,15 +59,9 @@ def quotas(stage: Stage) -> Iterator[Quota]:
         yield Quota(service="vpc", code="L-F678F1CE", name="VPCs per Region", needed=1, used=_vpcs)
         if stage.egress is Egress.NAT:
             yield Quota(service="ec2", code="L-0263D0A3", name="EC2-VPC Elastic IPs", needed=2, used=_addresses)
-    spot = stage.spot_share / 100
-    least, most = (
-        2 * stage.cpu / 1024 * (1 + (tasks - 1) * (1 - spot)) for tasks in (stage.min_tasks, stage.max_tasks)
-    )
+    least, most = (2 * stage.cpu / 1024 * tasks for tasks in (stage.min_tasks, stage.max_tasks))
     name = "Fargate On-Demand vCPU resource count"
     yield Quota(service="fargate", code="L-3032A538", name=name, needed=most, required=least)
-    if spot:
-        most = 2 * stage.cpu / 1024 * (stage.max_tasks - 1) * spot
-        yield Quota(service="fargate", code="L-36FBB829", name="Fargate Spot vCPU resource count", needed=most)
 
 
 def _vpcs(aws: Aws) -> int:

@@ -23,6 +23,8 @@ STOP_TIMEOUT = cdk.Duration.seconds(30)
 """From SIGTERM to SIGKILL; longer than gunicorn's graceful_timeout."""
 GRACE_PERIOD = cdk.Duration.seconds(30)
 """How long a new task may fail health checks; the slowest measured start took 2.6 s."""
+CPU_TARGET = 60
+"""Percent. The rest is headroom for deployments, a lost task and bursts."""
 SCALE_IN_COOLDOWN = cdk.Duration.minutes(5)
 """Scaling in too early is worse than keeping a task for longer."""
 _STANDARD_SECONDS = 60
@@ -122,7 +124,8 @@ class ApiService(Construct):
             bake_time=cdk.Duration.minutes(bake_minutes),
             health_check_grace_period=GRACE_PERIOD,
             availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
-            capacity_provider_strategies=_capacity(spot_share=stage.spot_share),
+            # A strategy instead of a launch type: switching between the two would replace the service.
+            capacity_provider_strategies=[ecs.CapacityProviderStrategy(capacity_provider="FARGATE", weight=1)],
             vpc_subnets=network.task_subnets,
             assign_public_ip=network.assign_public_ip,
             security_groups=[self.security_group],
@@ -153,7 +156,7 @@ class ApiService(Construct):
         cfn_resource(tasks.node.find_child("Target")).add_property_deletion_override("RoleARN")
         tasks.scale_on_cpu_utilization(
             "Cpu",
-            target_utilization_percent=stage.cpu_target,
+            target_utilization_percent=CPU_TARGET,
             scale_out_cooldown=cdk.Duration.seconds(stage.cpu_seconds),
             scale_in_cooldown=SCALE_IN_COOLDOWN,
         )
@@ -175,13 +178,3 @@ class ApiService(Construct):
             "TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification.PredefinedMetricType",
             "ECSServiceAverageCPUUtilizationHighResolution",
         )
-
-
-def _capacity(*, spot_share: int) -> list[ecs.CapacityProviderStrategy]:
-    """Return a strategy instead of a launch type: switching between the two would replace the service."""
-    if not spot_share:
-        return [ecs.CapacityProviderStrategy(capacity_provider="FARGATE", weight=1)]
-    return [
-        ecs.CapacityProviderStrategy(capacity_provider="FARGATE", base=1, weight=100 - spot_share),
-        ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=spot_share),
-    ]

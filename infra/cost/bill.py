@@ -1,7 +1,7 @@
 """Computes a monthly bill from templates, resource by resource. A type without a price is listed as not priced."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from infra.config import WORKLOAD
@@ -30,6 +30,12 @@ _REJECTED_GB = 0.1
 """Flow log of a month: rejected connections."""
 _MONTHS_STORED = 12
 """Data of the workload accumulates: storage is billed as after a year."""
+_LOG_KB = 0.4
+"""Log lines of a request, including CloudWatch's 26 bytes for each."""
+_METRICS_KB = 0.2
+"""Embedded metrics in them."""
+_CONNECTIONS = 0.5
+"""Share of the requests that open a connection."""
 _TRAFFIC: Traffic = WORKLOAD.traffic
 
 
@@ -85,7 +91,7 @@ class Month:
 
     @property
     def app_log_gb(self) -> float:
-        return self.millions * (_TRAFFIC.log_kb + (_TRAFFIC.metrics_kb if self.embeds_metrics else 0))
+        return self.millions * (_LOG_KB + (_METRICS_KB if self.embeds_metrics else 0))
 
     def usage(self, service: Service) -> tuple[float, float, float]:
         """Return a resource's share of the workload's writes and reads, in millions, and of its data in GB."""
@@ -162,7 +168,7 @@ def _web_acl(properties: Properties, month: Month) -> Iterator[Line]:
 def _load_balancer(properties: Properties, month: Month) -> Iterator[Line]:
     yield Line("load balancer", prices.LOAD_BALANCER, HOURS)
     # AWS: an LCU-hour covers 90,000 new connections (25 a second) or 1 GB, whichever is used more.
-    units = month.millions * max(_TRAFFIC.connections / 0.09, _TRAFFIC.response_kb)
+    units = month.millions * max(_CONNECTIONS / 0.09, _TRAFFIC.response_kb)
     yield Line("load balancer: use", prices.LOAD_BALANCER_UNIT, units)
     if properties["Scheme"] == "internet-facing":
         yield Line("public addresses of the load balancer", prices.IPV4, len(properties["Subnets"]) * HOURS)
@@ -214,19 +220,8 @@ def _service(properties: Properties, month: Month) -> Iterator[Line]:
     (task,) = month.of_type("AWS::ECS::TaskDefinition")  # a stage has one service
     arm = task.get("RuntimePlatform", {}).get("CpuArchitecture") == "ARM64"
     vcpu, memory = (prices.VCPU_ARM, prices.MEMORY_ARM) if arm else (prices.VCPU, prices.MEMORY)
-    on_spot = _spot_tasks(tasks, properties.get("CapacityProviderStrategy", []))
-    for kind, number, share in (("tasks", tasks - on_spot, 1), ("tasks on Spot", on_spot, 1 - prices.SPOT_DISCOUNT)):
-        for label, price, size in (("CPU", vcpu, task["Cpu"]), ("memory", memory, task["Memory"])):
-            if number:
-                reduced = replace(price, amount=price.amount * share)
-                yield Line(f"{kind}: {label}", reduced, number * HOURS * int(size) / 1024)  # of 1024 units or MiB
-
-
-def _spot_tasks(tasks: int, strategy: list[Mapping[str, Any]]) -> float:
-    """Return the number of tasks on Spot: each provider gets its base first, then the rest is divided by weight."""
-    beyond = max(tasks - sum(int(each.get("Base", 0)) for each in strategy), 0)
-    weights = sum(int(each.get("Weight", 0)) for each in strategy) or 1
-    return sum(beyond * int(each["Weight"]) / weights for each in strategy if "SPOT" in each["CapacityProvider"])
+    for label, price, size in (("CPU", vcpu, task["Cpu"]), ("memory", memory, task["Memory"])):
+        yield Line(f"tasks: {label}", price, tasks * HOURS * int(size) / 1024)  # of 1024 units or MiB
 
 
 def _alarm(properties: Properties, _: Month) -> Iterator[Line]:

@@ -40,8 +40,6 @@ VCPU = Price(0.04048, "vCPU-hour", "fargate/pricing")
 MEMORY = Price(0.004445, "GB-hour", "fargate/pricing")
 VCPU_ARM = Price(0.03238, "vCPU-hour", "fargate/pricing")
 MEMORY_ARM = Price(0.00356, "GB-hour", "fargate/pricing")
-SPOT_DISCOUNT = 0.70
-"""AWS: up to 70%, depending on supply and demand."""
 
 WEB_ACL = Price(5.0, "web ACL", "waf/pricing")
 WEB_ACL_RULE = Price(1.0, "rule", "waf/pricing")

@@ -33,7 +33,7 @@ CLOUDFRONT = "prod behind CloudFront"
 CLOUDFRONT_ENDPOINTS = "prod behind CloudFront with endpoints"
 CLOUDFRONT_DOMAIN = "prod behind CloudFront with a domain"
 EXISTING_VPC = "prod in an existing VPC"
-NAT = "dev with NAT, ARM and Spot"
+NAT = "dev with NAT and ARM"
 Resource = dict[str, Any]
 
 

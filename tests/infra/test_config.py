@@ -27,6 +27,7 @@ from infra.model import (
     TargetError,
 )
 from infra.permissions import workflow_roles
+from infra.validation import REMOVED, problems_of_names
 from tests.infra.synthesis import CERTIFICATE, DOMAIN, EMAIL, ROOT, VPC
 from tests.reference.workload import KEY, TABLE, WORKLOAD
 
@@ -58,7 +59,6 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, messag
         ({"cpu_seconds": 30}, "cpu_seconds is 30; ECS supports 20 and 60"),
         ({"log_days": 31}, "log_days is 31; it must be one of 1, 3, 5, 7"),
         ({"max_writes": 0}, "max_writes is 0; it must be 1 or more"),
-        ({"spot_share": 101}, "spot_share is 101; it must be"),
         ({"settings": (("NOTES_KEY", "nobody-guesses-this"),)}, "without secrets"),
         ({"settings": (("NOTES_PRIVATE", "on"),)}, "NOTES_PRIVATE needs HTTPS"),
         ({"promotes_from": "stagin"}, "promotes_from is 'stagin'; it must name another stage"),
@@ -173,6 +173,7 @@ def test_without_an_account_for_previews_no_role_trusts_a_pull_request(monkeypat
 @pytest.mark.parametrize(
     ("workload", "message"),
     [
+        ("Workload(traffic=Traffic(log_kb=1))", "/workload.py, line 2: log_kb was removed in 1.1.0: remove it, and"),
         ("Workload(named=1)", "/workload.py, line 2: .*unexpected keyword argument 'named'.*; infra/model.py explains"),
         ("Workload(name=)", r"/workload.py: .*\(workload.py, line 2\)"),
         ("Workload(name='a', description='b', image_files=('app'))", "image_files of Workload must be a tuple"),
@@ -188,6 +189,27 @@ def test_a_misspelled_field_is_an_error_without_a_traceback(tmp_path: Path, work
     ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert re.fullmatch(f"error: .*{message}.*\n", ran.stderr), ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        *((f"x = {name}", name) for name in REMOVED if name.startswith("Service.") or "." not in name),
+        *((f"x = {name.replace('.', '(')}=1)", name) for name in REMOVED if "." in name and "Service" not in name),
+        ("x = replace(stage, spot_share=1)", "Stage.spot_share"),
+        ("def f(stage): return stage.spot_share", "Stage.spot_share"),
+    ],
+)
+def test_a_removed_name_is_named_with_its_line_and_what_to_do_instead(source: str, name: str) -> None:
+    shown = name.rpartition(".")[2]
+    assert list(problems_of_names(f"\n{source}", "stages.py")) == [
+        f"line 2: {shown} was removed in 1.1.0: {REMOVED[name]}"
+    ]
+
+
+def test_names_that_still_exist_are_no_removed_ones() -> None:
+    text = "x = Secret(name='a', variable='B'); y = Service.DYNAMODB; z = Other(spot_share=1)"
+    assert list(problems_of_names(text, "stages.py")) == []
 
 
 @pytest.mark.parametrize(

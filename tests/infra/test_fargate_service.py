@@ -39,12 +39,12 @@ def test_a_service_waits_for_the_permissions_of_its_tasks_and_its_capacity() -> 
 
 
 def test_only_autoscaling_sets_the_number_of_tasks_by_the_fields_of_the_stage() -> None:
-    service = templates(min_tasks=3, max_tasks=9, cpu_target=45, cpu_seconds=20, requests_per_target=1234).service
+    service = templates(min_tasks=3, max_tasks=9, cpu_seconds=20, requests_per_target=1234).service
     measured = {"MetricConfigurations": [{"MetricNames": ["CPUUtilization"], "ResolutionSeconds": 20}]}
     service.has_resource_properties(SERVICE, {"DesiredCount": Match.absent(), "Monitoring": measured})
     service.has_resource_properties("AWS::ApplicationAutoScaling::ScalableTarget", {"MinCapacity": 3, "MaxCapacity": 9})
     for metric, value, cooldown in (
-        ("ECSServiceAverageCPUUtilizationHighResolution", 45, 20),
+        ("ECSServiceAverageCPUUtilizationHighResolution", 60, 20),
         ("ALBRequestCountPerTarget", 1234, 60),
     ):
         policy = {"PredefinedMetricSpecification": {"PredefinedMetricType": metric}, "TargetValue": value}

@@ -42,7 +42,6 @@ def test_the_policies_allow_what_an_entry_needs_and_no_more() -> None:
     for action, arn in (("dynamodb:Query", TABLE_ARN), ("dynamodb:Query", f"{TABLE_ARN}/index/x")):
         assert allows(limits, action, arn)
         assert not allows(boundary((replace(TABLE, name="other"), SENDER)), action, arn)
-    assert not allows(boundary((replace(TABLE, indexes=False),)), "dynamodb:Query", f"{TABLE_ARN}/index/x")
     assert allows(limits, "ses:SendEmail", SENDER_ARN)
 
 

@@ -13,7 +13,7 @@ from release.command import NotReadyError
 from release.quotas import require_quotas
 
 VPCS, ADDRESSES = ("vpc", "L-F678F1CE"), ("ec2", "L-0263D0A3")
-VCPUS, SPOT = ("fargate", "L-3032A538"), ("fargate", "L-36FBB829")
+VCPUS = ("fargate", "L-3032A538")
 Answer = Callable[[Mapping[tuple[str, str], float | None]], None]
 
 
@@ -64,9 +64,6 @@ def test_only_twice_the_smallest_number_of_tasks_is_required(
     quotas({VPCS: 6, VCPUS: 7})
     with pytest.raises(NotReadyError, match=r"is 7, but the stage may need 8: run `aws service-quotas request"):
         require_quotas(replace(dev, stage=stage))
-    quotas({VPCS: 6, VCPUS: 2, SPOT: 6})  # all but one run on Spot
-    require_quotas(replace(dev, stage=replace(stage, spot_share=100)))
-    assert "warning" not in capsys.readouterr().out
 
 
 def test_a_quota_that_cannot_be_read_blocks_nothing(
