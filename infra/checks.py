@@ -1,6 +1,7 @@
 """Check stages and workload, then run cdk-nag and cfn-lint over the templates: `python -m infra.checks`.
 
-Also checks that the jobs of the workflow deploy.yml match the stages.
+Also checks that the jobs of the workflow deploy.yml match the stages, and that protected stages keep and back up their
+data.
 """
 
 import importlib.resources
@@ -9,7 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,10 +84,49 @@ CHECKED: dict[str, Stage] = {
         ),
     }.items()
 }
-_SCHEMAS = Path(str(importlib.resources.files("cfnlint"))) / "data/schemas/providers"
+_CFN_LINT = Path(str(importlib.resources.files("cfnlint"))) / "data"
 COMMERCIAL = boto3.Session(region_name="us-east-1").get_available_regions("ecs")
-REGIONS = frozenset(region for region in COMMERCIAL if (_SCHEMAS / f"{region}.json").exists())
+REGIONS = frozenset(region for region in COMMERCIAL if (_CFN_LINT / f"schemas/providers/{region}.json").exists())
 """Commercial regions that cfn-lint knows."""
+STATEFUL = frozenset(
+    {
+        *json.loads((_CFN_LINT / "AdditionalSpecs/StatefulResources.json").read_text())["ResourceTypes"],
+        *("AWS::Cassandra::Table", "AWS::ECR::Repository", "AWS::MemoryDB::Cluster", "AWS::SES::EmailIdentity"),
+        *("AWS::S3Express::DirectoryBucket", "AWS::Timestream::Table"),
+    }
+) - {"AWS::CloudFormation::Stack"}
+"""Types of resources with data: those that cfn-lint knows, and others."""
+_KEPT = ("Retain", "Snapshot")
+"""Deletion policies that keep the data."""
+
+
+def _recoverable(table: Mapping[str, Any]) -> bool:
+    return all(
+        each.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled") is True
+        for each in table.get("Replicas", [table])
+    )
+
+
+def _days(field: str, default: int) -> tuple[str, Callable[[Mapping[str, Any]], bool]]:
+    return f"set {field} to a number of days", lambda properties: int(properties.get(field, default)) > 0
+
+
+_BACKUPS: dict[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] = {
+    **dict.fromkeys(
+        ("AWS::DynamoDB::GlobalTable", "AWS::DynamoDB::Table"), ("enable point-in-time recovery", _recoverable)
+    ),
+    **dict.fromkeys(
+        ("AWS::RDS::DBCluster", "AWS::RDS::DBInstance", "AWS::DocDB::DBCluster", "AWS::Neptune::DBCluster"),
+        _days("BackupRetentionPeriod", 1),
+    ),
+    "AWS::ElastiCache::ReplicationGroup": _days("SnapshotRetentionLimit", 0),
+    "AWS::Redshift::Cluster": _days("AutomatedSnapshotRetentionPeriod", 1),
+    "AWS::EFS::FileSystem": (
+        "enable automatic backups",
+        lambda properties: properties.get("BackupPolicy", {}).get("Status") == "ENABLED",
+    ),
+}
+"""Types that AWS can back up by a property: what to set, and whether it is set."""
 _GRANTS_ACCESS = re.compile(r".*:(Add|Remove|Put|Delete|Create|Update).*(Policy|Permission|Acl)")
 """Actions that let others use a resource."""
 _POLICY_CHARACTERS = 6144
@@ -148,6 +188,21 @@ def construct_findings(stage: Stage, folder: Path) -> list[str]:
     ]
 
 
+def data_problems(stage_name: str, template: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the resources with data that a protected stage could lose, or could not restore."""
+    for name, resource in template["Resources"].items():
+        kind, properties = resource["Type"], resource.get("Properties", {})
+        where = f"stage {stage_name}: {name} ({kind})"
+        if kind in STATEFUL and not all(
+            str(resource.get(policy)).startswith(_KEPT) for policy in ("DeletionPolicy", "UpdateReplacePolicy")
+        ):
+            yield f"{where} would be deleted with its data: pass it the removal_policy that add_data_resources gets"
+        if kind in _BACKUPS:
+            setting, is_backed_up = _BACKUPS[kind]
+            if not is_backed_up(properties):
+                yield f"{where} has no backups: {setting}"
+
+
 def lint_findings(templates: Iterable[Path]) -> list[str]:
     """Return cfn-lint's findings in the templates, for every region that they are deployed to.
 
@@ -175,13 +230,16 @@ def _lint(templates: Iterable[Path], regions: Iterable[str]) -> list[str]:
 
 
 def workflow_problems(workflow: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the jobs of deploy.yml that don't release a stage, or not the image that the stage takes."""
+    """Yield stages without a job in deploy.yml, and jobs that release no stage or not the image that it takes."""
+    names = [name for name, stage in STAGES.items() if not stage.is_playground]
+    for name in names:
+        if name not in workflow["jobs"]:
+            yield f"stage {name} has no job in deploy.yml: add one, as docs/deployment.md describes"
     for job, found in workflow["jobs"].items():
         if not str(found.get("uses", "")).endswith("/release.yml"):
             continue
         if job not in STAGES:
-            names = ", ".join(name for name, stage in STAGES.items() if not stage.is_playground)
-            yield f"job {job} of deploy.yml must be named after a stage of infra/stages.py: {names}"
+            yield f"job {job} of deploy.yml must be named after a stage of infra/stages.py: {', '.join(names)}"
             continue
         before, inputs = STAGES[job].promotes_from, {"stage": job}
         if before:
@@ -207,17 +265,19 @@ def main() -> None:
         # Stages in an account have some templates in common.
         templates = sorted({path.read_text(): path for path in folder.glob("*/*.template.json")}.values())
         lint = lint_findings(templates)
-        long = sorted(
-            {
-                problem
-                for path in folder.glob("*/*Access.template.json")
-                for problem in policy_problems(json.loads(path.read_text()))
-            }
-        )
+        wrong = {
+            problem
+            for path in folder.glob("*/*Access.template.json")
+            for problem in policy_problems(json.loads(path.read_text()))
+        }
+        for index, (stage_name, stage) in enumerate(CHECKED.items()):
+            if stage_name in STAGES and stage.protect:
+                for path in folder.glob(f"{index}/*.template.json"):
+                    wrong.update(data_problems(stage_name, json.loads(path.read_text())))
     print(f"cdk-nag: {len(CHECKED)} stages: {', '.join(CHECKED)}: {len(nag)} findings", *nag, sep="\n  ")
     print(f"cfn-lint: {len(templates)} templates in {len(REGIONS)} regions: {len(lint)} findings", *lint, sep="\n  ")
-    print(*(f"error: {problem}" for problem in long), sep="\n", end="\n" if long else "")
-    sys.exit(bool(nag or lint or long))
+    print(*(f"error: {problem}\n" for problem in sorted(wrong)), sep="", end="")
+    sys.exit(bool(nag or lint or wrong))
 
 
 if __name__ == "__main__":

@@ -39,14 +39,11 @@ _PACKAGE = os.environ.get("CONFIG_PACKAGE") or "infra"
 
 def _load(name: str) -> Any:
     """Import one of the files. An error in it, such as a misspelled field, ends the command without a traceback."""
-    found = importlib.util.find_spec(f"{_PACKAGE}.{name}")
+    spec = importlib.util.find_spec(f"{_PACKAGE}.{name}")
     try:
-        if (
-            found
-            and found.origin
-            and (removed := next(problems_of_names(Path(found.origin).read_text(), found.origin), None))
-        ):
-            sys.exit(f"error: {_PACKAGE}/{name}.py, {removed}")
+        if spec and spec.origin:
+            for problem in problems_of_names(Path(spec.origin).read_text(), spec.origin):
+                sys.exit(f"error: {_PACKAGE}/{name}.py, {problem}")
         return importlib.import_module(f"{_PACKAGE}.{name}")
     except (TypeError, NameError, SyntaxError) as error:
         frames = traceback.extract_tb(error.__traceback__)  # a SyntaxError has its line in the message

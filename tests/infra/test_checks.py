@@ -61,6 +61,40 @@ def test_a_stage_that_cannot_work_is_an_error_before_any_synthesis(monkeypatch: 
     assert any("stage dev in infra/stages.py: log_days is 31" in each for each in checks.configuration_problems())
 
 
+TABLE = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
+RETAINED = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "policies", "problem"),
+    [
+        (
+            "DynamoDB::GlobalTable",
+            {"Replicas": [TABLE]},
+            {"DeletionPolicy": "Delete"},
+            "would be deleted with its data",
+        ),
+        ("DynamoDB::Table", TABLE, {"DeletionPolicy": "Retain"}, "would be deleted with its data"),  # on replacement
+        ("DynamoDB::GlobalTable", {"Replicas": [TABLE, {}]}, RETAINED, "no backups: enable point-in-time recovery"),
+        ("DynamoDB::Table", {}, RETAINED, "no backups: enable point-in-time recovery"),
+        ("SecretsManager::Secret", {}, {}, "would be deleted with its data"),
+        ("SES::EmailIdentity", {}, {}, "would be deleted with its data"),
+        ("RDS::DBInstance", {"BackupRetentionPeriod": 0}, RETAINED, "no backups: set BackupRetentionPeriod"),
+        ("EFS::FileSystem", {}, RETAINED, "no backups: enable automatic backups"),
+        ("DynamoDB::GlobalTable", {"Replicas": [TABLE]}, RETAINED, None),
+        ("RDS::DBInstance", {}, dict.fromkeys(RETAINED, "Snapshot"), None),
+        ("SNS::Topic", {}, {}, None),
+    ],
+)
+def test_a_resource_whose_data_could_be_lost_is_named_with_what_to_set(
+    kind: str, properties: dict[str, Any], policies: dict[str, str], problem: str | None
+) -> None:
+    resource = {"Type": f"AWS::{kind}", "Properties": properties, **policies}
+    found = list(checks.data_problems("prod", {"Resources": {"Data": resource}}))
+    assert len(found) == bool(problem)
+    assert all(f"stage prod: Data (AWS::{kind})" in each and str(problem) in each for each in found)
+
+
 def test_a_policy_that_aws_would_reject_names_owns() -> None:
     document = {"Statement": ["x" * 6200]}
     policy = {"ManagedPolicyName": "notes-boundary", "PolicyDocument": document}

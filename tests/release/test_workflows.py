@@ -67,6 +67,12 @@ def test_a_job_that_would_release_another_image_or_stage_is_reported(
     assert problem in " ".join(workflow_problems({"jobs": {job: PROD | changes}}))
 
 
+def test_a_stage_without_a_job_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "STAGES", {name: Stage(name=name) for name in ("dev", "staging")})
+    (problem,) = workflow_problems({"jobs": {"ci": CI, "dev": DEV}})
+    assert problem.startswith("stage staging has no job in deploy.yml: add one")
+
+
 def test_a_release_of_an_existing_image_builds_nothing_and_every_stage_can_be_rolled_back() -> None:
     (release,) = WORKFLOWS["release"]["jobs"].values()
     steps = {step.get("name", step.get("uses")): step for step in release["steps"]}
