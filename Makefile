@@ -22,7 +22,7 @@ NODE := node_modules/.all
 .PHONY: help
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo 'ENV is a stage of infra/stages.py, playground or pr-N; by default, the first stage. Set it on the command line:'
+	@echo 'ENV is a stage of infra/stages.py or playground; by default, the first stage. Set it on the command line:'
 	@echo 'in the environment, it is an error.'
 
 # ---- set-up: virtual environments and node_modules are updated when their lock files change ----
@@ -227,12 +227,8 @@ report: $(STAGE_TOOLS)  ## compare templates and cost with those of BASE, also i
 confirm: $(STAGE_TOOLS)  ## check a copy of ENV on AWS and delete it, in about an hour (YES=1 to be asked nothing)
 	@python -m release confirm $(STAGE) $(if $(YES),--yes)
 
-.PHONY: reap
-reap: $(STAGE_TOOLS)  ## destroy previews that have not been deployed for three days
-	@python -m release reap 3
-
 .PHONY: destroy
-destroy: $(STAGE_TOOLS)  ## delete ENV and all its billable resources; asks for its name (CONFIRM=NAME), unless it is a preview or the playground
+destroy: $(STAGE_TOOLS)  ## delete ENV and all its billable resources; asks for its name (CONFIRM=NAME), except for the playground
 	@python -m release destroy $(or $(STAGE),$(error make destroy has no default: run make destroy ENV=STAGE))
 
 # ---- the playground: AWS on this machine ----

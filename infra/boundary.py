@@ -19,7 +19,7 @@ _BASE_BOUNDARY = (
     Statement(
         sid="PullImages",
         actions=PULL,
-        resources=(arn("ecr", f"repository/{REPOSITORY}*", account="*"), GUARDDUTY_AGENT),
+        resources=(arn("ecr", f"repository/{REPOSITORY}", account="*"), GUARDDUTY_AGENT),
         why="the registry may be in another account, whose repository policy applies as well",
     ),
     Statement(sid="ReportToGuardDuty", actions=("guardduty:SendSecurityTelemetry",), resources=("*",), why=UNSUPPORTED),

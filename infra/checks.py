@@ -21,7 +21,7 @@ import cdk_nag
 import yaml
 
 from infra.app import app_of
-from infra.config import DEFAULT_STAGE, PREVIEW, PROJECT, STAGES, WORKLOAD, stage_named
+from infra.config import DEFAULT_STAGE, PROJECT, STAGES, WORKLOAD, stage_named
 from infra.constructs.budget import REGIONS_WITHOUT
 from infra.model import Architecture, ConfigurationError, Domain, Egress, Entrance, Repository, Stage, Vpc
 
@@ -43,8 +43,6 @@ CHECKED: dict[str, Stage] = {
     name: replace(stage, github=GITHUB)
     for name, stage in {
         **STAGES,
-        # Without an account, the registry would have no repository once every stage has one.
-        "preview": replace(PREVIEW, name="pr-1", account=PREVIEW.account or _FIRST.account),
         # Options that no stage uses currently.
         f"{_PRODUCTION.name} with TLS and endpoints": replace(
             _PRODUCTION,
@@ -80,6 +78,7 @@ CHECKED: dict[str, Stage] = {
             egress=Egress.NAT,
             architecture=Architecture.ARM64,
             alarm_email=EMAIL,
+            route_metrics=False,
             region="eu-north-1",  # one without AWS::Budgets::Budget
         ),
     }.items()
@@ -135,7 +134,7 @@ _POLICY_CHARACTERS = 6144
 
 def configuration_problems() -> Iterator[str]:
     """Yield fields of the stages and the workload that don't fit each other, the Dockerfile or the workflows."""
-    for name in (*STAGES, *(["pr-1"] if PREVIEW.account else [])):
+    for name in STAGES:
         try:
             stage_named(name)
         except ConfigurationError as error:

@@ -9,10 +9,9 @@ import difflib
 import importlib
 import importlib.util
 import os
-import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_origin
@@ -59,7 +58,12 @@ def _require_tuples(owner: object) -> None:
 
 _stages = _load("stages")
 WORKLOAD: Workload = _load("workload").WORKLOAD
-for _each in (WORKLOAD, *_stages.STAGES, _stages.PREVIEW):
+if hasattr(_stages, "PREVIEW"):
+    sys.exit(
+        f"error: {_PACKAGE}/stages.py: PREVIEW is no longer supported: delete it, and add a stage to STAGES instead, or"
+        " use the playground (CHANGELOG.md, 1.1.0)"
+    )
+for _each in (WORKLOAD, *_stages.STAGES):
     _require_tuples(_each)
 PROJECT = WORKLOAD.name
 TITLE = camel_case(PROJECT)
@@ -71,11 +75,6 @@ TOOLKIT_STACK = f"{TITLE}Toolkit"
 BOOTSTRAP_QUALIFIER = PROJECT.replace("-", "")[:10]
 """Part of the names of the bootstrap's roles and bucket, so that other CDK apps in the account are unaffected. CDK: at
 most ten letters and digits."""
-OWN_ACCOUNT = (
-    "an account that no other stage and no registry uses, because anyone who can push a branch controls it: the"
-    " workflow file and the templates of a pull request are its own"
-)
-"""What PREVIEW needs, for messages."""
 DIGEST_PARAMETER = "ImageDigest"
 """CloudFormation parameter of the service stack: the digest of the image."""
 PROTECTION_PARAMETER = "DeletionProtection"
@@ -103,13 +102,11 @@ def _bound(stage: Stage) -> Stage:
 
 _LISTED = [_bound(stage) for stage in (*_stages.STAGES, PLAYGROUND)]
 STAGES: dict[str, Stage] = {stage.name: stage for stage in _LISTED}
-PREVIEW = _bound(_stages.PREVIEW)
-"""Template of the stages pr-N, one for each pull request, if it has an account."""
 DEFAULT_STAGE = next(iter(STAGES))
 """Stage of `cdk` commands without `-c stage=NAME`: the first one."""
-STAGE_NAMES = f"{', '.join(STAGES)} or pr-N"
-REPOSITORY, PREVIEW_REPOSITORY = STAGES[DEFAULT_STAGE].image_repository, PREVIEW.image_repository
-"""ECR repositories: one that all stages share, except previews."""
+STAGE_NAMES = ", ".join(STAGES)
+REPOSITORY = PROJECT
+"""ECR repository that all stages share."""
 
 
 def own_resources() -> OwnResources | None:
@@ -120,26 +117,20 @@ def own_resources() -> OwnResources | None:
 
 def stage_named(name: str) -> Stage:
     """Return a stage by its name; raise StageError for an unknown name or an invalid field."""
-    if re.fullmatch(r"pr-[1-9][0-9]{0,5}", name):
-        stage = replace(PREVIEW, name=name)
-        if not PREVIEW.account:
-            raise StageError(f"previews are off: set account of PREVIEW in infra/stages.py to {OWN_ACCOUNT}")
-    elif name in STAGES:
+    if name in STAGES:
         stage = STAGES[name]
     elif name == COPY:
         stage = _copy()
     else:
         near = difflib.get_close_matches(name, STAGES, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise StageError(f"unknown stage {name!r}: use {STAGE_NAMES} for pull request N{hint}")
-    if problem := next(problems_of_workload(WORKLOAD, (*STAGES.values(), replace(PREVIEW, name="pr-999999"))), None):
+        raise StageError(f"unknown stage {name!r}: it must be one of {STAGE_NAMES}{hint}")
+    if problem := next(problems_of_workload(WORKLOAD, STAGES.values()), None):
         raise ConfigurationError(f"WORKLOAD in infra/workload.py: {problem}")
     if problem := next(problems_of_stage(stage, workload=WORKLOAD, stages=_LISTED, copy=COPY), None):
         raise StageError(f"stage {stage.name} in infra/stages.py: {problem}")
-    if problem := next(_problems_of_previews(), None):
-        raise StageError(f"PREVIEW in infra/stages.py: {problem}")
     first: dict[str | None, Stage] = {}
-    for other in all_stages():  # stages with a registry share images, which have one architecture
+    for other in STAGES.values():  # stages with a registry share images, which have one architecture
         shared = first.setdefault(other.registry, other)
         if other.architecture is not shared.architecture:
             raise StageError(
@@ -172,11 +163,6 @@ def _copy() -> Stage:
     )
 
 
-def all_stages() -> list[Stage]:
-    """Return all stages, with PREVIEW if previews are on."""
-    return [*STAGES.values(), *([PREVIEW] if PREVIEW.account else [])]
-
-
 def protected_stacks(stage: Stage) -> list[str]:
     """Return the stacks of a stage with resources whose deletion protection follows from PROTECTION_PARAMETER."""
     has_tables = any(owned.service is Service.DYNAMODB for owned in WORKLOAD.owns)
@@ -185,12 +171,12 @@ def protected_stacks(stage: Stage) -> list[str]:
 
 
 def stages_in_account_of(stage: Stage) -> list[Stage]:
-    """Return the stages in the account of `stage` according to infra/stages.py. PREVIEW represents all previews.
+    """Return the stages in the account of `stage` according to infra/stages.py.
 
     Stages with `account=None` count as one account, that of the credentials, even if they are deployed with the
     credentials of different accounts. The playground includes every stage, so that each role can be tested.
     """
-    stages = [other for other in all_stages() if not other.is_playground]
+    stages = [other for other in STAGES.values() if not other.is_playground]
     return stages if stage.is_playground else [other for other in stages if other.account == stage.account]
 
 
@@ -199,17 +185,8 @@ def stages_in_registry_of(stage: Stage) -> list[Stage]:
 
     As above, `account=None` counts as one account, and the playground includes every stage. A copy may be alone there.
     """
-    stages = sorted(all_stages(), key=lambda other: not other.protect)
+    stages = sorted(STAGES.values(), key=lambda other: not other.protect)
     return [other for other in stages if stage.is_playground or other.registry == stage.registry] or [stage]
-
-
-def _problems_of_previews() -> Iterator[str]:
-    """Yield accounts that previews share with anything else."""
-    for stage in STAGES.values():
-        if PREVIEW.account and PREVIEW.account in {stage.account, stage.registry_account} and not stage.is_playground:
-            yield f"account is {PREVIEW.account}, that of {stage.name} or of its images; it must be {OWN_ACCOUNT}"
-    if PREVIEW.registry_account not in {None, PREVIEW.account}:
-        yield f"registry_account is {PREVIEW.registry_account}; remove it, because previews share no registry"
 
 
 @dataclass(frozen=True)
@@ -233,7 +210,7 @@ def target_of(stage: Stage, environ: Mapping[str, str], *, caller_account: str |
     )
     variables = {name: environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")}
     region = _agreed_value("region", {where: stage.region, **variables})
-    for other in all_stages():
+    for other in STAGES.values():
         if account in {other.account, other.registry_account} - {stage.account, None} and not other.is_playground:
             raise TargetError(
                 f"{where} has no account in infra/stages.py, and {account} is the account of {other.name} or of its"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from infra import owned
 from infra.boundary import BOUNDARY_NAME
-from infra.config import PREVIEW_REPOSITORY, PROJECT, REPOSITORY, TITLE
+from infra.config import PROJECT, REPOSITORY, TITLE
 from infra.model import Owned
 from infra.permissions import UNSUPPORTED, Condition, Statement, arn
 
@@ -87,7 +87,7 @@ _NAMED_ACTIONS = (
 )
 _NAMED_RESOURCES = (
     arn("ecr", f"repository/{REPOSITORY}"),
-    arn("ecr", f"repository/{PREVIEW_REPOSITORY}"),
+    arn("ecr", f"repository/{PROJECT}-previews"),  # that of 1.0.0, which an update deletes; remove this in 1.2
     arn("secretsmanager", f"secret:{PROJECT}/*"),
     arn("sns", f"{TITLE}*"),
     arn("events", f"rule/{TITLE}*"),

@@ -65,7 +65,7 @@ class Architecture(Enum):
     X86_64 = "linux/amd64"
     ARM64 = "linux/arm64"
     """A fifth cheaper than x86 on Fargate. Building needs an ARM machine or emulation: on GitHub, `runs-on:
-    ubuntu-24.04-arm` in release.yml and for the previews in preview.yml."""
+    ubuntu-24.04-arm` in release.yml."""
 
     @classmethod
     def of_this_machine(cls) -> "Architecture":
@@ -327,7 +327,7 @@ class Stage:
     name: str
     account: str | None = None
     """AWS account ID; None uses the account of the credentials. A protected stage is not deployed without it. Once a
-    stage names an account, so must the others that use the same one. Without one for PREVIEW, there are no previews."""
+    stage names an account, so must the others that use the same one."""
     region: str | None = None
     """AWS region; None uses AWS_REGION or the profile's region. All stages of an account must use the same one."""
     registry_account: str | None = None
@@ -426,11 +426,6 @@ class Stage:
         """Account whose registry holds the images; None if it is that of the credentials."""
         return self.registry_account or self.account
 
-    @property
-    def image_repository(self) -> str:
-        """ECR repository: no other stage deploys from that of the previews."""
-        return f"{self.project}-previews" if self.is_preview else self.project
-
     def secret_name(self, secret: Secret) -> str:
         return f"{self.project}/{self.name}/{secret.name}"
 
@@ -471,10 +466,6 @@ class Stage:
     @property
     def alarm_address(self) -> str | None:
         return None if self.alarm_email == NOBODY else self.alarm_email
-
-    @property
-    def is_preview(self) -> bool:
-        return self.name.startswith("pr-")
 
     @property
     def is_playground(self) -> bool:

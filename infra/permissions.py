@@ -5,7 +5,7 @@ boundary.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from infra import owned
@@ -13,6 +13,7 @@ from infra.config import (
     BOOTSTRAP_QUALIFIER,
     PLAYGROUND,
     PROJECT,
+    REPOSITORY,
     TITLE,
     WORKLOAD,
     stages_in_account_of,
@@ -107,14 +108,6 @@ OBSERVE = (
         why="queries have IDs, not names; starting one requires permission for its log group",
     ),
 )
-CLEAN_UP = (
-    Statement(
-        sid="EmptyLogBuckets",
-        actions=("s3:ListBucket", "s3:DeleteObject"),
-        resources=tuple(f"arn:PARTITION:s3:::{PROJECT}-pr-*-logs-ACCOUNT-REGION{objects}" for objects in ("", "/*")),
-    ),
-    Statement(sid="FindPreviews", actions=("cloudformation:ListStacks",), resources=("*",), why=UNSUPPORTED),
-)
 _SETTINGS = {
     "acm": ("DescribeCertificate", "ListTagsForCertificate"),
     "application-autoscaling": ("Describe*", "ListTagsForResource"),
@@ -200,8 +193,7 @@ READ = WorkflowRole(
 
 def _run_command(stage: Stage) -> tuple[Statement, ...]:
     """Return the permissions for `before_rollout`."""
-    name = replace(stage, name="pr-*").service if stage.is_preview else stage.service
-    definitions = arn("ecs", f"task-definition/{name}-command:*")
+    definitions = arn("ecs", f"task-definition/{stage.service}-command:*")
     return (
         Statement(sid="DescribeTasksToRun", actions=("ecs:DescribeTaskDefinition",), resources=("*",), why=UNSUPPORTED),
         Statement(sid="RunCommands", actions=("ecs:RegisterTaskDefinition", "ecs:RunTask"), resources=(definitions,)),
@@ -217,13 +209,13 @@ def _run_command(stage: Stage) -> tuple[Statement, ...]:
 
 def workflow_roles(stages: Sequence[Stage]) -> list[WorkflowRole]:
     """Return the roles of an account with these stages. It gets no roles for stages in other accounts."""
-    return [*map(_deployer, stages), *([READ] if any(not stage.is_preview for stage in stages) else [])]
+    return [*map(_deployer, stages), *([READ] if stages else [])]
 
 
 def _deployer(stage: Stage) -> WorkflowRole:
     """Return the role that deploys a stage. If the stage takes another's images, it can scan and tag, but not push."""
     actions, limit = (_USE, "; can't push images") if stage.promotes_from else (_USE + _PUSH, "")
-    images = arn("ecr", f"repository/{stage.image_repository}", account=stage.registry_account or "ACCOUNT")
+    images = arn("ecr", f"repository/{REPOSITORY}", account=stage.registry_account or "ACCOUNT")
     stacks = tuple(arn("cloudformation", f"stack/{name}/*") for name in (stage.foundation_stack, stage.service_stack))
     replace_failed = Statement(
         sid="ReplaceFailedStacks", actions=("cloudformation:UpdateTerminationProtection",), resources=stacks
@@ -237,13 +229,6 @@ def _deployer(stage: Stage) -> WorkflowRole:
         *RELEASE,
         *OBSERVE,
     )
-    if stage.is_preview:
-        return WorkflowRole(
-            name=f"{PROJECT}-preview",
-            subjects=("pull_request", "ref:refs/heads/main"),
-            statements=(*statements, *CLEAN_UP),
-            description="Deploys previews of pull requests and destroys them from main; forks get no token",
-        )
     return WorkflowRole(
         name=f"{PROJECT}-deploy-{stage.name}",
         subjects=(f"environment:{stage.name}",),

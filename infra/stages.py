@@ -21,17 +21,3 @@ STAGES = (
         monthly_budget=200,
     ),
 )
-
-PREVIEW = Stage(
-    name="pr-N",
-    min_tasks=1,
-    max_tasks=1,
-    max_reads=200,
-    max_writes=20,
-    log_days=1,
-    web_acl=False,
-    flow_logs=False,
-    dashboard=False,
-    route_metrics=False,
-)
-"""Template of the stages pr-N, one for each pull request, once it has an account that nothing else uses."""

@@ -134,8 +134,8 @@ def _problems_of_network(stage: Stage) -> Iterator[str]:
 
 
 def _problems_of_names(stage: Stage, names: Sequence[str], copy: str) -> Iterator[str]:
-    if not re.fullmatch(r"pr-\d+|(?!pr-)[a-z]([a-z0-9-]{0,18}[a-z0-9])?", stage.name):  # it is part of a bucket's name
-        yield "name must have at most 20 of a-z, 0-9 and hyphens, and not begin with pr-"
+    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?", stage.name):  # it is part of a bucket's name
+        yield "name must have at most 20 of a-z, 0-9 and hyphens, and begin with a letter"
     if names.count(stage.name) > 1:
         yield "name is that of another stage, too"
     if stage.name == copy and not stage.copy_of:

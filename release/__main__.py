@@ -38,7 +38,7 @@ from release.command import (
 )
 from release.confirm import confirm, remember_original
 from release.deploy import base_url, deploy, last_operation, new_change_set, running_digest, unprotected_stacks
-from release.destroy import destroy, reap
+from release.destroy import destroy
 from release.display import note, step
 from release.evidence import Evidence
 from release.explain import explain, publish_explanation
@@ -135,7 +135,7 @@ def plan(stage: Stage, *, chosen: str | None) -> Plan:
     """Plan a release; raise NotReadyError if a prerequisite is missing. `chosen` is the tag of an existing image."""
     if missing := stage.missing_for_production():
         raise NotReadyError(" ".join(missing))
-    # Only previews and the playground take uncommitted changes. With a tag, too, the templates are those of this tree.
+    # Only the playground takes uncommitted changes. With a tag, too, the templates are those of this tree.
     current = tag_of_working_tree(clean=not takes_uncommitted_changes(stage))
     tag = chosen or current
     commit_in(tag)
@@ -299,8 +299,6 @@ def main() -> None:
         "--yes", action="store_true", help="ask nothing (checks that need a person are not made)"
     )
     add_options(options["logs"])
-    reaping = commands.add_parser("reap", help="destroy previews that have not been deployed for some days")
-    reaping.add_argument("days", type=int)
     arguments = sys.argv[1:]
     if arguments and arguments[0] not in {*commands.choices, "-h", "--help"}:
         arguments.insert(0, "deploy")
@@ -311,8 +309,6 @@ def main() -> None:
 
 def execute(given: argparse.Namespace) -> int | None:
     """Run the command and return its exit status."""
-    if given.command == "reap":
-        return reap(days=given.days)
     if given.stage == COPY:
         remember_original()
     _, command = COMMANDS[given.command]

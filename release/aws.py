@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.config import REGISTRY_STACK, target_of
+from infra.config import REGISTRY_STACK, REPOSITORY, target_of
 from infra.model import Stage, TargetError
 from release import playground
 from release.aws_errors import explain_aws_error
@@ -88,7 +88,7 @@ class Aws:
         host = f"{self.registry_account}.dkr.ecr.{self.region}.{domain}"
         if self.stage.is_playground:
             host = playground.registry_host()
-        return f"{host}/{self.stage.image_repository}"
+        return f"{host}/{REPOSITORY}"
 
     @cached_property
     def cloudformation(self) -> CloudFormationClient:

@@ -10,8 +10,6 @@ from infra.boundary import GRANTED_TAG, not_granted
 from infra.config import (
     ACCESS_STACK,
     BOOTSTRAP_QUALIFIER,
-    OWN_ACCOUNT,
-    STAGES,
     TOOLKIT_STACK,
     WORKLOAD,
     stages_in_account_of,
@@ -38,8 +36,6 @@ def bootstrap(stage: Stage, *, github: str | None) -> None:
     if github:
         require_repository(stage, github)
     aws = Aws.of(stage)
-    if stage.is_preview:
-        require_own_account(aws)
     if stage.github and stage.github.create_provider and provider_exists(aws):
         raise NotReadyError(
             "the account already has an identity provider for GitHub: set create_provider=False of the Repository"
@@ -63,13 +59,6 @@ def bootstrap(stage: Stage, *, github: str | None) -> None:
         cdk(aws, "bootstrap", place, *names, f"--cloudformation-execution-policies={policy}")
     for key, value in access.items():
         print(f"{key}  {value}")
-
-
-def require_own_account(aws: Aws) -> None:
-    """Raise NotReadyError if another stage runs in the account of previews, whatever infra/stages.py says."""
-    for other in STAGES.values():
-        if describe(aws, other.foundation_stack):
-            raise NotReadyError(f"account {aws.account} has {other.foundation_stack}, but previews need {OWN_ACCOUNT}")
 
 
 def require_bootstrapped(aws: Aws) -> None:

@@ -41,7 +41,7 @@ def confirm(original: Stage, *, release: Callable[..., None], yes: bool) -> int:
 
     With `yes`, ask nothing.
     """
-    if original.is_preview or original.copy_of:
+    if original.copy_of:
         raise NotReadyError(f"{original.name} can't be confirmed: choose a stage of infra/stages.py, as in ENV=dev")
     os.environ[COPY_VARIABLE] = original.name
     stage = stage_named(COPY)

@@ -1,31 +1,25 @@
-"""Deletes a stage, or outdated previews: `python -m release destroy STAGE` and `reap DAYS`.
+"""Deletes a stage: `python -m release destroy STAGE`.
 
 Images remain, because stages share them.
 """
 
-import re
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from infra.config import PREVIEW, TITLE, stage_named
 from infra.model import Stage
 from release import deploy
 from release.aws import Aws
-from release.command import FAILED, DeploymentError, NotReadyError, ReleaseError, explain_error
+from release.command import DeploymentError, NotReadyError, ReleaseError
 from release.display import note, step
 
 ATTEMPTS = 3
 """To delete the foundation stack: access logs arrive until minutes after the load balancer is deleted."""
-_PREVIEW_STACK = re.compile(rf"{TITLE}(?:Foundation|Service)-(?P<stage>pr-[1-9]\d{{0,5}})")
 
 
 def destroy(stage: Stage, *, confirmed: str) -> None:
     """Delete the service, then its data; raise NotReadyError for a protected stage.
 
-    `confirmed` is the name that the user typed, which is required except for previews and the playground.
+    `confirmed` is the name that the user typed, which is required except for the playground.
     """
     if stage.protect:
         raise NotReadyError(
@@ -45,7 +39,7 @@ def destroy(stage: Stage, *, confirmed: str) -> None:
 
 def require_name(stage: Stage, *, typed: str) -> None:
     """Raise NotReadyError unless the user typed the name of the stage; ask for it on a terminal."""
-    if stage.is_preview or stage.is_playground:
+    if stage.is_playground:
         return
     if not typed and sys.stdin.isatty():
         with suppress(EOFError):
@@ -88,29 +82,3 @@ def empty_bucket(aws: Aws, bucket: str) -> None:
                     f"S3 did not delete {len(errors)} of {len(keys)} objects of {bucket} ({errors[0]['Code']}):"
                     " these credentials lack s3:DeleteObject; infra/permissions.py grants it"
                 )
-
-
-def outdated(aws: Aws, *, days: int, now: datetime) -> list[str]:
-    """Return the previews of which no stack was deployed in the last `days` days."""
-    deployed: dict[str, datetime] = {}
-    stacks = aws.cloudformation.get_paginator("list_stacks").paginate()
-    for stack in stacks.search("StackSummaries[?StackStatus != 'DELETE_COMPLETE']"):
-        if match := _PREVIEW_STACK.fullmatch(stack["StackName"]):
-            at = stack.get("LastUpdatedTime", stack["CreationTime"])
-            deployed[match["stage"]] = max(at, deployed.get(match["stage"], at))
-    return sorted(name for name, at in deployed.items() if at < now - timedelta(days=days))
-
-
-def reap(*, days: int) -> int:
-    """Destroy outdated previews, continuing after a failure, and return an exit status."""
-    aws = Aws.of(PREVIEW)
-    names = outdated(aws, days=days, now=datetime.now(UTC))
-    print(f"previews not deployed for {days} days: {', '.join(names) or 'none'}")
-    status = 0
-    for name in names:
-        try:
-            destroy(stage_named(name), confirmed="")
-        except (ReleaseError, BotoCoreError, ClientError) as error:
-            print(f"could not destroy {name}: " + "\n    ".join(explain_error(error)))
-            status = FAILED
-    return status

@@ -44,8 +44,8 @@ CASES = LOGGED | {
     " deploy again",
     rf"(CannotPull|ResourceInitializationError).*({_NO_NETWORK})": "the task can't reach AWS's APIs: check"
     " Stage.egress, routes and security groups; `make drift` shows changes made by hand",
-    r"reached the limit on|maximum number of|limit ?exceeded": "a quota of the account is exhausted: destroy previews"
-    " (make reap), or request an increase in Service Quotas",
+    r"reached the limit on|maximum number of|limit ?exceeded": "a quota of the account is exhausted: destroy a"
+    " stage that nobody needs, or request an increase in Service Quotas",
     r"capacity is unavailable": "AWS has no capacity right now: deploy again later",
     r"Cannot(Pull|Create|Start)|ResourceInitializationError|unable to place a task": "ECS can't start the task: see the"
     " reason below",

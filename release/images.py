@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from infra.config import REPOSITORY
 from infra.model import Stage
 from release.aws import Aws
 from release.command import NotReadyError, ReleaseError
@@ -21,7 +22,7 @@ class Images:
         self.ecr = aws.ecr
         self.repository: dict[str, Any] = {
             "registryId": aws.registry_account,
-            "repositoryName": aws.stage.image_repository,
+            "repositoryName": REPOSITORY,
         }
         """Arguments that each call of ECR takes."""
 

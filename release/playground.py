@@ -28,4 +28,4 @@ def base_url() -> str:
 
 
 def takes_uncommitted_changes(stage: Stage) -> bool:
-    return stage.is_playground or stage.is_preview
+    return stage.is_playground

@@ -55,7 +55,7 @@ class Clone:
     def without_circuit_breaker(self) -> None:
         """Let ECS retry failing tasks, so that only the release ends the deployment, however slow the machine is."""
         file, alarms = "infra/constructs/fargate_service.py", "for alarm in rollback_alarms"
-        self.replace(file, "1 if stage.is_preview else 2", "99")
+        self.replace(file, "FAILED_TASKS = 2", "FAILED_TASKS = 99")
         self.replace(file, f"{alarms}]", f"{alarms}[:1]]")  # without `latency`
 
 

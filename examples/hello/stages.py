@@ -7,4 +7,3 @@ STAGES = (
     Stage(name="dev", min_tasks=1, web_acl=False, dashboard=False, settings=(("HELLO_NAME", "dev"),)),
     Stage(name="prod", promotes_from="dev", protect=True),
 )
-PREVIEW = Stage(name="pr-N", min_tasks=1, max_tasks=1, log_days=1, web_acl=False, flow_logs=False, dashboard=False)

@@ -25,6 +25,8 @@ GRACE_PERIOD = cdk.Duration.seconds(30)
 """How long a new task may fail health checks; the slowest measured start took 2.6 s."""
 CPU_TARGET = 60
 """Percent. The rest is headroom for deployments, a lost task and bursts."""
+FAILED_TASKS = 2
+"""Consecutive tasks that don't become healthy before a deployment fails. AWS: three by default."""
 SCALE_IN_COOLDOWN = cdk.Duration.minutes(5)
 """Scaling in too early is worse than keeping a task for longer."""
 _STANDARD_SECONDS = 60
@@ -132,11 +134,10 @@ class ApiService(Construct):
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
             enable_ecs_managed_tags=True,
         )
-        # Consecutive tasks that don't become healthy before a deployment fails. AWS: three by default. The L2 construct
-        # doesn't support the property (aws-cdk#38243).
+        # The L2 construct doesn't support the property (aws-cdk#38243).
         cfn_resource(self.service).add_property_override(
             "DeploymentConfiguration.DeploymentCircuitBreaker.ThresholdConfiguration",
-            {"Type": "COUNT", "Value": 1 if stage.is_preview else 2},
+            {"Type": "COUNT", "Value": FAILED_TASKS},
         )
         # Create capacity providers before the service; delete them after it.
         self.service.node.add_dependency(self.cluster)

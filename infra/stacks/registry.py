@@ -1,4 +1,4 @@
-"""ECR repositories: one for previews, and one that other stages share, so that all run the same digest."""
+"""ECR repository that the stages share, so that all run the same digest."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 
-from infra.config import PREVIEW_REPOSITORY, REPOSITORY
+from infra.config import REPOSITORY
 from infra.model import Stage
 from infra.stacks.base import BaseStack
 
@@ -15,28 +15,19 @@ RELEASES_KEPT = 30
 """Images of each stage that a rollback can choose from, and images whose deployment was tried."""
 UNRELEASED_DAYS = 14
 """Lifetime of images that no release has deployed."""
-PREVIEW_DAYS = 30
-"""Lifetime of a preview's image; the next deployment rebuilds it."""
 
 
 class RegistryStack(BaseStack):
-    """The repositories of the stages that use this registry; $0.10 per GB and month.
+    """The repository of the stages that use this registry; $0.10 per GB and month.
 
     Termination protection prevents `cdk destroy --all` of one stage from deleting this stack, which stages share. If it
-    is deleted anyway, the shared repository is retained, because rollbacks need its images, and
+    is deleted anyway, the repository is retained, because rollbacks need its images, and
     `cdk deploy` with `--import-existing-resources` adopts it.
     """
 
     def __init__(self, scope: cdk.App, construct_id: str, *, stages: Sequence[Stage], **kwargs: Any) -> None:
         """`stages` are in order of precedence: an image of several stages only counts for the first one."""
         super().__init__(scope, construct_id, termination_protection=True, **kwargs)
-        long_lived = [stage for stage in stages if not stage.is_preview]
-        if long_lived:
-            self._add_releases(long_lived)
-        if len(stages) > len(long_lived):
-            self._add_previews()
-
-    def _add_releases(self, stages: Sequence[Stage]) -> None:
         repository = ecr.Repository(
             self,
             "Images",
@@ -69,17 +60,3 @@ class RegistryStack(BaseStack):
             # A release in that account tags what it has deployed.
             repository.grant(principal, "ecr:DescribeImages", "ecr:PutImage")
         cdk.CfnOutput(self, "RepositoryUri", value=repository.repository_uri)
-
-    def _add_previews(self) -> None:
-        ecr.Repository(
-            self,
-            "Previews",
-            repository_name=PREVIEW_REPOSITORY,  # releases push to it, and previews pull from it, by this name
-            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
-            image_scan_on_push=True,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-            empty_on_delete=True,
-            lifecycle_rules=[
-                ecr.LifecycleRule(description="expire old previews", max_image_age=cdk.Duration.days(PREVIEW_DAYS))
-            ],
-        )

@@ -12,7 +12,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 
 from infra import owned
 from infra.boundary import BOUNDARY_NAME, GUARDDUTY_AGENT, PULL
-from infra.config import DIGEST_PARAMETER, DNS_OUTPUT, WORKLOAD, own_resources
+from infra.config import DIGEST_PARAMETER, DNS_OUTPUT, REPOSITORY, WORKLOAD, own_resources
 from infra.constructs.alarms import Alarms
 from infra.constructs.budget import MonthlyBudget
 from infra.constructs.cloudfront import CloudFrontEntrance
@@ -152,7 +152,7 @@ class ServiceStack(BaseStack):
         return digest
 
     def _images(self) -> ecr.IRepository:
-        name = self._stage.image_repository
+        name = REPOSITORY
         arn = ecr.Repository.arn_for_local_repository(name, self, self._stage.registry_account)
         return ecr.Repository.from_repository_attributes(self, "Images", repository_arn=arn, repository_name=name)
 

@@ -59,7 +59,7 @@ def synthesize(stage: Stage) -> Templates:
 
 
 def templates(name: str = "dev", **fields: Any) -> Templates:
-    """Return the templates of a preview, or of a stage by its name in `make check`, with other fields."""
+    """Return the templates of a stage, or of an entry that `make check` checks, with other fields."""
     return synthesize(replace(CHECKED.get(name) or stage_named(name), **({"github": GITHUB} | fields)))
 
 

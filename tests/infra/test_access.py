@@ -37,7 +37,6 @@ ALL_STATEMENTS = {
 RUNS = {
     "notes-deploy-dev": ["environment:dev"],
     "notes-deploy-prod": ["environment:prod"],
-    "notes-preview": ["pull_request", "ref:refs/heads/main"],
     "notes-read": ["ref:refs/heads/main"],
 }
 DEV, PROD = STAGES["dev"], STAGES["prod"]
@@ -55,7 +54,7 @@ def test_a_role_trusts_workflow_runs_of_one_repository_by_its_ids(accept_name: b
     github = replace(GITHUB, accept_name_subject=accept_name)
     ((provider, resource),) = templates(github=github).access.find_resources("AWS::IAM::OIDCProvider").items()
     assert resource["Properties"].items() >= {"ClientIdList": ["sts.amazonaws.com"], "Url": f"https://{ISSUER}"}.items()
-    found = roles(github=github) | roles("pr-1", github=github)
+    found = roles(github=github)
     assert found.keys() == {"notes-cdk-deploy", *RUNS}
     for name, runs in RUNS.items():
         (statement,) = found[name]["AssumeRolePolicyDocument"]["Statement"]
@@ -72,23 +71,16 @@ def test_without_a_repository_nothing_on_github_is_trusted() -> None:
     templates(github=None).access.resource_count_is("AWS::IAM::OIDCProvider", 0)
 
 
-@pytest.mark.parametrize(
-    ("stage", "role", "repository"),
-    [
-        ("dev", "notes-deploy-dev", "notes"),
-        ("prod", "notes-deploy-prod", "notes"),
-        ("pr-1", "notes-preview", "notes-previews"),
-    ],
-)
-def test_a_stage_and_its_role_use_one_repository(stage: str, role: str, repository: str) -> None:
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_a_stage_and_its_role_use_one_repository(stage: str) -> None:
     found = templates(stage)
-    (logical,) = found.access.find_resources("AWS::IAM::Role", {"Properties": {"RoleName": role}})
+    (logical,) = found.access.find_resources("AWS::IAM::Role", {"Properties": {"RoleName": f"notes-deploy-{stage}"}})
     workflow = grants(statements_of(found.access, logical))
     tasks = grants(statements_of(found.service))
     for action, allowed in (("ecr:PutImage", workflow), ("ecr:BatchGetImage", tasks)):
         (resource,) = {each for name, each in allowed if name == action and "guardduty" not in each}
-        assert resource.endswith(f":repository/{repository}")
-    assert f"/{repository}@" in str(the(found.service, "AWS::ECS::TaskDefinition")["ContainerDefinitions"])
+        assert resource.endswith(":repository/notes")
+    assert "/notes@" in str(the(found.service, "AWS::ECS::TaskDefinition")["ContainerDefinitions"])
 
 
 def test_the_reading_role_changes_nothing_and_reads_no_content() -> None:
@@ -98,19 +90,23 @@ def test_the_reading_role_changes_nothing_and_reads_no_content() -> None:
     assert not [action for action in content for granted in actions_of(READ) if fnmatch(action, granted)]
 
 
-def test_an_account_has_only_the_roles_and_repositories_of_its_own_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_has_only_the_roles_of_its_own_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [stage.name for stage in stages_in_account_of(DEV)] == ["dev", "prod"], "that of the credentials"
     monkeypatch.setitem(STAGES, "prod", replace(PROD, account=TWO))
-    found = {}
-    for name in ("dev", "prod", "pr-7"):
-        stage = stage_named(name)
-        repositories = {each.image_repository for each in stages_in_registry_of(stage) if not each.is_playground}
-        found[name] = {role.name for role in workflow_roles(stages_in_account_of(stage))}, repositories
-    assert found == {
-        "dev": ({"notes-deploy-dev", "notes-read"}, {"notes"}),
-        "prod": ({"notes-deploy-prod", "notes-read"}, {"notes"}),
-        "pr-7": ({"notes-preview"}, {"notes-previews"}),
-    }
+    for name in ("dev", "prod"):
+        found = {role.name for role in workflow_roles(stages_in_account_of(stage_named(name)))}
+        assert found == {f"notes-deploy-{name}", "notes-read"}
+
+
+def test_an_update_from_1_0_deletes_the_repository_of_previews_and_may_do_so() -> None:
+    """CloudFormation deletes it with the policy of this version, together with its images (EmptyOnDelete)."""
+    assert the(templates().registry, "AWS::ECR::Repository")["RepositoryName"] == "notes"
+    policy = the(templates().access, "AWS::IAM::ManagedPolicy", {"ManagedPolicyName": execution_policy.NAME})
+    allowed = grants(policy["PolicyDocument"]["Statement"])
+    for action in ("ecr:DeleteRepository", "ecr:BatchDeleteImage"):
+        assert any(
+            fnmatch(action, name) and resource.endswith(":repository/notes-previews") for name, resource in allowed
+        ), action
 
 
 def test_a_stage_may_pull_and_tag_images_of_another_account_but_not_push(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +126,7 @@ def test_a_stage_may_pull_and_tag_images_of_another_account_but_not_push(monkeyp
     assert the(synthesize(stage_named("confirm")).registry, "AWS::ECR::Repository")["RepositoryName"] == "notes"
 
 
-@pytest.mark.parametrize("name", ["prod", "playground", "preview"])
+@pytest.mark.parametrize("name", ["dev", "prod", "playground"])
 def test_every_role_of_a_service_stack_has_the_boundary_which_allows_what_it_needs(name: str) -> None:
     found = templates(name, account=ACCOUNT, region=REGION)
     for role in every(found.service, "AWS::IAM::Role"):

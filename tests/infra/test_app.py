@@ -8,10 +8,10 @@ from infra.model import ConfigurationError
 
 
 def test_the_service_is_deployed_after_the_stacks_that_it_refers_to() -> None:
-    assembly = app_of(stage_named("pr-7")).synth()
+    assembly = app_of(stage_named("dev")).synth()
     assert {each.stack_name for each in assembly.stacks} >= {"NotesAccess", "NotesRegistry"}
-    service = assembly.get_stack_by_name("NotesService-pr-7")
-    assert {"NotesRegistry", "NotesFoundation-pr-7"} <= {each.id for each in service.dependencies}
+    service = assembly.get_stack_by_name("NotesService-dev")
+    assert {"NotesRegistry", "NotesFoundation-dev"} <= {each.id for each in service.dependencies}
 
 
 def test_an_error_is_printed_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

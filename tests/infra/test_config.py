@@ -3,9 +3,7 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -39,10 +37,10 @@ FIXED = dataclasses.replace(DEV, account=ONE, region="sa-east-1")
 @pytest.mark.parametrize(
     ("name", "message"),
     [("prd", "did you mean prod?"), ("Dev", "did you mean dev?"), ("playgroud", "did you mean playground?")]
-    + [(name, "") for name in ("pr-", "pr-0", "pr-01", "pr-x", "pr-1234567", "pr-1 ", "", "pr-\uff11")],
+    + [(name, "") for name in ("", "dev ", "pr-7")],
 )
 def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, message: str) -> None:
-    with pytest.raises(StageError, match="dev, prod, playground or pr-N.*" + re.escape(message)) as raised:
+    with pytest.raises(StageError, match="one of dev, prod, playground.*" + re.escape(message)) as raised:
         stage_named(name)
     assert "\n" not in str(raised.value)
 
@@ -52,7 +50,6 @@ def test_a_misspelled_stage_is_an_error_that_names_the_nearest(name: str, messag
     [
         ({"min_tasks": 5, "max_tasks": 4}, "stage dev in infra/stages.py: min_tasks is 5"),
         ({"name": "My_Stage"}, "stage My_Stage in infra/stages.py: name must have"),
-        ({"name": "pr-eview"}, "not begin with pr-"),
         ({"name": "confirm"}, "name is confirm, that of the copy that `make confirm` deploys"),
         ({"name": "confirm-eu"}, "must not begin with confirm-"),
         ({"name": "prod-eu"}, "must not begin with prod-, which marks the images of prod"),
@@ -142,28 +139,7 @@ def test_a_copy_touches_nothing_of_its_original(monkeypatch: pytest.MonkeyPatch)
         stage_named("confirm")
 
 
-@pytest.mark.parametrize(
-    ("preview", "dev", "message"),
-    [
-        ({"account": None}, {}, "previews are off: set account of PREVIEW .* no other stage and no registry uses"),
-        ({"account": ONE}, {"account": ONE}, f"account is {ONE}, that of dev or of its images; it must be an account"),
-        ({"account": ONE}, {"account": TWO, "registry_account": ONE}, f"account is {ONE}, that of dev or of its"),
-        ({"account": ONE, "registry_account": TWO}, {}, f"registry_account is {TWO}; remove it"),
-        ({"account": ONE}, {"account": TWO}, ""),
-    ],
-)
-def test_a_pull_request_gets_an_account_of_its_own_or_nothing(
-    monkeypatch: pytest.MonkeyPatch, preview: dict[str, Any], dev: dict[str, Any], message: str
-) -> None:
-    """Anyone who can push a branch may assume the role of previews, and change anything in its account."""
-    monkeypatch.setattr(config, "PREVIEW", dataclasses.replace(config.PREVIEW, **preview))
-    monkeypatch.setitem(STAGES, "dev", dataclasses.replace(DEV, **dev))
-    with pytest.raises(StageError, match=message) if message else nullcontext():
-        stage_named("pr-7")
-
-
-def test_without_an_account_for_previews_no_role_trusts_a_pull_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "PREVIEW", dataclasses.replace(config.PREVIEW, account=None))
+def test_no_role_trusts_a_pull_request() -> None:
     for stage in STAGES.values():
         roles = workflow_roles(stages_in_account_of(stage))
         assert roles
@@ -182,13 +158,25 @@ def test_without_an_account_for_previews_no_role_trusts_a_pull_request(monkeypat
 def test_a_misspelled_field_is_an_error_without_a_traceback(tmp_path: Path, workload: str, message: str) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "workload.py").write_text(f"from infra.model import Workload\nWORKLOAD = {workload}\n")
-    (tmp_path / "mine" / "stages.py").write_text("STAGES, PREVIEW, GITHUB = (), None, None\n")
+    (tmp_path / "mine" / "stages.py").write_text("STAGES, GITHUB = (), None\n")
     paths = os.pathsep.join((str(Path(config.__file__).parent.parent), str(tmp_path)))
     variables = os.environ | {"CONFIG_PACKAGE": "mine", "PYTHONPATH": paths}
     command = [sys.executable, "-c", "import infra.config"]
     ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert re.fullmatch(f"error: .*{message}.*\n", ran.stderr), ran.stderr
+
+
+def test_previews_of_1_0_stop_with_what_to_do_instead(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "workload.py").write_text(Path(ROOT / "tests/reference/workload.py").read_text())
+    stages = (ROOT / "tests/reference/stages.py").read_text() + 'PREVIEW = Stage(name="pr-N", account="444444444444")\n'
+    (tmp_path / "mine" / "stages.py").write_text(stages)
+    variables = os.environ | {"CONFIG_PACKAGE": "mine", "PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path)))}
+    command = [sys.executable, "-c", "import infra.config"]
+    ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("error: mine/stages.py: PREVIEW is no longer supported: delete it, and add a stage")
 
 
 @pytest.mark.parametrize(

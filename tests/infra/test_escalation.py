@@ -142,7 +142,7 @@ def test_a_workflow_reaches_the_roles_of_its_deployment_and_no_others(role: Work
 
 def test_the_roles_and_policies_that_are_in_use_cannot_be_changed() -> None:
     """A boundary is only as good as the permission to edit it."""
-    for role in reachable("notes-preview"):
+    for role in reachable("notes-deploy-dev"):
         for allow in account()[role]:
             service, _, name = allow.action.partition(":")
             if service == "iam" and not name.startswith(READING):

@@ -20,7 +20,7 @@ def test_prod_retains_everything_except_after_a_failed_first_creation_and_can_re
     assert replica["DeletionProtectionEnabled"] is False, "so a stage that is no longer protected can be destroyed"
 
 
-@pytest.mark.parametrize(("stage", "days"), [("dev", 30), ("prod", 90), ("pr-1", 1)])
+@pytest.mark.parametrize(("stage", "days"), [("dev", 30), ("prod", 90), ("playground", 1)])
 def test_every_log_expires(stage: str, days: int) -> None:
     data = templates(stage).data
     groups = {group["LogGroupName"]: group["RetentionInDays"] for group in every(data, "AWS::Logs::LogGroup")}

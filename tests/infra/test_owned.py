@@ -42,6 +42,8 @@ def test_the_policies_allow_what_an_entry_needs_and_no_more() -> None:
     for action, arn in (("dynamodb:Query", TABLE_ARN), ("dynamodb:Query", f"{TABLE_ARN}/index/x")):
         assert allows(limits, action, arn)
         assert not allows(boundary((replace(TABLE, name="other"), SENDER)), action, arn)
+    named = replace(TABLE, name="data", indexes=False)
+    assert not allows(boundary((named,)), "dynamodb:Query", f"{TABLE_ARN}-data/index/x")
     assert allows(limits, "ses:SendEmail", SENDER_ARN)
 
 

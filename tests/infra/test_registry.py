@@ -20,15 +20,12 @@ def test_images_are_immutable_scanned_and_survive_the_stack_but_not_a_failed_fir
     releases = scanned | {"RepositoryName": "notes", "EmptyOnDelete": Match.absent()}
     retained = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
     templates().registry.has_resource(REPOSITORY, {"Properties": releases, **retained})
-    previews = scanned | {"RepositoryName": "notes-previews"}
-    templates("pr-1").registry.has_resource(REPOSITORY, {"Properties": previews, "DeletionPolicy": "Delete"})
 
 
-def test_thirty_releases_of_every_stage_are_kept_and_those_of_prod_take_precedence_but_previews_expire() -> None:
+def test_thirty_releases_of_every_stage_are_kept_and_those_of_prod_take_precedence() -> None:
     """An image of prod must not count among the 30 of dev, where newer ones would expire it, even if it failed."""
     thirty = {"tagStatus": "tagged", "countType": "imageCountMoreThan", "countNumber": 30}
     old = {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days"}
     stages = [thirty | {"tagPrefixList": [prefix]} for prefix in ("prod-", "try.prod-", "dev-", "try.dev-")]
     assert kept("dev") == [*stages, old | {"countNumber": 14}]
-    assert kept("pr-1") == [old | {"countNumber": 30}]
     assert templates("dev").registry.to_json() == templates("prod").registry.to_json(), "one account has one registry"

@@ -31,7 +31,7 @@ def test_roles_of_a_task_are_limited_to_its_table_its_images_its_log_and_its_sec
 
 def test_only_a_stage_with_https_gets_a_secret_that_needs_it() -> None:
     assert [secret["Name"] for secret in container(templates(TLS).service)["Secrets"]] == ["NOTES_KEY"]
-    for stage in ("dev", "prod", "pr-1"):
+    for stage in ("dev", "prod"):
         assert not container(templates(stage).service).get("Secrets")
         assert "secretsmanager" not in str(templates(stage).service.to_json())
 
@@ -47,11 +47,11 @@ def test_settings_reach_the_task_and_cannot_replace_its_table() -> None:
 
 def test_everything_billable_is_tagged_with_project_and_stage() -> None:
     """Budgets and clean-ups go by tags."""
-    expected = {"project": "notes", "stage": "pr-1"}
-    service = templates("pr-1").service
+    expected = {"project": "notes", "stage": "dev"}
+    service = templates("dev").service
     for kind in ("AWS::ECS::Service", "AWS::ElasticLoadBalancingV2::LoadBalancer"):
         assert attributes(the(service, kind), "Tags").items() >= expected.items()
-    (replica,) = the(templates("pr-1").data, "AWS::DynamoDB::GlobalTable")["Replicas"]
+    (replica,) = the(templates("dev").data, "AWS::DynamoDB::GlobalTable")["Replicas"]
     assert attributes(replica, "Tags").items() >= expected.items()
 
 

@@ -1,4 +1,4 @@
-"""Stages for the tests: one that builds images, one that promotes them, and previews."""
+"""Stages for the tests: one that builds images, and one that promotes them."""
 
 from infra.model import Repository, Severity, Stage
 
@@ -15,15 +15,4 @@ STAGES = (
         blocking_severity=Severity.HIGH,
         monthly_budget=200,
     ),
-)
-PREVIEW = Stage(
-    name="pr-N",
-    account="444444444444",
-    min_tasks=1,
-    max_tasks=1,
-    log_days=1,
-    web_acl=False,
-    flow_logs=False,
-    dashboard=False,
-    route_metrics=False,
 )

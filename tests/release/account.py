@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+from infra.config import REPOSITORY
 from release.aws import Aws
 
 ACCOUNT = "000000000000"
@@ -16,7 +17,7 @@ def store_image(aws: Aws, tag: str) -> str:
     media_type = "application/vnd.docker.distribution.manifest.v2+json"
     manifest = json.dumps({"schemaVersion": 2, "mediaType": media_type, "config": {"digest": tag}, "layers": []})
     stored = aws.ecr.put_image(
-        repositoryName=aws.stage.image_repository,
+        repositoryName=REPOSITORY,
         imageManifest=manifest,
         imageManifestMediaType=media_type,
         imageTag=tag,

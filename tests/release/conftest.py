@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.config import STAGES
+from infra.config import REPOSITORY, STAGES
 from release.aws import TOOL_SETTINGS, Aws
 from release.deploy import wait_until_stable
 from release.images import Images
@@ -65,9 +65,9 @@ def create(aws: Aws) -> Iterator[Create]:
 @pytest.fixture
 def images(aws: Aws) -> Iterator[Images]:
     """The stage's registry, empty."""
-    aws.ecr.create_repository(repositoryName=aws.stage.image_repository, imageTagMutability="IMMUTABLE")
+    aws.ecr.create_repository(repositoryName=REPOSITORY, imageTagMutability="IMMUTABLE")
     yield Images(aws)
-    aws.ecr.delete_repository(repositoryName=aws.stage.image_repository, force=True)
+    aws.ecr.delete_repository(repositoryName=REPOSITORY, force=True)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 
 from infra import execution_policy
 from infra.app import app_of
-from infra.config import ACCESS_STACK, STAGES, TOOLKIT_STACK, WORKLOAD, stage_named
+from infra.config import ACCESS_STACK, STAGES, TOOLKIT_STACK, WORKLOAD
 from infra.model import Owned, Repository, Service
 from infra.permissions import WORKFLOW_ROLES
 from release import bootstrap as module
@@ -27,7 +27,6 @@ from release.bootstrap import (
     require_repository,
 )
 from release.command import CommandError, NotReadyError
-from tests.release.account import Create
 
 REPOSITORY = Repository(name="example/notes", owner_id=1001, repository_id=2002)
 
@@ -66,18 +65,6 @@ def test_an_account_that_prod_shares_is_explained() -> None:
     assert "prod shares its account with dev, " in shared
     assert "set account of each" in shared
     assert describe_isolation(replace(STAGES["prod"], github=REPOSITORY, account="222222222222")) == []
-
-
-def test_previews_are_not_prepared_where_another_stage_runs(
-    aws: Aws, create: Create, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The stage may have no account in infra/stages.py, so that only its stack tells where it is."""
-    create("NotesFoundation-dev")
-    monkeypatch.setattr(Aws, "of", lambda stage: replace(aws, stage=stage))
-    with pytest.raises(
-        NotReadyError, match="has NotesFoundation-dev, but previews need an account that no other stage"
-    ):
-        bootstrap(stage_named("pr-1"), github=None)
 
 
 def test_a_playground_that_was_started_for_another_workload_is_taken_down(

@@ -1,7 +1,6 @@
-"""Deleting stages, protection of prod, and make reap."""
+"""Deleting stages, and protection of prod."""
 
 import sys
-from datetime import UTC, datetime, timedelta
 from unittest.mock import Mock
 
 import pytest
@@ -10,10 +9,9 @@ from release import __main__ as command
 from release import deploy
 from release import destroy as module
 from release.aws import Aws
-from release.command import DeploymentError, NotReadyError, ReleaseError
-from release.destroy import empty_bucket, outdated
+from release.command import NotReadyError, ReleaseError
+from release.destroy import empty_bucket
 from tests.infra.synthesis import templates
-from tests.release.account import Create
 from tests.repository import run
 
 NOT_CONFIRMED = "was not destroyed: type its name"
@@ -28,7 +26,6 @@ NOT_CONFIRMED = "was not destroyed: type its name"
         ("dev", "dev", "", "confirmed"),
         ("dev", "", "prod", NOT_CONFIRMED),
         ("dev", "", "dev", "confirmed"),
-        ("pr-7", "", "", "confirmed"),
         ("playground", "", "", "confirmed"),
     ],
 )
@@ -45,9 +42,8 @@ def test_a_stage_is_destroyed_unprotected_and_by_its_name_alone_which_a_person_a
         command.main()
 
 
-@pytest.mark.parametrize("stage", ["dev", "pr-1"])
-def test_a_stage_that_is_destroyed_keeps_nothing_that_is_billed(stage: str) -> None:
-    for template in (templates(stage).data, templates(stage).service):
+def test_a_stage_that_is_destroyed_keeps_nothing_that_is_billed() -> None:
+    for template in (templates("dev").data, templates("dev").service):
         resources = template.to_json()["Resources"]
         assert {resource.get("DeletionPolicy", "Delete") for resource in resources.values()} == {"Delete"}
         for protected in ("'DeletionProtectionEnabled': True", "'deletion_protection.enabled', 'Value': 'true'"):
@@ -85,28 +81,3 @@ def test_objects_that_s3_does_not_delete_are_a_failure(aws: Aws, monkeypatch: py
     empty_bucket(aws, "kept")
     s3.delete_bucket(Bucket="kept")  # which fails for one that is not empty
     empty_bucket(aws, "kept")
-
-
-def test_previews_alone_are_outdated_and_only_after_three_days(aws: Aws, create: Create) -> None:
-    def previews(*, in_days: int) -> list[str]:
-        return outdated(aws, days=3, now=datetime.now(UTC) + timedelta(days=in_days))
-
-    stacks = [f"Notes{name}" for name in ("Foundation-pr-7", "Service-pr-7", "Foundation-pr-8", "Foundation-dev")]
-    for name in (*stacks, "x-pr-9"):
-        create(name)
-    assert previews(in_days=2) == []
-    assert previews(in_days=4) == ["pr-7", "pr-8"]
-    aws.cloudformation.delete_stack(StackName="NotesFoundation-pr-8")
-    assert previews(in_days=4) == ["pr-7"]
-
-
-def test_one_preview_that_cannot_be_destroyed_does_not_keep_the_others(
-    dev: Aws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    destroyed = Mock(side_effect=[DeploymentError("it resists"), None])
-    monkeypatch.setattr(module, "destroy", destroyed)
-    monkeypatch.setattr(Aws, "of", lambda _: dev)
-    monkeypatch.setattr(module, "outdated", lambda *_, **__: ["pr-7", "pr-8"])
-    assert module.reap(days=3) == 1
-    assert [call.args[0].name for call in destroyed.call_args_list] == ["pr-7", "pr-8"]
-    assert "could not destroy pr-7: it resists" in capsys.readouterr().out

@@ -32,7 +32,7 @@ def test_prod_takes_what_dev_has_run_and_nothing_else(aws: Aws, images: Images) 
     with pytest.raises(NotReadyError, match=f"no image {COMMIT}: deploy it to dev first"):
         require_releasable(STAGES["prod"], COMMIT, images)
     digest = store_image(aws, COMMIT)
-    for tag in (f"pr-7-{COMMIT}", f"try.dev-{COMMIT}"):
+    for tag in (f"other-{COMMIT}", f"try.dev-{COMMIT}"):
         images.add_tag(digest, tag)
     with pytest.raises(NotReadyError, match="deploy this commit to dev first"):
         require_releasable(STAGES["prod"], COMMIT, images)

@@ -8,7 +8,7 @@ from tests.infra.synthesis import actions_of, list_of, statements_of, templates,
 from tests.release.permission_table import rows
 
 ROLES = {role.name: actions_of(role) for role in WORKFLOW_ROLES}
-DEV, PROD, PREVIEW = (f"notes-{name}" for name in ("deploy-dev", "deploy-prod", "preview"))
+DEV, PROD = "notes-deploy-dev", "notes-deploy-prod"
 
 
 def test_prod_may_do_what_dev_may_except_push_and_replace_its_failed_first_deployment() -> None:
@@ -19,11 +19,6 @@ def test_prod_may_do_what_dev_may_except_push_and_replace_its_failed_first_deplo
         "ecr:UploadLayerPart",
         "ecr:CompleteLayerUpload",
     }
-
-
-def test_only_previews_are_deleted_by_workflows() -> None:
-    assert ROLES[DEV] < ROLES[PREVIEW]
-    assert ROLES[PREVIEW] - ROLES[DEV] == {"cloudformation:ListStacks", "s3:ListBucket", "s3:DeleteObject"}
 
 
 def test_the_document_has_every_permission_and_no_other() -> None:

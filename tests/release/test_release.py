@@ -11,7 +11,7 @@ from unittest.mock import MagicMock, Mock, call
 
 import pytest
 
-from infra.config import TOOLKIT_STACK
+from infra.config import REPOSITORY, TOOLKIT_STACK
 from release import __main__ as command
 from release import build, deploy, explain
 from release.__main__ import Phase, Plan, check_scan, release
@@ -63,7 +63,7 @@ def plan_of(aws: Aws) -> Plan:
 
 
 def tags(aws: Aws) -> list[str]:
-    details = aws.ecr.describe_images(repositoryName=aws.stage.image_repository)["imageDetails"]
+    details = aws.ecr.describe_images(repositoryName=REPOSITORY)["imageDetails"]
     return sorted(tag for image in details for tag in image["imageTags"])
 
 
@@ -117,8 +117,8 @@ def test_a_push_deploys_the_registry_only_if_the_repository_is_missing(
     release(aws.stage, tag=None, only=Phase.PUSH)
     assert [call.split()[1] for call in called] == ["version", "build", "context", "push"]
     called.clear()
-    aws.ecr.delete_repository(repositoryName=aws.stage.image_repository, force=True)
-    docker_push.side_effect = lambda _: aws.ecr.create_repository(repositoryName=aws.stage.image_repository)
+    aws.ecr.delete_repository(repositoryName=REPOSITORY, force=True)
+    docker_push.side_effect = lambda _: aws.ecr.create_repository(repositoryName=REPOSITORY)
     with pytest.raises(NotReadyError, match="has no image"):
         release(aws.stage, tag=None, only=Phase.PUSH)
     assert [call.split()[1] for call in called] == ["version", "build", "deploy", "context", "push"]
@@ -129,7 +129,7 @@ def test_the_phases_together_are_a_release(aws: Aws, called: list[str]) -> None:
     whole, tagged = [*called], tags(aws)
     called.clear()
     image_ids: list[Any] = [{"imageTag": tag} for tag in tagged]
-    aws.ecr.batch_delete_image(repositoryName=aws.stage.image_repository, imageIds=image_ids)
+    aws.ecr.batch_delete_image(repositoryName=REPOSITORY, imageIds=image_ids)
     for phase in Phase:
         release(aws.stage, tag=None, only=phase)
     assert list(dict.fromkeys(called)) == whole
@@ -214,7 +214,7 @@ def test_what_happens_in_the_service_explains_no_failure_of_another_stack(
     assert failed.value.details == ("CloudFormation: Table: reason", *events)
 
 
-@pytest.mark.parametrize(("verified_in", "released"), [("dev", True), ("try.dev", False), ("pr-7", False)])
+@pytest.mark.parametrize(("verified_in", "released"), [("dev", True), ("try.dev", False), ("other", False)])
 def test_a_rollback_does_not_wait_for_a_vulnerability_that_was_found_since(
     dev: Aws, monkeypatch: pytest.MonkeyPatch, verified_in: str, released: bool
 ) -> None:

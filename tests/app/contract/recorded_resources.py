@@ -13,7 +13,6 @@ from tests.infra.synthesis import CFN_LINT
 
 FILE = Path(__file__).with_name("recorded_resources.json")
 STAGES = ("dev", "prod", "playground")
-"""Previews live for days, so that an update may replace their resources."""
 _VERSIONED = {"AWS::ECS::TaskDefinition": {"Family"}}
 """Types of which every change makes a new version, with the properties that matter nevertheless."""
 

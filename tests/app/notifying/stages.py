@@ -4,10 +4,9 @@ from dataclasses import replace
 
 from infra import stages
 from infra.model import Domain, Entrance, Repository, Stage
-from tests.reference.stages import PREVIEW
 from tests.reference.stages import STAGES as REFERENCE
 
-__all__ = ["GITHUB", "PREVIEW", "STAGES"]
+__all__ = ["GITHUB", "STAGES"]
 
 GITHUB: Repository | None = None
 STAGES = (

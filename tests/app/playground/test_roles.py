@@ -2,30 +2,26 @@
 
 import copy
 import json
-import os
 import signal
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from playground.state import ACCOUNT, REGION, Playground
-from tests.app.playground.cloud import NAME, Cloud, Running, run, token, wait_until
+from playground.state import Playground
+from tests.app.playground.cloud import NAME, Cloud, Running, token, wait_until
 from tests.client import Answer, ask
 from tests.release.permission_table import not_enforced
 from tests.repository import ROOT, Clone
 
 THREAD = 4711
-DEV, PROD, PREVIEW, READ = (f"comments-{name}" for name in ("deploy-dev", "deploy-prod", "preview", "read"))
+DEV, PROD, READ = (f"comments-{name}" for name in ("deploy-dev", "deploy-prod", "read"))
 RUNS = {
     DEV: {"environment:dev"},
     PROD: {"environment:prod"},
-    PREVIEW: {"pull_request", "ref:refs/heads/main"},
     READ: {"ref:refs/heads/main"},
 }
 """The workflow runs that may assume each role."""
@@ -33,7 +29,11 @@ RUNS = {
 
 @pytest.mark.parametrize("role", RUNS)
 def test_a_role_is_given_to_its_own_workflow_runs_alone(cloud: Cloud, role: str) -> None:
-    runs = {run for each in RUNS.values() for run in each} | {"ref:refs/heads/other", "environment:other"}
+    runs = {run for each in RUNS.values() for run in each} | {
+        "ref:refs/heads/other",
+        "environment:other",
+        "pull_request",
+    }
     assert {run for run in runs if may_assume(cloud, role, token(run))} == RUNS[role]
     for allowed in RUNS[role]:
         for changed in (
@@ -54,43 +54,6 @@ def may_assume(cloud: Cloud, role: str, web_identity: str) -> bool:
             raise
         return False
     return True
-
-
-REAP = """
-import sys
-from dataclasses import replace
-from pathlib import Path
-
-from infra.app import app_of
-from infra.config import PLAYGROUND, stage_named
-from release import deploy, destroy
-from release.aws import Aws, set_environment
-
-account, region, folder = sys.argv[1:]
-app_of(replace(stage_named("pr-7"), account=account), outdir=folder).synth()
-set_environment(PLAYGROUND)
-deploy._assembly = lambda _: Path(folder)
-Aws.of = lambda stage: Aws(stage, account, region)
-sys.exit(destroy.reap(days=0))
-"""
-"""`make reap` of previews in the playground's account, which on AWS have an account of their own."""
-
-
-def test_the_preview_role_finds_and_destroys_an_outdated_preview_with_its_logs(cloud: Cloud, tmp_path: Path) -> None:
-    name, bucket = "CommentsFoundation-pr-7", f"comments-pr-7-logs-{ACCOUNT}-{REGION}"
-    resources = {"AccessLogs": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": bucket}}}
-    cloudformation, s3 = cloud.client("cloudformation"), cloud.client("s3")
-    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
-    cloudformation.get_waiter("stack_create_complete").wait(StackName=name)
-    s3.put_object(Bucket=bucket, Key="alb/line", Body=b"a line")
-    workflow = os.environ | cloud.under(PREVIEW, "pull_request")
-    done = run(sys.executable, "-c", REAP, ACCOUNT, REGION, str(tmp_path), env=workflow)
-    assert done.returncode == 0, done.stdout
-    assert "deleting 1 objects" in done.stdout
-    with pytest.raises(ClientError, match="does not exist"):
-        cloudformation.describe_stacks(StackName=name)
-    assert bucket not in [each["Name"] for each in s3.list_buckets()["Buckets"]]
-    assert permissions_used()[PREVIEW] >= {"cloudformation:ListStacks", "s3:ListBucket", "s3:DeleteObject"}
 
 
 @pytest.fixture
